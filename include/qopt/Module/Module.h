@@ -1,0 +1,116 @@
+//===- Module.h - The .qmod file ------------------------------------------===//
+//
+// One file holds a compiled model. All integers are little-endian.
+//
+//   offset 0   magic "QMOD\r\n\x1a\n" (8 bytes: survives no text-mode transfer)
+//          8   u32 version major, u32 version minor (reader: major equal, minor <= its own)
+//         16   u64 bytes of the JSON header, u64 bytes of the file
+//         32   SHA-256 of the file with these 32 bytes taken as zero
+//         64   JSON header, zero-padded to 64
+//         ..   sections, each at a multiple of 64 (weights: 4096), zero-padded
+//
+// The header names every section with offset and size, the entry points with
+// their inputs and outputs, and the parameters with their place in the section
+// "weights". Nothing in a file is used before the hash and every offset have been
+// checked. The same content gives the same bytes.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_MODULE_MODULE_H
+#define QOPT_MODULE_MODULE_H
+
+#include "qopt/Support/Result.h"
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+/// One dimension of an input or output: a constant, or a symbol that stands for
+/// the same number wherever its name occurs in the entry point.
+struct Dimension {
+  int64_t size = -1;  ///< -1: symbolic
+  std::string symbol; ///< empty when constant
+};
+
+struct TensorInfo {
+  std::string name;
+  int64_t type = 0; ///< QrtType
+  std::vector<Dimension> dims;
+};
+
+struct EntryPoint {
+  std::string name; ///< "forward"; also the symbol in the host code
+  std::vector<TensorInfo> inputs, outputs;
+};
+
+/// A constant array that the code reads: weights, codes, scales.
+struct Parameter {
+  std::string name;
+  int64_t type = 0; ///< QrtType
+  std::vector<int64_t> dims;
+  int64_t offset = 0; ///< bytes from the start of section "weights", multiple of 64
+  int64_t bytes = 0;
+};
+
+/// What was decided for one linear layer; shown by `qrun --info`.
+struct LayerInfo {
+  std::string name;
+  std::string scheme; ///< "float", "int8-weights", ...
+  int64_t outFeatures = 0, inFeatures = 0;
+  double bitsPerWeight = 0; ///< codes, scales and zero points
+};
+
+struct Section {
+  std::string name; ///< "host:x86-64-v3", "weights", "tokenizer", "ptx", "cubin:sm_90a"
+  int64_t offset = 0, bytes = 0;
+};
+
+/// Everything of the header but the sections.
+struct ModuleInfo {
+  std::string producer; ///< "qopt 0.1.0"
+  std::string model;    ///< file name of the ONNX model, without directory
+  std::string pipeline; ///< as given to qopt; empty for the float model
+  int64_t contextLength = 0; ///< 0: unknown
+  int64_t vocabularySize = 0;
+  std::vector<EntryPoint> entryPoints;
+  std::vector<Parameter> parameters;
+  std::vector<LayerInfo> layers;
+};
+
+/// Writes a .qmod: sections are streamed, so no weight is held in memory twice.
+/// Parameter offsets are assigned here, in the order of `info.parameters`.
+class ModuleWriter {
+public:
+  struct Payload {
+    std::string name;
+    std::span<const char> bytes;
+  };
+  /// `weights[i]` is the data of `info.parameters[i]` and must have its `bytes`.
+  /// `sections` are written in the order given, before the weights. Written to a
+  /// temporary file in the same directory, synced and renamed; on error `path` is
+  /// untouched.
+  static Status write(const std::string &path, ModuleInfo info, std::span<const Payload> sections,
+                      std::span<const std::span<const char>> weights);
+};
+
+/// A mapped and verified .qmod. Thread-safe after opening.
+class Module {
+public:
+  /// Maps `path` read-only and checks magic, version, hash, header and all
+  /// offsets. `path` may be any regular file; never executed by name.
+  static Result<std::shared_ptr<const Module>> open(const std::string &path);
+  virtual ~Module() = default;
+
+  virtual const ModuleInfo &info() const = 0;
+  virtual const std::vector<Section> &sections() const = 0;
+  virtual int64_t fileBytes() const = 0;
+  /// The bytes of section `name`; empty when there is none.
+  virtual std::span<const char> section(const std::string &name) const = 0;
+  virtual std::span<const char> parameter(size_t index) const = 0;
+};
+
+} // namespace qopt
+
+#endif // QOPT_MODULE_MODULE_H

@@ -1,0 +1,64 @@
+//===- Gptq.h - Second-order weight quantization --------------------------===//
+//
+// GPTQ (Frantar et al., arXiv 2210.17323): quantize W column by column so that
+// tr((W - Q) H (W - Q)^T) stays small, H = X^T X over the calibration inputs.
+// qopt's default adds a float target, a searched scale grid, polishing and a
+// refit of the scales; docs/Quantization.md says what each is worth.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_NUMERICS_GPTQ_H
+#define QOPT_NUMERICS_GPTQ_H
+
+#include "qopt/Numerics/Quantizers.h"
+
+namespace qopt {
+
+struct GptqOptions {
+  GroupOptions groups;
+  double dampPercent = 0.01; ///< of mean(diag(H)), added to the diagonal
+  double dampIncrement = 0.01; ///< added when the factorisation fails, up to 1
+  bool actOrder = true;      ///< columns by falling diag(H)
+  bool staticGroups = true;  ///< scales from the weights before any update; false only without actOrder search
+  int polishPasses = 4;      ///< coordinate descent after GPTQ; 0: none
+  bool refitScales = true;   ///< least-squares scales before each polishing pass
+  double floatTarget = 0.5;  ///< alpha of the asymmetric target; 0: none
+  int64_t blockSize = 128;
+};
+
+/// What the log shows.
+struct GptqReport {
+  double loss = 0;     ///< tr((W-Q) H (W-Q)^T) / N, without damping
+  double damping = 0;  ///< the fraction finally used
+  int64_t deadColumns = 0; ///< diag(H) == 0: weight set to 0
+  bool fellBack = false;   ///< H could not be factored: round to nearest
+};
+
+/// The statistics of one group of linears that read the same value. Sums over
+/// tokens, in double; the scale does not matter for the result.
+struct Hessian {
+  Matrix<double> h; ///< X^T X [K, K], symmetric
+  Matrix<double> c; ///< Xf^T X [K, K] with Xf the float model's inputs; empty without float target
+  int64_t tokens = 0;
+};
+
+/// What all linears of a group share: the order, the factor of H.
+class GptqSolver {
+public:
+  /// Errors: NaN or infinity in H. A matrix that stays indefinite up to damping 1
+  /// is not an error: quantize() then falls back and says so.
+  static Result<std::unique_ptr<GptqSolver>> create(Hessian hessian, const GptqOptions &options,
+                                                     const ParallelFor &parallelFor);
+  virtual ~GptqSolver() = default;
+  virtual Result<GroupCodes> quantize(MatrixRef<const float> weights, GptqReport &report,
+                                      const ParallelFor &parallelFor) const = 0;
+};
+
+/// hessian.h += x^T x and, where `xFloat` is given, hessian.c += xFloat^T x.
+/// x [T, K]; rows whose `mask` is 0 weigh nothing (mask empty: all count). The
+/// result does not depend on the number of threads.
+void accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
+                       std::span<const uint8_t> mask, const ParallelFor &parallelFor);
+
+} // namespace qopt
+
+#endif // QOPT_NUMERICS_GPTQ_H

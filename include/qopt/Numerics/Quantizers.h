@@ -1,0 +1,80 @@
+//===- Quantizers.h - Weights and activations to integers -----------------===//
+//
+// W is [N, K] (N outputs, K inputs) row-major, y = x W^T. `rne` is round half to
+// even. Everything here is plain C++ on plain arrays and knows no IR. Results do
+// not depend on the number of threads.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_NUMERICS_QUANTIZERS_H
+#define QOPT_NUMERICS_QUANTIZERS_H
+
+#include "qopt/Numerics/Matrix.h"
+#include "qopt/Support/Result.h"
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace qopt {
+
+/// Runs body(begin, end) over disjoint ranges that cover [0, count). The caller
+/// (a thread pool, or a plain loop) decides how many at a time.
+using ParallelFor = std::function<void(int64_t count, const std::function<void(int64_t, int64_t)> &body)>;
+
+/// Per-channel int8: codes [N, K] in [-127, 127], one scale per row, W ~ scale * code.
+struct ChannelCodes {
+  Matrix<int8_t> codes;
+  std::vector<float> scales;
+};
+
+/// quanto's qint8: scale = absmax / 127, code = rne(w / scale). A zero row gets
+/// scale 1 and codes 0. [optimum-quanto tensor/weights/qbytes.py]
+ChannelCodes quantizeChannels(MatrixRef<const float> weights);
+
+/// bitsandbytes' Linear8bitLt: weights pass through float16, absmax (SCB) per row,
+/// code = rne(w * 127 / absmax); scales are absmax / 127. [bitsandbytes
+/// functional.py int8_vectorwise_quant]
+ChannelCodes quantizeChannelsLlmInt8(MatrixRef<const float> weights);
+
+/// Group-wise integers of `bits` bits: codes [N, K], stored unsigned in
+/// [0, 2^bits - 1]; scales and zero points [N, G], G = ceil(K / groupSize).
+/// W ~ scale * (code - zero); every scale is positive and finite.
+struct GroupCodes {
+  int bits = 4;
+  int64_t groupSize = 0; ///< input features per group, 1..K
+  Matrix<uint8_t> codes;
+  Matrix<float> scales;
+  Matrix<uint8_t> zeros;
+};
+
+/// How the scale of a group is chosen.
+enum class ScaleGrid {
+  MinMax,  ///< GPTQ's find_params: symmetric 2*absmax/(2^b-1), or (max-min)/(2^b-1)
+  Search,  ///< both signs of absmax/2^(b-1), shrunk in 80 steps, least diag(H)-weighted squared error
+};
+
+struct GroupOptions {
+  int bits = 4;
+  int64_t groupSize = 128; ///< -1: one group per row; a short last group is allowed
+  bool symmetric = true;
+  ScaleGrid grid = ScaleGrid::Search;
+  /// GPTQ's quirk for rows without negative values (xmin stays 0): only to reproduce the reference.
+  bool referenceMinMax = false;
+};
+
+/// Round to nearest. `importance` [K] weighs the error of the search (diag(H)); may be empty.
+GroupCodes quantizeGroups(MatrixRef<const float> weights, const GroupOptions &options,
+                          std::span<const double> importance, const ParallelFor &parallelFor);
+
+/// scale * (code - zero), into `out` [N, K].
+void dequantizeGroups(const GroupCodes &codes, MatrixRef<float> out);
+void dequantizeChannels(const ChannelCodes &codes, MatrixRef<float> out);
+
+/// Two codes per byte along K, even k in the low nibble; K odd: last high nibble 0. [N, ceil(K/2)]
+Matrix<uint8_t> packInt4(const Matrix<uint8_t> &codes);
+Matrix<uint8_t> unpackInt4(const Matrix<uint8_t> &packed, int64_t cols);
+
+} // namespace qopt
+
+#endif // QOPT_NUMERICS_QUANTIZERS_H

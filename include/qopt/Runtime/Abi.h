@@ -1,0 +1,83 @@
+/*===- Abi.h - Between generated code and the runtime -----------------------===
+ *
+ * The host code of a module is one ELF shared object without imports: whatever
+ * it needs from the outside it gets through QrtApi. It exports one function per
+ * entry point of the module, of type QrtEntry, and the constant
+ * `qrt_abi_version`.
+ *
+ * Generated code never throws, never exits, and touches no global state.
+ *
+ *===------------------------------------------------------------------------===*/
+#ifndef QOPT_RUNTIME_ABI_H
+#define QOPT_RUNTIME_ABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Changes whenever a struct or the meaning of a function below changes. */
+#define QRT_ABI_VERSION 1
+#define QRT_MAX_RANK 8
+
+/* Opaque to generated code: which model runs, its thread pool, its error. */
+typedef struct QrtContext QrtContext;
+
+/* Element types, numbered as in ONNX's TensorProto.DataType. */
+typedef enum QrtType {
+  QRT_F32 = 1,
+  QRT_U8 = 2,
+  QRT_I8 = 3,
+  QRT_I32 = 6,
+  QRT_I64 = 7,
+  QRT_BOOL = 9,
+  QRT_F16 = 10,
+  QRT_BF16 = 16,
+} QrtType;
+
+/* A dense row-major tensor. `dims[i]` for i >= rank is unspecified. */
+typedef struct QrtTensor {
+  void *data;
+  int64_t type; /* QrtType */
+  int64_t rank; /* 0..QRT_MAX_RANK */
+  int64_t dims[QRT_MAX_RANK];
+} QrtTensor;
+
+/* Work on the indices [begin, end). Which thread runs which range is not
+ * specified; results must not depend on it. */
+typedef void (*QrtTask)(void *args, int64_t begin, int64_t end);
+
+typedef struct QrtApi {
+  /* 64-byte aligned, uninitialised memory; NULL when there is none (the context
+   * then holds the error). `bytes` may be 0. */
+  void *(*allocate)(QrtContext *context, int64_t bytes);
+  void (*release)(QrtContext *context, void *memory);
+  /* Runs task over [0, count), cut into ranges of multiples of `grain` indices
+   * (the last may be shorter); returns when all are done. */
+  void (*parallelFor)(QrtContext *context, QrtTask task, void *args, int64_t count, int64_t grain);
+  /* Records an error; the first one wins. `code` is a QrtError, a and b are its
+   * numbers. The entry point goes on and returns nonzero at its end. */
+  void (*fail)(QrtContext *context, int64_t code, int64_t a, int64_t b);
+} QrtApi;
+
+typedef enum QrtError {
+  QRT_OK = 0,
+  QRT_OUT_OF_MEMORY = 1,        /* a = bytes asked */
+  QRT_INDEX_OUT_OF_RANGE = 2,   /* a = index, b = size */
+  QRT_SHAPE_MISMATCH = 3,       /* a, b = the two sizes that should be equal */
+} QrtError;
+
+/* One entry point. `parameters[i]` points to the data of the module's i-th
+ * parameter, 64-byte aligned. `inputs` are filled by the caller; ranks and types
+ * are as declared. The entry fills `outputs`; the data of each was obtained with
+ * api->allocate and belongs to the caller. Returns a QrtError; on error no output
+ * is set. */
+typedef int64_t (*QrtEntry)(const QrtApi *api, QrtContext *context, const void *const *parameters,
+                            const QrtTensor *inputs, QrtTensor *outputs);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* QOPT_RUNTIME_ABI_H */

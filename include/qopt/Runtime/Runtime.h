@@ -1,0 +1,102 @@
+//===- Runtime.h - Load and run host code ---------------------------------===//
+//
+// The C++ face of the runtime; generated code sees only Abi.h. No LLVM, no
+// Python, no CUDA toolkit. qopt itself calibrates with it, so what is measured
+// is what will run.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_RUNTIME_RUNTIME_H
+#define QOPT_RUNTIME_RUNTIME_H
+
+#include "qopt/Module/Module.h"
+#include "qopt/Runtime/Abi.h"
+#include "qopt/Support/Result.h"
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace qrt {
+
+using qopt::Result;
+using qopt::Status;
+
+/// Bytes of one element of `type`.
+int64_t elementBytes(int64_t type);
+
+/// A dense row-major tensor that owns its memory (64-byte aligned).
+class Tensor {
+public:
+  Tensor() = default;
+  /// Uninitialised. `dims` must be non-negative with a product that fits.
+  Tensor(int64_t type, std::vector<int64_t> dims);
+  /// Takes over memory that the runtime allocated for an output.
+  static Tensor adopt(const QrtTensor &raw);
+
+  int64_t type() const { return elementType; }
+  const std::vector<int64_t> &dims() const { return shape; }
+  int64_t numElements() const;
+  int64_t bytes() const { return numElements() * elementBytes(elementType); }
+  template <typename T>
+  T *data() const {
+    return static_cast<T *>(memory.get());
+  }
+  QrtTensor raw() const;
+
+private:
+  int64_t elementType = 0;
+  std::vector<int64_t> shape;
+  std::shared_ptr<void> memory;
+};
+
+/// Threads that run QrtTasks. Ranges are claimed in index order; a task's result
+/// must not depend on which thread runs it.
+class ThreadPool {
+public:
+  /// `threads` >= 1, counting the caller; fewer when the system gives no more.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  int size() const;
+  void parallelFor(QrtTask task, void *args, int64_t count, int64_t grain);
+
+private:
+  struct Impl;
+  std::unique_ptr<Impl> impl;
+};
+
+/// Host code mapped into this process: an ELF shared object without imports,
+/// loaded from memory (never by a path).
+class HostCode {
+public:
+  static Result<std::shared_ptr<const HostCode>> load(std::span<const char> elf);
+  virtual ~HostCode() = default;
+  /// Null when there is no such entry point.
+  virtual QrtEntry entry(const std::string &name) const = 0;
+};
+
+/// Calls `entry` once. `parameters[i]` must be 64-byte aligned.
+Result<std::vector<Tensor>> call(QrtEntry entry, ThreadPool &threads, std::span<const void *const> parameters,
+                                 std::span<const Tensor> inputs, size_t numOutputs);
+
+/// The best x86-64 level of this machine for which code can be chosen:
+/// "x86-64-v4" (AVX-512 with VNNI) or "x86-64-v3" (AVX2, FMA, F16C); empty when
+/// the machine has less.
+std::string hostLevel();
+
+/// A module ready to run on this machine's CPU.
+class Session {
+public:
+  /// Picks the best host code of the module that this machine can run.
+  static Result<std::unique_ptr<Session>> create(std::shared_ptr<const qopt::Module> module, int threads);
+  virtual ~Session() = default;
+  virtual const qopt::Module &module() const = 0;
+  /// Which host code runs, e.g. "x86-64-v3".
+  virtual const std::string &device() const = 0;
+  /// Runs entry point `name`; inputs in declared order. Checks types, ranks,
+  /// constant dimensions and that equal symbols have equal sizes.
+  virtual Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) = 0;
+};
+
+} // namespace qrt
+
+#endif // QOPT_RUNTIME_RUNTIME_H

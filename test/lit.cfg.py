@@ -1,0 +1,19 @@
+import os
+
+import lit.formats
+from lit.llvm import llvm_config
+
+config.name = "qopt"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "Unit", "Benchmark"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.qopt_obj_root, "test")
+llvm_config.use_default_substitutions()
+llvm_config.add_tool_substitutions(
+    ["qopt", "qrun", "qopt-opt", "qopt-translate", "qopt-lsp-server"],
+    [os.path.join(config.qopt_obj_root, "bin"), config.llvm_tools_dir],
+)
+config.substitutions.append(("%src", config.qopt_src_root))
+config.substitutions.append(("%obj", config.qopt_obj_root))
+config.substitutions.append(("%inputs", os.path.join(config.qopt_src_root, "test", "Inputs")))
