@@ -1,0 +1,90 @@
+//===- File.h - Files read by mapping, written all or nothing -------------===//
+//
+// Error messages do not repeat the path: the tool prints "FILE: " before them.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_SUPPORT_FILE_H
+#define QOPT_SUPPORT_FILE_H
+
+#include "qopt/Support/Result.h"
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace qopt {
+
+/// A regular file mapped read-only. The bytes stay valid as long as the object
+/// (moving it keeps them where they are). A program that truncates the file
+/// meanwhile would end ours with SIGBUS: our own writer never does that, it
+/// replaces files by renaming.
+class MappedFile {
+public:
+  /// Errors: the path cannot be opened, or is a directory, device or pipe.
+  static Result<MappedFile> open(const std::string &path);
+
+  MappedFile(MappedFile &&other) noexcept;
+  MappedFile &operator=(MappedFile &&other) noexcept;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return {address, length}; }
+  std::string_view text() const { return {reinterpret_cast<const char *>(address), length}; }
+  size_t size() const { return length; }
+
+private:
+  MappedFile(const std::byte *address, size_t length) : address(address), length(length) {}
+  const std::byte *address;
+  size_t length;
+};
+
+/// All of standard input. An error past `limit` bytes.
+Result<std::string> readStandardInput(size_t limit);
+
+/// Writes a file that appears complete or not at all, also when the disk is full
+/// or the process is killed: the bytes go to a temporary in the same directory,
+/// which replaces `path` in commit(). Without commit() the temporary is removed
+/// and an older file at `path` is untouched. A symbolic link is followed, a
+/// device or pipe (/dev/null) is written straight. An object belongs to one
+/// thread; several objects may be used at once.
+class AtomicFile {
+public:
+  /// `expectedSize` bytes are reserved at once, so that a disk that is too small
+  /// is reported before the work; 0 when the size is not known.
+  static Result<AtomicFile> create(const std::string &path, int64_t expectedSize = 0);
+
+  AtomicFile(AtomicFile &&other) noexcept;
+  AtomicFile &operator=(AtomicFile &&) = delete;
+  ~AtomicFile();
+
+  Status write(std::span<const std::byte> bytes);
+  Status write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
+  /// Bytes written so far.
+  int64_t position() const { return written; }
+  /// Flushes to the disk and puts the file in place. Call once, last.
+  Status commit();
+
+private:
+  AtomicFile() = default;
+  void discard();
+
+  int file = -1;
+  int directory = -1;
+  int slot = -1;
+  int64_t written = 0;
+  std::string name;
+  std::string temporary; // empty when `path` is written straight
+};
+
+/// write() and commit() of a whole file.
+Status writeFileAtomically(const std::string &path, std::string_view contents);
+
+/// From now on SIGINT, SIGTERM, SIGHUP and SIGPIPE remove the temporaries of all
+/// unfinished AtomicFiles before they end the process (a signal that the parent
+/// ignores stays ignored), and a file size limit is an error instead of SIGXFSZ.
+/// Call at the start of main().
+void removeTemporariesOnSignal();
+
+} // namespace qopt
+
+#endif // QOPT_SUPPORT_FILE_H

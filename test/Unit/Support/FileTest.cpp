@@ -1,0 +1,130 @@
+#include "qopt/Support/File.h"
+#include "TemporaryDirectory.h"
+#include <csignal>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+using namespace qopt;
+
+TEST(MappedFile, ReadsRegularFilesOnly) {
+  TemporaryDirectory directory;
+  std::string path = directory.write("data", "some bytes");
+  Result<MappedFile> file = MappedFile::open(path);
+  ASSERT_TRUE(bool(file));
+  EXPECT_EQ(file->text(), "some bytes");
+  MappedFile moved = std::move(*file);
+  EXPECT_EQ(moved.text(), "some bytes");
+
+  Result<MappedFile> empty = MappedFile::open(directory.write("empty", ""));
+  ASSERT_TRUE(bool(empty));
+  EXPECT_EQ(empty->size(), 0u);
+
+  Result<MappedFile> missing = MappedFile::open(directory.file("missing"));
+  ASSERT_FALSE(bool(missing));
+  EXPECT_EQ(missing.error().message, "cannot open: No such file or directory");
+  Result<MappedFile> folder = MappedFile::open(directory.file("."));
+  ASSERT_FALSE(bool(folder));
+  EXPECT_EQ(folder.error().message, "is a directory");
+  ASSERT_EQ(::mkfifo(directory.file("pipe").c_str(), 0600), 0);
+  Result<MappedFile> pipe = MappedFile::open(directory.file("pipe"));
+  ASSERT_FALSE(bool(pipe));
+  EXPECT_EQ(pipe.error().message, "is not a regular file");
+}
+
+TEST(AtomicFile, AppearsOnlyWhenCommitted) {
+  TemporaryDirectory directory;
+  std::string path = directory.write("out", "old");
+  {
+    Result<AtomicFile> file = AtomicFile::create(path, 1000);
+    ASSERT_TRUE(bool(file));
+    ASSERT_TRUE(bool(file->write("half")));
+    EXPECT_EQ(directory.read("out"), "old");
+    EXPECT_EQ(directory.numFiles(), 2u);
+  }
+  EXPECT_EQ(directory.read("out"), "old");
+  EXPECT_EQ(directory.numFiles(), 1u);
+
+  // Less than was reserved: the file has what was written, no more.
+  Result<AtomicFile> file = AtomicFile::create(path, 1000);
+  ASSERT_TRUE(bool(file));
+  ASSERT_TRUE(bool(file->write("all ")));
+  ASSERT_TRUE(bool(file->write("of it")));
+  EXPECT_EQ(file->position(), 9);
+  ASSERT_TRUE(bool(file->commit()));
+  EXPECT_EQ(directory.read("out"), "all of it");
+  EXPECT_EQ(directory.numFiles(), 1u);
+}
+
+TEST(AtomicFile, KeepsModeAndFollowsLinks) {
+  TemporaryDirectory directory;
+  std::string path = directory.write("out", "old");
+  ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
+  ASSERT_EQ(::symlink("out", directory.file("link").c_str()), 0);
+  ASSERT_TRUE(bool(writeFileAtomically(directory.file("link"), "new")));
+  EXPECT_EQ(directory.read("out"), "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(directory.file("link")));
+  struct stat info;
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0640u);
+  EXPECT_TRUE(bool(writeFileAtomically("/dev/null", "gone")));
+}
+
+TEST(AtomicFile, ReportsPathsItCannotWrite) {
+  TemporaryDirectory directory;
+  EXPECT_EQ(writeFileAtomically(directory.file("."), "x").error().message, "is a directory");
+  EXPECT_EQ(writeFileAtomically(directory.file("no/such"), "x").error().message,
+            "cannot open its directory: No such file or directory");
+  EXPECT_EQ(writeFileAtomically(directory.file(std::string(300, 'n')), "x").error().message,
+            "cannot create: File name too long");
+  // The longest name there is still has room for its temporary.
+  EXPECT_TRUE(bool(writeFileAtomically(directory.file(std::string(255, 'n')), "x")));
+}
+
+/// Runs `body` in a child process; its wait status.
+template <typename Body>
+static int inChild(Body body) {
+  pid_t child = ::fork();
+  if (child == 0) {
+    body();
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return status;
+}
+
+TEST(AtomicFile, FullDiskLeavesTheOldFile) {
+  TemporaryDirectory directory;
+  std::string path = directory.write("out", "old");
+  int status = inChild([&] {
+    removeTemporariesOnSignal();
+    rlimit limit = {4096, 4096};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    Result<AtomicFile> reserved = AtomicFile::create(path, 1 << 20);
+    if (reserved || reserved.error().message != "cannot reserve 1048576 bytes: File too large")
+      ::_exit(1);
+    Result<AtomicFile> grown = AtomicFile::create(path);
+    if (!grown || grown->write(std::string(1 << 20, 'x')))
+      ::_exit(2);
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(directory.read("out"), "old");
+}
+
+TEST(AtomicFile, SignalRemovesTheTemporary) {
+  for (int signal : {SIGINT, SIGTERM}) {
+    TemporaryDirectory directory;
+    int status = inChild([&] {
+      removeTemporariesOnSignal();
+      Result<AtomicFile> file = AtomicFile::create(directory.file("out"));
+      if (!file || !file->write("half"))
+        ::_exit(1);
+      ::raise(signal);
+    });
+    EXPECT_TRUE(WIFSIGNALED(status));
+    EXPECT_EQ(WTERMSIG(status), signal);
+    EXPECT_EQ(directory.numFiles(), 0u);
+  }
+}
