@@ -1,0 +1,19 @@
+//===- Qopt.h - The qopt dialect ------------------------------------------===//
+#ifndef QOPT_DIALECT_QOPT_QOPT_H
+#define QOPT_DIALECT_QOPT_QOPT_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "qopt/Dialect/Qopt/QoptOpsDialect.h.inc"
+#include "qopt/Dialect/Qopt/QoptOpsEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "qopt/Dialect/Qopt/QoptOpsAttributes.h.inc"
+#define GET_OP_CLASSES
+#include "qopt/Dialect/Qopt/QoptOps.h.inc"
+
+#endif // QOPT_DIALECT_QOPT_QOPT_H

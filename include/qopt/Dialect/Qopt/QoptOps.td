@@ -1,0 +1,210 @@
+//===- QoptOps.td - How a tensor is quantized -----------------------------===//
+#ifndef QOPT_DIALECT_QOPT_QOPTOPS_TD
+#define QOPT_DIALECT_QOPT_QOPTOPS_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Qopt_Dialect : Dialect {
+  let name = "qopt";
+  let summary = "Quantization of a float graph";
+  let description = [{
+    What qopt decides about a graph of `onnx` operators: where values are observed,
+    how they are quantized, and the matrix products on integers.
+
+    Codes, scales and zero points are SSA operands, never part of a type. W is
+    [N, K]: N outputs, K inputs, y = x W^T. Rounding is to nearest, halves to even;
+    clamps are inclusive.
+  }];
+  let cppNamespace = "::qopt";
+  let useDefaultAttributePrinterParser = 1;
+}
+
+class Qopt_Op<string mnemonic, list<Trait> traits = []> : Op<Qopt_Dialect, mnemonic, traits>;
+class Qopt_Attr<string name, string attrMnemonic> : AttrDef<Qopt_Dialect, name> { let mnemonic = attrMnemonic; }
+
+def F32Tensor : RankedTensorOf<[F32]>;
+def I8Tensor : RankedTensorOf<[I8]>;
+def FloatTensor : RankedTensorOf<[F16, F32]>;
+
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+def Qopt_SchemeKind : I32EnumAttr<"SchemeKind", "how a linear layer is quantized", [
+    I32EnumAttrCase<"Float", 0, "float">,
+    I32EnumAttrCase<"Int8Weights", 1, "int8-weights">,
+    I32EnumAttrCase<"Int8Static", 2, "int8-static">,
+    I32EnumAttrCase<"Int8Dynamic", 3, "int8-dynamic">,
+    I32EnumAttrCase<"LlmInt8", 4, "llm-int8">,
+    I32EnumAttrCase<"RtnInt4", 5, "rtn-int4">,
+    I32EnumAttrCase<"GptqInt4", 6, "gptq-int4">]> {
+  let cppNamespace = "::qopt";
+}
+
+def Qopt_SchemeAttr : Qopt_Attr<"Scheme", "scheme"> {
+  let summary = "what becomes of one linear layer";
+  let description = [{
+    `groupSize` (inputs per scale; -1: a whole row) and `symmetric` matter to the int4
+    schemes, `threshold` to `llm-int8`.
+
+    ```mlir
+    #qopt.scheme<kind = "gptq-int4", groupSize = 128, symmetric = true, threshold = 6.0>
+    ```
+  }];
+  let parameters = (ins EnumParameter<Qopt_SchemeKind>:$kind,
+                        DefaultValuedParameter<"int64_t", "128">:$groupSize,
+                        DefaultValuedParameter<"bool", "true">:$symmetric,
+                        DefaultValuedParameter<"double", "6.0">:$threshold);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+def Qopt_ParameterOp : Qopt_Op<"parameter", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "a named array of the module: weights, codes, scales";
+  let description = [{
+    ```mlir
+    %w = qopt.parameter "model.norm.weight" dense_resource<w> : tensor<256xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, ElementsAttr:$value);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$name $value attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Calibration
+//===----------------------------------------------------------------------===//
+
+def Qopt_ObserveOp : Qopt_Op<"observe", [Pure, SameOperandsAndResultType]> {
+  let summary = "record statistics of a value during calibration";
+  let description = [{
+    Identity on `input`. `name` is the first of the linear layers that read the
+    value; `statistics` says what is collected: `absmax`, `hessian`. After
+    calibration `absmax` holds the largest magnitude (for `--compat=quanto` the
+    moving average that quanto keeps).
+
+    ```mlir
+    %1 = qopt.observe %0 "model.layers.0.self_attn.q_proj" ["absmax"] : tensor<?x?x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, StrAttr:$name, StrArrayAttr:$statistics, OptionalAttr<F32Attr>:$absmax);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$input $name $statistics (`absmax` `(` $absmax^ `)`)? attr-dict `:` type($input)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Quantization of values
+//===----------------------------------------------------------------------===//
+
+def Qopt_QuantizeOp : Qopt_Op<"quantize", [Pure]> {
+  let summary = "float to int8 with one given scale";
+  let description = [{
+    clamp(rne(x / scale), -128, 127), per tensor. Constraints: the scale has rank 0;
+    the result has the shape of the input.
+  }];
+  let arguments = (ins F32Tensor:$input, F32Tensor:$scale);
+  let results = (outs I8Tensor:$codes);
+  let assemblyFormat = "$input `,` $scale attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qopt_DynamicQuantizeOp : Qopt_Op<"dynamic_quantize", [Pure]> {
+  let summary = "float to int8 with a scale per token measured at run time";
+  let description = [{
+    Over the last dimension: scale = absmax / 127, code = rne(x * 127 / absmax). A row
+    of zeros has scale 0 and codes 0. `scale` has the shape of the input without its
+    last dimension.
+  }];
+  let arguments = (ins F32Tensor:$input);
+  let results = (outs I8Tensor:$codes, F32Tensor:$scale);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qopt_SplitColumnsOp : Qopt_Op<"split_columns", [Pure]> {
+  let summary = "LLM.int8: int8 codes of the ordinary columns and the list of outlier columns";
+  let description = [{
+    As `dynamic_quantize`, but magnitudes of at least `threshold` take no part in a
+    row's absmax, their codes are 0, and with more than one row every column that
+    holds one has codes 0 in all rows. `columns` [K] lists these outlier columns in
+    rising order, then -1. [Dettmers et al., arXiv 2208.07339; bitsandbytes
+    int8_vectorwise_quant]
+  }];
+  let arguments = (ins F32Tensor:$input, F32Attr:$threshold);
+  let results = (outs I8Tensor:$codes, F32Tensor:$scale, RankedTensorOf<[I32]>:$columns);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qopt_DequantizeOp : Qopt_Op<"dequantize", [Pure]> {
+  let summary = "integers to float";
+  let description = [{
+    scale * (code - zero). The granularity follows from the shape of `scale`:
+
+    - rank 0: per tensor, codes of any shape;
+    - [N] for codes [N, K]: per channel;
+    - [N, G] with `group_size`: per group of inputs, G = ceil(K / group_size). Codes
+      are unsigned 4-bit numbers, two per byte along K, even k in the low nibble:
+      [N, ceil(K / 2)] as i8. `zeros` [N, G] defaults to 8.
+
+    ```mlir
+    %w = qopt.dequantize %codes, %scale {group_size = 32} : (tensor<64x32xi8>, tensor<64x2xf16>) -> tensor<64x64xf32>
+    ```
+  }];
+  let arguments = (ins I8Tensor:$codes, FloatTensor:$scale, Optional<I8Tensor>:$zeros, OptionalAttr<I64Attr>:$group_size);
+  let results = (outs F32Tensor:$result);
+  let assemblyFormat = "$codes `,` $scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Matrix products
+//===----------------------------------------------------------------------===//
+
+def Qopt_MatmulW8A8Op : Qopt_Op<"matmul_w8a8", [Pure, AttrSizedOperandSegments]> {
+  let summary = "int8 activations times int8 weights, summed in int32";
+  let description = [{
+    y[t, n] = x_scale[t] * w_scale[n] * sum_k x[t, k] w[n, k]; `x_scale` has rank 0
+    (per tensor) or the shape of x without its last dimension (per token).
+
+    With `outliers` (LLM.int8) the columns listed in `columns` add
+    sum_c outliers[t, c] * (w[n, c] * w_scale[n]) in float.
+  }];
+  let arguments = (ins I8Tensor:$x, F32Tensor:$x_scale, I8Tensor:$w, F32Tensor:$w_scale,
+                       Optional<F32Tensor>:$outliers, Optional<RankedTensorOf<[I32]>>:$columns);
+  let results = (outs F32Tensor:$y);
+  let assemblyFormat = [{$x `,` $x_scale `,` $w `,` $w_scale (`outliers` `(` $outliers^ `)`)? (`columns` `(` $columns^ `)`)?
+                         attr-dict `:` functional-type(operands, results)}];
+  let hasVerifier = 1;
+}
+
+def Qopt_MatmulW8A16Op : Qopt_Op<"matmul_w8a16", [Pure]> {
+  let summary = "float activations times int8 weights";
+  let description = [{y[t, n] = w_scale[n] * sum_k x[t, k] w[n, k].}];
+  let arguments = (ins F32Tensor:$x, I8Tensor:$w, F32Tensor:$w_scale);
+  let results = (outs F32Tensor:$y);
+  let assemblyFormat = "$x `,` $w `,` $w_scale attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qopt_MatmulW4A16Op : Qopt_Op<"matmul_w4a16", [Pure]> {
+  let summary = "float activations times group-wise int4 weights";
+  let description = [{
+    y[t, n] = sum_k x[t, k] * scale[n, k / group_size] * (w[n, k] - zero[n, k / group_size]);
+    `w`, `scale`, `zeros` as in `dequantize` per group.
+  }];
+  let arguments = (ins F32Tensor:$x, I8Tensor:$w, FloatTensor:$scale, Optional<I8Tensor>:$zeros, I64Attr:$group_size);
+  let results = (outs F32Tensor:$y);
+  let assemblyFormat = "$x `,` $w `,` $scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+#endif // QOPT_DIALECT_QOPT_QOPTOPS_TD

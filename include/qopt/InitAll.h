@@ -1,0 +1,36 @@
+//===- InitAll.h - Everything a tool registers ----------------------------===//
+#ifndef QOPT_INITALL_H
+#define QOPT_INITALL_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Passes/Passes.h"
+
+namespace qopt {
+
+inline void registerAllDialects(mlir::DialectRegistry &registry) {
+  registry.insert<onnx::OnnxDialect, QoptDialect, mlir::arith::ArithDialect, mlir::bufferization::BufferizationDialect,
+                  mlir::cf::ControlFlowDialect, mlir::func::FuncDialect, mlir::linalg::LinalgDialect,
+                  mlir::LLVM::LLVMDialect, mlir::math::MathDialect, mlir::memref::MemRefDialect, mlir::scf::SCFDialect,
+                  mlir::tensor::TensorDialect, mlir::vector::VectorDialect>();
+}
+
+inline void registerAllPasses() {
+  registerQoptPasses();
+  registerPipelines();
+}
+
+} // namespace qopt
+
+#endif // QOPT_INITALL_H

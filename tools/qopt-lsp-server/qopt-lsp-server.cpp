@@ -1,0 +1,10 @@
+//===- qopt-lsp-server.cpp - Serves editors .mlir with qopt's dialects ----===//
+#include "mlir/Tools/mlir-lsp-server/MlirLspServerMain.h"
+#include "qopt/InitAll.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  qopt::registerAllDialects(registry);
+  qopt::registerAllPasses();
+  return mlir::failed(mlir::MlirLspServerMain(argc, argv, registry));
+}

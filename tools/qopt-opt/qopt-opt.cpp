@@ -1,0 +1,12 @@
+//===- qopt-opt.cpp - mlir-opt with qopt's dialects and passes ------------===//
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "mlir/Transforms/Passes.h"
+#include "qopt/InitAll.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  qopt::registerAllDialects(registry);
+  qopt::registerAllPasses();
+  mlir::registerTransformsPasses();
+  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "qopt optimizer\n", registry));
+}
