@@ -25,5 +25,7 @@ function(add_qopt_tool name)
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${ARG_LINK_LIBS} MLIR LLVM)
   target_precompile_headers(${name} REUSE_FROM QoptPch)
-  target_compile_options(${name} PRIVATE -Xclang -fno-pch-timestamp)
+  # -fPIC instead of CMake's -fPIE: the precompiled header must match.
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${name} PRIVATE -fPIC -Xclang -fno-pch-timestamp)
 endfunction()

@@ -20,8 +20,9 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
       emitError(getOperation().getLoc()) << "unknown scheme \"" << scheme << '"';
       return signalPassFailure();
     }
-    auto chosen = SchemeAttr::get(&getContext(), *kind, groupSize, symmetric, threshold);
-    auto left = SchemeAttr::get(&getContext(), SchemeKind::Float, groupSize, symmetric, threshold);
+    auto chosen = SchemeAttr::get(&getContext(), *kind, groupSize, symmetric,
+                                  *kind == SchemeKind::LlmInt8 ? Builder(&getContext()).getF32FloatAttr(threshold) : FloatAttr());
+    auto left = SchemeAttr::get(&getContext(), SchemeKind::Float, groupSize, symmetric, FloatAttr());
     getOperation().walk([&](onnx::MatMulOp op) {
       auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
       if (!name)

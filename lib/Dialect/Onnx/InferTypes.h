@@ -100,10 +100,7 @@ inline bool compatible(TypeRange inferred, TypeRange actual) {
 /// Defines OP's interface methods on top of infer<OP>(loc, adaptor, types).
 #define INFER(OP)                                                                                                      \
   bool OP::isCompatibleReturnTypes(TypeRange inferred, TypeRange actual) { return compatible(inferred, actual); }      \
-  LogicalResult OP::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, ValueRange operands,           \
-                                     DictionaryAttr attributes, OpaqueProperties properties, RegionRange regions,      \
-                                     Types &types) {                                                                   \
-    Adaptor op(operands, attributes, properties, regions);                                                             \
+  LogicalResult OP::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor op, Types &types) {           \
     return infer##OP(loc, op, types);                                                                                  \
   }
 

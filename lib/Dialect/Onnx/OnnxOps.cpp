@@ -63,7 +63,7 @@ std::optional<SmallVector<int64_t>> qopt::onnx::getConstantInts(Value value) {
   if (!type || elements.getShapedType().getRank() > 1)
     return std::nullopt;
   auto range = elements.tryGetValues<APInt>();
-  if (failed(range))
+  if (!range)
     return std::nullopt;
   SmallVector<int64_t> result;
   for (const APInt &element : *range)
@@ -75,13 +75,13 @@ std::optional<double> qopt::onnx::getConstantScalar(Value value) {
   ElementsAttr elements;
   if (!value || !matchPattern(value, m_Constant(&elements)) || elements.getNumElements() == 0 || !elements.isSplat())
     return std::nullopt;
-  if (auto floats = elements.tryGetValues<APFloat>(); succeeded(floats)) {
+  if (auto floats = elements.tryGetValues<APFloat>()) {
     APFloat first = *floats->begin();
     bool losesInfo;
     first.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
     return first.convertToDouble();
   }
-  if (auto ints = elements.tryGetValues<APInt>(); succeeded(ints))
+  if (auto ints = elements.tryGetValues<APInt>())
     return static_cast<double>((*ints->begin()).getSExtValue());
   return std::nullopt;
 }

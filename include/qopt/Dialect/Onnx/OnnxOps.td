@@ -27,7 +27,7 @@ def Onnx_Dialect : Dialect {
 
 class Onnx_Op<string mnemonic, list<Trait> traits = []>
     : Op<Onnx_Dialect, mnemonic,
-         !listconcat(traits, [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface, ["isCompatibleReturnTypes"]>])>;
+         !listconcat(traits, [Pure, InferTypeOpAdaptorWithIsCompatible])>;
 
 //===----------------------------------------------------------------------===//
 // Constants
@@ -213,7 +213,7 @@ def Onnx_SwishOp : Onnx_Op<"Swish"> {
 
 def Onnx_GeluOp : Onnx_Op<"Gelu"> {
   let summary = "Gaussian error linear unit; approximate is none or tanh";
-  let arguments = (ins AnyRankedTensor:$input, DefaultValuedAttr<StrAttr, "none">:$approximate);
+  let arguments = (ins AnyRankedTensor:$input, DefaultValuedAttr<StrAttr, "\"none\"">:$approximate);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
 }

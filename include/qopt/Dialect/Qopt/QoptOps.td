@@ -26,9 +26,10 @@ def Qopt_Dialect : Dialect {
 class Qopt_Op<string mnemonic, list<Trait> traits = []> : Op<Qopt_Dialect, mnemonic, traits>;
 class Qopt_Attr<string name, string attrMnemonic> : AttrDef<Qopt_Dialect, name> { let mnemonic = attrMnemonic; }
 
-def F32Tensor : RankedTensorOf<[F32]>;
-def I8Tensor : RankedTensorOf<[I8]>;
-def FloatTensor : RankedTensorOf<[F16, F32]>;
+def Qopt_F32Tensor : RankedTensorOf<[F32]>;
+def Qopt_I8Tensor : RankedTensorOf<[I8]>;
+def Qopt_I32Tensor : RankedTensorOf<[I32]>;
+def Qopt_FloatTensor : RankedTensorOf<[F16, F32]>;
 
 //===----------------------------------------------------------------------===//
 // Attributes
@@ -49,16 +50,16 @@ def Qopt_SchemeAttr : Qopt_Attr<"Scheme", "scheme"> {
   let summary = "what becomes of one linear layer";
   let description = [{
     `groupSize` (inputs per scale; -1: a whole row) and `symmetric` matter to the int4
-    schemes, `threshold` to `llm-int8`.
+    schemes, `threshold` (an f32, only there for it) to `llm-int8`.
 
     ```mlir
-    #qopt.scheme<kind = "gptq-int4", groupSize = 128, symmetric = true, threshold = 6.0>
+    #qopt.scheme<kind = "gptq-int4", groupSize = 128, symmetric = true>
     ```
   }];
   let parameters = (ins EnumParameter<Qopt_SchemeKind>:$kind,
                         DefaultValuedParameter<"int64_t", "128">:$groupSize,
                         DefaultValuedParameter<"bool", "true">:$symmetric,
-                        DefaultValuedParameter<"double", "6.0">:$threshold);
+                        OptionalParameter<"::mlir::FloatAttr">:$threshold);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
@@ -66,7 +67,7 @@ def Qopt_SchemeAttr : Qopt_Attr<"Scheme", "scheme"> {
 // Weights
 //===----------------------------------------------------------------------===//
 
-def Qopt_ParameterOp : Qopt_Op<"parameter", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Qopt_ParameterOp : Qopt_Op<"parameter", [Pure, InferTypeOpAdaptor]> {
   let summary = "a named array of the module: weights, codes, scales";
   let description = [{
     ```mlir
@@ -110,8 +111,8 @@ def Qopt_QuantizeOp : Qopt_Op<"quantize", [Pure]> {
     clamp(rne(x / scale), -128, 127), per tensor. Constraints: the scale has rank 0;
     the result has the shape of the input.
   }];
-  let arguments = (ins F32Tensor:$input, F32Tensor:$scale);
-  let results = (outs I8Tensor:$codes);
+  let arguments = (ins Qopt_F32Tensor:$input, Qopt_F32Tensor:$scale);
+  let results = (outs Qopt_I8Tensor:$codes);
   let assemblyFormat = "$input `,` $scale attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -123,8 +124,8 @@ def Qopt_DynamicQuantizeOp : Qopt_Op<"dynamic_quantize", [Pure]> {
     of zeros has scale 0 and codes 0. `scale` has the shape of the input without its
     last dimension.
   }];
-  let arguments = (ins F32Tensor:$input);
-  let results = (outs I8Tensor:$codes, F32Tensor:$scale);
+  let arguments = (ins Qopt_F32Tensor:$input);
+  let results = (outs Qopt_I8Tensor:$codes, Qopt_F32Tensor:$scale);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -138,8 +139,8 @@ def Qopt_SplitColumnsOp : Qopt_Op<"split_columns", [Pure]> {
     rising order, then -1. [Dettmers et al., arXiv 2208.07339; bitsandbytes
     int8_vectorwise_quant]
   }];
-  let arguments = (ins F32Tensor:$input, F32Attr:$threshold);
-  let results = (outs I8Tensor:$codes, F32Tensor:$scale, RankedTensorOf<[I32]>:$columns);
+  let arguments = (ins Qopt_F32Tensor:$input, F32Attr:$threshold);
+  let results = (outs Qopt_I8Tensor:$codes, Qopt_F32Tensor:$scale, Qopt_I32Tensor:$columns);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -159,8 +160,8 @@ def Qopt_DequantizeOp : Qopt_Op<"dequantize", [Pure]> {
     %w = qopt.dequantize %codes, %scale {group_size = 32} : (tensor<64x32xi8>, tensor<64x2xf16>) -> tensor<64x64xf32>
     ```
   }];
-  let arguments = (ins I8Tensor:$codes, FloatTensor:$scale, Optional<I8Tensor>:$zeros, OptionalAttr<I64Attr>:$group_size);
-  let results = (outs F32Tensor:$result);
+  let arguments = (ins Qopt_I8Tensor:$codes, Qopt_FloatTensor:$scale, Optional<Qopt_I8Tensor>:$zeros, OptionalAttr<I64Attr>:$group_size);
+  let results = (outs Qopt_F32Tensor:$result);
   let assemblyFormat = "$codes `,` $scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -178,9 +179,9 @@ def Qopt_MatmulW8A8Op : Qopt_Op<"matmul_w8a8", [Pure, AttrSizedOperandSegments]>
     With `outliers` (LLM.int8) the columns listed in `columns` add
     sum_c outliers[t, c] * (w[n, c] * w_scale[n]) in float.
   }];
-  let arguments = (ins I8Tensor:$x, F32Tensor:$x_scale, I8Tensor:$w, F32Tensor:$w_scale,
-                       Optional<F32Tensor>:$outliers, Optional<RankedTensorOf<[I32]>>:$columns);
-  let results = (outs F32Tensor:$y);
+  let arguments = (ins Qopt_I8Tensor:$x, Qopt_F32Tensor:$x_scale, Qopt_I8Tensor:$w, Qopt_F32Tensor:$w_scale,
+                       Optional<Qopt_F32Tensor>:$outliers, Optional<Qopt_I32Tensor>:$columns);
+  let results = (outs Qopt_F32Tensor:$y);
   let assemblyFormat = [{$x `,` $x_scale `,` $w `,` $w_scale (`outliers` `(` $outliers^ `)`)? (`columns` `(` $columns^ `)`)?
                          attr-dict `:` functional-type(operands, results)}];
   let hasVerifier = 1;
@@ -189,8 +190,8 @@ def Qopt_MatmulW8A8Op : Qopt_Op<"matmul_w8a8", [Pure, AttrSizedOperandSegments]>
 def Qopt_MatmulW8A16Op : Qopt_Op<"matmul_w8a16", [Pure]> {
   let summary = "float activations times int8 weights";
   let description = [{y[t, n] = w_scale[n] * sum_k x[t, k] w[n, k].}];
-  let arguments = (ins F32Tensor:$x, I8Tensor:$w, F32Tensor:$w_scale);
-  let results = (outs F32Tensor:$y);
+  let arguments = (ins Qopt_F32Tensor:$x, Qopt_I8Tensor:$w, Qopt_F32Tensor:$w_scale);
+  let results = (outs Qopt_F32Tensor:$y);
   let assemblyFormat = "$x `,` $w `,` $w_scale attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
@@ -201,8 +202,8 @@ def Qopt_MatmulW4A16Op : Qopt_Op<"matmul_w4a16", [Pure]> {
     y[t, n] = sum_k x[t, k] * scale[n, k / group_size] * (w[n, k] - zero[n, k / group_size]);
     `w`, `scale`, `zeros` as in `dequantize` per group.
   }];
-  let arguments = (ins F32Tensor:$x, I8Tensor:$w, FloatTensor:$scale, Optional<I8Tensor>:$zeros, I64Attr:$group_size);
-  let results = (outs F32Tensor:$y);
+  let arguments = (ins Qopt_F32Tensor:$x, Qopt_I8Tensor:$w, Qopt_FloatTensor:$scale, Optional<Qopt_I8Tensor>:$zeros, I64Attr:$group_size);
+  let results = (outs Qopt_F32Tensor:$y);
   let assemblyFormat = "$x `,` $w `,` $scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }

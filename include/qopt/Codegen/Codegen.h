@@ -1,0 +1,32 @@
+//===- Codegen.h - From lowered IR to code of a module --------------------===//
+#ifndef QOPT_CODEGEN_CODEGEN_H
+#define QOPT_CODEGEN_CODEGEN_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "qopt/Module/Module.h"
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+/// Code levels of x86-64 that host code is made for; names as in clang's -march.
+/// v4 stands for AVX-512 F/BW/CD/DQ/VL with VNNI here.
+inline constexpr llvm::StringLiteral kHostLevels[] = {"x86-64-v3", "x86-64-v4"};
+
+/// What the lowering pipeline leaves: the IR, and the arrays its entry points
+/// read, in the order of `parameters` of QrtEntry. The data of a parameter is
+/// owned by the MLIR context (resources) or the mapped model file.
+struct LoweredModule {
+  std::vector<EntryPoint> entryPoints;
+  std::vector<Parameter> parameters; ///< offsets not yet assigned
+  std::vector<std::span<const char>> weights;
+};
+
+/// Compiles `module` (functions on memrefs: memref, scf, vector, arith, math,
+/// func) for one level into an ELF shared object without imports whose public
+/// functions are QrtEntry. Leaves `module` as it was. Emits a diagnostic on failure.
+mlir::FailureOr<std::vector<char>> compileHost(mlir::ModuleOp module, llvm::StringRef level);
+
+} // namespace qopt
+
+#endif // QOPT_CODEGEN_CODEGEN_H

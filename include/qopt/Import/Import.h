@@ -1,0 +1,32 @@
+//===- Import.h - ONNX files to MLIR --------------------------------------===//
+#ifndef QOPT_IMPORT_IMPORT_H
+#define QOPT_IMPORT_IMPORT_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <string>
+
+namespace qopt {
+
+struct ImportOptions {
+  /// Reject NaN and infinity in float initializers, naming tensor and index.
+  bool checkValues = true;
+};
+
+/// Imports the ONNX model `path` as a module with one function @forward in the
+/// onnx dialect. Initializers and external data stay in the mapped files and are
+/// referenced as dense resources (key: the initializer's name); the mappings live
+/// as long as the context. Function arguments and results carry `onnx.name`
+/// (StringAttr) and `onnx.dims` (ArrayAttr of StringAttr: the symbol of each
+/// dimension, "" where constant). Every op's location is a NameLoc of its node
+/// name (or first output). Where the exporter wrote the module path of a node into
+/// its metadata, the op carries it as `onnx.scope` (StringAttr).
+///
+/// On failure `error` is one line "FILE: node or tensor: reason with numbers" and
+/// the result is null. Never throws, whatever the file holds.
+mlir::OwningOpRef<mlir::ModuleOp> importOnnx(const std::string &path, mlir::MLIRContext &context,
+                                             const ImportOptions &options, std::string &error);
+
+} // namespace qopt
+
+#endif // QOPT_IMPORT_IMPORT_H
