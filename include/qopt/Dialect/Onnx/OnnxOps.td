@@ -29,6 +29,42 @@ class Onnx_Op<string mnemonic, list<Trait> traits = []>
     : Op<Onnx_Dialect, mnemonic,
          !listconcat(traits, [Pure, InferTypeOpAdaptorWithIsCompatible])>;
 
+/// One tensor in, one of the same shape out.
+class Onnx_UnaryOp<string mnemonic, string what> : Onnx_Op<mnemonic> {
+  let summary = what;
+  let arguments = (ins AnyRankedTensor:$input);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
+}
+
+/// Two tensors broadcast to one shape.
+class Onnx_BinaryOp<string mnemonic, string what> : Onnx_Op<mnemonic> {
+  let summary = what # ", with broadcasting";
+  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
+}
+
+/// One tensor or more, broadcast to one shape.
+class Onnx_VariadicOp<string mnemonic, string what> : Onnx_Op<mnemonic> {
+  let summary = what # ", with broadcasting";
+  let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
+  let results = (outs AnyRankedTensor:$output);
+  let assemblyFormat = [{$inputs attr-dict `:` functional-type(operands, results)}];
+}
+
+class Onnx_ReduceOp<string mnemonic, string what> : Onnx_Op<mnemonic> {
+  let summary = what # " over axes";
+  let description = [{
+    Without `axes`: over all dimensions, or none with `noop_with_empty_axes`.
+  }];
+  let arguments = (ins AnyRankedTensor:$data, Optional<AnyRankedTensor>:$axes,
+                       DefaultValuedAttr<I64Attr, "1">:$keepdims,
+                       DefaultValuedAttr<I64Attr, "0">:$noop_with_empty_axes);
+  let results = (outs AnyRankedTensor:$reduced);
+  let assemblyFormat = [{$data (`,` $axes^)? attr-dict `:` functional-type(operands, results)}];
+}
+
 //===----------------------------------------------------------------------===//
 // Constants
 //===----------------------------------------------------------------------===//
@@ -56,153 +92,31 @@ def Onnx_ConstantOfShapeOp : Onnx_Op<"ConstantOfShape"> {
 // Elementwise
 //===----------------------------------------------------------------------===//
 
-def Onnx_AbsOp : Onnx_Op<"Abs"> {
-  let summary = "absolute value";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
+def Onnx_AbsOp : Onnx_UnaryOp<"Abs", "absolute value">;
+def Onnx_CeilOp : Onnx_UnaryOp<"Ceil", "round up">;
+def Onnx_CosOp : Onnx_UnaryOp<"Cos", "cosine">;
+def Onnx_ErfOp : Onnx_UnaryOp<"Erf", "error function">;
+def Onnx_ExpOp : Onnx_UnaryOp<"Exp", "exponential">;
+def Onnx_FloorOp : Onnx_UnaryOp<"Floor", "round down">;
 
-def Onnx_CeilOp : Onnx_Op<"Ceil"> {
-  let summary = "round up";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_CosOp : Onnx_Op<"Cos"> {
-  let summary = "cosine";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_ErfOp : Onnx_Op<"Erf"> {
-  let summary = "error function";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_ExpOp : Onnx_Op<"Exp"> {
-  let summary = "exponential";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_FloorOp : Onnx_Op<"Floor"> {
-  let summary = "round down";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_IdentityOp : Onnx_Op<"Identity"> {
-  let summary = "the same value";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
+def Onnx_IdentityOp : Onnx_UnaryOp<"Identity", "the same value"> {
   let hasFolder = 1;
 }
 
-def Onnx_IsInfOp : Onnx_Op<"IsInf"> {
-  let summary = "true where infinite";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_IsNaNOp : Onnx_Op<"IsNaN"> {
-  let summary = "true where not a number";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_LogOp : Onnx_Op<"Log"> {
-  let summary = "natural logarithm";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_NegOp : Onnx_Op<"Neg"> {
-  let summary = "negation";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_NotOp : Onnx_Op<"Not"> {
-  let summary = "logical negation";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_ReciprocalOp : Onnx_Op<"Reciprocal"> {
-  let summary = "1 / x";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_ReluOp : Onnx_Op<"Relu"> {
-  let summary = "max(x, 0)";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_RoundOp : Onnx_Op<"Round"> {
-  let summary = "round to nearest, halves to even";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_SigmoidOp : Onnx_Op<"Sigmoid"> {
-  let summary = "1 / (1 + exp(-x))";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_SignOp : Onnx_Op<"Sign"> {
-  let summary = "-1, 0 or 1";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_SinOp : Onnx_Op<"Sin"> {
-  let summary = "sine";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_SoftplusOp : Onnx_Op<"Softplus"> {
-  let summary = "log(1 + exp(x))";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_SqrtOp : Onnx_Op<"Sqrt"> {
-  let summary = "square root";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_TanhOp : Onnx_Op<"Tanh"> {
-  let summary = "hyperbolic tangent";
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
+def Onnx_IsInfOp : Onnx_UnaryOp<"IsInf", "true where infinite">;
+def Onnx_IsNaNOp : Onnx_UnaryOp<"IsNaN", "true where not a number">;
+def Onnx_LogOp : Onnx_UnaryOp<"Log", "natural logarithm">;
+def Onnx_NegOp : Onnx_UnaryOp<"Neg", "negation">;
+def Onnx_NotOp : Onnx_UnaryOp<"Not", "logical negation">;
+def Onnx_ReciprocalOp : Onnx_UnaryOp<"Reciprocal", "1 / x">;
+def Onnx_ReluOp : Onnx_UnaryOp<"Relu", "max(x, 0)">;
+def Onnx_RoundOp : Onnx_UnaryOp<"Round", "round to nearest, halves to even">;
+def Onnx_SigmoidOp : Onnx_UnaryOp<"Sigmoid", "1 / (1 + exp(-x))">;
+def Onnx_SignOp : Onnx_UnaryOp<"Sign", "-1, 0 or 1">;
+def Onnx_SinOp : Onnx_UnaryOp<"Sin", "sine">;
+def Onnx_SoftplusOp : Onnx_UnaryOp<"Softplus", "log(1 + exp(x))">;
+def Onnx_SqrtOp : Onnx_UnaryOp<"Sqrt", "square root">;
+def Onnx_TanhOp : Onnx_UnaryOp<"Tanh", "hyperbolic tangent">;
 
 def Onnx_SwishOp : Onnx_Op<"Swish"> {
   let summary = "x * sigmoid(alpha * x)";
@@ -233,96 +147,19 @@ def Onnx_ClipOp : Onnx_Op<"Clip", [AttrSizedOperandSegments]> {
   let assemblyFormat = [{$input (`min` `(` $min^ `)`)? (`max` `(` $max^ `)`)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_AddOp : Onnx_Op<"Add"> {
-  let summary = "a + b, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_SubOp : Onnx_Op<"Sub"> {
-  let summary = "a - b, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_MulOp : Onnx_Op<"Mul"> {
-  let summary = "a * b, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_DivOp : Onnx_Op<"Div"> {
-  let summary = "a / b, truncated for integers, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_PowOp : Onnx_Op<"Pow"> {
-  let summary = "a to the power of b, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_AndOp : Onnx_Op<"And"> {
-  let summary = "logical and, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_OrOp : Onnx_Op<"Or"> {
-  let summary = "logical or, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_XorOp : Onnx_Op<"Xor"> {
-  let summary = "logical exclusive or, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_EqualOp : Onnx_Op<"Equal"> {
-  let summary = "a == b, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_LessOp : Onnx_Op<"Less"> {
-  let summary = "a < b, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_LessOrEqualOp : Onnx_Op<"LessOrEqual"> {
-  let summary = "a <= b, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_GreaterOp : Onnx_Op<"Greater"> {
-  let summary = "a > b, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_GreaterOrEqualOp : Onnx_Op<"GreaterOrEqual"> {
-  let summary = "a >= b, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
+def Onnx_AddOp : Onnx_BinaryOp<"Add", "a + b">;
+def Onnx_SubOp : Onnx_BinaryOp<"Sub", "a - b">;
+def Onnx_MulOp : Onnx_BinaryOp<"Mul", "a * b">;
+def Onnx_DivOp : Onnx_BinaryOp<"Div", "a / b, truncated for integers">;
+def Onnx_PowOp : Onnx_BinaryOp<"Pow", "a to the power of b">;
+def Onnx_AndOp : Onnx_BinaryOp<"And", "logical and">;
+def Onnx_OrOp : Onnx_BinaryOp<"Or", "logical or">;
+def Onnx_XorOp : Onnx_BinaryOp<"Xor", "logical exclusive or">;
+def Onnx_EqualOp : Onnx_BinaryOp<"Equal", "a == b">;
+def Onnx_LessOp : Onnx_BinaryOp<"Less", "a < b">;
+def Onnx_LessOrEqualOp : Onnx_BinaryOp<"LessOrEqual", "a <= b">;
+def Onnx_GreaterOp : Onnx_BinaryOp<"Greater", "a > b">;
+def Onnx_GreaterOrEqualOp : Onnx_BinaryOp<"GreaterOrEqual", "a >= b">;
 
 def Onnx_ModOp : Onnx_Op<"Mod"> {
   let summary = "remainder, with broadcasting";
@@ -331,26 +168,9 @@ def Onnx_ModOp : Onnx_Op<"Mod"> {
   let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_MaxOp : Onnx_Op<"Max"> {
-  let summary = "largest of the operands, with broadcasting";
-  let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$inputs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_MinOp : Onnx_Op<"Min"> {
-  let summary = "smallest of the operands, with broadcasting";
-  let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$inputs attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_SumOp : Onnx_Op<"Sum"> {
-  let summary = "sum of the operands, with broadcasting";
-  let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$inputs attr-dict `:` functional-type(operands, results)}];
-}
+def Onnx_MaxOp : Onnx_VariadicOp<"Max", "largest of the operands">;
+def Onnx_MinOp : Onnx_VariadicOp<"Min", "smallest of the operands">;
+def Onnx_SumOp : Onnx_VariadicOp<"Sum", "sum of the operands">;
 
 def Onnx_WhereOp : Onnx_Op<"Where"> {
   let summary = "x where the condition holds, y elsewhere, with broadcasting";
@@ -501,65 +321,11 @@ def Onnx_CumSumOp : Onnx_Op<"CumSum"> {
 // Reductions
 //===----------------------------------------------------------------------===//
 
-def Onnx_ReduceMaxOp : Onnx_Op<"ReduceMax"> {
-  let summary = "maximum over axes";
-  let description = [{
-    Without `axes`: over all dimensions, or none with `noop_with_empty_axes`.
-  }];
-  let arguments = (ins AnyRankedTensor:$data, Optional<AnyRankedTensor>:$axes,
-                       DefaultValuedAttr<I64Attr, "1">:$keepdims,
-                       DefaultValuedAttr<I64Attr, "0">:$noop_with_empty_axes);
-  let results = (outs AnyRankedTensor:$reduced);
-  let assemblyFormat = [{$data (`,` $axes^)? attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_ReduceMeanOp : Onnx_Op<"ReduceMean"> {
-  let summary = "mean over axes";
-  let description = [{
-    Without `axes`: over all dimensions, or none with `noop_with_empty_axes`.
-  }];
-  let arguments = (ins AnyRankedTensor:$data, Optional<AnyRankedTensor>:$axes,
-                       DefaultValuedAttr<I64Attr, "1">:$keepdims,
-                       DefaultValuedAttr<I64Attr, "0">:$noop_with_empty_axes);
-  let results = (outs AnyRankedTensor:$reduced);
-  let assemblyFormat = [{$data (`,` $axes^)? attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_ReduceMinOp : Onnx_Op<"ReduceMin"> {
-  let summary = "minimum over axes";
-  let description = [{
-    Without `axes`: over all dimensions, or none with `noop_with_empty_axes`.
-  }];
-  let arguments = (ins AnyRankedTensor:$data, Optional<AnyRankedTensor>:$axes,
-                       DefaultValuedAttr<I64Attr, "1">:$keepdims,
-                       DefaultValuedAttr<I64Attr, "0">:$noop_with_empty_axes);
-  let results = (outs AnyRankedTensor:$reduced);
-  let assemblyFormat = [{$data (`,` $axes^)? attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_ReduceProdOp : Onnx_Op<"ReduceProd"> {
-  let summary = "product over axes";
-  let description = [{
-    Without `axes`: over all dimensions, or none with `noop_with_empty_axes`.
-  }];
-  let arguments = (ins AnyRankedTensor:$data, Optional<AnyRankedTensor>:$axes,
-                       DefaultValuedAttr<I64Attr, "1">:$keepdims,
-                       DefaultValuedAttr<I64Attr, "0">:$noop_with_empty_axes);
-  let results = (outs AnyRankedTensor:$reduced);
-  let assemblyFormat = [{$data (`,` $axes^)? attr-dict `:` functional-type(operands, results)}];
-}
-
-def Onnx_ReduceSumOp : Onnx_Op<"ReduceSum"> {
-  let summary = "sum over axes";
-  let description = [{
-    Without `axes`: over all dimensions, or none with `noop_with_empty_axes`.
-  }];
-  let arguments = (ins AnyRankedTensor:$data, Optional<AnyRankedTensor>:$axes,
-                       DefaultValuedAttr<I64Attr, "1">:$keepdims,
-                       DefaultValuedAttr<I64Attr, "0">:$noop_with_empty_axes);
-  let results = (outs AnyRankedTensor:$reduced);
-  let assemblyFormat = [{$data (`,` $axes^)? attr-dict `:` functional-type(operands, results)}];
-}
+def Onnx_ReduceMaxOp : Onnx_ReduceOp<"ReduceMax", "maximum">;
+def Onnx_ReduceMeanOp : Onnx_ReduceOp<"ReduceMean", "mean">;
+def Onnx_ReduceMinOp : Onnx_ReduceOp<"ReduceMin", "minimum">;
+def Onnx_ReduceProdOp : Onnx_ReduceOp<"ReduceProd", "product">;
+def Onnx_ReduceSumOp : Onnx_ReduceOp<"ReduceSum", "sum">;
 
 def Onnx_SoftmaxOp : Onnx_Op<"Softmax"> {
   let summary = "exp(x) / sum(exp(x)) along an axis";
