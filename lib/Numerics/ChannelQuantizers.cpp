@@ -1,0 +1,99 @@
+//===- ChannelQuantizers.cpp - One int8 scale per output channel ----------===//
+//
+// The arithmetic is float32 in the order the two packages do it, because codes
+// have to agree with theirs bit for bit.
+//
+//===----------------------------------------------------------------------===//
+#include "Vectorize.h"
+#include "qopt/Numerics/Quantizers.h"
+#include <bit>
+#include <cfloat>
+#include <cmath>
+
+using namespace qopt;
+
+namespace {
+
+constexpr float kMaxCode = 127.0f;
+
+/// The largest magnitude of a row; NaNs do not count, infinities count as FLT_MAX.
+QOPT_CPU_CLONES float absMax(const float *__restrict row, int64_t count) {
+  constexpr int64_t kLanes = 16;
+  float lanes[kLanes] = {};
+  int64_t k = 0;
+  for (; k + kLanes <= count; k += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      float a = std::fabs(row[k + lane]);
+      lanes[lane] = a > lanes[lane] ? a : lanes[lane];
+    }
+  float result = 0;
+  for (; k < count; ++k)
+    result = std::fabs(row[k]) > result ? std::fabs(row[k]) : result;
+  for (float lane : lanes)
+    result = lane > result ? lane : result;
+  return result < FLT_MAX ? result : FLT_MAX;
+}
+
+QOPT_CPU_CLONES void quantizeByDivision(const float *__restrict row, int64_t count, float scale,
+                                        int8_t *__restrict codes) {
+  for (int64_t k = 0; k < count; ++k)
+    codes[k] = int8_t(roundEven(clampTo(row[k] / scale, -kMaxCode, kMaxCode)));
+}
+
+QOPT_CPU_CLONES void quantizeByProduct(const float *__restrict row, int64_t count, float factor,
+                                       int8_t *__restrict codes) {
+  for (int64_t k = 0; k < count; ++k)
+    codes[k] = int8_t(roundEven(clampTo(row[k] * factor, -kMaxCode, kMaxCode)));
+}
+
+/// The float16 nearest to x (half to even), as a float. Beyond its range the
+/// largest float16 instead of infinity.
+float throughFloat16(float x) {
+  constexpr float kMaxHalf = 65504.0f, kMinNormalHalf = 6.103515625e-05f;
+  float magnitude = std::fabs(x);
+  if (magnitude < kMinNormalHalf)
+    return (x + 0.75f) - 0.75f; // float16's subnormals are 2^-24 apart, as floats in [.5, 1) are
+  uint32_t bits = std::bit_cast<uint32_t>(x);
+  bits = (bits + 0xFFF + ((bits >> 13) & 1)) & ~0x1FFFu;
+  return clampTo(std::bit_cast<float>(bits), -kMaxHalf, kMaxHalf);
+}
+
+} // namespace
+
+ChannelCodes qopt::quantizeChannels(MatrixRef<const float> weights) {
+  ChannelCodes result{Matrix<int8_t>(weights.rows, weights.cols), std::vector<float>(weights.rows)};
+  for (int64_t n = 0; n < weights.rows; ++n) {
+    const float *row = weights.row(n);
+    float largest = absMax(row, weights.cols);
+    // A denormal scale would be flushed to 0 by some runtimes, and its
+    // reciprocal is infinite: such a row is as good as zero.
+    float scale = largest == 0 ? 1.0f : std::fmax(largest / kMaxCode, FLT_MIN);
+    quantizeByDivision(row, weights.cols, scale, result.codes.row(n));
+    result.scales[n] = scale;
+  }
+  return result;
+}
+
+ChannelCodes qopt::quantizeChannelsLlmInt8(MatrixRef<const float> weights) {
+  ChannelCodes result{Matrix<int8_t>(weights.rows, weights.cols), std::vector<float>(weights.rows)};
+  std::vector<float> half(weights.cols);
+  for (int64_t n = 0; n < weights.rows; ++n) {
+    const float *row = weights.row(n);
+    for (int64_t k = 0; k < weights.cols; ++k)
+      half[k] = throughFloat16(row[k]);
+    float largest = absMax(half.data(), weights.cols);
+    if (largest == 0)
+      largest = kMaxCode;
+    // torch evaluates 127 / absmax as reciprocal times 127.
+    float factor = kMaxCode * (1.0f / largest);
+    quantizeByProduct(half.data(), weights.cols, factor, result.codes.row(n));
+    result.scales[n] = largest / kMaxCode;
+  }
+  return result;
+}
+
+void qopt::dequantizeChannels(const ChannelCodes &codes, MatrixRef<float> out) {
+  for (int64_t n = 0; n < codes.codes.rows; ++n)
+    for (int64_t k = 0; k < codes.codes.cols; ++k)
+      out(n, k) = codes.scales[n] * float(codes.codes(n, k));
+}

@@ -1,0 +1,48 @@
+//===- GroupQuantizers.cpp - Group-wise round to nearest ------------------===//
+#include "GroupScales.h"
+#include "Parallel.h"
+#include <algorithm>
+
+using namespace qopt;
+
+namespace {
+
+QOPT_CPU_CLONES void encode(const float *__restrict values, int64_t count, float scale, float zero, float maxCode,
+                            uint8_t *__restrict codes) {
+  for (int64_t k = 0; k < count; ++k)
+    codes[k] = uint8_t(int(signedCode(values[k], scale, -zero, maxCode - zero) + zero));
+}
+
+} // namespace
+
+GroupCodes qopt::quantizeGroups(MatrixRef<const float> weights, const GroupOptions &options,
+                                std::span<const double> importance, const ParallelFor &parallelFor) {
+  GroupScaler scaler(options);
+  int64_t groupSize = effectiveGroupSize(options.groupSize, weights.cols);
+  int64_t groups = (weights.cols + groupSize - 1) / groupSize;
+  std::vector<float> scaledImportance = scaleImportance(importance, weights.cols, groupSize);
+
+  GroupCodes result{options.bits, groupSize, Matrix<uint8_t>(weights.rows, weights.cols),
+                    Matrix<float>(weights.rows, groups), Matrix<uint8_t>(weights.rows, groups)};
+  runParallel(parallelFor, weights.rows, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n)
+      for (int64_t g = 0; g < groups; ++g) {
+        int64_t first = g * groupSize, count = std::min(groupSize, weights.cols - first);
+        std::span<const float> values(weights.row(n) + first, count);
+        GroupParams params = scaler.choose(values, scaledImportance.data() + first);
+        encode(values.data(), count, params.scale, float(params.zero), float(scaler.maxCode()),
+               result.codes.row(n) + first);
+        result.scales(n, g) = params.scale;
+        result.zeros(n, g) = uint8_t(params.zero);
+      }
+  });
+  return result;
+}
+
+void qopt::dequantizeGroups(const GroupCodes &codes, MatrixRef<float> out) {
+  for (int64_t n = 0; n < codes.codes.rows; ++n)
+    for (int64_t k = 0; k < codes.codes.cols; ++k) {
+      int64_t g = k / codes.groupSize;
+      out(n, k) = codes.scales(n, g) * float(int(codes.codes(n, k)) - int(codes.zeros(n, g)));
+    }
+}

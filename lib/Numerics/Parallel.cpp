@@ -1,0 +1,8 @@
+//===- Parallel.cpp - Threads from the caller, BLAS on one each -----------===//
+#include "Parallel.h"
+#include <cblas.h>
+
+void qopt::useOneBlasThread() {
+  static const bool done = (openblas_set_num_threads(1), true);
+  (void)done;
+}

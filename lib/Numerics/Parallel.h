@@ -1,0 +1,27 @@
+//===- Parallel.h - Threads from the caller, BLAS on one each -------------===//
+#ifndef QOPT_LIB_NUMERICS_PARALLEL_H
+#define QOPT_LIB_NUMERICS_PARALLEL_H
+
+#include "qopt/Numerics/Quantizers.h"
+
+namespace qopt {
+
+/// parallelFor, or a plain loop where the caller has none.
+inline void runParallel(const ParallelFor &parallelFor, int64_t count,
+                        const std::function<void(int64_t, int64_t)> &body) {
+  if (count <= 0)
+    return;
+  if (parallelFor)
+    parallelFor(count, body);
+  else
+    body(0, count);
+}
+
+/// Keeps BLAS from splitting work by the number of threads: a product is always
+/// computed by the thread that asks for it, in blocks of fixed size, so a sum has
+/// one order. Call before any BLAS or LAPACK routine.
+void useOneBlasThread();
+
+} // namespace qopt
+
+#endif // QOPT_LIB_NUMERICS_PARALLEL_H
