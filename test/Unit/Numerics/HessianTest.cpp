@@ -1,0 +1,85 @@
+//===- HessianTest.cpp - Sums over tokens ---------------------------------===//
+#include "TestUtils.h"
+#include <gtest/gtest.h>
+
+using namespace qopt;
+using namespace qopt::test;
+
+namespace {
+
+/// sum_t a[t][i] b[t][j] in double over the rows of the mask.
+Matrix<double> plainProduct(const Matrix<float> &a, const Matrix<float> &b, const std::vector<uint8_t> &mask) {
+  Matrix<double> result(a.cols, a.cols);
+  for (int64_t t = 0; t < a.rows; ++t)
+    if (mask.empty() || mask[t])
+      for (int64_t i = 0; i < a.cols; ++i)
+        for (int64_t j = 0; j < a.cols; ++j)
+          result(i, j) += double(a(t, i)) * b(t, j);
+  return result;
+}
+
+void expectNear(const Matrix<double> &found, const Matrix<double> &expected, const Matrix<double> &h) {
+  ASSERT_EQ(found.values.size(), expected.values.size());
+  for (int64_t i = 0; i < h.rows; ++i)
+    for (int64_t j = 0; j < h.cols; ++j)
+      ASSERT_NEAR(found(i, j), expected(i, j), 2e-6 * std::sqrt(h(i, i) * h(j, j))) << i << " " << j;
+}
+
+TEST(Hessian, equalsThePlainSum) {
+  Matrix<float> x = randomInputs(300, 270, 1), xFloat = x, noise = randomMatrix(300, 270, 9, 1e-3f);
+  for (size_t i = 0; i < x.values.size(); ++i)
+    xFloat.values[i] += noise.values[i];
+  std::vector<uint8_t> mask(300, 1);
+  for (int64_t t = 0; t < 300; t += 3)
+    mask[t] = 0;
+  for (const std::vector<uint8_t> &m : {std::vector<uint8_t>(), mask}) {
+    Hessian hessian;
+    accumulateHessian(hessian, x, xFloat, m, threads(2));
+    Matrix<double> expected = plainProduct(x, x, m);
+    expectNear(hessian.h, expected, expected);
+    expectNear(hessian.c, plainProduct(xFloat, x, m), expected);
+    EXPECT_EQ(hessian.tokens, m.empty() ? 300 : 200);
+    for (int64_t i = 0; i < 270; ++i)
+      for (int64_t j = 0; j < i; ++j)
+        ASSERT_EQ(hessian.h(i, j), hessian.h(j, i));
+  }
+}
+
+TEST(Hessian, theSameInputsGiveExactlyH) {
+  Matrix<float> x = randomInputs(100, 40, 2);
+  Hessian hessian;
+  accumulateHessian(hessian, x, x, {}, {});
+  EXPECT_EQ(hessian.h.values, hessian.c.values);
+}
+
+TEST(Hessian, addsUpOverCallsAndReadsStridedViews) {
+  Matrix<float> x = randomMatrix(64, 20, 3);
+  Hessian parts;
+  for (int64_t t = 0; t < 64; t += 16)
+    accumulateHessian(parts, MatrixRef<const float>(x.row(t), 16, 10, 20), {}, {}, {});
+  Matrix<float> left(64, 10);
+  for (int64_t t = 0; t < 64; ++t)
+    std::copy_n(x.row(t), 10, left.row(t));
+  Matrix<double> expected = plainProduct(left, left, {});
+  expectNear(parts.h, expected, expected);
+  EXPECT_EQ(parts.tokens, 64);
+}
+
+TEST(Hessian, allRowsMaskedAddNothing) {
+  Matrix<float> x = randomMatrix(4, 5, 3);
+  Hessian hessian;
+  accumulateHessian(hessian, x, x, std::vector<uint8_t>(4, 0), {});
+  EXPECT_EQ(hessian.h.values, std::vector<double>(25, 0.0));
+  EXPECT_EQ(hessian.tokens, 0);
+}
+
+TEST(Hessian, doesNotDependOnThreads) {
+  Matrix<float> x = randomInputs(600, 600, 5), xFloat = randomInputs(600, 600, 6);
+  Hessian one, three;
+  accumulateHessian(one, x, xFloat, {}, threads(1));
+  accumulateHessian(three, x, xFloat, {}, threads(3));
+  EXPECT_EQ(one.h.values, three.h.values);
+  EXPECT_EQ(one.c.values, three.c.values);
+}
+
+} // namespace
