@@ -51,7 +51,7 @@ struct Parameter {
   int64_t type = 0; ///< QrtType
   std::vector<int64_t> dims;
   int64_t offset = 0; ///< bytes from the start of section "weights", multiple of 64
-  int64_t bytes = 0;
+  int64_t bytes = 0;  ///< product of `dims` times the bytes of an element
 };
 
 /// What was decided for one linear layer; shown by `qrun --info`.

@@ -3,7 +3,7 @@
  * The host code of a module is one ELF shared object without imports: whatever
  * it needs from the outside it gets through QrtApi. It exports one function per
  * entry point of the module, of type QrtEntry, and the constant
- * `qrt_abi_version`.
+ * `qrt_abi_version` (int32_t, QRT_ABI_VERSION).
  *
  * Generated code never throws, never exits, and touches no global state.
  *

@@ -21,14 +21,15 @@ namespace qrt {
 using qopt::Result;
 using qopt::Status;
 
-/// Bytes of one element of `type`.
+/// Bytes of one element of `type`; 0 when there is no such type.
 int64_t elementBytes(int64_t type);
 
 /// A dense row-major tensor that owns its memory (64-byte aligned).
 class Tensor {
 public:
   Tensor() = default;
-  /// Uninitialised. `dims` must be non-negative with a product that fits.
+  /// Uninitialised. `dims` must be non-negative with a product that fits. Throws
+  /// std::bad_alloc when there is no memory.
   Tensor(int64_t type, std::vector<int64_t> dims);
   /// Takes over memory that the runtime allocated for an output.
   static Tensor adopt(const QrtTensor &raw);
@@ -57,6 +58,8 @@ public:
   explicit ThreadPool(int threads);
   ~ThreadPool();
   int size() const;
+  /// As QrtApi::parallelFor. A task may call it again: that part then runs in the
+  /// calling thread.
   void parallelFor(QrtTask task, void *args, int64_t count, int64_t grain);
 
 private:
@@ -86,14 +89,18 @@ std::string hostLevel();
 /// A module ready to run on this machine's CPU.
 class Session {
 public:
-  /// Picks the best host code of the module that this machine can run.
-  static Result<std::unique_ptr<Session>> create(std::shared_ptr<const qopt::Module> module, int threads);
+  /// Picks the best host code of the module that this machine can run. `level`
+  /// forces one, e.g. "x86-64-v3" (tests compare levels on one machine); an error
+  /// when the module or the machine does not have it.
+  static Result<std::unique_ptr<Session>> create(std::shared_ptr<const qopt::Module> module, int threads,
+                                                 const std::string &level = {});
   virtual ~Session() = default;
   virtual const qopt::Module &module() const = 0;
   /// Which host code runs, e.g. "x86-64-v3".
   virtual const std::string &device() const = 0;
   /// Runs entry point `name`; inputs in declared order. Checks types, ranks,
-  /// constant dimensions and that equal symbols have equal sizes.
+  /// constant dimensions and that equal symbols have equal sizes. One call at a
+  /// time per session.
   virtual Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) = 0;
 };
 

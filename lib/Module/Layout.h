@@ -1,0 +1,50 @@
+//===- Layout.h - Where things are in a .qmod file ------------------------===//
+#ifndef QOPT_LIB_MODULE_LAYOUT_H
+#define QOPT_LIB_MODULE_LAYOUT_H
+
+#include "qopt/Module/Module.h"
+#include <bit>
+#include <cstring>
+
+namespace qopt {
+
+static_assert(std::endian::native == std::endian::little, ".qmod files are read and written as memory is");
+
+inline constexpr char moduleMagic[] = "QMOD\r\n\x1a\n";
+inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 0;
+inline constexpr int64_t sectionAlignment = 64, weightsAlignment = 4096, parameterAlignment = 64;
+inline constexpr const char *weightsSection = "weights";
+
+/// The first 64 bytes of the file.
+struct ModulePreamble {
+  char magic[8];
+  uint32_t versionMajor, versionMinor;
+  uint64_t headerBytes, fileBytes;
+  std::byte hash[32];
+};
+static_assert(sizeof(ModulePreamble) == 64);
+
+/// `value` rounded up to a multiple of `alignment`; both far from overflow.
+inline int64_t alignUp(int64_t value, int64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+
+inline int64_t alignmentOf(const Section &section) {
+  return section.name == weightsSection ? weightsAlignment : sectionAlignment;
+}
+
+/// What the JSON header says.
+struct ModuleHeader {
+  ModuleInfo info;
+  std::vector<Section> sections;
+};
+
+std::string writeHeader(const ModuleHeader &header);
+/// Checks types, ranges and shapes, and that sections and parameters are sorted,
+/// aligned, disjoint and inside [`firstOffset`, `fileBytes`].
+Result<ModuleHeader> readHeader(std::string_view json, int64_t firstOffset, int64_t fileBytes);
+/// The checks of readHeader() that do not depend on the file: names present and
+/// unique, types known, ranks at most QRT_MAX_RANK, bytes as the shapes need.
+Status checkInfo(const ModuleInfo &info);
+
+} // namespace qopt
+
+#endif // QOPT_LIB_MODULE_LAYOUT_H

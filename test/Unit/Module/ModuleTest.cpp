@@ -1,0 +1,232 @@
+#include "../../../lib/Module/Layout.h"
+#include "qopt/Runtime/Abi.h"
+#include "qopt/Support/Sha256.h"
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <limits>
+#include <unistd.h>
+
+using namespace qopt;
+namespace fs = std::filesystem;
+
+namespace {
+class ModuleFile : public ::testing::Test {
+protected:
+  void SetUp() override {
+    folder = fs::temp_directory_path() / ("qopt-module-test-" + std::to_string(::getpid()));
+    fs::create_directories(folder);
+    path = (folder / "a.qmod").string();
+  }
+  void TearDown() override { fs::remove_all(folder); }
+
+  ModuleInfo exampleInfo() const {
+    ModuleInfo info;
+    info.producer = "qopt 0.1.0";
+    info.model = "model \"x\" \xc3\xa4.onnx";
+    info.pipeline = "gptq-int4{group-size=32}";
+    info.contextLength = 512;
+    info.vocabularySize = 2048;
+    info.entryPoints = {{"forward",
+                         {{"input_ids", QRT_I64, {{-1, "batch"}, {-1, "seq"}}}},
+                         {{"logits", QRT_F32, {{-1, "batch"}, {-1, "seq"}, {2048, ""}}}}}};
+    info.parameters = {{"codes", QRT_U8, {3, 5}, 0, 15}, {"scales", QRT_F16, {3}, 0, 6}, {"none", QRT_F32, {0, 4}, 0, 0}};
+    info.layers = {{"model.layers.0.mlp.up_proj", "gptq-int4", 3, 10, 4.6}};
+    return info;
+  }
+  Status writeExample(const std::string &where) const {
+    ModuleWriter::Payload sections[] = {{"host:x86-64-v3", code}, {"tokenizer", tokenizer}};
+    std::span<const char> weights[] = {codes, scales, {}};
+    return ModuleWriter::write(where, exampleInfo(), sections, weights);
+  }
+  static std::string read(const std::string &where) {
+    std::ifstream stream(where, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  }
+  void write(std::string_view bytes) const { std::ofstream(path, std::ios::binary) << bytes; }
+  std::string errorOf(std::string_view bytes) const {
+    write(bytes);
+    auto module = Module::open(path);
+    return module ? "" : module.error().message;
+  }
+  /// The bytes with a right hash: what a hostile writer could make.
+  static std::string sealed(std::string bytes) {
+    std::memset(bytes.data() + 32, 0, 32);
+    Sha256 hash;
+    hash.update(std::as_bytes(std::span(bytes)));
+    auto digest = hash.finish();
+    std::memcpy(bytes.data() + 32, digest.data(), 32);
+    return bytes;
+  }
+  /// A module of 16384 bytes with this JSON header.
+  static std::string withHeader(const std::string &json) {
+    ModulePreamble preamble = {};
+    std::memcpy(preamble.magic, moduleMagic, 8);
+    preamble.versionMajor = 1;
+    preamble.headerBytes = json.size();
+    preamble.fileBytes = 16384;
+    std::string bytes(reinterpret_cast<const char *>(&preamble), sizeof preamble);
+    bytes += json;
+    bytes.resize(16384);
+    return sealed(bytes);
+  }
+  static std::string header(const std::string &sections, const std::string &parameters = "", int64_t context = 1,
+                            const std::string &entries = "") {
+    return R"({"producer":"p","model":"m","pipeline":"","context_length":)" + std::to_string(context) +
+           R"(,"vocabulary_size":2,"entry_points":[)" + entries + R"(],"parameters":[)" + parameters +
+           R"(],"layers":[],"sections":[)" + sections + "]}";
+  }
+
+  fs::path folder;
+  std::string path;
+  std::string code = std::string(100, 'c'), tokenizer = "{}", codes = "0123456789abcde", scales = "ABCDEF";
+};
+} // namespace
+
+TEST_F(ModuleFile, RoundTrip) {
+  ASSERT_TRUE(writeExample(path));
+  auto module = Module::open(path);
+  ASSERT_TRUE(module) << module.error().message;
+  const ModuleInfo &info = (*module)->info(), expected = exampleInfo();
+  EXPECT_EQ(info.producer, expected.producer);
+  EXPECT_EQ(info.model, expected.model);
+  EXPECT_EQ(info.pipeline, expected.pipeline);
+  EXPECT_EQ(info.contextLength, 512);
+  EXPECT_EQ(info.vocabularySize, 2048);
+  ASSERT_EQ(info.entryPoints.size(), 1u);
+  ASSERT_EQ(info.entryPoints[0].outputs[0].dims.size(), 3u);
+  EXPECT_EQ(info.entryPoints[0].outputs[0].dims[0].symbol, "batch");
+  EXPECT_EQ(info.entryPoints[0].outputs[0].dims[2].size, 2048);
+  EXPECT_EQ(info.entryPoints[0].inputs[0].type, QRT_I64);
+  ASSERT_EQ(info.layers.size(), 1u);
+  EXPECT_EQ(info.layers[0].bitsPerWeight, 4.6);
+
+  auto text = [](std::span<const char> bytes) { return std::string(bytes.begin(), bytes.end()); };
+  EXPECT_EQ(text((*module)->section("host:x86-64-v3")), code);
+  EXPECT_EQ(text((*module)->section("tokenizer")), tokenizer);
+  EXPECT_TRUE((*module)->section("ptx").empty());
+  EXPECT_EQ(text((*module)->parameter(0)), codes);
+  EXPECT_EQ(text((*module)->parameter(1)), scales);
+  EXPECT_TRUE((*module)->parameter(2).empty());
+  EXPECT_EQ(reinterpret_cast<uintptr_t>((*module)->parameter(1).data()) % 64, 0u);
+  for (const Section &section : (*module)->sections())
+    EXPECT_EQ(section.offset % (section.name == "weights" ? 4096 : 64), 0) << section.name;
+  EXPECT_EQ((*module)->fileBytes() % 64, 0);
+}
+
+TEST_F(ModuleFile, SameContentSameBytes) {
+  ASSERT_TRUE(writeExample(path));
+  ASSERT_TRUE(writeExample(path + "2"));
+  EXPECT_EQ(read(path), read(path + "2"));
+}
+
+TEST_F(ModuleFile, EveryFlippedBitIsFound) {
+  ASSERT_TRUE(writeExample(path));
+  const std::string good = read(path);
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  auto put = [&](size_t position, int byte) {
+    file.seekp(static_cast<std::streamoff>(position)).put(static_cast<char>(byte)).flush();
+  };
+  for (size_t i = 0; i < good.size(); ++i) {
+    put(i, good[i] ^ (1 << i % 8));
+    auto module = Module::open(path);
+    ASSERT_FALSE(module) << "byte " << i;
+    ASSERT_EQ(module.error().message.find('\n'), std::string::npos) << module.error().message;
+    put(i, good[i]);
+  }
+  EXPECT_TRUE(Module::open(path));
+}
+
+TEST_F(ModuleFile, EveryTruncationAndExtensionIsFound) {
+  ASSERT_TRUE(writeExample(path));
+  const std::string good = read(path);
+  for (size_t length = good.size(); length-- > 0;) {
+    fs::resize_file(path, length);
+    ASSERT_FALSE(Module::open(path)) << length;
+  }
+  EXPECT_NE(errorOf(good + '\0').find("but its header says"), std::string::npos);
+}
+
+TEST_F(ModuleFile, OtherFilesAreNamed) {
+  EXPECT_NE(errorOf("").find("only 0 bytes"), std::string::npos);
+  EXPECT_NE(errorOf("version https://git-lfs.github.com/spec/v1\n").find("git-lfs"), std::string::npos);
+  EXPECT_NE(errorOf(std::string(200, 'x')).find("first 8 bytes"), std::string::npos);
+  EXPECT_FALSE(Module::open(folder.string()));
+  EXPECT_FALSE(Module::open(path + ".missing"));
+}
+
+TEST_F(ModuleFile, VersionsAreCompared) {
+  ASSERT_TRUE(writeExample(path));
+  std::string newer = read(path);
+  newer[12] = 1; // minor
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.1, but this program reads 1.0 to 1.0");
+  newer[8] = 2; // major
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.1, but this program reads 1.0 to 1.0");
+}
+
+TEST_F(ModuleFile, HostileHeadersWithTheRightHash) {
+  const std::string host = R"({"name":"host","offset":8192,"bytes":100})";
+  const std::string weights = R"({"name":"weights","offset":12288,"bytes":256})";
+  const std::string tensor = R"({"name":"t","type":"f32","dims":[-1]})";
+  EXPECT_EQ(errorOf(withHeader(header(host + "," + weights))), "");
+  const std::pair<std::string, const char *> cases[] = {
+      {"{", "is not a JSON object"},
+      {"[1]", "is not a JSON object"},
+      {"{}", "'producer' is missing"},
+      {std::string(3000, '['), "nested more than"},
+      {R"({"producer":)" + std::string(3000, '[') + std::string(3000, ']') + "}", "nested more than"},
+      {R"({"producer":3})", "'producer' is not a string"},
+      {header(host, "", -1), "'context_length' is not an integer from 0"},
+      {header(weights + "," + host), "overlaps"},
+      {header(host + "," + host), "occurs twice"},
+      {header(R"({"name":"a","offset":8192,"bytes":100},{"name":"b","offset":8256,"bytes":1})"), "overlaps"},
+      {header(R"({"name":"a","offset":8200,"bytes":100})"), "not aligned to 64"},
+      {header(R"({"name":"weights","offset":8256,"bytes":100})"), "not aligned to 4096"},
+      {header(R"({"name":"a","offset":0,"bytes":100})"), "overlaps"},
+      {header(R"({"name":"a","offset":16384,"bytes":1})"), "does not fit in 16384"},
+      {header(R"({"name":"a","offset":64,"bytes":9223372036854775807})"), "does not fit"},
+      {header(R"({"name":"a","offset":64,"bytes":9223372036854775808})"), "not an integer from 0"},
+      {header(R"({"name":"a","offset":1e3,"bytes":1})"), "not an integer from 0"},
+      {header(R"({"name":"","offset":8192,"bytes":1})"), "has no name"},
+      {header(weights, R"({"name":"p","type":"f32","dims":[64],"offset":64,"bytes":256})"), "does not fit in 256"},
+      {header(weights, R"({"name":"p","type":"f32","dims":[8],"offset":4,"bytes":32})"), "not aligned to 64"},
+      {header(weights, R"({"name":"p","type":"f32","dims":[8],"offset":0,"bytes":31})"), "its shape needs 32"},
+      {header(weights, R"({"name":"p","type":"f33","dims":[8],"offset":0,"bytes":32})"), "'f33', which is not known"},
+      {header(weights, R"({"name":"p","type":"f32","dims":[4294967296,4294967296],"offset":0,"bytes":0})"),
+       "impossible shape"},
+      {header("", R"({"name":"p","type":"u8","dims":[8],"offset":0,"bytes":8})"), "does not fit in 0"},
+      {header(host, "", 1, R"({"name":"f","inputs":[)" + tensor + R"(],"outputs":[]})"), "not an integer from 0"},
+      {header(host, "", 1, R"({"name":"","inputs":[],"outputs":[]})"), "no proper name"},
+      {header(host, "", 1, R"({"name":"f","inputs":[{"name":"t","type":"f32","dims":[1,1,1,1,1,1,1,1,1]}],"outputs":[]})"),
+       "9 dimensions"},
+  };
+  for (const auto &[json, expected] : cases) {
+    std::string message = errorOf(withHeader(json));
+    EXPECT_NE(message.find(expected), std::string::npos) << json.substr(0, 300) << "\n  gave: " << message;
+  }
+}
+
+TEST_F(ModuleFile, HeaderLengthIsChecked) {
+  std::string bytes = withHeader(header(""));
+  for (uint64_t length : {uint64_t(16384), uint64_t(1) << 63, ~uint64_t(0)}) {
+    std::memcpy(bytes.data() + 16, &length, 8);
+    EXPECT_NE(errorOf(sealed(bytes)).find("too few for a header"), std::string::npos);
+  }
+}
+
+TEST_F(ModuleFile, WriterRefusesWhatReaderWould) {
+  ASSERT_TRUE(writeExample(path));
+  const std::string before = read(path);
+  ModuleInfo info = exampleInfo();
+  std::span<const char> tooShort[] = {codes, std::span<const char>(scales).first(5), {}};
+  EXPECT_FALSE(ModuleWriter::write(path, info, {}, tooShort));
+  std::span<const char> right[] = {codes, scales, {}};
+  EXPECT_FALSE(ModuleWriter::write(path, info, {}, std::span(right).first(2)));
+  info.parameters[1].dims = {4};
+  EXPECT_FALSE(ModuleWriter::write(path, info, {}, right));
+  ModuleWriter::Payload twice[] = {{"a", code}, {"a", code}};
+  EXPECT_FALSE(ModuleWriter::write(path, exampleInfo(), twice, right));
+  EXPECT_FALSE(ModuleWriter::write((folder / "missing" / "a.qmod").string(), exampleInfo(), {}, right));
+  EXPECT_EQ(read(path), before);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 1) << "a temporary was left";
+}
