@@ -377,7 +377,7 @@ def Onnx_RotaryEmbeddingOp : Onnx_Op<"RotaryEmbedding"> {
   let assemblyFormat = [{$X `,` $cos_cache `,` $sin_cache (`,` $position_ids^)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_AttentionOp : Onnx_Op<"Attention", [AttrSizedOperandSegments, AttrSizedResultSegments]> {
+def Onnx_AttentionOp : Onnx_Op<"Attention", [AttrSizedOperandSegments, SameVariadicResultSize]> {
   let summary = "scaled dot-product attention with grouped heads";
   let description = [{
     4-D form: Q [batch, q heads, q length, head size], K and V [batch, kv heads,

@@ -1,0 +1,155 @@
+//===- Evaluator.cpp - Runs operators and functions -----------------------===//
+//
+// Result types come from the operators' own inference: it is asked about a copy of
+// the operands with the shapes they really have, small integer operands as
+// constants, so that a shape operand decides as it does in a model.
+//
+//===----------------------------------------------------------------------===//
+#include "Kernels.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::reference;
+
+/// Operands up to this size may be what an operator's result type depends on.
+static constexpr int64_t kMaxShapeOperand = 64;
+
+/// Asks the operator's inference about operands of the given types; those with a
+/// value are shown as constants.
+static LogicalResult inferOnnxTypes(Operation *op, ArrayRef<RankedTensorType> operandTypes, Operands values,
+                                    SmallVectorImpl<Type> &types) {
+  auto *inference = op->getName().getInterface<InferTypeOpInterface>();
+  if (!inference)
+    return op->emitOpError("has no type inference");
+  Block scratch;
+  OpBuilder builder(op->getContext());
+  builder.setInsertionPointToStart(&scratch);
+  SmallVector<Value> operands;
+  for (auto [type, value] : llvm::zip(operandTypes, values)) {
+    if (value && type.getRank() <= 1 && type.getNumElements() <= kMaxShapeOperand)
+      operands.push_back(onnx::ConstantOp::create(builder, op->getLoc(), type, toAttribute(*value)));
+    else
+      operands.push_back(scratch.addArgument(type, op->getLoc()));
+  }
+  return inference->inferReturnTypes(op->getContext(), op->getLoc(), operands, op->getRawDictionaryAttrs(),
+                                     op->getPropertiesStorage(), op->getRegions(), types);
+}
+
+/// The verifiers of the qopt dialect tie results to operands; here only the shape
+/// that the operands give is taken over.
+static void inferQoptTypes(Operation *op, ArrayRef<RankedTensorType> in, SmallVectorImpl<Type> &types) {
+  auto like = [&](unsigned result, ArrayRef<int64_t> shape) {
+    types.push_back(RankedTensorType::get(shape, cast<RankedTensorType>(op->getResult(result).getType()).getElementType()));
+  };
+  auto rows = [&](RankedTensorType x, int64_t columns) {
+    Dims dims(x.getShape().drop_back());
+    dims.push_back(columns);
+    return dims;
+  };
+  llvm::TypeSwitch<Operation *>(op)
+      .Case<ParameterOp, DequantizeOp>([&](auto) { types.append(op->result_type_begin(), op->result_type_end()); })
+      .Case<ObserveOp, QuantizeOp>([&](auto) { like(0, in[0].getShape()); })
+      .Case([&](DynamicQuantizeOp) {
+        like(0, in[0].getShape());
+        like(1, in[0].getShape().drop_back());
+      })
+      .Case([&](SplitColumnsOp) {
+        like(0, in[0].getShape());
+        like(1, in[0].getShape().drop_back());
+        like(2, in[0].getShape().take_back());
+      })
+      .Case([&](MatmulW8A8Op) { like(0, rows(in[0], in[2].getDimSize(0))); })
+      .Case<MatmulW8A16Op, MatmulW4A16Op>([&](auto) { like(0, rows(in[0], in[1].getDimSize(0))); });
+}
+
+static LogicalResult inferTypes(Operation *op, ArrayRef<RankedTensorType> operandTypes, Operands values,
+                                SmallVectorImpl<Type> &types) {
+  if (isa_and_present<QoptDialect>(op->getDialect())) {
+    inferQoptTypes(op, operandTypes, types);
+    return success(types.size() == op->getNumResults());
+  }
+  return inferOnnxTypes(op, operandTypes, values, types);
+}
+
+static LogicalResult evaluateInto(Operation *op, Operands operands, std::vector<Tensor> &results) {
+  if (operands.size() != op->getNumOperands())
+    return op->emitOpError("expected ") << op->getNumOperands() << " operands but got " << operands.size();
+  SmallVector<RankedTensorType> operandTypes;
+  for (const Tensor *operand : operands)
+    operandTypes.push_back(operand->type);
+  SmallVector<Type> types;
+  if (failed(inferTypes(op, operandTypes, operands, types)))
+    return failure();
+  results.assign(op->getNumResults(), Tensor());
+  for (auto [type, result] : llvm::zip(types, results)) {
+    auto tensorType = dyn_cast<RankedTensorType>(type);
+    if (!tensorType || !isa<FloatType, IntegerType>(tensorType.getElementType()) ||
+        tensorType.getElementTypeBitWidth() > 64)
+      return op->emitOpError("cannot compute a result of type ") << type;
+    result.type = tensorType;
+    // Attention appends to a cache: its kernel knows how long the result is.
+    if (!tensorType.hasStaticShape())
+      continue;
+    if (tensorType.getNumElements() > kMaxElements)
+      return op->emitOpError("expected at most ") << kMaxElements << " elements but got " << tensorType;
+    allocate(result, tensorType);
+  }
+  for (auto kernel : {evaluateElementwise, evaluateMovement, evaluateIndexing, evaluateReduction, evaluateProduct,
+                      evaluateAttention, evaluateQuantized}) {
+    Outcome outcome = kernel(op, operands, results);
+    if (outcome == Outcome::Failed)
+      return failure();
+    if (outcome == Outcome::NotMine)
+      continue;
+    for (Tensor &result : results)
+      conform(result);
+    return success();
+  }
+  return op->emitOpError("cannot be evaluated");
+}
+
+FailureOr<std::vector<Tensor>> reference::evaluate(Operation *op, ArrayRef<Tensor> operands) {
+  SmallVector<const Tensor *> pointers;
+  for (const Tensor &operand : operands)
+    pointers.push_back(&operand);
+  std::vector<Tensor> results;
+  if (failed(evaluateInto(op, pointers, results)))
+    return failure();
+  return results;
+}
+
+FailureOr<std::vector<Tensor>> reference::evaluate(func::FuncOp function, ArrayRef<Tensor> inputs) {
+  if (!function.getBody().hasOneBlock())
+    return function.emitOpError("requires one block");
+  Block &block = function.front();
+  if (inputs.size() != block.getNumArguments())
+    return function.emitOpError("expected ") << block.getNumArguments() << " inputs but got " << inputs.size();
+  llvm::DenseMap<Value, Tensor> values;
+  for (auto [argument, input] : llvm::zip(block.getArguments(), inputs))
+    values[argument] = input;
+  for (Operation &op : block.without_terminator()) {
+    SmallVector<const Tensor *> operands;
+    for (Value operand : op.getOperands()) {
+      auto found = values.find(operand);
+      if (found == values.end())
+        return op.emitOpError("uses a value from outside of the function");
+      operands.push_back(&found->second);
+    }
+    std::vector<Tensor> results;
+    if (failed(evaluateInto(&op, operands, results)))
+      return failure();
+    for (auto [value, result] : llvm::zip(op.getResults(), results))
+      values[value] = std::move(result);
+  }
+  std::vector<Tensor> results;
+  for (Value operand : block.getTerminator()->getOperands()) {
+    auto found = values.find(operand);
+    if (found == values.end())
+      return function.emitOpError("returns a value from outside of the function");
+    results.push_back(found->second);
+  }
+  return results;
+}

@@ -1,0 +1,170 @@
+//===- Quantized.cpp - The qopt dialect -----------------------------------===//
+//
+// Rounding of codes happens in float, as the original packages and the generated
+// code do it, so that codes agree bit for bit; products are summed exactly.
+//
+//===----------------------------------------------------------------------===//
+#include "Kernels.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include <algorithm>
+#include <cmath>
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::reference;
+
+static int64_t clampToInt8(float value) {
+  return static_cast<int64_t>(std::clamp(std::nearbyint(std::isnan(value) ? 0.0f : value), -128.0f, 127.0f));
+}
+
+static Outcome evaluateQuantize(const Tensor &x, const Tensor &scale, Tensor &codes) {
+  for (int64_t i = 0, n = x.numElements(); i < n; ++i)
+    codes.ints[i] = clampToInt8(static_cast<float>(x.floats[i]) / static_cast<float>(scale.floats[0]));
+  return Outcome::Done;
+}
+
+/// Codes and scales per row; magnitudes from `threshold` on are left out, and with
+/// more than one row their whole columns.
+static void quantizeRows(const Tensor &x, float threshold, Tensor &codes, Tensor &scale, std::vector<bool> &outlier) {
+  int64_t columns = shapeOf(x).back(), rows = columns == 0 ? 0 : x.numElements() / columns;
+  auto isOutlier = [&](float value) { return threshold > 0 && std::abs(value) >= threshold; };
+  outlier.assign(columns, false);
+  for (int64_t i = 0, n = x.numElements(); i < n; ++i)
+    if (isOutlier(static_cast<float>(x.floats[i])))
+      outlier[i % columns] = true;
+  for (int64_t row = 0; row < rows; ++row) {
+    float absmax = 0;
+    for (int64_t k = 0; k < columns; ++k) {
+      float value = static_cast<float>(x.floats[row * columns + k]);
+      if (!isOutlier(value))
+        absmax = std::max(absmax, std::abs(value));
+    }
+    scale.floats[row] = absmax / 127.0f;
+    for (int64_t k = 0; k < columns; ++k) {
+      float value = static_cast<float>(x.floats[row * columns + k]);
+      bool zero = absmax == 0 || isOutlier(value) || (rows > 1 && outlier[k]);
+      codes.ints[row * columns + k] = zero ? 0 : clampToInt8(value * 127.0f / absmax);
+    }
+  }
+}
+
+static Outcome evaluateSplitColumns(SplitColumnsOp op, const Tensor &x, Results out) {
+  std::vector<bool> outlier;
+  quantizeRows(x, op.getThreshold().convertToFloat(), out[0], out[1], outlier);
+  size_t next = 0;
+  for (size_t k = 0; k < outlier.size(); ++k)
+    if (outlier[k])
+      out[2].ints[next++] = static_cast<int64_t>(k);
+  std::fill(out[2].ints.begin() + next, out[2].ints.end(), -1);
+  return Outcome::Done;
+}
+
+/// One weight of a matrix in groups: scale * (code - zero).
+namespace {
+struct Groups {
+  const Tensor &codes, &scale;
+  const Tensor *zeros;
+  int64_t groupSize, columns;
+
+  double at(int64_t n, int64_t k) const {
+    int64_t byte = codes.ints[n * codes.type.getDimSize(1) + k / 2] & 0xff;
+    int64_t code = k % 2 ? byte >> 4 : byte & 15, group = n * scale.type.getDimSize(1) + k / groupSize;
+    return scale.floats[group] * static_cast<double>(code - (zeros ? zeros->ints[group] : 8));
+  }
+};
+} // namespace
+
+static Outcome evaluateDequantize(DequantizeOp op, Operands in, Tensor &out) {
+  const Tensor &codes = *in[0], &scale = *in[1];
+  int64_t columns = out.type.getRank() > 0 ? shapeOf(out).back() : 1;
+  for (int64_t i = 0, n = out.numElements(); i < n; ++i) {
+    if (op.getGroupSize()) {
+      Groups groups{codes, scale, op.getZeros() ? in[2] : nullptr, static_cast<int64_t>(*op.getGroupSize()), columns};
+      out.floats[i] = groups.at(i / columns, i % columns);
+    } else {
+      out.floats[i] = scale.floats[scale.type.getRank() == 0 ? 0 : i / columns] * static_cast<double>(codes.ints[i]);
+    }
+  }
+  return Outcome::Done;
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+static Outcome evaluateMatmulW8A8(MatmulW8A8Op op, Operands in, Tensor &out) {
+  const Tensor &x = *in[0], &xScale = *in[1], &w = *in[2], &wScale = *in[3];
+  int64_t n = w.type.getDimSize(0), k = w.type.getDimSize(1), rows = k == 0 ? 0 : x.numElements() / k;
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t j = 0; j < n; ++j) {
+      int64_t sum = 0;
+      for (int64_t l = 0; l < k; ++l)
+        sum += x.ints[t * k + l] * w.ints[j * k + l];
+      double y = xScale.floats[xScale.type.getRank() == 0 ? 0 : t] * wScale.floats[j] * static_cast<double>(sum);
+      if (op.getOutliers())
+        for (int64_t column : in[5]->ints) {
+          if (column == -1)
+            break;
+          if (column < 0 || column >= k)
+            return fail(op, "expected outlier columns in [0, " + Twine(k - 1) + "] but got " + Twine(column));
+          y += in[4]->floats[t * k + column] * wScale.floats[j] * static_cast<double>(w.ints[j * k + column]);
+        }
+      out.floats[t * n + j] = y;
+    }
+  return Outcome::Done;
+}
+
+static Outcome evaluateMatmulW8A16(Operands in, Tensor &out) {
+  const Tensor &x = *in[0], &w = *in[1], &wScale = *in[2];
+  int64_t n = w.type.getDimSize(0), k = w.type.getDimSize(1), rows = k == 0 ? 0 : x.numElements() / k;
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = 0;
+      for (int64_t l = 0; l < k; ++l)
+        sum += x.floats[t * k + l] * static_cast<double>(w.ints[j * k + l]);
+      out.floats[t * n + j] = wScale.floats[j] * sum;
+    }
+  return Outcome::Done;
+}
+
+static Outcome evaluateMatmulW4A16(MatmulW4A16Op op, Operands in, Tensor &out) {
+  const Tensor &x = *in[0], &w = *in[1];
+  int64_t n = w.type.getDimSize(0), k = shapeOf(x).back(), rows = k == 0 ? 0 : x.numElements() / k;
+  Groups groups{w, *in[2], op.getZeros() ? in[3] : nullptr, static_cast<int64_t>(op.getGroupSize()), k};
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = 0;
+      for (int64_t l = 0; l < k; ++l)
+        sum += x.floats[t * k + l] * groups.at(j, l);
+      out.floats[t * n + j] = sum;
+    }
+  return Outcome::Done;
+}
+
+Outcome reference::evaluateQuantized(Operation *op, Operands in, Results out) {
+  return llvm::TypeSwitch<Operation *, Outcome>(op)
+      .Case([&](ParameterOp parameter) {
+        FailureOr<Tensor> value = fromAttribute(parameter.getValue());
+        if (failed(value))
+          return fail(op, "cannot read the value");
+        out[0] = std::move(*value);
+        return Outcome::Done;
+      })
+      .Case([&](ObserveOp) {
+        out[0] = *in[0];
+        return Outcome::Done;
+      })
+      .Case([&](QuantizeOp) { return evaluateQuantize(*in[0], *in[1], out[0]); })
+      .Case([&](DynamicQuantizeOp) {
+        std::vector<bool> outlier;
+        quantizeRows(*in[0], /*threshold=*/0, out[0], out[1], outlier);
+        return Outcome::Done;
+      })
+      .Case([&](SplitColumnsOp split) { return evaluateSplitColumns(split, *in[0], out); })
+      .Case([&](DequantizeOp dequantize) { return evaluateDequantize(dequantize, in, out[0]); })
+      .Case([&](MatmulW8A8Op matmul) { return evaluateMatmulW8A8(matmul, in, out[0]); })
+      .Case([&](MatmulW8A16Op) { return evaluateMatmulW8A16(in, out[0]); })
+      .Case([&](MatmulW4A16Op matmul) { return evaluateMatmulW4A16(matmul, in, out[0]); })
+      .Default([](Operation *) { return Outcome::NotMine; });
+}
