@@ -25,6 +25,10 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
     return systemError("cannot open", errno);
+  return fromDescriptor(fd);
+}
+
+Result<MappedFile> MappedFile::fromDescriptor(int fd) {
   struct stat info;
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     bool isDirectory = S_ISDIR(info.st_mode);

@@ -27,6 +27,13 @@ struct ImportOptions {
 mlir::OwningOpRef<mlir::ModuleOp> importOnnx(const std::string &path, mlir::MLIRContext &context,
                                              const ImportOptions &options, std::string &error);
 
+/// Reads a model in any form: MLIR as text or bytecode where the name ends in .mlir
+/// or .mlirbc, else ONNX. MLIR is verified, and every dense resource must have a
+/// blob of its type's size. Errors as importOnnx(); of MLIR text they are
+/// "FILE:LINE:COLUMN: reason".
+mlir::OwningOpRef<mlir::ModuleOp> loadModel(const std::string &path, mlir::MLIRContext &context,
+                                            const ImportOptions &options, std::string &error);
+
 } // namespace qopt
 
 #endif // QOPT_IMPORT_IMPORT_H

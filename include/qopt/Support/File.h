@@ -23,6 +23,8 @@ class MappedFile {
 public:
   /// Errors: the path cannot be opened, or is a directory, device or pipe.
   static Result<MappedFile> open(const std::string &path);
+  /// As open(), of an open file; closes `descriptor`.
+  static Result<MappedFile> fromDescriptor(int descriptor);
 
   MappedFile(MappedFile &&other) noexcept;
   MappedFile &operator=(MappedFile &&other) noexcept;

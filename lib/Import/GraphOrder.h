@@ -1,0 +1,23 @@
+//===- GraphOrder.h - Nodes in an order in which they can run -------------===//
+#ifndef QOPT_LIB_IMPORT_GRAPHORDER_H
+#define QOPT_LIB_IMPORT_GRAPHORDER_H
+
+#include "onnx.pb.h"
+#include "qopt/Support/Result.h"
+#include <vector>
+
+namespace qopt {
+
+/// The name of a node in messages: its own or its first output's, printable.
+std::string nodeName(const pb::NodeProto &node);
+
+/// The indices of the graph's nodes so that each comes after those that it reads:
+/// of all such orders the one nearest to the file's, which for a sorted graph is the
+/// file's own. ONNX demands sorted graphs, but onnxruntime accepts others and
+/// exporters write them. The message of an error begins with the node or tensor
+/// it is about: a name with two definitions or none, a cycle.
+Result<std::vector<int>> sortNodes(const pb::GraphProto &graph);
+
+} // namespace qopt
+
+#endif // QOPT_LIB_IMPORT_GRAPHORDER_H

@@ -1,0 +1,158 @@
+//===- LoadModel.cpp - Models in any form ---------------------------------===//
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Import/Import.h"
+#include "qopt/Support/CheckedMath.h"
+#include "qopt/Support/File.h"
+#include "qopt/Support/Utf8.h"
+
+#include "mlir/Bytecode/BytecodeReader.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/SourceMgr.h"
+
+using namespace mlir;
+using namespace qopt;
+
+/// Deeper text would exhaust the stack of MLIR's recursive parser.
+static constexpr int kMaxNesting = 256;
+
+/// The deepest nesting of brackets in `text`, outside strings and comments.
+static int nestingOf(StringRef text) {
+  int depth = 0, deepest = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '"') {
+      for (++i; i < text.size() && text[i] != '"' && text[i] != '\n'; ++i)
+        i += text[i] == '\\';
+    } else if (c == '/' && text.substr(i).starts_with("//")) {
+      i = std::min(text.find('\n', i), text.size());
+    } else if (StringRef("({[<").contains(c)) {
+      deepest = std::max(deepest, ++depth);
+    } else if (StringRef(")}]>").contains(c) && !(c == '>' && i > 0 && text[i - 1] == '-')) {
+      depth = std::max(depth - 1, 0);
+    }
+  }
+  return deepest;
+}
+
+/// "FILE:LINE:COLUMN" where `location` is in the text, else "FILE" or "FILE: NAME".
+static std::string place(const std::string &path, Location location) {
+  if (auto inFile = dyn_cast<FileLineColLoc>(location); inFile && inFile.getLine() > 0)
+    if (inFile.getFilename().getValue() == path)
+      return printable(path) + ":" + std::to_string(inFile.getLine()) + ":" + std::to_string(inFile.getColumn());
+  if (auto name = dyn_cast<NameLoc>(location))
+    return printable(path) + ": " + printable(name.getName().getValue());
+  return printable(path);
+}
+
+//===----------------------------------------------------------------------===//
+// Dense resources
+//===----------------------------------------------------------------------===//
+
+/// Neither MLIR's parser nor its verifier looks at the size of a blob.
+static Status checkResource(DenseResourceElementsAttr resource) {
+  std::string name = "dense resource \"" + printable(resource.getRawHandle().getKey()) + "\"";
+  AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+  if (resource.getRawHandle().getKey() == "__elided__" || (!blob && resource.getRawHandle().getKey() == "elided"))
+    return Error{"weights were elided when this file was printed"};
+  if (!blob)
+    return Error{name + " has no data: was this file printed without its weights?"};
+  ShapedType type = resource.getType();
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  if (!type.hasStaticShape() || !type.getElementType().isIntOrFloat())
+    return Error{name + " has the unsupported type " + text};
+  unsigned bits = type.getElementType().isInteger(1) ? 8 : type.getElementTypeBitWidth();
+  std::optional<int64_t> elements = checkedNumElements(std::span<const int64_t>(type.getShape().data(), type.getRank()));
+  std::optional<int64_t> size = elements ? checkedMul(*elements, llvm::divideCeil(bits, 8)) : std::nullopt;
+  if (!size || static_cast<uint64_t>(*size) != blob->getData().size())
+    return Error{name + " has " + std::to_string(blob->getData().size()) + " bytes but " + text + " needs " +
+                 (size ? std::to_string(*size) : "more than 63 bits can count")};
+  size_t align = llvm::divideCeil(bits, 8);
+  if (reinterpret_cast<uintptr_t>(blob->getData().data()) % align != 0)
+    return Error{name + " is not aligned to " + std::to_string(align) + " bytes"};
+  return {};
+}
+
+/// The first operation with a bad resource, and what is wrong with it.
+static std::optional<std::pair<Location, Error>> findBadResource(ModuleOp module) {
+  std::optional<std::pair<Location, Error>> result;
+  module.walk([&](Operation *op) {
+    for (NamedAttribute attribute : op->getAttrDictionary()) {
+      AttrTypeWalker walker;
+      walker.addWalk([&](DenseResourceElementsAttr resource) {
+        if (Status status = checkResource(resource); !status) {
+          result = {op->getLoc(), status.error()};
+          return WalkResult::interrupt();
+        }
+        return WalkResult::advance();
+      });
+      if (walker.walk(attribute.getValue()).wasInterrupted())
+        return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Files
+//===----------------------------------------------------------------------===//
+
+static OwningOpRef<ModuleOp> loadMlir(const std::string &path, MLIRContext &context, std::string &error) {
+  ScopedDiagnosticHandler capture(&context, [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+      return failure();
+    if (error.empty()) {
+      std::string text = diagnostic.str();
+      error = place(path, diagnostic.getLocation()) + ": " + printable(StringRef(text).split('\n').first);
+    }
+    return success();
+  });
+  auto buffer = llvm::MemoryBuffer::getFile(path);
+  if (!buffer) {
+    error = printable(path) + ": cannot open: " + buffer.getError().message();
+    return nullptr;
+  }
+  if (!isBytecode((*buffer)->getMemBufferRef())) {
+    if (int depth = nestingOf((*buffer)->getBuffer()); depth > kMaxNesting) {
+      error = printable(path) + ": " + std::to_string(depth) + " nested brackets; expected at most " +
+              std::to_string(kMaxNesting);
+      return nullptr;
+    }
+  }
+  auto sources = std::make_shared<llvm::SourceMgr>();
+  sources->AddNewSourceBuffer(std::move(*buffer), SMLoc());
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, ParserConfig(&context));
+  if (!module) {
+    if (error.empty())
+      error = printable(path) + ": is not MLIR";
+    return nullptr;
+  }
+  if (auto bad = findBadResource(*module)) {
+    error = place(path, bad->first) + ": " + bad->second.message;
+    return nullptr;
+  }
+  if (module->getBody()->empty()) {
+    error = printable(path) + ": holds no operations";
+    return nullptr;
+  }
+  return module;
+}
+
+OwningOpRef<ModuleOp> qopt::loadModel(const std::string &path, MLIRContext &context, const ImportOptions &options,
+                                      std::string &error) {
+  error.clear();
+  StringRef name(path);
+  if (name.ends_with(".mlir") || name.ends_with(".mlirbc")) {
+    // Rejects what is not a regular file before MLIR reads it.
+    if (Result<MappedFile> file = MappedFile::open(path); !file) {
+      error = printable(path) + ": " + file.error().message;
+      return nullptr;
+    }
+    return loadMlir(path, context, error);
+  }
+  return importOnnx(path, context, options, error);
+}

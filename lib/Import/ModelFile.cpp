@@ -1,0 +1,66 @@
+#include "ModelFile.h"
+#include "Wire.h"
+#include "qopt/Support/Utf8.h"
+#include <set>
+
+using namespace qopt;
+
+static std::string range(const char *what, int64_t value, int64_t min, int64_t max) {
+  return std::string(what) + " " + std::to_string(value) + " is not supported: expected " + std::to_string(min) +
+         " to " + std::to_string(max);
+}
+
+/// What a file that is no model at all is most likely to be.
+static const char *guessOtherFormat(std::string_view text) {
+  if (text.starts_with("version https://git-lfs"))
+    return "is a git-LFS pointer, not the model: run git lfs pull";
+  if (text.starts_with("PK\x03\x04"))
+    return "is a zip archive, not an ONNX model";
+  if (text.starts_with("GGUF"))
+    return "is a GGUF file, not an ONNX model";
+  return nullptr;
+}
+
+/// Checks the versions; the default domain's goes to `file.opset`.
+static Status checkVersions(ModelFile &file) {
+  const pb::ModelProto &model = file.model;
+  if (!model.has_ir_version())
+    return Error{"model has no ir_version"};
+  if (model.ir_version() < kMinIrVersion || model.ir_version() > kMaxIrVersion)
+    return Error{range("ir_version", model.ir_version(), kMinIrVersion, kMaxIrVersion)};
+  if (model.opset_import().empty())
+    return Error{"model imports no operator set"};
+  std::set<std::string> seen;
+  for (const pb::OperatorSetIdProto &import : model.opset_import()) {
+    std::string domain = import.domain() == "ai.onnx" ? "" : import.domain();
+    if (!seen.insert(domain).second)
+      return Error{"model imports the operator set of domain \"" + printable(domain) + "\" twice"};
+    if (!domain.empty())
+      continue;
+    file.opset = import.version();
+    if (file.opset < kMinOpset || file.opset > kMaxOpset)
+      return Error{range("operator set", file.opset, kMinOpset, kMaxOpset)};
+  }
+  return {};
+}
+
+Result<ModelFile> ModelFile::open(const std::string &path) {
+  Result<MappedFile> mapping = MappedFile::open(path);
+  if (!mapping)
+    return mapping.error();
+  if (const char *format = guessOtherFormat(mapping->text()))
+    return Error{format};
+  ModelFile file;
+  file.path = path;
+  file.mapping = std::make_shared<const MappedFile>(std::move(*mapping));
+  Result<std::string> structure = stripRawData(file.mapping->bytes());
+  if (!structure)
+    return structure.error();
+  if (!file.model.ParseFromString(*structure))
+    return Error{"not an ONNX model: protobuf cannot parse it"};
+  if (!file.model.has_graph())
+    return Error{"model has no graph"};
+  if (Status status = checkVersions(file); !status)
+    return status.error();
+  return file;
+}

@@ -1,0 +1,31 @@
+//===- ModelFile.h - An ONNX file, mapped and parsed ----------------------===//
+#ifndef QOPT_LIB_IMPORT_MODELFILE_H
+#define QOPT_LIB_IMPORT_MODELFILE_H
+
+#include "onnx.pb.h"
+#include "qopt/Support/File.h"
+#include <memory>
+
+namespace qopt {
+
+/// The versions that this importer reads. IR version 3 is the first with operator
+/// sets; 7 is the first with today's broadcasting.
+inline constexpr int64_t kMinIrVersion = 3, kMaxIrVersion = 13;
+inline constexpr int64_t kMinOpset = 7, kMaxOpset = 26;
+
+struct ModelFile {
+  std::string path;
+  std::shared_ptr<const MappedFile> mapping;
+  /// Without raw data: see Wire.h.
+  pb::ModelProto model;
+  /// Of the default domain; 0 where the model does not import it.
+  int64_t opset = 0;
+
+  /// Errors: no regular file, no ONNX model, or versions out of range. The message
+  /// does not repeat the path.
+  static Result<ModelFile> open(const std::string &path);
+};
+
+} // namespace qopt
+
+#endif // QOPT_LIB_IMPORT_MODELFILE_H

@@ -1,0 +1,203 @@
+//===- NodeImport.cpp - What the import of every operator shares ----------===//
+#include "OperatorTable.h"
+#include "Operators.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Support/Utf8.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include <algorithm>
+
+using namespace mlir;
+using namespace qopt;
+
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+/// onnx.proto, AttributeProto.AttributeType.
+enum AttributeType { IsFloat = 1, IsInt, IsString, IsTensor, IsGraph, IsFloats, IsInts, IsStrings };
+
+Status NodeImport::convertAttributes() {
+  for (const pb::AttributeProto &attribute : node.attribute()) {
+    std::string name = printable(attribute.name());
+    if (attributes.get(name))
+      return Error{"has two attributes " + name};
+    switch (attribute.type()) {
+    case IsFloat:
+      attributes.set(name, builder.getF32FloatAttr(attribute.f()));
+      break;
+    case IsInt:
+      attributes.set(name, builder.getI64IntegerAttr(attribute.i()));
+      break;
+    case IsString:
+      attributes.set(name, builder.getStringAttr(printable(attribute.s())));
+      break;
+    case IsFloats:
+      attributes.set(name, DenseF32ArrayAttr::get(builder.getContext(),
+                                                  ArrayRef(attribute.floats().data(), attribute.floats_size())));
+      break;
+    case IsInts:
+      attributes.set(name, DenseI64ArrayAttr::get(builder.getContext(),
+                                                  ArrayRef(attribute.ints().data(), attribute.ints_size())));
+      break;
+    case IsTensor: {
+      Result<ElementsAttr> value = tensors.convert(attribute.t(), printable(node.output(0)));
+      if (!value)
+        return Error{"attribute " + name + ": " + value.error().message};
+      attributes.set(name, *value);
+      break;
+    }
+    default:
+      return Error{"attribute " + name + " has the unsupported type " + std::to_string(attribute.type())};
+    }
+  }
+  return {};
+}
+
+int64_t NodeImport::takeInt(StringRef name, int64_t fallback) {
+  auto value = take<IntegerAttr>(name);
+  return value ? value.getInt() : fallback;
+}
+
+Status NodeImport::attributeToOperand(StringRef name) {
+  auto ints = take<DenseI64ArrayAttr>(name);
+  inputs.push_back(ints ? constant(ints.asArrayRef()) : Value());
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Operations
+//===----------------------------------------------------------------------===//
+
+Value NodeImport::constant(ElementsAttr value) {
+  return onnx::ConstantOp::create(builder, location, value.getShapedType(), value);
+}
+
+Value NodeImport::constant(ArrayRef<int64_t> values) {
+  auto type = RankedTensorType::get(static_cast<int64_t>(values.size()), builder.getI64Type());
+  return constant(DenseElementsAttr::get(type, values));
+}
+
+namespace {
+/// The properties of an operation that does not exist yet: inference reads them.
+class Properties {
+public:
+  explicit Properties(OperationName name)
+      : name(name), storage(name.getOpPropertyByteSize() / sizeof(std::max_align_t) + 1) {
+    name.initOpProperties(get(), OpaqueProperties(nullptr));
+    name.populateDefaultProperties(get());
+  }
+  ~Properties() { name.destroyOpProperties(get()); }
+  Properties(const Properties &) = delete;
+  OpaqueProperties get() { return storage.data(); }
+
+private:
+  OperationName name;
+  std::vector<std::max_align_t> storage;
+};
+} // namespace
+
+/// Sets the sizes of the optional groups where an operation has several.
+static void setSegments(const RegisteredOperationName &name, ArrayRef<Value> operands, const OperatorInfo &info,
+                        NamedAttrList &attributes, MLIRContext *context) {
+  if (!llvm::is_contained(name.getAttributeNames(), "operandSegmentSizes"))
+    return;
+  SmallVector<int32_t> sizes(info.maxInputs, 0);
+  for (auto [i, operand] : llvm::enumerate(operands))
+    sizes[i] = operand ? 1 : 0;
+  attributes.set("operandSegmentSizes", DenseI32ArrayAttr::get(context, sizes));
+}
+
+Result<Operation *> NodeImport::create(StringRef name, ArrayRef<Value> operands, NamedAttrList attrs) {
+  const OperatorInfo *info = lookupOperator(name);
+  auto registered = RegisteredOperationName::lookup(("onnx." + name).str(), builder.getContext());
+  if (!info || !registered)
+    return Error{"operator " + name.str() + " is not in the dialect"};
+  MLIRContext *context = builder.getContext();
+  setSegments(*registered, operands, *info, attrs, context);
+  bool segmented = attrs.get("operandSegmentSizes") != nullptr;
+  SmallVector<Value> present;
+  for (auto [i, operand] : llvm::enumerate(operands)) {
+    if (operand && !segmented && present.size() < i)
+      return Error{"input " + std::to_string(present.size()) + " is left out"};
+    if (operand)
+      present.push_back(operand);
+  }
+
+  DictionaryAttr dictionary = attrs.getDictionary(context);
+  Properties properties(*registered);
+  std::string problem;
+  ScopedDiagnosticHandler capture(context, [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+      return failure();
+    if (problem.empty())
+      problem = diagnostic.str();
+    return success();
+  });
+  auto emitHere = [&] { return mlir::emitError(location); };
+  auto *inference = registered->getInterface<InferTypeOpInterface>();
+  SmallVector<Type> types;
+  bool hasProperties = registered->getOpPropertyByteSize() > 0;
+  if ((hasProperties &&
+       failed(registered->setOpPropertiesFromAttribute(*registered, properties.get(), dictionary, emitHere))) ||
+      failed(inference->inferReturnTypes(context, location, present, dictionary, properties.get(), {}, types)))
+    return Error{problem.empty() ? "its types cannot be inferred" : problem};
+  if (llvm::is_contained(registered->getAttributeNames(), "resultSegmentSizes")) {
+    // Results left out come last in these operators.
+    SmallVector<int32_t> sizes(info->maxOutputs, 0);
+    std::fill_n(sizes.begin(), types.size(), 1);
+    attrs.set("resultSegmentSizes", DenseI32ArrayAttr::get(context, sizes));
+  }
+  OperationState state(location, *registered, present, types, attrs.getAttrs());
+  Operation *op = builder.create(state);
+  if (failed(registered->verifyInvariants(op)))
+    return Error{problem.empty() ? "the operation is not valid" : problem};
+  return op;
+}
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+Result<SmallVector<Value>> NodeImport::run(ArrayRef<Value> operands) {
+  const OperatorInfo *info = lookupOperator(node.op_type());
+  auto countOf = [](size_t count, const char *what) { return std::to_string(count) + " " + what; };
+  if (opset < info->since)
+    return Error{"exists since operator set " + std::to_string(info->since) + " but the model imports " +
+                 std::to_string(opset)};
+  size_t given = operands.size();
+  while (given > 0 && !operands[given - 1])
+    --given;
+  if (given < size_t(info->minInputs))
+    return Error{"expected at least " + countOf(info->minInputs, "inputs") + " but got " + std::to_string(given)};
+  if (!info->isVariadic() && given > size_t(info->maxInputs))
+    return Error{"expected at most " + countOf(info->maxInputs, "inputs") + " but got " + std::to_string(given)};
+  if (node.output_size() == 0)
+    return Error{"has no outputs"};
+  if (!info->isVariadicOut() && node.output_size() > info->maxOutputs)
+    return Error{"expected at most " + countOf(info->maxOutputs, "outputs") + " but got " +
+                 std::to_string(node.output_size())};
+  for (size_t i = 0; i < size_t(info->minInputs); ++i)
+    if (!operands[i])
+      return Error{"input " + std::to_string(i) + " is left out"};
+  inputs.assign(operands.begin(), operands.begin() + given);
+  if (Status status = convertAttributes(); !status)
+    return status.error();
+  if (info->rule)
+    if (Status status = info->rule(*this); !status)
+      return status.error();
+  if (results)
+    return *results;
+
+  auto registered = RegisteredOperationName::lookup("onnx." + node.op_type(), builder.getContext());
+  for (const NamedAttribute &attribute : attributes)
+    if (!registered || !llvm::is_contained(registered->getAttributeNames(), attribute.getName()) ||
+        attribute.getName().getValue().ends_with("SegmentSizes"))
+      return Error{"attribute " + attribute.getName().str() + " is not supported"};
+  if (info->required && !attributes.get(info->required))
+    return Error{std::string("requires the attribute ") + info->required};
+  Result<Operation *> op = create(node.op_type(), inputs, attributes);
+  if (!op)
+    return op.error();
+  return SmallVector<Value>((*op)->getResults());
+}
