@@ -95,24 +95,22 @@ Result<std::shared_ptr<const MappedFile>> ExternalData::open(const std::string &
   if (auto found = files.find(location); found != files.end())
     return found->second;
   if (location.empty())
-    return Error{"external data has no location"};
-  std::string name = "external data \"" + printable(location) + "\"";
+    return Error{"there is no location"};
   if (location.find('\0') != std::string::npos)
-    return Error{name + ": the path holds a NUL byte"};
+    return Error{"the path holds a NUL byte"};
   if (location.front() == '/')
-    return Error{name + ": the path is absolute; expected one relative to the model's directory"};
+    return Error{"the path is absolute; expected one relative to the model's directory"};
   int descriptor = openBeneath(directoryOf(modelPath), location);
   int code = errno;
   if (descriptor < 0 && isLink(modelPath))
     descriptor = openBesideRealModel(modelPath, location);
-  if (descriptor < 0) {
-    if (code == EXDEV || code == ELOOP)
-      return Error{name + ": the path leaves the model's directory"};
-    return Error{name + ": cannot open: " + std::strerror(code)};
-  }
+  if (descriptor < 0 && (code == EXDEV || code == ELOOP))
+    return Error{"the path leaves the model's directory"};
+  if (descriptor < 0)
+    return Error{std::string("cannot open: ") + std::strerror(code)};
   Result<MappedFile> file = MappedFile::fromDescriptor(descriptor);
   if (!file)
-    return Error{name + ": " + file.error().message};
+    return file.error();
   auto shared = std::make_shared<const MappedFile>(std::move(*file));
   files.emplace(location, shared);
   return shared;
@@ -158,16 +156,15 @@ Result<OwnedBytes> ExternalData::read(const pb::TensorProto &tensor, uint64_t si
   Result<Entries> entries = parseEntries(tensor);
   if (!entries)
     return entries.error();
+  uint64_t offset = entries->offset.value_or(0), length = entries->length.value_or(size);
+  std::string what = "external data \"" + printable(entries->location) + "\" (" + std::to_string(length) +
+                     " bytes at offset " + std::to_string(offset) + "): ";
   Result<std::shared_ptr<const MappedFile>> file = open(entries->location);
   if (!file)
-    return file.error();
-  uint64_t offset = entries->offset.value_or(0), length = entries->length.value_or(size);
-  std::string where = "external data \"" + printable(entries->location) + "\": ";
+    return Error{what + file.error().message};
   if (length != size)
-    return Error{where + "the shape needs " + std::to_string(size) + " bytes but the length is " +
-                 std::to_string(length)};
+    return Error{what + "the shape needs " + std::to_string(size) + " bytes"};
   if (offset > (*file)->size() || length > (*file)->size() - offset)
-    return Error{where + std::to_string(length) + " bytes at offset " + std::to_string(offset) +
-                 " are outside the file of " + std::to_string((*file)->size()) + " bytes"};
+    return Error{what + "the file has " + std::to_string((*file)->size()) + " bytes"};
   return OwnedBytes{*file, (*file)->bytes().subspan(offset, length)};
 }

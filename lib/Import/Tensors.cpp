@@ -243,17 +243,18 @@ Result<ElementsAttr> Tensors::convert(const pb::TensorProto &tensor, StringRef k
 // Values
 //===----------------------------------------------------------------------===//
 
-/// The index of the first element that is NaN or, unless allowed, infinite: its
-/// exponent bits are all ones.
+/// Looks for the first element that is NaN or, unless allowed, infinite: the bits of
+/// its exponent are all ones.
 template <typename Bits>
-static std::optional<size_t> findNonFinite(ArrayRef<char> bytes, Bits exponent, bool allowInfinity) {
+static Status findNonFinite(ArrayRef<char> bytes, Bits exponent, bool allowInfinity) {
   Bits mantissa = static_cast<Bits>(~exponent & ~(Bits(1) << (sizeof(Bits) * 8 - 1)));
   size_t count = bytes.size() / sizeof(Bits);
   const auto *values = reinterpret_cast<const Bits *>(bytes.data());
   for (size_t i = 0; i < count; ++i)
     if ((values[i] & exponent) == exponent && ((values[i] & mantissa) || !allowInfinity))
-      return i;
-  return std::nullopt;
+      return Error{"element " + std::to_string(i) + " of " + std::to_string(count) + " is " +
+                   (values[i] & mantissa ? "NaN" : "infinite")};
+  return {};
 }
 
 Status qopt::checkFinite(ElementsAttr elements, bool allowInfinity) {
@@ -263,16 +264,13 @@ Status qopt::checkFinite(ElementsAttr elements, bool allowInfinity) {
   else if (auto resource = dyn_cast<DenseResourceElementsAttr>(elements))
     bytes = resource.getData();
   Type type = elements.getElementType();
-  std::optional<size_t> index;
   if (type.isF32())
-    index = findNonFinite<uint32_t>(bytes, 0x7f800000, allowInfinity);
-  else if (type.isF16())
-    index = findNonFinite<uint16_t>(bytes, 0x7c00, allowInfinity);
-  else if (type.isBF16())
-    index = findNonFinite<uint16_t>(bytes, 0x7f80, allowInfinity);
-  else if (type.isF64())
-    index = findNonFinite<uint64_t>(bytes, 0x7ff0000000000000, allowInfinity);
-  if (!index)
-    return {};
-  return Error{std::string("element ") + std::to_string(*index) + " is not finite"};
+    return findNonFinite<uint32_t>(bytes, 0x7f800000, allowInfinity);
+  if (type.isF16())
+    return findNonFinite<uint16_t>(bytes, 0x7c00, allowInfinity);
+  if (type.isBF16())
+    return findNonFinite<uint16_t>(bytes, 0x7f80, allowInfinity);
+  if (type.isF64())
+    return findNonFinite<uint64_t>(bytes, 0x7ff0000000000000, allowInfinity);
+  return {};
 }
