@@ -36,6 +36,38 @@ bool qopt::isValidUtf8(std::string_view text) {
   return true;
 }
 
+/// The length of the longest start of `text`, which is not valid UTF-8, that some
+/// character begins with; at least one byte.
+static size_t invalidLength(std::string_view text) {
+  auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  unsigned char lead = byte(0);
+  unsigned low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  unsigned high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  if (lead < 0xE0 || lead > 0xF4 || byte(1) < low || byte(1) > high)
+    return 1;
+  return lead >= 0xF0 && (byte(2) & 0xC0) == 0x80 ? 3 : 2;
+}
+
+std::string qopt::replaceInvalidUtf8(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  size_t copied = 0; // everything before is in `result`
+  for (size_t i = 0; i < text.size();) {
+    if (static_cast<unsigned char>(text[i]) < 0x80) {
+      ++i;
+      continue;
+    }
+    if (size_t length = sequenceLength(text.substr(i))) {
+      i += length;
+      continue;
+    }
+    result.append(text, copied, i - copied).append("\xEF\xBF\xBD");
+    i += invalidLength(text.substr(i));
+    copied = i;
+  }
+  return result.append(text, copied);
+}
+
 std::string qopt::printable(std::string_view text) {
   std::string result;
   while (!text.empty()) {
