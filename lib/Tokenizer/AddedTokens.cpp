@@ -68,6 +68,8 @@ std::vector<Segment> AddedTokenFinder::split(std::string_view text) const {
     size_t end = at + entry->text.size();
     at = end;
     const AddedToken &token = entry->token;
+    if (begin < done) // inside what the token before it stripped
+      continue;
     if (token.isSingleWord && (endsWithWord(text.substr(0, begin)) || beginsWithWord(text.substr(end))))
       continue;
     if (token.stripsLeft)
@@ -137,7 +139,8 @@ AddedTokens::AddedTokens(const Field &root, const Bpe &model, const Normalizer &
     if (!contents.insert(all.back().content).second)
       field["content"].fail(name + " occurs twice");
 
-    const AddedToken &added = all.back();
+    AddedToken &added = all.back();
+    added.decoded = added.content;
     if (!added.isNormalized) {
       rawFinder.add(added.content, added);
       continue;
@@ -145,6 +148,7 @@ AddedTokens::AddedTokens(const Field &root, const Bpe &model, const Normalizer &
     Result<std::string> normalized = normalizer.apply(added.content);
     if (!normalized)
       field["content"].fail(normalized.error().message);
+    added.decoded = *normalized;
     if (!normalized->empty())
       normalizedFinder.add(std::move(*normalized), added);
   }

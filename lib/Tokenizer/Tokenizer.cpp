@@ -89,7 +89,7 @@ BpeTokenizer::BpeTokenizer(const Field &root)
   for (const auto &[text, id] : model.vocabulary())
     tokenOfId[id] = {text, false};
   for (const AddedToken &token : addedTokens.tokens()) {
-    tokenOfId[token.id] = {token.content, token.isSpecial};
+    tokenOfId[token.id] = {token.decoded, token.isSpecial};
     addedIds[token.content] = token.id;
   }
   for (const auto &[id, token] : tokenOfId)
