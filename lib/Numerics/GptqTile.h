@@ -15,7 +15,7 @@
 namespace qopt {
 
 /// Rows of W per tile; fixed, because the shape of a product decides its rounding.
-constexpr int64_t kTileRows = 128;
+constexpr int64_t kTileRows = 256;
 /// Rows whose block of columns fits the first-level cache.
 constexpr int64_t kCacheRows = 32;
 

@@ -157,7 +157,7 @@ TEST_F(Gptq, doesNotDependOnThreads) {
   both.c = both.h;
   for (size_t i = 0; i < both.c.values.size(); ++i)
     both.c.values[i] *= 1 + 0.01 * std::sin(double(i));
-  w = randomMatrix(300, 172, 9);
+  w = randomMatrix(600, 172, 9);
   GptqReport other;
   GroupCodes one = solve(w, both, withGroup(32), report, threads(1));
   for (int64_t number : {2, 3, 7}) {
