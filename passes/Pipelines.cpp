@@ -1,9 +1,200 @@
 //===- Pipelines.cpp - What qopt does, in order ---------------------------===//
 //
 // The file to read first. A pipeline is a list of passes, each described in
-// docs/Passes.md and runnable alone with qopt-opt.
+// docs/Passes.md and runnable alone with qopt-opt. What a user types is a scheme
+// (`gptq-int4{group-size=32}`); the phases it consists of are pipelines too.
 //
 //===----------------------------------------------------------------------===//
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
 #include "qopt/Passes/Passes.h"
 
-void qopt::registerPipelines() {}
+using namespace mlir;
+using namespace qopt;
+
+//===----------------------------------------------------------------------===//
+// Options, as MLIR writes them: NAME{option=value ...}
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Whether a scheme repeats what the package it comes from does.
+enum class Compat { None, Package };
+
+/// Options of every scheme.
+template <typename Derived>
+struct SchemeOptions : PassPipelineOptions<Derived> {
+  PassOptions::Option<bool> head{*this, "head", llvm::cl::desc("Quantize the output layer too"), llvm::cl::init(false)};
+  PassOptions::ListOption<std::string> overrides{
+      *this, "overrides", llvm::cl::desc("PATTERN=SPEC per layer; the last match wins")};
+};
+
+struct PlainOptions : SchemeOptions<PlainOptions> {};
+
+struct LlmInt8Options : SchemeOptions<LlmInt8Options> {
+  Option<double> threshold{*this, "threshold", llvm::cl::desc("Magnitude from which a column stays in float"),
+                           llvm::cl::init(6.0)};
+};
+
+struct StaticOptions : SchemeOptions<StaticOptions> {
+  Option<std::string> calibration{*this, "calibration", llvm::cl::desc("Token ids [n, length] as .npy")};
+  Option<Compat> compat{*this, "compat", llvm::cl::desc("Whose choices to repeat"), llvm::cl::init(Compat::None),
+                        llvm::cl::values(clEnumValN(Compat::None, "none", "qopt's own"),
+                                         clEnumValN(Compat::Package, "quanto", "A moving average over batches of 2"))};
+};
+
+template <typename Derived>
+struct GroupSchemeOptions : SchemeOptions<Derived> {
+  PassOptions::Option<int64_t> groupSize{*this, "group-size", llvm::cl::desc("Inputs per scale; -1: a whole row"),
+                                         llvm::cl::init(128)};
+  PassOptions::Option<bool> sym{*this, "sym", llvm::cl::desc("Codes around a fixed zero point"), llvm::cl::init(true)};
+  PassOptions::Option<std::string> grid{*this, "grid", llvm::cl::desc("How scales are chosen: search or minmax"),
+                                        llvm::cl::init("search")};
+};
+
+struct RtnOptions : GroupSchemeOptions<RtnOptions> {};
+
+struct GptqSchemeOptions : GroupSchemeOptions<GptqSchemeOptions> {
+  Option<std::string> calibration{*this, "calibration", llvm::cl::desc("Token ids [n, length] as .npy")};
+  Option<double> dampPercent{*this, "damp-percent", llvm::cl::desc("Share of mean(diag(H)) added to the diagonal"),
+                             llvm::cl::init(0.01)};
+  Option<bool> actOrder{*this, "act-order", llvm::cl::desc("Columns by falling diag(H)"), llvm::cl::init(true)};
+  Option<bool> staticGroups{*this, "static-groups", llvm::cl::desc("Scales from the weights before any update"),
+                            llvm::cl::init(true)};
+  Option<int64_t> polish{*this, "polish", llvm::cl::desc("Passes of coordinate descent afterwards"), llvm::cl::init(4)};
+  Option<bool> refit{*this, "refit", llvm::cl::desc("Least-squares scales before each of these passes"),
+                     llvm::cl::init(true)};
+  Option<double> floatTarget{*this, "float-target", llvm::cl::desc("How far the float activations are the target"),
+                             llvm::cl::init(0.5)};
+  Option<Compat> compat{*this, "compat", llvm::cl::desc("Whose choices to repeat"), llvm::cl::init(Compat::None),
+                        llvm::cl::values(clEnumValN(Compat::None, "none", "qopt's own"),
+                                         clEnumValN(Compat::Package, "gptq", "The reference implementation"))};
+};
+
+//===----------------------------------------------------------------------===//
+// What the options mean to the passes
+//===----------------------------------------------------------------------===//
+
+template <typename Options>
+AssignSchemeOptions assignment(StringRef scheme, const Options &options) {
+  AssignSchemeOptions result;
+  result.scheme = scheme.str();
+  result.head = options.head;
+  result.overrides.assign(options.overrides.begin(), options.overrides.end());
+  return result;
+}
+
+/// quanto calibrates in batches of 2 (here) and keeps .9 of the scale each time.
+CalibrateOptions calibration(const StaticOptions &options) {
+  CalibrateOptions result;
+  result.calibration = options.calibration;
+  if (options.compat == Compat::Package) {
+    result.batchSize = 2;
+    result.momentum = 0.9;
+  }
+  return result;
+}
+
+/// The reference has none of the later improvements, unless asked for one by one.
+CalibrateOptions calibration(const GptqSchemeOptions &options) {
+  bool reference = options.compat == Compat::Package;
+  auto choose = [&](const auto &option, auto other) { return reference && !option.hasValue() ? other : option; };
+  CalibrateOptions result;
+  result.calibration = options.calibration;
+  result.dampPercent = options.dampPercent;
+  result.actOrder = choose(options.actOrder, false);
+  result.staticGroups = choose(options.staticGroups, false);
+  result.grid = choose(options.grid, std::string("minmax"));
+  result.polish = choose(options.polish, int64_t(0));
+  result.refit = choose(options.refit, false);
+  result.floatTarget = choose(options.floatTarget, 0.0);
+  result.exactReference = reference;
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Phases
+//===----------------------------------------------------------------------===//
+
+/// Exporters' decompositions become the standard operators.
+void buildRaise(OpPassManager &pm) { pm.addPass(createCSEPass()); }
+
+/// Every linear gets its scheme, and observers where the scheme needs data.
+void buildPrepare(OpPassManager &pm, const AssignSchemeOptions &scheme) {
+  pm.addPass(createAssignScheme(scheme));
+  pm.addNestedPass<func::FuncOp>(createInsertObservers());
+}
+
+/// Measures what must be measured and rewrites the linears.
+void buildQuantize(OpPassManager &pm, const CalibrateOptions &calibrate, const QuantizeWeightsOptions &weights) {
+  // Data.
+  pm.addPass(createCalibrate(calibrate));
+  pm.addNestedPass<func::FuncOp>(createFoldCalibration());
+  // Weights.
+  pm.addNestedPass<func::FuncOp>(createQuantizeWeights(weights));
+  // Products: one pass for each operator of the qopt dialect.
+  pm.addNestedPass<func::FuncOp>(createSplitColumns());
+  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW8A8());
+  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW8A16());
+  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW4A16());
+  // Contract.
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createVerifyQuantized());
+}
+
+void buildScheme(OpPassManager &pm, const AssignSchemeOptions &scheme, const CalibrateOptions &calibrate = {},
+                 const QuantizeWeightsOptions &weights = {}) {
+  buildRaise(pm);
+  buildPrepare(pm, scheme);
+  buildQuantize(pm, calibrate, weights);
+}
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Names
+//===----------------------------------------------------------------------===//
+
+void qopt::registerPipelines() {
+  // Phases.
+  PassPipelineRegistration<>("qopt-raise", "Exporters' decompositions to standard operators", buildRaise);
+  PassPipelineRegistration<>("qopt-quantize", "Calibrate and rewrite what has a scheme",
+                             [](OpPassManager &pm) { buildQuantize(pm, {}, {}); });
+
+  // Schemes.
+  PassPipelineRegistration<>("float", "The float model: no quantization", buildRaise);
+  PassPipelineRegistration<PlainOptions>(
+      "int8-weights", "int8 weights with a scale per output (quanto qint8)",
+      [](OpPassManager &pm, const PlainOptions &options) { buildScheme(pm, assignment("int8-weights", options)); });
+  PassPipelineRegistration<StaticOptions>(
+      "int8-static", "int8 weights, int8 activations with calibrated scales",
+      [](OpPassManager &pm, const StaticOptions &options) {
+        buildScheme(pm, assignment("int8-static", options), calibration(options));
+      });
+  PassPipelineRegistration<PlainOptions>(
+      "int8-dynamic", "int8 weights, int8 activations with a scale per token",
+      [](OpPassManager &pm, const PlainOptions &options) { buildScheme(pm, assignment("int8-dynamic", options)); });
+  PassPipelineRegistration<LlmInt8Options>(
+      "llm-int8", "int8-dynamic with outlier columns in float (LLM.int8)",
+      [](OpPassManager &pm, const LlmInt8Options &options) {
+        AssignSchemeOptions scheme = assignment("llm-int8", options);
+        scheme.threshold = options.threshold;
+        buildScheme(pm, scheme);
+      });
+  PassPipelineRegistration<RtnOptions>(
+      "rtn-int4", "int4 weights in groups, rounded to nearest", [](OpPassManager &pm, const RtnOptions &options) {
+        AssignSchemeOptions scheme = assignment("rtn-int4", options);
+        scheme.groupSize = options.groupSize;
+        scheme.symmetric = options.sym;
+        QuantizeWeightsOptions weights;
+        weights.grid = options.grid;
+        buildScheme(pm, scheme, {}, weights);
+      });
+  PassPipelineRegistration<GptqSchemeOptions>(
+      "gptq-int4", "int4 weights in groups by GPTQ", [](OpPassManager &pm, const GptqSchemeOptions &options) {
+        AssignSchemeOptions scheme = assignment("gptq-int4", options);
+        scheme.groupSize = options.groupSize;
+        scheme.symmetric = options.sym;
+        buildScheme(pm, scheme, calibration(options));
+      });
+}

@@ -1,7 +1,15 @@
 //===- AssignScheme.cpp - Which linear gets which scheme ------------------===//
-#include "qopt/Dialect/Onnx/Onnx.h"
-#include "qopt/Dialect/Qopt/Qopt.h"
+//
+// The pipeline's scheme for all linears but the head, then the overrides in
+// order. Everything that a user may have mistyped is an error here, before any
+// long work starts.
+//
+//===----------------------------------------------------------------------===//
+#include "qopt/Calibration/CalibrationContext.h"
+#include "qopt/Calibration/Linear.h"
 #include "qopt/Passes/Passes.h"
+#include "llvm/Support/GlobPattern.h"
+#include "llvm/Support/Regex.h"
 
 using namespace mlir;
 
@@ -11,26 +19,160 @@ namespace qopt {
 
 namespace {
 
+/// A scheme and its options as text gives them.
+struct Spec {
+  SchemeKind kind = SchemeKind::Float;
+  int64_t groupSize = 128;
+  bool symmetric = true;
+  double threshold = 6;
+
+  /// Checks the numbers; the message continues "... scheme "x": ".
+  std::string check() const {
+    if (groupSize == 0 || groupSize < -1)
+      return llvm::formatv("expected a group size of at least 1, or -1, but got {0}", groupSize);
+    if (kind == SchemeKind::LlmInt8 && !(threshold > 0 && std::isfinite(static_cast<float>(threshold))))
+      return llvm::formatv("expected a threshold above 0 but got {0} (int8-dynamic splits no columns)", threshold);
+    return "";
+  }
+
+  SchemeAttr get(MLIRContext *context, int64_t inFeatures) const {
+    FloatAttr limit;
+    if (kind == SchemeKind::LlmInt8)
+      limit = Builder(context).getF32FloatAttr(static_cast<float>(threshold));
+    int64_t size = groupSize < 0 ? inFeatures : std::min(groupSize, inFeatures);
+    return SchemeAttr::get(context, kind, size, symmetric, limit);
+  }
+};
+
+/// Reads `NAME` or `NAME{key=value ...}` into `spec`; returns what is wrong, or "".
+std::string parseSpec(StringRef text, Spec &spec) {
+  auto [name, rest] = text.split('{');
+  if (name == "skip")
+    name = "float";
+  std::optional<SchemeKind> kind = symbolizeSchemeKind(name);
+  if (!kind)
+    return ("unknown scheme \"" + name + "\"").str();
+  spec.kind = *kind;
+  if (name.size() == text.size())
+    return "";
+  if (!rest.consume_back("}"))
+    return "expected a closing brace";
+  SmallVector<StringRef> options;
+  rest.split(options, ' ', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  for (StringRef option : options) {
+    auto [key, value] = option.split('=');
+    bool good = false;
+    if (key == "group-size") {
+      good = !value.getAsInteger(10, spec.groupSize);
+    } else if (key == "threshold") {
+      good = !value.getAsDouble(spec.threshold);
+    } else if (key == "sym") {
+      good = value == "true" || value == "false";
+      spec.symmetric = value == "true";
+    } else {
+      return ("unknown option \"" + key + "\"").str();
+    }
+    if (!good)
+      return ("unreadable value \"" + value + "\" of option \"" + key + "\"").str();
+  }
+  return spec.check();
+}
+
+/// `PATTERN=SPEC`.
+class Override {
+public:
+  /// `defaults` gives the options that SPEC does not name.
+  static FailureOr<Override> parse(Location location, StringRef text, const Spec &defaults) {
+    auto fail = [&](const Twine &reason) {
+      return emitError(location) << "override \"" << text << "\": " << reason;
+    };
+    // SPEC may hold "=" within its braces, PATTERN anywhere.
+    size_t braces = text.ends_with("}") ? text.rfind('{') : StringRef::npos;
+    size_t equals = text.take_front(braces).rfind('=');
+    if (equals == StringRef::npos || equals == 0)
+      return fail("expected PATTERN=SPEC");
+    Override result;
+    result.text = text.str();
+    result.spec = defaults;
+    if (std::string problem = parseSpec(text.drop_front(equals + 1), result.spec); !problem.empty())
+      return fail(problem);
+    StringRef pattern = text.take_front(equals);
+    if (pattern.consume_front("re:")) {
+      result.regex.emplace(pattern);
+      if (std::string problem; !result.regex->isValid(problem))
+        return fail("invalid regular expression: " + problem);
+      return result;
+    }
+    llvm::Expected<llvm::GlobPattern> glob = llvm::GlobPattern::create(pattern, /*MaxSubPatterns=*/1024);
+    if (!glob)
+      return fail("invalid pattern: " + llvm::toString(glob.takeError()));
+    result.glob = std::move(*glob);
+    return result;
+  }
+
+  bool matches(StringRef name) const { return regex ? regex->match(name) : glob->match(name); }
+
+  std::string text;
+  Spec spec;
+  bool used = false;
+
+private:
+  std::optional<llvm::Regex> regex;
+  std::optional<llvm::GlobPattern> glob;
+};
+
 struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
   using Base::Base;
 
   void runOnOperation() override {
-    std::optional<SchemeKind> kind = symbolizeSchemeKind(scheme);
-    if (!kind) {
-      emitError(getOperation().getLoc()) << "unknown scheme \"" << scheme << '"';
+    Spec chosen;
+    std::vector<Override> all;
+    if (failed(readOptions(chosen, all)))
       return signalPassFailure();
-    }
-    auto chosen = SchemeAttr::get(&getContext(), *kind, groupSize, symmetric,
-                                  *kind == SchemeKind::LlmInt8 ? Builder(&getContext()).getF32FloatAttr(threshold) : FloatAttr());
-    auto left = SchemeAttr::get(&getContext(), SchemeKind::Float, groupSize, symmetric, FloatAttr());
-    getOperation().walk([&](onnx::MatMulOp op) {
-      auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
-      if (!name)
+    Spec left = chosen;
+    left.kind = SchemeKind::Float;
+
+    getOperation().walk([&](Operation *op) {
+      std::optional<Linear> linear = Linear::match(op);
+      if (!linear)
         return;
-      bool isHead = name.getValue() == "lm_head";
-      op->setAttr(kSchemeAttr, isHead && !head ? left : chosen);
+      const Spec *spec = linear->name == "lm_head" && !head ? &left : &chosen;
+      for (Override &one : all)
+        if (one.matches(linear->name)) {
+          one.used = true;
+          spec = &one.spec;
+        }
+      op->setAttr(kSchemeAttr, spec->get(&getContext(), linear->inFeatures));
       ++numLinears;
     });
+
+    for (const Override &one : all)
+      if (!one.used) {
+        getOperation().emitError() << "override \"" << one.text << "\": the pattern matches none of " << numLinears
+                                   << " linear layers";
+        return signalPassFailure();
+      }
+  }
+
+private:
+  LogicalResult readOptions(Spec &chosen, std::vector<Override> &all) {
+    Location location = getOperation().getLoc();
+    std::optional<SchemeKind> kind = symbolizeSchemeKind(scheme);
+    if (!kind)
+      return emitError(location) << "unknown scheme \"" << scheme << '"';
+    chosen = {*kind, groupSize, symmetric, threshold};
+    if (std::string problem = chosen.check(); !problem.empty())
+      return emitError(location) << "scheme \"" << scheme << "\": " << problem;
+    std::vector<std::string> texts(overrides.begin(), overrides.end());
+    if (CalibrationContext *driver = CalibrationContext::get(getContext()))
+      texts.insert(texts.end(), driver->overrides.begin(), driver->overrides.end());
+    for (const std::string &text : texts) {
+      FailureOr<Override> one = Override::parse(location, text, chosen);
+      if (failed(one))
+        return failure();
+      all.push_back(std::move(*one));
+    }
+    return success();
   }
 };
 

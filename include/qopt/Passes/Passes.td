@@ -17,11 +17,12 @@ include "mlir/Pass/PassBase.td"
 // Quantize: schemes, observers, calibration, rewriting
 //===----------------------------------------------------------------------===//
 
-def AssignScheme : Pass<"qopt-assign-scheme", "::mlir::func::FuncOp"> {
+def AssignScheme : Pass<"qopt-assign-scheme", "::mlir::ModuleOp"> {
   let summary = "Mark every linear layer with the scheme it will get";
   let description = [{
     A linear is an `onnx.MatMul` whose second operand is a constant matrix and that
-    carries a layer name (`qopt.layer`). The head is left in float unless `head` is set.
+    carries a layer name (`qopt.layer`). The head is left in float unless `head` is set
+    or an override names it.
 
     ```mlir
     %1 = onnx.MatMul %0, %w {qopt.layer = "model.layers.0.mlp.up_proj"} : ...
@@ -30,17 +31,219 @@ def AssignScheme : Pass<"qopt-assign-scheme", "::mlir::func::FuncOp"> {
     ```mlir
     %1 = onnx.MatMul %0, %w {qopt.layer = "model.layers.0.mlp.up_proj", qopt.scheme = #qopt.scheme<kind = "int8-weights">} : ...
     ```
-    Expects: layer names. Ensures: every linear has a scheme.
+
+    An override is `PATTERN=SPEC`. PATTERN is a glob over the whole layer name, or a
+    regular expression found anywhere in it after `re:`; SPEC is a scheme with its own
+    options in braces (`rtn-int4{group-size=32 sym=false}`) or `skip`. The last override
+    that matches wins; one that matches no layer is an error. Overrides of the driver
+    (CalibrationContext) come after those of the option.
+
+    Expects: layer names. Ensures: every linear has a scheme, with a group size in [1, K].
   }];
   let options = [
     Option<"scheme", "scheme", "std::string", /*default=*/"\"float\"", "float, int8-weights, int8-static, int8-dynamic, llm-int8, rtn-int4 or gptq-int4">,
     Option<"groupSize", "group-size", "int64_t", /*default=*/"128", "Inputs per scale of the int4 schemes; -1: a whole row">,
-    Option<"symmetric", "symmetric", "bool", /*default=*/"true", "int4 codes around a fixed zero point">,
+    Option<"symmetric", "sym", "bool", /*default=*/"true", "int4 codes around a fixed zero point">,
     Option<"threshold", "threshold", "double", /*default=*/"6.0", "Magnitude from which llm-int8 keeps a column in float">,
     Option<"head", "head", "bool", /*default=*/"false", "Quantize the output layer too">,
+    ListOption<"overrides", "overrides", "std::string", "PATTERN=SPEC, the last match wins">,
   ];
   let statistics = [Statistic<"numLinears", "linears", "Linear layers marked">];
   let dependentDialects = ["::qopt::QoptDialect"];
+}
+
+def Calibrate : Pass<"qopt-calibrate", "::mlir::ModuleOp"> {
+  let summary = "Run calibration text through the function and finish its observers";
+  let description = [{
+    Cuts the function at its observed values into stages, compiles each distinct stage
+    once for this machine and runs stage after stage over all samples. A finished
+    `absmax` observer gets its value; a finished `hessian` observer is removed after
+    the linears that read it have been quantized by GPTQ. Later stages compute with
+    the quantized weights, and with the quantized activations of `absmax`.
+
+    ```mlir
+    %1 = qopt.observe %0 "model.layers.0.self_attn.q_proj" ["hessian"] : tensor<?x?x64xf32>
+    %2 = onnx.MatMul %1, %w {qopt.layer = "model.layers.0.self_attn.q_proj", qopt.scheme = #qopt.scheme<kind = "gptq-int4", groupSize = 32>} : ...
+    ```
+    ==>
+    ```mlir
+    %c = qopt.parameter "model.layers.0.self_attn.q_proj.weight.codes" dense_resource<...> : tensor<64x32xi8>
+    %s = qopt.parameter "model.layers.0.self_attn.q_proj.weight.scale" dense_resource<...> : tensor<64x2xf16>
+    %w = qopt.dequantize %c, %s {group_size = 32} : (tensor<64x32xi8>, tensor<64x2xf16>) -> tensor<64x64xf32>
+    %t = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<64x64xf32>) -> tensor<64x64xf32>
+    %2 = onnx.MatMul %0, %t {qopt.layer = "model.layers.0.self_attn.q_proj", ...} : ...
+    ```
+
+    The function's inputs are `input_ids`, and where there are `attention_mask` and
+    `position_ids` (`onnx.name`). Nothing is done without observers.
+
+    Expects: observers; token windows from the driver (CalibrationContext) or `calibration`.
+    Ensures: no observer without its value; no gptq-int4 linear with a constant weight.
+  }];
+  let options = [
+    Option<"calibration", "calibration", "std::string", /*default=*/"", "Token ids [n, length] as .npy; default: what the driver gives">,
+    Option<"batchSize", "batch-size", "int64_t", /*default=*/"8", "Samples per run of a stage">,
+    Option<"momentum", "momentum", "double", /*default=*/"0.0", "absmax: weight of the past in a moving average over batches; 0: the largest of all">,
+    Option<"dampPercent", "damp-percent", "double", /*default=*/"0.01", "GPTQ: share of mean(diag(H)) added to the diagonal">,
+    Option<"actOrder", "act-order", "bool", /*default=*/"true", "GPTQ: columns by falling diag(H)">,
+    Option<"staticGroups", "static-groups", "bool", /*default=*/"true", "GPTQ: scales from the weights before any update">,
+    Option<"grid", "grid", "std::string", /*default=*/"\"search\"", "Scales: search (diag(H)-weighted) or minmax">,
+    Option<"polish", "polish", "int64_t", /*default=*/"4", "GPTQ: passes of coordinate descent afterwards">,
+    Option<"refit", "refit", "bool", /*default=*/"true", "GPTQ: least-squares scales before each of these passes">,
+    Option<"floatTarget", "float-target", "double", /*default=*/"0.5", "GPTQ: how far the float model's activations are the target; 0: not at all">,
+    Option<"exactReference", "exact-reference", "bool", /*default=*/"false", "Scales in float32 and find_params as in the reference implementation">,
+  ];
+  let statistics = [Statistic<"numStages", "stages", "Stages run">,
+                    Statistic<"numDistinct", "distinct", "Stages compiled">];
+  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
+def FoldCalibration : Pass<"qopt-fold-calibration", "::mlir::func::FuncOp"> {
+  let summary = "Turn measured ranges into scales";
+  let description = [{
+    ```mlir
+    %1 = qopt.observe %0 "model.layers.0.mlp.up_proj" ["absmax"] absmax(1.270000e+02) : tensor<?x?x64xf32>
+    ```
+    ==>
+    ```mlir
+    %s = qopt.parameter "model.layers.0.mlp.up_proj.input_scale" dense<1.000000e+00> : tensor<f32>
+    %q = qopt.quantize %0, %s : (tensor<?x?x64xf32>, tensor<f32>) -> tensor<?x?x64xi8>
+    %1 = qopt.dequantize %q, %s : (tensor<?x?x64xi8>, tensor<f32>) -> tensor<?x?x64xf32>
+    ```
+    The scale is absmax / 127, and 1 where absmax is 0. An observer without a value is an
+    error: there was no calibration.
+
+    Ensures: no `qopt.observe`.
+  }];
+  let statistics = [Statistic<"numFolded", "folded", "Observers folded">];
+  let dependentDialects = ["::qopt::QoptDialect"];
+}
+
+def InsertObservers : Pass<"qopt-insert-observers", "::mlir::func::FuncOp"> {
+  let summary = "Observe the inputs of linears whose scheme needs data";
+  let description = [{
+    `absmax` for int8-static, `hessian` for gptq-int4. Linears that read the same value
+    share one observer, named after the first of them.
+
+    ```mlir
+    %1 = onnx.MatMul %0, %w {qopt.layer = "model.layers.0.mlp.up_proj", qopt.scheme = #qopt.scheme<kind = "int8-static">} : ...
+    ```
+    ==>
+    ```mlir
+    %x = qopt.observe %0 "model.layers.0.mlp.up_proj" ["absmax"] : tensor<?x?x64xf32>
+    %1 = onnx.MatMul %x, %w {qopt.layer = "model.layers.0.mlp.up_proj", qopt.scheme = #qopt.scheme<kind = "int8-static">} : ...
+    ```
+    Expects: schemes. Ensures: every linear that needs data reads an observer.
+  }];
+  let statistics = [Statistic<"numObservers", "observers", "Observers inserted">];
+  let dependentDialects = ["::qopt::QoptDialect"];
+}
+
+def QuantizeMatmulW4A16 : Pass<"qopt-quantize-matmul-w4a16", "::mlir::func::FuncOp"> {
+  let summary = "Form products of float activations and int4 weights";
+  let description = [{
+    ```mlir
+    %w = qopt.dequantize %codes, %scale {group_size = 32} : (tensor<64x32xi8>, tensor<64x2xf16>) -> tensor<64x64xf32>
+    %t = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<64x64xf32>) -> tensor<64x64xf32>
+    %y = onnx.MatMul %x, %t : (tensor<?x?x64xf32>, tensor<64x64xf32>) -> tensor<?x?x64xf32>
+    ```
+    ==>
+    ```mlir
+    %y = qopt.matmul_w4a16 %x, %codes, %scale {group_size = 32} : (tensor<?x?x64xf32>, tensor<64x32xi8>, tensor<64x2xf16>) -> tensor<?x?x64xf32>
+    ```
+  }];
+  let statistics = [Statistic<"numMatmuls", "matmuls", "Products rewritten">];
+  let dependentDialects = ["::qopt::QoptDialect"];
+}
+
+def QuantizeMatmulW8A16 : Pass<"qopt-quantize-matmul-w8a16", "::mlir::func::FuncOp"> {
+  let summary = "Form products of float activations and int8 weights";
+  let description = [{
+    ```mlir
+    %w = qopt.dequantize %codes, %scale : (tensor<64x64xi8>, tensor<64xf32>) -> tensor<64x64xf32>
+    %t = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<64x64xf32>) -> tensor<64x64xf32>
+    %y = onnx.MatMul %x, %t : (tensor<?x?x64xf32>, tensor<64x64xf32>) -> tensor<?x?x64xf32>
+    ```
+    ==>
+    ```mlir
+    %y = qopt.matmul_w8a16 %x, %codes, %scale : (tensor<?x?x64xf32>, tensor<64x64xi8>, tensor<64xf32>) -> tensor<?x?x64xf32>
+    ```
+    Linears whose scheme quantizes activations are left to their own pass.
+  }];
+  let statistics = [Statistic<"numMatmuls", "matmuls", "Products rewritten">];
+  let dependentDialects = ["::qopt::QoptDialect"];
+}
+
+def QuantizeMatmulW8A8 : Pass<"qopt-quantize-matmul-w8a8", "::mlir::func::FuncOp"> {
+  let summary = "Form products of int8 activations and int8 weights";
+  let description = [{
+    Static scales (int8-static), the quantize / dequantize pair of `x` being there:
+
+    ```mlir
+    %d = qopt.dequantize %q, %s : (tensor<?x?x64xi8>, tensor<f32>) -> tensor<?x?x64xf32>
+    %y = onnx.MatMul %d, %t : (tensor<?x?x64xf32>, tensor<64x64xf32>) -> tensor<?x?x64xf32>
+    ```
+    ==>
+    ```mlir
+    %y = qopt.matmul_w8a8 %q, %s, %codes, %scale : (tensor<?x?x64xi8>, tensor<f32>, tensor<64x64xi8>, tensor<64xf32>) -> tensor<?x?x64xf32>
+    ```
+    where `%t` is the transposed dequantize of `%codes` and `%scale`. Scales per token (int8-dynamic): one
+    `qopt.dynamic_quantize` of `x`, shared by all linears that read it, gives `%q` and `%s`.
+  }];
+  let statistics = [Statistic<"numMatmuls", "matmuls", "Products rewritten">];
+  let dependentDialects = ["::qopt::QoptDialect"];
+}
+
+def QuantizeWeights : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> {
+  let summary = "Quantize the weights of linears whose scheme needs no data";
+  let description = [{
+    int8-weights and int8-static as quanto, int8-dynamic and llm-int8 as bitsandbytes,
+    rtn-int4 by rounding to nearest.
+
+    ```mlir
+    %w = onnx.Constant dense_resource<up> : tensor<64x64xf32>
+    ```
+    ==>
+    ```mlir
+    %c = qopt.parameter "model.layers.0.mlp.up_proj.weight.codes" dense_resource<...> : tensor<64x64xi8>
+    %s = qopt.parameter "model.layers.0.mlp.up_proj.weight.scale" dense_resource<...> : tensor<64xf32>
+    %d = qopt.dequantize %c, %s : (tensor<64x64xi8>, tensor<64xf32>) -> tensor<64x64xf32>
+    %w = onnx.Transpose %d {perm = array<i64: 1, 0>} : (tensor<64x64xf32>) -> tensor<64x64xf32>
+    ```
+    Expects: schemes. Ensures: only float and gptq-int4 linears have a constant weight.
+  }];
+  let options = [
+    Option<"grid", "grid", "std::string", /*default=*/"\"search\"", "Scales of rtn-int4: search or minmax">,
+  ];
+  let statistics = [Statistic<"numLinears", "linears", "Weight matrices quantized">];
+  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
+def SplitColumns : Pass<"qopt-split-columns", "::mlir::func::FuncOp"> {
+  let summary = "Form LLM.int8 products: int8 codes and a few float columns";
+  let description = [{
+    ```mlir
+    %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.000000e+00 : f32>} : ...
+    ```
+    ==>
+    ```mlir
+    %q, %s, %columns = qopt.split_columns %x {threshold = 6.000000e+00 : f32} : (tensor<?x?x64xf32>) -> (tensor<?x?x64xi8>, tensor<?x?xf32>, tensor<64xi32>)
+    %y = qopt.matmul_w8a8 %q, %s, %codes, %scale outliers(%x) columns(%columns) : ...
+    ```
+    where `%t` is the transposed dequantize of `%codes` and `%scale`. Linears that read the same
+    value share its `split_columns`.
+  }];
+  let statistics = [Statistic<"numMatmuls", "matmuls", "Products rewritten">];
+  let dependentDialects = ["::qopt::QoptDialect"];
+}
+
+def VerifyQuantized : Pass<"qopt-verify-quantized", "::mlir::func::FuncOp"> {
+  let summary = "Check that every linear became the operator of its scheme";
+  let description = [{
+    An error, naming the layer, for: a linear without a scheme; a scheme other than float
+    on an operator that is not its product; a scale that is not positive and finite; a
+    `qopt.observe`. Changes nothing.
+  }];
 }
 
 //===----------------------------------------------------------------------===//

@@ -16,4 +16,14 @@
 #define GET_OP_CLASSES
 #include "qopt/Dialect/Qopt/QoptOps.h.inc"
 
+namespace qopt {
+
+/// The attribute on an `onnx.MatMul`, and on what it becomes, that holds the
+/// layer's recovered name (StringAttr), e.g. "model.layers.0.self_attn.q_proj".
+inline constexpr llvm::StringLiteral kLayerAttr = "qopt.layer";
+/// The attribute that holds what becomes of the layer (#qopt.scheme).
+inline constexpr llvm::StringLiteral kSchemeAttr = "qopt.scheme";
+
+} // namespace qopt
+
 #endif // QOPT_DIALECT_QOPT_QOPT_H

@@ -1,0 +1,60 @@
+//===- CalibrationContext.h - What a driver and the passes hand over ------===//
+//
+// Passes are named in text, so what text cannot hold (samples, callbacks) hangs
+// on the qopt dialect of the MLIR context:
+//
+//   auto &calibration = qopt::CalibrationContext::attach(context);
+//   calibration.samples = ...;
+//   passManager.run(module);
+//   calibration.takeLayers();
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_CALIBRATION_CALIBRATIONCONTEXT_H
+#define QOPT_CALIBRATION_CALIBRATIONCONTEXT_H
+
+#include "mlir/IR/DialectInterface.h"
+#include "qopt/Calibration/Report.h"
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+class CalibrationContext : public mlir::DialectInterface::Base<CalibrationContext> {
+public:
+  explicit CalibrationContext(mlir::Dialect *dialect) : Base(dialect) {}
+
+  /// Attaches one to the qopt dialect of `context`, which must not be in use by
+  /// another thread; a second call gives the same one.
+  static CalibrationContext &attach(mlir::MLIRContext &context);
+  /// Null when none was attached.
+  static CalibrationContext *get(mlir::MLIRContext &context);
+
+  /// Token ids, one vector per window; lengths may differ. Empty: none given.
+  std::vector<std::vector<int32_t>> samples;
+  /// `PATTERN=SPEC`, applied after those of qopt-assign-scheme.
+  std::vector<std::string> overrides;
+  /// Threads to compute with, at least 1. The result does not depend on it.
+  int threads = 1;
+  /// Bytes of activations kept in memory between stages; what exceeds it goes to
+  /// an unlinked temporary file. 0: no limit.
+  int64_t maxMemory = 0;
+
+  /// Called once per quantized layer, as soon as it is; one call at a time.
+  std::function<void(const LayerReport &)> onLayer;
+  /// Called during calibration: batches done of all batches of all stages.
+  std::function<void(int64_t done, int64_t total)> onProgress;
+
+  void report(LayerReport layer);
+  /// All layers reported so far, in no particular order.
+  std::vector<LayerReport> takeLayers();
+
+private:
+  std::mutex mutex;
+  std::vector<LayerReport> layers;
+};
+
+} // namespace qopt
+
+#endif // QOPT_CALIBRATION_CALIBRATIONCONTEXT_H

@@ -1,0 +1,72 @@
+//===- Linear.h - A linear layer of the raised graph ----------------------===//
+//
+// y = onnx.MatMul(x, W), W a constant [K, N]; quantizers want it as [N, K].
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_CALIBRATION_LINEAR_H
+#define QOPT_CALIBRATION_LINEAR_H
+
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Numerics/Quantizers.h"
+#include "mlir/IR/Builders.h"
+#include <variant>
+
+namespace qopt {
+
+/// An `onnx.MatMul` with a layer name whose second operand is a constant matrix.
+struct Linear {
+  onnx::MatMulOp op;
+  llvm::StringRef name;
+  SchemeAttr scheme; ///< null before qopt-assign-scheme
+  mlir::ElementsAttr weights; ///< [K, N]
+  int64_t outFeatures = 0, inFeatures = 0;
+
+  SchemeKind kind() const { return scheme ? scheme.getKind() : SchemeKind::Float; }
+  /// Nothing when `op` is no linear.
+  static std::optional<Linear> match(mlir::Operation *op);
+};
+
+/// The value of an `onnx.Constant` or `qopt.parameter`; null for other values.
+mlir::ElementsAttr getConstantValue(mlir::Value value);
+
+/// The elements of a float32 constant: of a resource as they lie there, else copied
+/// to `storage`. Emits an error at `location` for other types and for a resource
+/// that is missing or of the wrong size.
+mlir::FailureOr<llvm::ArrayRef<float>> getFloats(mlir::Location location, mlir::ElementsAttr value,
+                                                 std::vector<float> &storage);
+
+/// W as [N, K]. Emits an error that names the layer for weights that are not
+/// float32 or not finite.
+mlir::FailureOr<Matrix<float>> readWeights(const Linear &linear);
+
+/// What a quantizer made of one W.
+using WeightCodes = std::variant<ChannelCodes, GroupCodes>;
+
+/// Quantizes by the schemes that need no data: int8-*, llm-int8, rtn-int4.
+/// `weights` is [N, K].
+WeightCodes quantizeWithoutData(const Linear &linear, const Matrix<float> &weights, ScaleGrid grid,
+                                const ParallelFor &parallelFor);
+
+/// How the int4 codes of `scheme` are to be: its group size and symmetry, 4 bits.
+GroupOptions groupOptions(SchemeAttr scheme, int64_t inFeatures, ScaleGrid grid);
+
+/// The weights that `codes` stand for, [N, K].
+Matrix<float> dequantize(const WeightCodes &codes);
+
+/// 10 log10(sum w^2 / sum (w - q)^2); nothing when all are equal.
+std::optional<double> sqnrDb(const Matrix<float> &weights, const Matrix<float> &quantized);
+
+/// Replaces the weight operand by Transpose(dequantize(parameters...)), parameters
+/// named "<layer>.weight.codes", ".scale" and ".zeros" (int4 with another zero
+/// point than 8). int4 scales are stored in float16 where that changes none.
+/// Emits an error when a scale is not positive and finite.
+mlir::LogicalResult replaceWeights(const Linear &linear, const WeightCodes &codes);
+
+/// The `qopt.dequantize` of codes [N, K] whose transpose `op` multiplies with;
+/// null when its second operand is something else.
+DequantizeOp getQuantizedWeights(onnx::MatMulOp op);
+
+} // namespace qopt
+
+#endif // QOPT_CALIBRATION_LINEAR_H

@@ -1,0 +1,38 @@
+//===- Report.h - What became of one linear layer -------------------------===//
+#ifndef QOPT_CALIBRATION_REPORT_H
+#define QOPT_CALIBRATION_REPORT_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+/// One row of the log. Figures that a scheme has not are absent.
+struct LayerReport {
+  std::string name;   ///< "model.layers.0.self_attn.q_proj"
+  std::string node;   ///< the exporter's name, of the location
+  std::string scheme; ///< "gptq-int4"
+  int64_t outFeatures = 0, inFeatures = 0;
+  double bitsPerWeight = 32; ///< codes, scales and zero points as stored
+  std::optional<double> sqnrDb;    ///< of the weights: 10 log10(sum w^2 / sum (w - q)^2); absent when exact
+  std::optional<double> loss;      ///< GPTQ: tr((W-Q) H (W-Q)^T) / N, H a mean over tokens
+  std::optional<double> damping;   ///< GPTQ: the share finally added to the diagonal
+  int64_t tokens = 0;              ///< calibration tokens that weighed in
+  int64_t deadColumns = 0;         ///< inputs that were always 0
+  bool fallback = false;           ///< GPTQ gave up: rounded to nearest
+  double seconds = 0;              ///< quantizing this layer, without gathering its statistics
+};
+
+/// Name, node, scheme, shape and bits per weight of a linear, before or after
+/// quantization; nothing when `op` is none.
+std::optional<LayerReport> describeLayer(mlir::Operation *op);
+
+/// The linears of `function` in order.
+std::vector<LayerReport> listLayers(mlir::func::FuncOp function);
+
+} // namespace qopt
+
+#endif // QOPT_CALIBRATION_REPORT_H

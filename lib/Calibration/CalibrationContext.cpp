@@ -1,0 +1,30 @@
+//===- CalibrationContext.cpp - What a driver and the passes hand over ----===//
+#include "qopt/Calibration/CalibrationContext.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
+
+using namespace mlir;
+using namespace qopt;
+
+CalibrationContext &CalibrationContext::attach(MLIRContext &context) {
+  Dialect *dialect = context.getOrLoadDialect<QoptDialect>();
+  if (CalibrationContext *existing = get(context))
+    return *existing;
+  return dialect->addInterface<CalibrationContext>();
+}
+
+CalibrationContext *CalibrationContext::get(MLIRContext &context) {
+  Dialect *dialect = context.getLoadedDialect<QoptDialect>();
+  return dialect ? dialect->getRegisteredInterface<CalibrationContext>() : nullptr;
+}
+
+void CalibrationContext::report(LayerReport layer) {
+  std::lock_guard lock(mutex);
+  if (onLayer)
+    onLayer(layer);
+  layers.push_back(std::move(layer));
+}
+
+std::vector<LayerReport> CalibrationContext::takeLayers() {
+  std::lock_guard lock(mutex);
+  return std::move(layers);
+}

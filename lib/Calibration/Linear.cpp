@@ -1,0 +1,230 @@
+//===- Linear.cpp - A linear layer of the raised graph --------------------===//
+#include "qopt/Calibration/Linear.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include <cmath>
+#include <cstring>
+
+using namespace mlir;
+using namespace qopt;
+
+ElementsAttr qopt::getConstantValue(Value value) {
+  if (auto constant = value.getDefiningOp<onnx::ConstantOp>())
+    return constant.getValue();
+  if (auto parameter = value.getDefiningOp<ParameterOp>())
+    return parameter.getValue();
+  return {};
+}
+
+std::optional<Linear> Linear::match(Operation *op) {
+  auto matmul = dyn_cast<onnx::MatMulOp>(op);
+  auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
+  if (!matmul || !name || name.empty())
+    return std::nullopt;
+  ElementsAttr weights = getConstantValue(matmul.getB());
+  if (!weights || weights.getShapedType().getRank() != 2 || weights.getNumElements() == 0)
+    return std::nullopt;
+  Linear linear{matmul, name.getValue(), op->getAttrOfType<SchemeAttr>(kSchemeAttr), weights};
+  linear.inFeatures = weights.getShapedType().getDimSize(0);
+  linear.outFeatures = weights.getShapedType().getDimSize(1);
+  return linear;
+}
+
+//===----------------------------------------------------------------------===//
+// Reading weights
+//===----------------------------------------------------------------------===//
+
+FailureOr<ArrayRef<float>> qopt::getFloats(Location location, ElementsAttr value, std::vector<float> &storage) {
+  Type element = value.getElementType();
+  if (!element.isF32())
+    return emitError(location) << "expected float32 values but got " << element;
+  int64_t count = value.getNumElements();
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+    const AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    int64_t bytes = blob ? blob->getData().size() : 0;
+    if (bytes != count * int64_t(sizeof(float)))
+      return emitError(location) << "expected " << count * sizeof(float) << " bytes in resource \""
+                                 << resource.getRawHandle().getKey() << "\" but got " << bytes;
+    if (reinterpret_cast<uintptr_t>(blob->getData().data()) % alignof(float) == 0)
+      return ArrayRef<float>(reinterpret_cast<const float *>(blob->getData().data()), count);
+    storage.resize(count);
+    std::memcpy(storage.data(), blob->getData().data(), bytes);
+    return ArrayRef<float>(storage);
+  }
+  auto dense = dyn_cast<DenseElementsAttr>(value);
+  if (!dense)
+    return emitError(location) << "expected dense values but got " << value.getShapedType();
+  storage.reserve(count);
+  for (float f : dense.getValues<float>())
+    storage.push_back(f);
+  return ArrayRef<float>(storage);
+}
+
+FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
+  // The layer's name rather than the node's in front of whatever is wrong.
+  Location location = NameLoc::get(StringAttr::get(linear.op.getContext(), linear.name), linear.op.getLoc());
+  std::vector<float> storage;
+  FailureOr<ArrayRef<float>> values = getFloats(location, linear.weights, storage);
+  if (failed(values))
+    return linear.op.emitOpError() << "requires readable weights of layer \"" << linear.name << '"';
+  int64_t n = linear.outFeatures, k = linear.inFeatures;
+  Matrix<float> weights(n, k);
+  // Tiles, so that neither side strides through memory by whole rows.
+  constexpr int64_t kTile = 32;
+  for (int64_t k0 = 0; k0 < k; k0 += kTile)
+    for (int64_t n0 = 0; n0 < n; n0 += kTile)
+      for (int64_t i = k0; i < std::min(k, k0 + kTile); ++i)
+        for (int64_t j = n0; j < std::min(n, n0 + kTile); ++j)
+          weights(j, i) = (*values)[i * n + j];
+  for (int64_t j = 0; j < n; ++j)
+    for (int64_t i = 0; i < k; ++i)
+      if (!std::isfinite(weights(j, i)))
+        return linear.op.emitOpError() << "expected finite weights of layer \"" << linear.name << "\" but got "
+                                       << weights(j, i) << " for output " << j << ", input " << i;
+  return weights;
+}
+
+//===----------------------------------------------------------------------===//
+// Quantizing
+//===----------------------------------------------------------------------===//
+
+GroupOptions qopt::groupOptions(SchemeAttr scheme, int64_t inFeatures, ScaleGrid grid) {
+  GroupOptions options;
+  int64_t groupSize = scheme.getGroupSize();
+  options.groupSize = groupSize < 1 ? inFeatures : std::min(groupSize, inFeatures);
+  options.symmetric = scheme.getSymmetric();
+  options.grid = grid;
+  return options;
+}
+
+WeightCodes qopt::quantizeWithoutData(const Linear &linear, const Matrix<float> &weights, ScaleGrid grid,
+                                      const ParallelFor &parallelFor) {
+  switch (linear.kind()) {
+  case SchemeKind::Int8Weights:
+  case SchemeKind::Int8Static:
+    return quantizeChannels(weights);
+  case SchemeKind::Int8Dynamic:
+  case SchemeKind::LlmInt8:
+    return quantizeChannelsLlmInt8(weights);
+  case SchemeKind::RtnInt4:
+    return quantizeGroups(weights, groupOptions(linear.scheme, linear.inFeatures, grid), {}, parallelFor);
+  case SchemeKind::Float:
+  case SchemeKind::GptqInt4:
+    break;
+  }
+  llvm_unreachable("a scheme whose weights need data or stay as they are");
+}
+
+Matrix<float> qopt::dequantize(const WeightCodes &codes) {
+  if (const auto *channels = std::get_if<ChannelCodes>(&codes)) {
+    Matrix<float> weights(channels->codes.rows, channels->codes.cols);
+    dequantizeChannels(*channels, weights);
+    return weights;
+  }
+  const auto &groups = std::get<GroupCodes>(codes);
+  Matrix<float> weights(groups.codes.rows, groups.codes.cols);
+  dequantizeGroups(groups, weights);
+  return weights;
+}
+
+std::optional<double> qopt::sqnrDb(const Matrix<float> &weights, const Matrix<float> &quantized) {
+  double signal = 0, noise = 0;
+  for (size_t i = 0; i < weights.values.size(); ++i) {
+    double w = weights.values[i], error = w - quantized.values[i];
+    signal += w * w;
+    noise += error * error;
+  }
+  if (noise == 0)
+    return std::nullopt;
+  return 10 * std::log10(signal / noise);
+}
+
+//===----------------------------------------------------------------------===//
+// Writing codes into the IR
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Creates the operations that stand for the quantized weights of one layer.
+class WeightBuilder {
+public:
+  WeightBuilder(const Linear &linear) : linear(linear), builder(linear.op) {}
+
+  /// A parameter "<layer>.weight.<suffix>" that owns a copy of `values`.
+  template <typename T>
+  Value parameter(StringRef suffix, ArrayRef<int64_t> shape, Type element, ArrayRef<T> values) {
+    std::string name = (linear.name + ".weight." + suffix).str();
+    auto type = RankedTensorType::get(shape, element);
+    AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
+        ArrayRef<char>(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)), /*align=*/64,
+        /*dataIsMutable=*/false);
+    auto value = DenseResourceElementsAttr::get(type, name, std::move(blob));
+    return ParameterOp::create(builder, linear.op.getLoc(), name, value);
+  }
+
+  Value build(const ChannelCodes &channels) {
+    int64_t n = linear.outFeatures, k = linear.inFeatures;
+    Value codes = parameter<int8_t>("codes", {n, k}, builder.getI8Type(), channels.codes.values);
+    Value scale = parameter<float>("scale", {n}, builder.getF32Type(), channels.scales);
+    return DequantizeOp::create(builder, linear.op.getLoc(), weightType(), codes, scale, Value(), IntegerAttr());
+  }
+
+  Value build(const GroupCodes &groups) {
+    int64_t n = linear.outFeatures, numGroups = groups.scales.cols;
+    Matrix<uint8_t> packed = packInt4(groups.codes);
+    Value codes = parameter<uint8_t>("codes", {n, packed.cols}, builder.getI8Type(), packed.values);
+    std::vector<_Float16> half(groups.scales.values.begin(), groups.scales.values.end());
+    bool exact = std::equal(half.begin(), half.end(), groups.scales.values.begin(),
+                            [](_Float16 a, float b) { return static_cast<float>(a) == b; });
+    Value scale = exact ? parameter<_Float16>("scale", {n, numGroups}, builder.getF16Type(), half)
+                        : parameter<float>("scale", {n, numGroups}, builder.getF32Type(), groups.scales.values);
+    Value zeros;
+    if (llvm::any_of(groups.zeros.values, [](uint8_t zero) { return zero != 8; }))
+      zeros = parameter<uint8_t>("zeros", {n, numGroups}, builder.getI8Type(), groups.zeros.values);
+    return DequantizeOp::create(builder, linear.op.getLoc(), weightType(), codes, scale, zeros,
+                                builder.getI64IntegerAttr(groups.groupSize));
+  }
+
+  void finish(Value weights) {
+    auto type = RankedTensorType::get({linear.inFeatures, linear.outFeatures}, builder.getF32Type());
+    Value transposed = onnx::TransposeOp::create(builder, linear.op.getLoc(), type, weights, ArrayRef<int64_t>{1, 0});
+    Operation *old = linear.op.getB().getDefiningOp();
+    onnx::MatMulOp op = linear.op;
+    op.getBMutable().assign(transposed);
+    if (old->use_empty())
+      old->erase();
+  }
+
+private:
+  RankedTensorType weightType() {
+    return RankedTensorType::get({linear.outFeatures, linear.inFeatures}, builder.getF32Type());
+  }
+
+  const Linear &linear;
+  OpBuilder builder;
+};
+
+} // namespace
+
+LogicalResult qopt::replaceWeights(const Linear &linear, const WeightCodes &codes) {
+  ArrayRef<float> scales = std::holds_alternative<ChannelCodes>(codes)
+                               ? ArrayRef<float>(std::get<ChannelCodes>(codes).scales)
+                               : ArrayRef<float>(std::get<GroupCodes>(codes).scales.values);
+  for (float scale : scales)
+    if (!(scale > 0) || !std::isfinite(scale)) {
+      onnx::MatMulOp op = linear.op;
+      return op.emitOpError() << "expected positive and finite weight scales of layer \"" << linear.name
+                              << "\" but got " << scale;
+    }
+  WeightBuilder builder(linear);
+  builder.finish(std::visit([&](const auto &c) { return builder.build(c); }, codes));
+  return success();
+}
+
+DequantizeOp qopt::getQuantizedWeights(onnx::MatMulOp op) {
+  auto transpose = op.getB().getDefiningOp<onnx::TransposeOp>();
+  if (!transpose || transpose.getPerm() != ArrayRef<int64_t>{1, 0})
+    return {};
+  return transpose.getData().getDefiningOp<DequantizeOp>();
+}

@@ -1,0 +1,65 @@
+//===- Report.cpp - What became of one linear layer -----------------------===//
+#include "qopt/Calibration/Report.h"
+#include "qopt/Calibration/Linear.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace qopt;
+
+/// Bits of the arrays in `values` (null ones count nothing).
+static double storedBits(ArrayRef<Value> values) {
+  double bits = 0;
+  for (Value value : values)
+    if (value) {
+      auto type = cast<RankedTensorType>(value.getType());
+      bits += double(type.getNumElements()) * type.getElementTypeBitWidth();
+    }
+  return bits;
+}
+
+/// The weight arrays that `op` reads; empty when it is no linear.
+static SmallVector<Value> weightArrays(Operation *op) {
+  return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
+      .Case<MatmulW8A8Op, MatmulW8A16Op>([](auto matmul) { return SmallVector<Value>{matmul.getW(), matmul.getWScale()}; })
+      .Case([](MatmulW4A16Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getScale(), matmul.getZeros()}; })
+      .Case([](onnx::MatMulOp matmul) -> SmallVector<Value> {
+        if (DequantizeOp weights = getQuantizedWeights(matmul))
+          return {weights.getCodes(), weights.getScale(), weights.getZeros()};
+        if (Linear::match(matmul))
+          return {matmul.getB()};
+        return {};
+      })
+      .Default([](Operation *) { return SmallVector<Value>(); });
+}
+
+std::optional<LayerReport> qopt::describeLayer(Operation *op) {
+  auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
+  SmallVector<Value> arrays = name ? weightArrays(op) : SmallVector<Value>();
+  if (arrays.empty())
+    return std::nullopt;
+  LayerReport layer;
+  layer.name = name.str();
+  if (auto location = dyn_cast<NameLoc>(op->getLoc()))
+    layer.node = location.getName().str();
+  auto scheme = op->getAttrOfType<SchemeAttr>(kSchemeAttr);
+  layer.scheme = stringifySchemeKind(scheme ? scheme.getKind() : SchemeKind::Float).str();
+  if (auto matmul = dyn_cast<onnx::MatMulOp>(op)) {
+    auto weights = cast<RankedTensorType>(matmul.getB().getType());
+    layer.inFeatures = weights.getDimSize(0);
+    layer.outFeatures = weights.getDimSize(1);
+  } else {
+    layer.inFeatures = cast<RankedTensorType>(op->getOperand(0).getType()).getShape().back();
+    layer.outFeatures = cast<RankedTensorType>(arrays.front().getType()).getDimSize(0);
+  }
+  layer.bitsPerWeight = storedBits(arrays) / (double(layer.inFeatures) * layer.outFeatures);
+  return layer;
+}
+
+std::vector<LayerReport> qopt::listLayers(func::FuncOp function) {
+  std::vector<LayerReport> layers;
+  function.walk([&](Operation *op) {
+    if (std::optional<LayerReport> layer = describeLayer(op))
+      layers.push_back(std::move(*layer));
+  });
+  return layers;
+}

@@ -1,0 +1,63 @@
+//===- Products.h - What the passes that form integer products share ------===//
+#ifndef QOPT_PASSES_QUANTIZE_PRODUCTS_H
+#define QOPT_PASSES_QUANTIZE_PRODUCTS_H
+
+#include "qopt/Calibration/Linear.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
+
+namespace qopt {
+
+/// The scheme of a product; null when nobody assigned one.
+inline SchemeAttr getScheme(onnx::MatMulOp op) { return op->getAttrOfType<SchemeAttr>(kSchemeAttr); }
+
+/// Whether `op` has a scheme, of this kind.
+inline bool hasScheme(onnx::MatMulOp op, SchemeKind kind) {
+  SchemeAttr scheme = getScheme(op);
+  return scheme && scheme.getKind() == kind;
+}
+
+/// The int8 weights with one scale per output that `op` multiplies with, or null.
+inline DequantizeOp getChannelWeights(onnx::MatMulOp op) {
+  DequantizeOp weights = getQuantizedWeights(op);
+  if (!weights || weights.getGroupSize() || weights.getScale().getType().getRank() != 1 ||
+      !weights.getScale().getType().getElementType().isF32() || !weights.getCodes().getType().hasStaticShape())
+    return {};
+  return weights;
+}
+
+/// Whether x and y of `op` are float32 and of the shapes that the products of the
+/// qopt dialect take: the rows of x, K known.
+inline bool hasProductShape(onnx::MatMulOp op) {
+  auto x = llvm::dyn_cast<mlir::RankedTensorType>(op.getA().getType());
+  auto y = llvm::dyn_cast<mlir::RankedTensorType>(op.getY().getType());
+  if (!x || !y || !x.getElementType().isF32() || !y.getElementType().isF32() || x.getRank() < 1 ||
+      x.isDynamicDim(x.getRank() - 1))
+    return false;
+  return y.getRank() == x.getRank() && y.getShape().drop_back() == x.getShape().drop_back();
+}
+
+/// Replaces `op` by `product`, which keeps its layer and scheme.
+template <typename Product>
+void replaceProduct(mlir::PatternRewriter &rewriter, onnx::MatMulOp op, Product product) {
+  product->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  rewriter.replaceOp(op, product);
+}
+
+/// Rewrites every product of `function` with `Patterns`, which count in `count`,
+/// and drops what nobody reads any more.
+template <typename... Patterns>
+void rewriteProducts(mlir::func::FuncOp function, mlir::Pass::Statistic &count) {
+  mlir::RewritePatternSet patterns(function.getContext());
+  (patterns.add<Patterns>(function.getContext(), count), ...);
+  mlir::walkAndApplyPatterns(function, std::move(patterns));
+  mlir::IRRewriter rewriter(function.getContext());
+  (void)mlir::runRegionDCE(rewriter, function->getRegions());
+}
+
+} // namespace qopt
+
+#endif // QOPT_PASSES_QUANTIZE_PRODUCTS_H

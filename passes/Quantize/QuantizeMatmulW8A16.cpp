@@ -1,0 +1,46 @@
+//===- QuantizeMatmulW8A16.cpp - Float activations times int8 weights -----===//
+#include "Products.h"
+#include "qopt/Passes/Passes.h"
+
+using namespace mlir;
+
+namespace qopt {
+#define GEN_PASS_DEF_QUANTIZEMATMULW8A16
+#include "qopt/Passes/Passes.h.inc"
+
+namespace {
+
+/// Weights alone are quantized where the scheme says so, or where there is none.
+bool quantizesWeightsOnly(onnx::MatMulOp op) {
+  return !getScheme(op) || hasScheme(op, SchemeKind::Int8Weights);
+}
+
+struct WeightProduct : OpRewritePattern<onnx::MatMulOp> {
+  WeightProduct(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}
+
+  LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
+    if (!quantizesWeightsOnly(op))
+      return rewriter.notifyMatchFailure(op, "requires a scheme that leaves activations in float");
+    DequantizeOp weights = getChannelWeights(op);
+    if (!weights)
+      return rewriter.notifyMatchFailure(op, "requires int8 weights with a scale per output");
+    if (!hasProductShape(op))
+      return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
+    auto product =
+        MatmulW8A16Op::create(rewriter, op.getLoc(), op.getType(), op.getA(), weights.getCodes(), weights.getScale());
+    replaceProduct(rewriter, op, product);
+    ++count;
+    return success();
+  }
+
+  Pass::Statistic &count;
+};
+
+struct QuantizeMatmulW8A16 : impl::QuantizeMatmulW8A16Base<QuantizeMatmulW8A16> {
+  using Base::Base;
+
+  void runOnOperation() override { rewriteProducts<WeightProduct>(getOperation(), numMatmuls); }
+};
+
+} // namespace
+} // namespace qopt

@@ -1,0 +1,59 @@
+//===- QuantizeWeights.cpp - Weights whose scheme needs no data -----------===//
+#include "qopt/Calibration/CalibrationContext.h"
+#include "qopt/Calibration/Linear.h"
+#include "qopt/Passes/Passes.h"
+#include <chrono>
+
+using namespace mlir;
+
+namespace qopt {
+#define GEN_PASS_DEF_QUANTIZEWEIGHTS
+#include "qopt/Passes/Passes.h.inc"
+
+namespace {
+
+bool needsNoData(SchemeKind kind) { return kind != SchemeKind::Float && kind != SchemeKind::GptqInt4; }
+
+struct QuantizeWeights : impl::QuantizeWeightsBase<QuantizeWeights> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    if (grid != "search" && grid != "minmax") {
+      getOperation().emitError() << "expected grid \"search\" or \"minmax\" but got \"" << grid << '"';
+      return signalPassFailure();
+    }
+    SmallVector<Linear> linears;
+    getOperation().walk([&](Operation *op) {
+      std::optional<Linear> linear = Linear::match(op);
+      if (linear && needsNoData(linear->kind()))
+        linears.push_back(*linear);
+    });
+    for (const Linear &linear : linears) {
+      if (failed(quantize(linear)))
+        return signalPassFailure();
+      ++numLinears;
+    }
+  }
+
+private:
+  LogicalResult quantize(const Linear &linear) {
+    auto start = std::chrono::steady_clock::now();
+    FailureOr<Matrix<float>> weights = readWeights(linear);
+    if (failed(weights))
+      return failure();
+    WeightCodes codes =
+        quantizeWithoutData(linear, *weights, grid == "minmax" ? ScaleGrid::MinMax : ScaleGrid::Search, {});
+    if (failed(replaceWeights(linear, codes)))
+      return failure();
+    if (CalibrationContext *driver = CalibrationContext::get(getContext())) {
+      LayerReport report = *describeLayer(linear.op);
+      report.sqnrDb = sqnrDb(*weights, dequantize(codes));
+      report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      driver->report(std::move(report));
+    }
+    return success();
+  }
+};
+
+} // namespace
+} // namespace qopt

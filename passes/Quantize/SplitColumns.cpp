@@ -1,0 +1,65 @@
+//===- SplitColumns.cpp - LLM.int8: a few columns stay in float -----------===//
+//
+// Columns of x that hold a magnitude of at least the threshold are multiplied in
+// float with the dequantized int8 weights, all others in int8 with a scale per
+// token. Which columns is found at run time. [Dettmers et al., arXiv 2208.07339]
+//
+//===----------------------------------------------------------------------===//
+#include "Products.h"
+#include "qopt/Passes/Passes.h"
+
+using namespace mlir;
+
+namespace qopt {
+#define GEN_PASS_DEF_SPLITCOLUMNS
+#include "qopt/Passes/Passes.h.inc"
+
+namespace {
+
+struct SplitProduct : OpRewritePattern<onnx::MatMulOp> {
+  SplitProduct(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}
+
+  LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
+    if (!hasScheme(op, SchemeKind::LlmInt8))
+      return rewriter.notifyMatchFailure(op, "requires the scheme llm-int8");
+    FloatAttr threshold = getScheme(op).getThreshold();
+    if (!threshold || !threshold.getType().isF32() || !(threshold.getValueAsDouble() > 0))
+      return rewriter.notifyMatchFailure(op, "requires a float32 threshold above 0");
+    DequantizeOp weights = getChannelWeights(op);
+    if (!weights)
+      return rewriter.notifyMatchFailure(op, "requires int8 weights with a scale per output");
+    if (!hasProductShape(op))
+      return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
+    SplitColumnsOp x = getSplit(op.getA(), threshold, rewriter);
+    auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(),
+                                        weights.getCodes(), weights.getScale(), op.getA(), x.getColumns());
+    replaceProduct(rewriter, op, product);
+    ++count;
+    return success();
+  }
+
+  /// The one split_columns of `value` with this threshold, right behind its definition.
+  static SplitColumnsOp getSplit(Value value, FloatAttr threshold, PatternRewriter &rewriter) {
+    for (Operation *user : value.getUsers())
+      if (auto existing = dyn_cast<SplitColumnsOp>(user); existing && existing.getThresholdAttr() == threshold)
+        return existing;
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPointAfterValue(value);
+    auto type = cast<RankedTensorType>(value.getType());
+    auto scale = RankedTensorType::get(type.getShape().drop_back(), rewriter.getF32Type());
+    auto columns = RankedTensorType::get(type.getShape().take_back(), rewriter.getI32Type());
+    return SplitColumnsOp::create(rewriter, value.getLoc(), type.clone(rewriter.getI8Type()), scale, columns, value,
+                                  threshold);
+  }
+
+  Pass::Statistic &count;
+};
+
+struct SplitColumns : impl::SplitColumnsBase<SplitColumns> {
+  using Base::Base;
+
+  void runOnOperation() override { rewriteProducts<SplitProduct>(getOperation(), numMatmuls); }
+};
+
+} // namespace
+} // namespace qopt
