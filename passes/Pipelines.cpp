@@ -22,39 +22,38 @@ namespace {
 enum class Compat { None, Package };
 
 /// Options of every scheme.
-template <typename Derived>
-struct SchemeOptions : PassPipelineOptions<Derived> {
-  PassOptions::Option<bool> head{*this, "head", llvm::cl::desc("Quantize the output layer too"), llvm::cl::init(false)};
-  PassOptions::ListOption<std::string> overrides{
+struct SchemeOptions : virtual mlir::detail::PassOptions {
+  Option<bool> head{*this, "head", llvm::cl::desc("Quantize the output layer too"), llvm::cl::init(false)};
+  ListOption<std::string> overrides{
       *this, "overrides", llvm::cl::desc("PATTERN=SPEC per layer; the last match wins")};
 };
 
-struct PlainOptions : SchemeOptions<PlainOptions> {};
+struct PlainOptions : PassPipelineOptions<PlainOptions>, SchemeOptions {};
 
-struct LlmInt8Options : SchemeOptions<LlmInt8Options> {
+struct LlmInt8Options : PassPipelineOptions<LlmInt8Options>, SchemeOptions {
   Option<double> threshold{*this, "threshold", llvm::cl::desc("Magnitude from which a column stays in float"),
                            llvm::cl::init(6.0)};
 };
 
-struct StaticOptions : SchemeOptions<StaticOptions> {
+struct StaticOptions : PassPipelineOptions<StaticOptions>, SchemeOptions {
   Option<std::string> calibration{*this, "calibration", llvm::cl::desc("Token ids [n, length] as .npy")};
   Option<Compat> compat{*this, "compat", llvm::cl::desc("Whose choices to repeat"), llvm::cl::init(Compat::None),
                         llvm::cl::values(clEnumValN(Compat::None, "none", "qopt's own"),
                                          clEnumValN(Compat::Package, "quanto", "A moving average over batches of 2"))};
 };
 
-template <typename Derived>
-struct GroupSchemeOptions : SchemeOptions<Derived> {
-  PassOptions::Option<int64_t> groupSize{*this, "group-size", llvm::cl::desc("Inputs per scale; -1: a whole row"),
+/// Options of the int4 schemes.
+struct GroupOptions : SchemeOptions {
+  Option<int64_t> groupSize{*this, "group-size", llvm::cl::desc("Inputs per scale; -1: a whole row"),
                                          llvm::cl::init(128)};
-  PassOptions::Option<bool> sym{*this, "sym", llvm::cl::desc("Codes around a fixed zero point"), llvm::cl::init(true)};
-  PassOptions::Option<std::string> grid{*this, "grid", llvm::cl::desc("How scales are chosen: search or minmax"),
+  Option<bool> sym{*this, "sym", llvm::cl::desc("Codes around a fixed zero point"), llvm::cl::init(true)};
+  Option<std::string> grid{*this, "grid", llvm::cl::desc("How scales are chosen: search or minmax"),
                                         llvm::cl::init("search")};
 };
 
-struct RtnOptions : GroupSchemeOptions<RtnOptions> {};
+struct RtnOptions : PassPipelineOptions<RtnOptions>, GroupOptions {};
 
-struct GptqSchemeOptions : GroupSchemeOptions<GptqSchemeOptions> {
+struct GptqSchemeOptions : PassPipelineOptions<GptqSchemeOptions>, GroupOptions {
   Option<std::string> calibration{*this, "calibration", llvm::cl::desc("Token ids [n, length] as .npy")};
   Option<double> dampPercent{*this, "damp-percent", llvm::cl::desc("Share of mean(diag(H)) added to the diagonal"),
                              llvm::cl::init(0.01)};
@@ -75,12 +74,18 @@ struct GptqSchemeOptions : GroupSchemeOptions<GptqSchemeOptions> {
 // What the options mean to the passes
 //===----------------------------------------------------------------------===//
 
-template <typename Options>
-AssignSchemeOptions assignment(StringRef scheme, const Options &options) {
+AssignSchemeOptions assignment(StringRef scheme, const SchemeOptions &options) {
   AssignSchemeOptions result;
   result.scheme = scheme.str();
   result.head = options.head;
   result.overrides.assign(options.overrides.begin(), options.overrides.end());
+  return result;
+}
+
+AssignSchemeOptions groupAssignment(StringRef scheme, const GroupOptions &options) {
+  AssignSchemeOptions result = assignment(scheme, options);
+  result.groupSize = options.groupSize;
+  result.symmetric = options.sym;
   return result;
 }
 
@@ -98,7 +103,9 @@ CalibrateOptions calibration(const StaticOptions &options) {
 /// The reference has none of the later improvements, unless asked for one by one.
 CalibrateOptions calibration(const GptqSchemeOptions &options) {
   bool reference = options.compat == Compat::Package;
-  auto choose = [&](const auto &option, auto other) { return reference && !option.hasValue() ? other : option; };
+  auto choose = [&](const auto &option, auto other) {
+    return reference && !option.hasValue() ? other : decltype(other)(option);
+  };
   CalibrateOptions result;
   result.calibration = options.calibration;
   result.dampPercent = options.dampPercent;
@@ -183,18 +190,12 @@ void qopt::registerPipelines() {
       });
   PassPipelineRegistration<RtnOptions>(
       "rtn-int4", "int4 weights in groups, rounded to nearest", [](OpPassManager &pm, const RtnOptions &options) {
-        AssignSchemeOptions scheme = assignment("rtn-int4", options);
-        scheme.groupSize = options.groupSize;
-        scheme.symmetric = options.sym;
         QuantizeWeightsOptions weights;
         weights.grid = options.grid;
-        buildScheme(pm, scheme, {}, weights);
+        buildScheme(pm, groupAssignment("rtn-int4", options), {}, weights);
       });
   PassPipelineRegistration<GptqSchemeOptions>(
       "gptq-int4", "int4 weights in groups by GPTQ", [](OpPassManager &pm, const GptqSchemeOptions &options) {
-        AssignSchemeOptions scheme = assignment("gptq-int4", options);
-        scheme.groupSize = options.groupSize;
-        scheme.symmetric = options.sym;
-        buildScheme(pm, scheme, calibration(options));
+        buildScheme(pm, groupAssignment("gptq-int4", options), calibration(options));
       });
 }

@@ -35,17 +35,21 @@ std::optional<Linear> Linear::match(Operation *op) {
 // Reading weights
 //===----------------------------------------------------------------------===//
 
-FailureOr<ArrayRef<float>> qopt::getFloats(Location location, ElementsAttr value, std::vector<float> &storage) {
+/// The elements of the constant: of a resource as they lie there, else copied to
+/// `storage`.
+static FailureOr<ArrayRef<float>> getFloats(const Linear &linear, std::vector<float> &storage) {
+  onnx::MatMulOp op = linear.op;
+  ElementsAttr value = linear.weights;
   Type element = value.getElementType();
   if (!element.isF32())
-    return emitError(location) << "expected float32 values but got " << element;
+    return op.emitOpError() << "expected float32 weights of layer \"" << linear.name << "\" but got " << element;
   int64_t count = value.getNumElements();
   if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
     const AsmResourceBlob *blob = resource.getRawHandle().getBlob();
     int64_t bytes = blob ? blob->getData().size() : 0;
     if (bytes != count * int64_t(sizeof(float)))
-      return emitError(location) << "expected " << count * sizeof(float) << " bytes in resource \""
-                                 << resource.getRawHandle().getKey() << "\" but got " << bytes;
+      return op.emitOpError() << "expected " << count * sizeof(float) << " bytes of weights of layer \"" << linear.name
+                              << "\" but got " << bytes;
     if (reinterpret_cast<uintptr_t>(blob->getData().data()) % alignof(float) == 0)
       return ArrayRef<float>(reinterpret_cast<const float *>(blob->getData().data()), count);
     storage.resize(count);
@@ -54,7 +58,7 @@ FailureOr<ArrayRef<float>> qopt::getFloats(Location location, ElementsAttr value
   }
   auto dense = dyn_cast<DenseElementsAttr>(value);
   if (!dense)
-    return emitError(location) << "expected dense values but got " << value.getShapedType();
+    return op.emitOpError() << "expected dense weights of layer \"" << linear.name << '"';
   storage.reserve(count);
   for (float f : dense.getValues<float>())
     storage.push_back(f);
@@ -62,12 +66,11 @@ FailureOr<ArrayRef<float>> qopt::getFloats(Location location, ElementsAttr value
 }
 
 FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
-  // The layer's name rather than the node's in front of whatever is wrong.
-  Location location = NameLoc::get(StringAttr::get(linear.op.getContext(), linear.name), linear.op.getLoc());
+  onnx::MatMulOp op = linear.op;
   std::vector<float> storage;
-  FailureOr<ArrayRef<float>> values = getFloats(location, linear.weights, storage);
+  FailureOr<ArrayRef<float>> values = getFloats(linear, storage);
   if (failed(values))
-    return linear.op.emitOpError() << "requires readable weights of layer \"" << linear.name << '"';
+    return failure();
   int64_t n = linear.outFeatures, k = linear.inFeatures;
   Matrix<float> weights(n, k);
   // Tiles, so that neither side strides through memory by whole rows.
@@ -80,7 +83,7 @@ FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
   for (int64_t j = 0; j < n; ++j)
     for (int64_t i = 0; i < k; ++i)
       if (!std::isfinite(weights(j, i)))
-        return linear.op.emitOpError() << "expected finite weights of layer \"" << linear.name << "\" but got "
+        return op.emitOpError() << "expected finite weights of layer \"" << linear.name << "\" but got "
                                        << weights(j, i) << " for output " << j << ", input " << i;
   return weights;
 }
@@ -92,8 +95,9 @@ FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
 GroupOptions qopt::groupOptions(SchemeAttr scheme, int64_t inFeatures, ScaleGrid grid) {
   GroupOptions options;
   int64_t groupSize = scheme.getGroupSize();
-  options.groupSize = groupSize < 1 ? inFeatures : std::min(groupSize, inFeatures);
+  options.groupSize = groupSize < 1 || groupSize >= inFeatures ? -1 : groupSize;
   options.symmetric = scheme.getSymmetric();
+  options.float16Scales = true;
   options.grid = grid;
   return options;
 }
@@ -149,7 +153,7 @@ namespace {
 /// Creates the operations that stand for the quantized weights of one layer.
 class WeightBuilder {
 public:
-  WeightBuilder(const Linear &linear) : linear(linear), builder(linear.op) {}
+  WeightBuilder(const Linear &linear) : linear(linear), op(linear.op), builder(op) {}
 
   /// A parameter "<layer>.weight.<suffix>" that owns a copy of `values`.
   template <typename T>
@@ -160,14 +164,14 @@ public:
         ArrayRef<char>(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)), /*align=*/64,
         /*dataIsMutable=*/false);
     auto value = DenseResourceElementsAttr::get(type, name, std::move(blob));
-    return ParameterOp::create(builder, linear.op.getLoc(), name, value);
+    return ParameterOp::create(builder, op.getLoc(), name, value);
   }
 
   Value build(const ChannelCodes &channels) {
     int64_t n = linear.outFeatures, k = linear.inFeatures;
     Value codes = parameter<int8_t>("codes", {n, k}, builder.getI8Type(), channels.codes.values);
     Value scale = parameter<float>("scale", {n}, builder.getF32Type(), channels.scales);
-    return DequantizeOp::create(builder, linear.op.getLoc(), weightType(), codes, scale, Value(), IntegerAttr());
+    return DequantizeOp::create(builder, op.getLoc(), weightType(), codes, scale, Value(), IntegerAttr());
   }
 
   Value build(const GroupCodes &groups) {
@@ -182,15 +186,14 @@ public:
     Value zeros;
     if (llvm::any_of(groups.zeros.values, [](uint8_t zero) { return zero != 8; }))
       zeros = parameter<uint8_t>("zeros", {n, numGroups}, builder.getI8Type(), groups.zeros.values);
-    return DequantizeOp::create(builder, linear.op.getLoc(), weightType(), codes, scale, zeros,
+    return DequantizeOp::create(builder, op.getLoc(), weightType(), codes, scale, zeros,
                                 builder.getI64IntegerAttr(groups.groupSize));
   }
 
   void finish(Value weights) {
     auto type = RankedTensorType::get({linear.inFeatures, linear.outFeatures}, builder.getF32Type());
-    Value transposed = onnx::TransposeOp::create(builder, linear.op.getLoc(), type, weights, ArrayRef<int64_t>{1, 0});
-    Operation *old = linear.op.getB().getDefiningOp();
-    onnx::MatMulOp op = linear.op;
+    Value transposed = onnx::TransposeOp::create(builder, op.getLoc(), type, weights, ArrayRef<int64_t>{1, 0});
+    Operation *old = op.getB().getDefiningOp();
     op.getBMutable().assign(transposed);
     if (old->use_empty())
       old->erase();
@@ -202,6 +205,7 @@ private:
   }
 
   const Linear &linear;
+  onnx::MatMulOp op;
   OpBuilder builder;
 };
 

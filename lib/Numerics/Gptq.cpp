@@ -147,6 +147,7 @@ void Solver::quantizeTile(MatrixRef<const float> weights, const GroupScaler &sca
                           int64_t first, double *losses) const {
   int64_t cols = size(), rows = std::min(kTileRows, weights.rows - first), groupSize = result.groupSize;
   GptqTile tile(rows, cols, groupSize, scaler.maxCode());
+  tile.float16Scales = options.groups.float16Scales;
   std::vector<double> original(cols * rows);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t k = 0; k < cols; ++k)

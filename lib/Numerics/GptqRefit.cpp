@@ -118,10 +118,10 @@ void ScaleRefit::solveRow(GptqTile &tile, int64_t row, std::vector<double> &a, s
                     solution.data(), lapack_int(groups)) != 0)
     return;
   for (int64_t g = 0; g < groups; ++g) {
-    after[g] = double(float(solution[g]));
-    double magnitude = std::fabs(after[g]);
+    double magnitude = std::fabs(solution[g]);
     if (!(magnitude >= FLT_MIN && magnitude <= FLT_MAX))
       return;
+    after[g] = std::copysign(double(storableScale(float(magnitude), tile.float16Scales)), solution[g]);
   }
   if (!(parabola(a, b, after) <= parabola(a, b, before)))
     return;

@@ -23,6 +23,7 @@ struct GptqTile {
   int64_t rows = 0;       ///< rows of W in this tile
   int64_t groupSize = 0;
   int maxCode = 15;
+  bool float16Scales = false; ///< as in GroupOptions
   // By position in the factor's order, [K][rows].
   std::vector<double> target; ///< what the codes are to reproduce: W, or W with the float target
   std::vector<double> codes;  ///< code - zero, integers

@@ -20,8 +20,6 @@ namespace {
 constexpr int kSteps = 80;       // shrink factors 1, .99 ... .21
 constexpr int64_t kLanes = 16;   // candidates per inner loop
 
-float safeScale(float scale) { return clampTo(scale, FLT_MIN, FLT_MAX); }
-
 /// Sums importance * (value - quantized)^2 for each candidate. A lane is a
 /// candidate, so every sum runs over k in order whatever the vector width.
 QOPT_CPU_CLONES void sumErrors(const float *__restrict values, const float *__restrict importance, int64_t count,
@@ -118,19 +116,21 @@ GroupParams GroupScaler::chooseMinMax(float smallest, float largest) const {
     largest = 1;
   }
   float range = largest - smallest;
-  float scale = safeScale(range <= FLT_MAX ? range / float(levels) : largest / float(levels) - smallest / float(levels));
+  float scale = storableScale(
+      range <= FLT_MAX ? range / float(levels) : largest / float(levels) - smallest / float(levels),
+      options.float16Scales);
   if (options.symmetric)
     return {scale, (levels + 1) / 2};
   return {scale, int(roundEven(clampTo(-smallest / scale, 0.0f, float(levels))))};
 }
 
 GroupParams GroupScaler::best(std::span<const float> scaled, const float *importance, float absMax,
-                              const Candidates &candidates) {
+                              const Candidates &candidates) const {
   std::vector<float> error(candidates.step.size());
   sumErrors(scaled.data(), importance, int64_t(scaled.size()), candidates.inverse.data(), candidates.step.data(),
             candidates.low.data(), candidates.high.data(), int64_t(error.size()), error.data());
   int64_t i = std::min_element(error.begin(), error.end()) - error.begin();
-  return {safeScale(absMax * candidates.step[i]), -int(candidates.low[i])};
+  return {storableScale(absMax * candidates.step[i], options.float16Scales), -int(candidates.low[i])};
 }
 
 GroupScaler::Candidates GroupScaler::asymmetricCandidates(float smallest, float largest) const {

@@ -4,6 +4,7 @@
 
 #include "Vectorize.h"
 #include "qopt/Numerics/Quantizers.h"
+#include <cfloat>
 
 namespace qopt {
 
@@ -17,6 +18,14 @@ struct GroupParams {
 /// the grid 2*absmax/15 every group's largest weight lies on one.
 inline float signedCode(float x, float scale, float low, float high) {
   return roundEven(clampTo(x / scale, low, high));
+}
+
+/// `scale` as it will be stored: positive, finite, and of float16's values where
+/// they are what is stored.
+inline float storableScale(float scale, bool float16) {
+  if (float16)
+    return static_cast<float>(static_cast<_Float16>(clampTo(scale, 0x1p-24f, 65504.0f)));
+  return clampTo(scale, FLT_MIN, FLT_MAX);
 }
 
 /// Features per group for K columns: -1, 0 and everything above K mean K.
@@ -45,8 +54,8 @@ private:
   GroupParams chooseMinMax(float smallest, float largest) const;
   /// The range of MinMax, shrunk, with the zero point where rounding puts it and one to either side.
   Candidates asymmetricCandidates(float smallest, float largest) const;
-  static GroupParams best(std::span<const float> scaled, const float *importance, float absMax,
-                          const Candidates &candidates);
+  GroupParams best(std::span<const float> scaled, const float *importance, float absMax,
+                   const Candidates &candidates) const;
 
   GroupOptions options;
   int levels;

@@ -8,6 +8,7 @@
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/Linear.h"
 #include "qopt/Passes/Passes.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/GlobPattern.h"
 #include "llvm/Support/Regex.h"
 
@@ -39,6 +40,8 @@ struct Spec {
     FloatAttr limit;
     if (kind == SchemeKind::LlmInt8)
       limit = Builder(context).getF32FloatAttr(static_cast<float>(threshold));
+    if (kind != SchemeKind::RtnInt4 && kind != SchemeKind::GptqInt4)
+      return SchemeAttr::get(context, kind, /*groupSize=*/128, /*symmetric=*/true, limit);
     int64_t size = groupSize < 0 ? inFeatures : std::min(groupSize, inFeatures);
     return SchemeAttr::get(context, kind, size, symmetric, limit);
   }
@@ -53,7 +56,7 @@ std::string parseSpec(StringRef text, Spec &spec) {
   if (!kind)
     return ("unknown scheme \"" + name + "\"").str();
   spec.kind = *kind;
-  if (name.size() == text.size())
+  if (!text.contains('{'))
     return "";
   if (!rest.consume_back("}"))
     return "expected a closing brace";
@@ -82,7 +85,8 @@ std::string parseSpec(StringRef text, Spec &spec) {
 class Override {
 public:
   /// `defaults` gives the options that SPEC does not name.
-  static FailureOr<Override> parse(Location location, StringRef text, const Spec &defaults) {
+  static FailureOr<Override> parse(Location location, StringAttr textAttr, const Spec &defaults) {
+    StringRef text = textAttr.getValue();
     auto fail = [&](const Twine &reason) {
       return emitError(location) << "override \"" << text << "\": " << reason;
     };
@@ -92,7 +96,7 @@ public:
     if (equals == StringRef::npos || equals == 0)
       return fail("expected PATTERN=SPEC");
     Override result;
-    result.text = text.str();
+    result.text = textAttr;
     result.spec = defaults;
     if (std::string problem = parseSpec(text.drop_front(equals + 1), result.spec); !problem.empty())
       return fail(problem);
@@ -112,7 +116,7 @@ public:
 
   bool matches(StringRef name) const { return regex ? regex->match(name) : glob->match(name); }
 
-  std::string text;
+  StringAttr text; ///< also holds the characters that `glob` refers to
   Spec spec;
   bool used = false;
 
@@ -132,6 +136,7 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
     Spec left = chosen;
     left.kind = SchemeKind::Float;
 
+    int64_t count = 0;
     getOperation().walk([&](Operation *op) {
       std::optional<Linear> linear = Linear::match(op);
       if (!linear)
@@ -143,13 +148,14 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
           spec = &one.spec;
         }
       op->setAttr(kSchemeAttr, spec->get(&getContext(), linear->inFeatures));
-      ++numLinears;
+      ++count;
     });
+    numLinears += count;
 
     for (const Override &one : all)
       if (!one.used) {
-        getOperation().emitError() << "override \"" << one.text << "\": the pattern matches none of " << numLinears
-                                   << " linear layers";
+        emitError(getOperation().getLoc()) << "override \"" << one.text.getValue() << "\": the pattern matches none of "
+                                           << count << " linear layers";
         return signalPassFailure();
       }
   }
@@ -167,7 +173,7 @@ private:
     if (CalibrationContext *driver = CalibrationContext::get(getContext()))
       texts.insert(texts.end(), driver->overrides.begin(), driver->overrides.end());
     for (const std::string &text : texts) {
-      FailureOr<Override> one = Override::parse(location, text, chosen);
+      FailureOr<Override> one = Override::parse(location, StringAttr::get(&getContext(), text), chosen);
       if (failed(one))
         return failure();
       all.push_back(std::move(*one));

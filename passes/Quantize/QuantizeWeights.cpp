@@ -19,7 +19,7 @@ struct QuantizeWeights : impl::QuantizeWeightsBase<QuantizeWeights> {
 
   void runOnOperation() override {
     if (grid != "search" && grid != "minmax") {
-      getOperation().emitError() << "expected grid \"search\" or \"minmax\" but got \"" << grid << '"';
+      emitError(getOperation().getLoc()) << "expected grid \"search\" or \"minmax\" but got \"" << grid << '"';
       return signalPassFailure();
     }
     SmallVector<Linear> linears;

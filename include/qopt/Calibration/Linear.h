@@ -30,14 +30,8 @@ struct Linear {
 /// The value of an `onnx.Constant` or `qopt.parameter`; null for other values.
 mlir::ElementsAttr getConstantValue(mlir::Value value);
 
-/// The elements of a float32 constant: of a resource as they lie there, else copied
-/// to `storage`. Emits an error at `location` for other types and for a resource
-/// that is missing or of the wrong size.
-mlir::FailureOr<llvm::ArrayRef<float>> getFloats(mlir::Location location, mlir::ElementsAttr value,
-                                                 std::vector<float> &storage);
-
 /// W as [N, K]. Emits an error that names the layer for weights that are not
-/// float32 or not finite.
+/// float32, not finite, or a resource that is missing or of the wrong size.
 mlir::FailureOr<Matrix<float>> readWeights(const Linear &linear);
 
 /// What a quantizer made of one W.

@@ -61,6 +61,9 @@ struct GroupOptions {
   ScaleGrid grid = ScaleGrid::Search;
   /// GPTQ's quirk for rows without negative values (xmin stays 0): only to reproduce the reference.
   bool referenceMinMax = false;
+  /// Every scale is rounded to float16 before codes are chosen, so that storing it in
+  /// float16 changes nothing.
+  bool float16Scales = false;
 };
 
 /// Round to nearest. `importance` [K] weighs the error of the search (diag(H)); may be empty.

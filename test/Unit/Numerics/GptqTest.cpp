@@ -178,6 +178,18 @@ TEST_F(Gptq, doesNotDependOnTheScaleOfH) {
   EXPECT_EQ(one.scales.values, other.scales.values);
 }
 
+TEST_F(Gptq, keepsScalesInFloat16) {
+  for (ScaleGrid grid : {ScaleGrid::MinMax, ScaleGrid::Search}) {
+    GptqOptions options = withGroup(32);
+    options.groups.grid = grid;
+    options.groups.float16Scales = true;
+    GroupCodes codes = solve(w, hessian, options, report);
+    for (float scale : codes.scales.values)
+      ASSERT_EQ(scale, float(_Float16(scale)));
+    expectUsable(codes);
+  }
+}
+
 TEST_F(Gptq, clearsDeadColumns) {
   for (int64_t k = 0; k < 172; ++k)
     hessian.h(k, 10) = hessian.h(10, k) = 0;

@@ -46,6 +46,11 @@ def Qopt_SchemeKind : I32EnumAttr<"SchemeKind", "how a linear layer is quantized
   let cppNamespace = "::qopt";
 }
 
+/// Quoted, because a keyword has no hyphen.
+def Qopt_SchemeKindParameter : EnumParameter<Qopt_SchemeKind> {
+  let printer = [{$_printer << '"' << stringifySchemeKind($_self) << '"'}];
+}
+
 def Qopt_SchemeAttr : Qopt_Attr<"Scheme", "scheme"> {
   let summary = "what becomes of one linear layer";
   let description = [{
@@ -56,7 +61,7 @@ def Qopt_SchemeAttr : Qopt_Attr<"Scheme", "scheme"> {
     #qopt.scheme<kind = "gptq-int4", groupSize = 128, symmetric = true>
     ```
   }];
-  let parameters = (ins EnumParameter<Qopt_SchemeKind>:$kind,
+  let parameters = (ins Qopt_SchemeKindParameter:$kind,
                         DefaultValuedParameter<"int64_t", "128">:$groupSize,
                         DefaultValuedParameter<"bool", "true">:$symmetric,
                         OptionalParameter<"::mlir::FloatAttr">:$threshold);

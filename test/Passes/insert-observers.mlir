@@ -1,0 +1,32 @@
+// RUN: qopt-opt %s --qopt-insert-observers | FileCheck %s
+
+// Linears that read the same value and need the same statistic share an observer.
+// CHECK-LABEL: @group
+// CHECK-SAME: (%[[X:.*]]: tensor<2x4xf32>)
+// CHECK: %[[H:.*]] = qopt.observe %[[X]] "q" ["hessian"] : tensor<2x4xf32>
+// CHECK: onnx.MatMul %[[H]], {{.*}}"q"
+// CHECK: onnx.MatMul %[[H]], {{.*}}"k"
+// CHECK: %[[A:.*]] = qopt.observe %[[X]] "v" ["absmax"] : tensor<2x4xf32>
+// CHECK: onnx.MatMul %[[A]], {{.*}}"v"
+// CHECK-NOT: qopt.observe
+// CHECK: onnx.MatMul %[[X]], {{.*}}"w"
+func.func @group(%x: tensor<2x4xf32>) -> (tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>) {
+  %w = onnx.Constant dense<1.0> : tensor<4x8xf32>
+  %0 = onnx.MatMul %x, %w {qopt.layer = "q", qopt.scheme = #qopt.scheme<kind = "gptq-int4">} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+  %1 = onnx.MatMul %x, %w {qopt.layer = "k", qopt.scheme = #qopt.scheme<kind = "gptq-int4">} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+  %2 = onnx.MatMul %x, %w {qopt.layer = "v", qopt.scheme = #qopt.scheme<kind = "int8-static">} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+  %3 = onnx.MatMul %x, %w {qopt.layer = "w", qopt.scheme = #qopt.scheme<kind = "int8-weights">} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+  return %0, %1, %2, %3 : tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>
+}
+
+// A second run finds the observers of the first.
+// CHECK-LABEL: @skips_observed
+// CHECK: qopt.observe
+// CHECK-NOT: qopt.observe
+// CHECK: return
+func.func @skips_observed(%x: tensor<2x4xf32>) -> tensor<2x8xf32> {
+  %w = onnx.Constant dense<1.0> : tensor<4x8xf32>
+  %o = qopt.observe %x "q" ["hessian"] : tensor<2x4xf32>
+  %0 = onnx.MatMul %o, %w {qopt.layer = "q", qopt.scheme = #qopt.scheme<kind = "gptq-int4">} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+  return %0 : tensor<2x8xf32>
+}

@@ -1,0 +1,46 @@
+// RUN: qopt-opt %s --float | FileCheck %s --check-prefix=FLOAT
+// RUN: qopt-opt %s --int8-weights | FileCheck %s --check-prefix=INT8W
+// RUN: qopt-opt %s --int8-dynamic | FileCheck %s --check-prefix=INT8D
+// RUN: qopt-opt %s --llm-int8="threshold=4" | FileCheck %s --check-prefix=LLM
+// RUN: qopt-opt %s --rtn-int4="group-size=3 head=true" | FileCheck %s --check-prefix=RTN
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(int8-weights{overrides=*.gate_proj=skip,lm_head=rtn-int4{group-size=-1}})' | FileCheck %s --check-prefix=MIXED
+// RUN: not qopt-opt %s --gptq-int4 2>&1 | FileCheck %s --check-prefix=NODATA
+// RUN: not qopt-opt %s --gptq-int4="compat=other" 2>&1 | FileCheck %s --check-prefix=COMPAT
+// RUN: qopt-opt %s --int8-dynamic --llm-int8 | FileCheck %s --check-prefix=INT8D
+
+// What a user types, on two linears that share their input and a head.
+// NODATA: error: requires calibration data
+// COMPAT: Cannot find option named 'other'
+
+// FLOAT-LABEL: @forward
+// FLOAT-NOT: qopt.scheme
+// INT8W-LABEL: @forward
+// INT8W: qopt.matmul_w8a16 {{.*}}up_proj", qopt.scheme = #qopt.scheme<kind = "int8-weights">
+// INT8W: qopt.matmul_w8a16 {{.*}}gate_proj"
+// INT8W: onnx.MatMul {{.*}}lm_head", qopt.scheme = #qopt.scheme<kind = "float">
+// INT8D-LABEL: @forward
+// INT8D: %[[Q:.*]], %[[S:.*]] = qopt.dynamic_quantize
+// INT8D: qopt.matmul_w8a8 %[[Q]], %[[S]], {{.*}}up_proj"
+// INT8D: qopt.matmul_w8a8 %[[Q]], %[[S]], {{.*}}gate_proj"
+// INT8D: onnx.MatMul {{.*}}lm_head"
+// LLM-LABEL: @forward
+// LLM: %[[Q:.*]], %[[S:.*]], %[[C:.*]] = qopt.split_columns %[[X:.*]] {threshold = 4.0
+// LLM: qopt.matmul_w8a8 %[[Q]], %[[S]], {{.*}} outliers(%[[X]]) columns(%[[C]]) {{.*}}up_proj"
+// LLM: qopt.matmul_w8a8 %[[Q]], %[[S]], {{.*}} outliers(%[[X]]) columns(%[[C]]) {{.*}}gate_proj"
+// RTN-LABEL: @forward
+// RTN: qopt.matmul_w4a16 {{.*}}group_size = 3 : i64, {{.*}}up_proj", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 3>
+// RTN: qopt.matmul_w4a16 {{.*}}gate_proj"
+// RTN: qopt.matmul_w4a16 {{.*}}lm_head"
+// RTN-NOT: onnx.Constant
+// MIXED-LABEL: @forward
+// MIXED: qopt.matmul_w8a16 {{.*}}up_proj"
+// MIXED: onnx.MatMul {{.*}}gate_proj", qopt.scheme = #qopt.scheme<kind = "float">
+// MIXED: qopt.matmul_w4a16 {{.*}}group_size = 4 : i64, {{.*}}lm_head"
+func.func @forward(%x: tensor<?x2x4xf32>) -> tensor<?x2x4xf32> {
+  %w = onnx.Constant dense<[[1.0, 2.0, -1.0, 0.5], [0.25, -4.0, 3.0, 1.0], [1.0, 0.0, 2.0, -2.0], [0.5, 1.5, -2.5, 1.0]]> : tensor<4x4xf32>
+  %y = onnx.MatMul %x, %w {qopt.layer = "model.layers.0.mlp.up_proj"} : (tensor<?x2x4xf32>, tensor<4x4xf32>) -> tensor<?x2x4xf32>
+  %z = onnx.MatMul %x, %w {qopt.layer = "model.layers.0.mlp.gate_proj"} : (tensor<?x2x4xf32>, tensor<4x4xf32>) -> tensor<?x2x4xf32>
+  %a = onnx.Add %y, %z : (tensor<?x2x4xf32>, tensor<?x2x4xf32>) -> tensor<?x2x4xf32>
+  %h = onnx.MatMul %a, %w {qopt.layer = "lm_head"} : (tensor<?x2x4xf32>, tensor<4x4xf32>) -> tensor<?x2x4xf32>
+  return %h : tensor<?x2x4xf32>
+}
