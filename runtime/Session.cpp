@@ -120,17 +120,18 @@ namespace {
 class HostSession final : public Session {
 public:
   HostSession(std::shared_ptr<const Module> module, std::string level, int threads)
-      : loaded(std::move(module)), level(std::move(level)), threads(threads) {}
+      : loaded(std::move(module)), level(std::move(level)), pool(threads) {}
 
   Status load();
   const Module &module() const override { return *loaded; }
   const std::string &device() const override { return level; }
+  ThreadPool &threads() override { return pool; }
   Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) override;
 
 private:
   std::shared_ptr<const Module> loaded;
   std::string level;
-  ThreadPool threads;
+  ThreadPool pool;
   std::shared_ptr<const HostCode> code;
   std::vector<const void *> parameters;
   std::map<std::string, QrtEntry> entries;
@@ -167,7 +168,7 @@ Result<std::vector<Tensor>> HostSession::run(const std::string &name, std::span<
   if (Status status = checkTensors("input", entry->inputs, inputs, symbols); !status)
     return status.error();
 
-  QrtContext context(threads);
+  QrtContext context(pool);
   Result<std::vector<Tensor>> outputs =
       call(context, entries.find(name)->second, parameters, inputs, entry->outputs.size());
   if (!outputs) {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace qrt {
@@ -61,6 +62,14 @@ public:
   /// As QrtApi::parallelFor. A task may call it again: that part then runs in the
   /// calling thread.
   void parallelFor(QrtTask task, void *args, int64_t count, int64_t grain);
+  /// The same for a C++ function of (begin, end).
+  template <typename Function>
+  void parallelFor(int64_t count, int64_t grain, Function &&function) {
+    QrtTask task = [](void *args, int64_t begin, int64_t end) {
+      (*static_cast<std::remove_reference_t<Function> *>(args))(begin, end);
+    };
+    parallelFor(task, const_cast<void *>(static_cast<const void *>(&function)), count, grain);
+  }
 
 private:
   struct Impl;
@@ -98,6 +107,8 @@ public:
   virtual const qopt::Module &module() const = 0;
   /// Which host code runs, e.g. "x86-64-v3".
   virtual const std::string &device() const = 0;
+  /// The threads that the code runs on; idle between calls of run().
+  virtual ThreadPool &threads() = 0;
   /// Runs entry point `name`; inputs in declared order. Checks types, ranks,
   /// constant dimensions and that equal symbols have equal sizes. One call at a
   /// time per session.

@@ -1,0 +1,21 @@
+//===- Bench.h - Tokens per second ----------------------------------------===//
+#ifndef QOPT_RUNTIME_BENCH_H
+#define QOPT_RUNTIME_BENCH_H
+
+#include "qopt/Runtime/LanguageModel.h"
+
+namespace qrt {
+
+struct BenchResult {
+  int64_t promptTokens = 0, generatedTokens = 0; ///< 0 generated: the model takes only one length
+  double promptTokensPerSecond = 0, generationTokensPerSecond = 0;
+};
+
+/// Measures the median of several passes over `promptTokens` made-up tokens (512
+/// or the context when that is less), and the generation of 32 tokens after 16.
+/// Takes a few seconds at least.
+Result<BenchResult> runBench(LanguageModel &model);
+
+} // namespace qrt
+
+#endif // QOPT_RUNTIME_BENCH_H

@@ -1,0 +1,49 @@
+//===- LanguageModel.h - Token ids in, logits out -------------------------===//
+//
+// What evaluation and generation need of a model, whatever inputs its exporter
+// gave it. SessionModel is a module's entry point; qopt makes its own to measure
+// what it is about to write.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_RUNTIME_LANGUAGEMODEL_H
+#define QOPT_RUNTIME_LANGUAGEMODEL_H
+
+#include "qopt/Runtime/Runtime.h"
+
+namespace qrt {
+
+/// Rows of token ids of one length. What a row lacks is filled up on its left.
+struct TokenBatch {
+  int64_t rows = 0, length = 0;
+  std::vector<int32_t> ids; ///< [rows, length]
+  /// How many positions at the start of each row are filling; empty: none.
+  std::vector<int64_t> padding;
+
+  int64_t paddingOf(int64_t row) const { return padding.empty() ? 0 : padding[static_cast<size_t>(row)]; }
+};
+
+class LanguageModel {
+public:
+  virtual ~LanguageModel() = default;
+  /// f32 [rows, length, vocabularySize()]. Errors: an id that is not in
+  /// [0, vocabularySize()), what the model's code reports.
+  virtual Result<Tensor> logits(const TokenBatch &batch) = 0;
+  virtual int64_t vocabularySize() const = 0;
+  /// The longest row; 0 when unknown.
+  virtual int64_t contextLength() const = 0;
+  /// The only number of rows, and the only length, that the model takes; 0: any.
+  virtual int64_t fixedRows() const = 0;
+  virtual int64_t fixedLength() const = 0;
+  virtual ThreadPool &threads() = 0;
+};
+
+/// The entry point "forward" of `session`, which must outlive the result. Its
+/// inputs are filled as exporters mean them: input_ids; attention_mask with 0 for
+/// filling and 1 elsewhere; position_ids counting from 0 at the first position
+/// that is no filling. Errors: other inputs (they are named), no f32, f16 or bf16
+/// output [batch, sequence, vocabulary].
+Result<std::unique_ptr<LanguageModel>> makeSessionModel(Session &session);
+
+} // namespace qrt
+
+#endif // QOPT_RUNTIME_LANGUAGEMODEL_H

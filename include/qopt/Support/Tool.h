@@ -1,0 +1,34 @@
+//===- Tool.h - What the mains of all tools share -------------------------===//
+#ifndef QOPT_SUPPORT_TOOL_H
+#define QOPT_SUPPORT_TOOL_H
+
+#include "qopt/Support/Options.h"
+#include "qopt/Support/Result.h"
+#include <functional>
+#include <string>
+
+namespace qopt {
+
+/// Exit codes.
+enum ExitCode { ExitSuccess = 0, ExitFailure = 1, ExitUsage = 2 };
+
+/// Runs a tool's main function: parses `options` (printing help, version or what
+/// is wrong), then calls `body`. Its error, an exception or a full standard output
+/// becomes one line "NAME: error: ..." on stderr and exit code 1. Signals remove
+/// temporaries; a standard stream that is closed stays unusable instead of being
+/// given to the next file that is opened.
+int runTool(const std::string &name, Options &options, int argc, const char *const *argv,
+            const std::function<Status()> &body);
+
+/// "NAME: error: message" on stderr; returns `code`.
+int reportError(const std::string &name, const std::string &message, ExitCode code = ExitFailure);
+
+/// An error in the command line that only the body of runTool() could see: exit
+/// code 2 and a hint at --help.
+struct UsageError {
+  std::string message;
+};
+
+} // namespace qopt
+
+#endif // QOPT_SUPPORT_TOOL_H

@@ -1,0 +1,64 @@
+#include "qopt/Support/Tool.h"
+#include "qopt/Support/File.h"
+#include "qopt/Support/Utf8.h"
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <fcntl.h>
+#include <new>
+#include <unistd.h>
+
+using namespace qopt;
+
+/// Opens /dev/null for each closed standard stream, the wrong way round: its use
+/// still fails.
+static void keepClosedStreamsClosed() {
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+      (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); // takes the lowest number: fd
+}
+
+int qopt::reportError(const std::string &name, const std::string &message, ExitCode code) {
+  std::fprintf(stderr, "%s: error: %s\n", name.c_str(), message.c_str());
+  return code;
+}
+
+static int reportUsage(const std::string &name, const std::string &message) {
+  return reportError(name, message + " (see " + name + " --help)", ExitUsage);
+}
+
+/// Writes out what stdout still holds.
+static int finish(const std::string &name, int code) {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout))
+    return code;
+  return reportError(name, std::string("cannot write to standard output: ") + std::strerror(errno));
+}
+
+static int print(const std::string &name, const std::string &text) {
+  std::fputs(text.c_str(), stdout);
+  return finish(name, ExitSuccess);
+}
+
+int qopt::runTool(const std::string &name, Options &options, int argc, const char *const *argv,
+                  const std::function<Status()> &body) {
+  keepClosedStreamsClosed();
+  removeTemporariesOnSignal();
+  try {
+    if (Status status = options.parse(argc, argv); !status)
+      return reportUsage(name, status.error().message);
+    if (options.wantsHelp())
+      return print(name, options.help());
+    if (options.wantsVersion())
+      return print(name, name + " " QOPT_VERSION "\n");
+    if (Status status = body(); !status)
+      return finish(name, reportError(name, status.error().message));
+    return finish(name, ExitSuccess);
+  } catch (const UsageError &error) {
+    return reportUsage(name, error.message);
+  } catch (const std::bad_alloc &) {
+    return reportError(name, "out of memory");
+  } catch (const std::exception &error) {
+    return reportError(name, printable(error.what()));
+  }
+}

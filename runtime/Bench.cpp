@@ -1,0 +1,59 @@
+#include "qopt/Runtime/Bench.h"
+#include "qopt/Runtime/Generate.h"
+#include <algorithm>
+#include <chrono>
+
+using namespace qrt;
+
+/// Token ids that are spread over the vocabulary and always the same.
+static std::vector<int32_t> madeUpTokens(int64_t count, int64_t vocabulary) {
+  std::vector<int32_t> ids;
+  uint64_t state = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    state = state * 6364136223846793005u + 1442695040888963407u; // Knuth's MMIX
+    ids.push_back(static_cast<int32_t>((state >> 33) % static_cast<uint64_t>(vocabulary)));
+  }
+  return ids;
+}
+
+Result<BenchResult> qrt::runBench(LanguageModel &model) {
+  using Clock = std::chrono::steady_clock;
+  auto secondsSince = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  BenchResult result;
+  result.promptTokens = 512;
+  if (model.contextLength() > 0)
+    result.promptTokens = std::min(result.promptTokens, model.contextLength());
+  if (model.fixedLength() > 0)
+    result.promptTokens = model.fixedLength();
+
+  TokenBatch batch;
+  batch.rows = std::max<int64_t>(model.fixedRows(), 1);
+  batch.length = result.promptTokens;
+  batch.ids = madeUpTokens(batch.rows * batch.length, model.vocabularySize());
+  if (Result<Tensor> warmUp = model.logits(batch); !warmUp)
+    return warmUp.error();
+  std::vector<double> passes;
+  constexpr size_t fewest = 3, most = 50;
+  for (auto start = Clock::now(); passes.size() < fewest || (passes.size() < most && secondsSince(start) < 2);) {
+    auto begin = Clock::now();
+    if (Result<Tensor> logits = model.logits(batch); !logits)
+      return logits.error();
+    passes.push_back(secondsSince(begin));
+  }
+  std::nth_element(passes.begin(), passes.begin() + static_cast<ptrdiff_t>(passes.size() / 2), passes.end());
+  result.promptTokensPerSecond = static_cast<double>(batch.rows * batch.length) / passes[passes.size() / 2];
+
+  if (model.fixedLength() > 0 || model.fixedRows() > 1)
+    return result;
+  GenerateOptions options;
+  options.maxTokens = 32;
+  Result<Generated> generated = generate(model, madeUpTokens(16, model.vocabularySize()), options, [](int32_t) {});
+  if (!generated)
+    return generated.error();
+  result.generatedTokens = static_cast<int64_t>(generated->tokens.size());
+  if (result.generatedTokens > 1)
+    result.generationTokensPerSecond = static_cast<double>(result.generatedTokens - 1) / generated->seconds;
+  return result;
+}

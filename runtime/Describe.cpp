@@ -1,0 +1,156 @@
+#include "qopt/Runtime/Describe.h"
+#include "qopt/Module/ElementType.h"
+#include "qopt/Support/Utf8.h"
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+using namespace qopt;
+using Json = nlohmann::ordered_json;
+
+/// `fraction` digits after the point, whatever the locale.
+static std::string fixed(double value, int digits) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
+  return buffer;
+}
+
+/// "15.4 MB"; bytes below 10 kB.
+static std::string humanBytes(int64_t bytes) {
+  if (bytes < 10000)
+    return std::to_string(bytes) + " B";
+  double value = static_cast<double>(bytes) / 1000;
+  const char *unit = "kB";
+  for (const char *larger : {"MB", "GB", "TB"})
+    if (value >= 1000) {
+      value /= 1000;
+      unit = larger;
+    }
+  return fixed(value, 1) + " " + unit;
+}
+
+std::string qrt::describeType(const TensorInfo &info) {
+  std::string text = std::string(elementTypeName(info.type)) + " [";
+  for (const Dimension &dim : info.dims)
+    text += (text.back() == '[' ? "" : ", ") + (dim.symbol.empty() ? std::to_string(dim.size) : printable(dim.symbol));
+  return text + "]";
+}
+
+namespace {
+/// Rows of cells, written with columns aligned.
+class Table {
+public:
+  void add(std::vector<std::string> cells) { rows.push_back(std::move(cells)); }
+  std::string text() const {
+    std::vector<size_t> widths;
+    for (const auto &row : rows)
+      for (size_t i = 0; i < row.size(); ++i) {
+        widths.resize(std::max(widths.size(), i + 1));
+        widths[i] = std::max(widths[i], row[i].size());
+      }
+    std::string result;
+    for (const auto &row : rows) {
+      std::string line = " ";
+      for (size_t i = 0; i < row.size(); ++i)
+        line += " " + row[i] + (i + 1 < row.size() ? std::string(widths[i] - row[i].size() + 1, ' ') : "");
+      result += line + "\n";
+    }
+    return result;
+  }
+
+private:
+  std::vector<std::vector<std::string>> rows;
+};
+
+/// All linear layers together.
+struct Totals {
+  double weights = 0, bits = 0;
+  double bitsPerWeight() const { return weights > 0 ? bits / weights : 0; }
+};
+} // namespace
+
+static Totals totalsOf(const ModuleInfo &info) {
+  Totals totals;
+  for (const LayerInfo &layer : info.layers) {
+    double weights = static_cast<double>(layer.outFeatures) * static_cast<double>(layer.inFeatures);
+    totals.weights += weights;
+    totals.bits += weights * layer.bitsPerWeight;
+  }
+  return totals;
+}
+
+std::string qrt::describeModule(const Module &module) {
+  const ModuleInfo &info = module.info();
+  auto orUnknown = [](int64_t value) { return value > 0 ? std::to_string(value) : std::string("unknown"); };
+  Table head;
+  head.add({"model", printable(info.model)});
+  head.add({"pipeline", info.pipeline.empty() ? "none (float)" : printable(info.pipeline)});
+  head.add({"made by", printable(info.producer)});
+  head.add({"context", orUnknown(info.contextLength)});
+  head.add({"vocabulary", orUnknown(info.vocabularySize)});
+  head.add({"file", humanBytes(module.fileBytes())});
+  std::string text = head.text();
+
+  Table entries;
+  for (const EntryPoint &entry : info.entryPoints) {
+    entries.add({printable(entry.name)});
+    for (const TensorInfo &input : entry.inputs)
+      entries.add({"  in", printable(input.name), describeType(input)});
+    for (const TensorInfo &output : entry.outputs)
+      entries.add({"  out", printable(output.name), describeType(output)});
+  }
+  text += "\nentry points:\n" + entries.text();
+
+  if (!info.layers.empty()) {
+    Table layers;
+    for (const LayerInfo &layer : info.layers)
+      layers.add({printable(layer.name), std::to_string(layer.outFeatures) + " x " + std::to_string(layer.inFeatures),
+                  printable(layer.scheme), fixed(layer.bitsPerWeight, 3) + " bits"});
+    Totals totals = totalsOf(info);
+    text += "\nlinear layers (out x in, bits per weight with scales and zero points):\n" + layers.text();
+    text += "  all: " + fixed(totals.weights, 0) + " weights, " + fixed(totals.bitsPerWeight(), 3) + " bits per weight\n";
+  }
+
+  Table sections;
+  for (const Section &section : module.sections())
+    sections.add({printable(section.name), humanBytes(section.bytes), "at " + std::to_string(section.offset)});
+  return text + "\nsections:\n" + sections.text();
+}
+
+static Json tensorsToJson(const std::vector<TensorInfo> &tensors) {
+  Json list = Json::array();
+  for (const TensorInfo &tensor : tensors) {
+    Json dims = Json::array();
+    for (const Dimension &dim : tensor.dims)
+      dims.push_back(dim.symbol.empty() ? Json(dim.size) : Json(dim.symbol));
+    list.push_back({{"name", tensor.name}, {"type", elementTypeName(tensor.type)}, {"dims", dims}});
+  }
+  return list;
+}
+
+std::string qrt::describeModuleAsJson(const Module &module) {
+  const ModuleInfo &info = module.info();
+  Json json = {{"producer", info.producer},
+               {"model", info.model},
+               {"pipeline", info.pipeline},
+               {"context_length", info.contextLength},
+               {"vocabulary_size", info.vocabularySize},
+               {"module_bytes", module.fileBytes()},
+               {"linear_weights", static_cast<int64_t>(totalsOf(info).weights)},
+               {"bits_per_weight", totalsOf(info).bitsPerWeight()},
+               {"entry_points", Json::array()},
+               {"layers", Json::array()},
+               {"sections", Json::array()}};
+  for (const EntryPoint &entry : info.entryPoints)
+    json["entry_points"].push_back({{"name", entry.name},
+                                    {"inputs", tensorsToJson(entry.inputs)},
+                                    {"outputs", tensorsToJson(entry.outputs)}});
+  for (const LayerInfo &layer : info.layers)
+    json["layers"].push_back({{"name", layer.name},
+                              {"shape", {layer.outFeatures, layer.inFeatures}},
+                              {"scheme", layer.scheme},
+                              {"bits_per_weight", layer.bitsPerWeight}});
+  for (const Section &section : module.sections())
+    json["sections"].push_back({{"name", section.name}, {"offset", section.offset}, {"bytes", section.bytes}});
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}

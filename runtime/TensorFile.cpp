@@ -1,0 +1,108 @@
+#include "qopt/Runtime/TensorFile.h"
+#include "qopt/Module/ElementType.h"
+#include "qopt/Support/File.h"
+#include "qopt/Support/Npy.h"
+#include <bit>
+#include <cstring>
+#include <limits>
+
+using namespace qrt;
+using qopt::Error;
+using qopt::NpyType;
+
+static constexpr std::pair<NpyType, int64_t> npyTypes[] = {
+    {NpyType::Bool, QRT_BOOL}, {NpyType::Int8, QRT_I8},     {NpyType::UInt8, QRT_U8},   {NpyType::Int32, QRT_I32},
+    {NpyType::Int64, QRT_I64}, {NpyType::Float16, QRT_F16}, {NpyType::Float32, QRT_F32},
+};
+
+static Result<Tensor> fromNpy(const qopt::NpyArray &array) {
+  if (array.shape.size() > QRT_MAX_RANK)
+    return Error{"has " + std::to_string(array.shape.size()) + " dimensions, more than " +
+                 std::to_string(QRT_MAX_RANK)};
+  for (auto [npy, type] : npyTypes)
+    if (npy == array.type) {
+      Tensor tensor(type, array.shape);
+      if (!array.data.empty())
+        std::memcpy(tensor.data<std::byte>(), array.data.data(), array.data.size());
+      return tensor;
+    }
+  return Error{std::string("has elements of type ") + qopt::npyTypeName(array.type) + ", which is not supported"};
+}
+
+Result<Tensor> qrt::readTensorFile(const std::string &path) {
+  if (path.ends_with(".pb")) {
+    Result<qopt::MappedFile> file = qopt::MappedFile::open(path);
+    if (!file)
+      return file.error();
+    return parseTensorProto(file->bytes());
+  }
+  Result<qopt::NpyArray> array = qopt::readNpy(path);
+  if (!array)
+    return array.error();
+  return fromNpy(*array);
+}
+
+Status qrt::writeTensorFile(const std::string &path, const Tensor &tensor) {
+  if (tensor.type() == QRT_BF16) {
+    Tensor wide(QRT_F32, tensor.dims());
+    for (int64_t i = 0, n = tensor.numElements(); i < n; ++i)
+      wide.data<float>()[i] = std::bit_cast<float>(uint32_t(tensor.data<uint16_t>()[i]) << 16);
+    return writeTensorFile(path, wide);
+  }
+  for (auto [npy, type] : npyTypes)
+    if (type == tensor.type())
+      return qopt::writeNpy(path, npy, tensor.dims(),
+                            {tensor.data<std::byte>(), static_cast<size_t>(tensor.bytes())});
+  return Error{std::string("elements of type ") + qopt::elementTypeName(tensor.type()) + " cannot be written as .npy"};
+}
+
+//===----------------------------------------------------------------------===//
+// Conversion
+//===----------------------------------------------------------------------===//
+
+/// Calls function(T()) with the C++ type of an integer element type; false when
+/// `type` is no such.
+template <typename Function>
+static bool withIntegerType(int64_t type, Function function) {
+  switch (type) {
+  case QRT_I64:
+    return function(int64_t()), true;
+  case QRT_I32:
+    return function(int32_t()), true;
+  case QRT_I8:
+    return function(int8_t()), true;
+  case QRT_U8:
+  case QRT_BOOL:
+    return function(uint8_t()), true;
+  default:
+    return false;
+  }
+}
+
+Result<Tensor> qrt::convertTensor(const Tensor &tensor, int64_t type) {
+  if (tensor.type() == type)
+    return tensor;
+  Tensor result(type, tensor.dims());
+  std::optional<int64_t> misfit;
+  bool areIntegers = withIntegerType(tensor.type(), [&](auto sourceType) {
+    using Source = decltype(sourceType);
+    withIntegerType(type, [&](auto targetType) {
+      using Target = decltype(targetType);
+      int64_t least = type == QRT_BOOL ? 0 : int64_t(std::numeric_limits<Target>::min());
+      int64_t most = type == QRT_BOOL ? 1 : int64_t(std::numeric_limits<Target>::max());
+      for (int64_t i = 0, n = tensor.numElements(); i < n && !misfit; ++i) {
+        int64_t value = tensor.data<Source>()[i];
+        if (value < least || value > most)
+          misfit = value;
+        result.data<Target>()[i] = static_cast<Target>(value);
+      }
+    });
+  });
+  areIntegers &= withIntegerType(type, [](auto) {});
+  if (!areIntegers)
+    return Error{std::string("has elements of type ") + qopt::elementTypeName(tensor.type()) + ", but " +
+                 qopt::elementTypeName(type) + " is needed"};
+  if (misfit)
+    return Error{"holds " + std::to_string(*misfit) + ", which does not fit into " + qopt::elementTypeName(type)};
+  return result;
+}

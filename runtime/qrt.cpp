@@ -1,0 +1,162 @@
+#include "qopt/Runtime/qrt.h"
+#include "qopt/Module/ElementType.h"
+#include "qopt/Runtime/Runtime.h"
+#include "qopt/Support/CheckedMath.h"
+#include <cstring>
+#include <exception>
+#include <new>
+#include <thread>
+
+using qopt::EntryPoint;
+using qopt::Error;
+using qopt::TensorInfo;
+using qrt::Result;
+using qrt::Tensor;
+
+struct qrt_module {
+  std::unique_ptr<qrt::Session> session;
+};
+
+struct qrt_result {
+  std::vector<Tensor> tensors;
+  std::vector<QrtTensor> raw;
+};
+
+static thread_local std::string lastError;
+
+/// Runs `function`, which returns a Result of a pointer or number; on an error or
+/// exception remembers why and returns `failure`.
+template <typename T, typename Function>
+static T guarded(T failure, Function function) noexcept {
+  try {
+    lastError.clear();
+    Result<T> result = function();
+    if (result)
+      return *result;
+    lastError = result.error().message;
+  } catch (const std::bad_alloc &) {
+    lastError = "out of memory";
+  } catch (const std::exception &exception) {
+    lastError = exception.what();
+  }
+  return failure;
+}
+
+static const EntryPoint *findEntry(const qrt_module *module, const char *name) {
+  if (module && name)
+    for (const EntryPoint &entry : module->session->module().info().entryPoints)
+      if (entry.name == name)
+        return &entry;
+  return nullptr;
+}
+
+int qrt_api_version(void) { return QRT_API_VERSION; }
+
+const char *qrt_last_error(void) { return lastError.c_str(); }
+
+qrt_module *qrt_open(const char *path, int threads) {
+  return guarded<qrt_module *>(nullptr, [&]() -> Result<qrt_module *> {
+    if (!path || threads < 0)
+      return Error{"expected a path and a number of threads of at least 0, but got " + std::to_string(threads)};
+    Result<std::shared_ptr<const qopt::Module>> module = qopt::Module::open(path);
+    if (!module)
+      return module.error();
+    int cores = static_cast<int>(std::thread::hardware_concurrency());
+    auto session = qrt::Session::create(std::move(*module), threads > 0 ? threads : std::max(cores, 1));
+    if (!session)
+      return session.error();
+    return new qrt_module{std::move(*session)};
+  });
+}
+
+void qrt_close(qrt_module *module) { delete module; }
+
+const char *qrt_device(const qrt_module *module) { return module ? module->session->device().c_str() : nullptr; }
+
+const char *qrt_entry_name(const qrt_module *module, size_t index) {
+  if (!module || index >= module->session->module().info().entryPoints.size())
+    return nullptr;
+  return module->session->module().info().entryPoints[index].name.c_str();
+}
+
+size_t qrt_num_inputs(const qrt_module *module, const char *entry) {
+  const EntryPoint *found = findEntry(module, entry);
+  return found ? found->inputs.size() : 0;
+}
+
+size_t qrt_num_outputs(const qrt_module *module, const char *entry) {
+  const EntryPoint *found = findEntry(module, entry);
+  return found ? found->outputs.size() : 0;
+}
+
+static int describe(const qrt_module *module, const char *entry, size_t index, qrt_tensor_info *info,
+                    std::vector<TensorInfo> EntryPoint::*tensors) {
+  return guarded<int>(1, [&]() -> Result<int> {
+    const EntryPoint *found = findEntry(module, entry);
+    if (!found || !info)
+      return Error{"there is no entry point '" + std::string(entry ? entry : "") + "'"};
+    if (index >= (found->*tensors).size())
+      return Error{"there are only " + std::to_string((found->*tensors).size()) + " of these, and number " +
+                   std::to_string(index) + " was asked for"};
+    const TensorInfo &tensor = (found->*tensors)[index];
+    *info = {tensor.name.c_str(), tensor.type, static_cast<int64_t>(tensor.dims.size()), {}, {}};
+    for (size_t axis = 0; axis < tensor.dims.size(); ++axis) {
+      const qopt::Dimension &dim = tensor.dims[axis];
+      info->dims[axis] = dim.symbol.empty() ? dim.size : -1;
+      info->symbols[axis] = dim.symbol.empty() ? nullptr : dim.symbol.c_str();
+    }
+    return 0;
+  });
+}
+
+int qrt_input(const qrt_module *module, const char *entry, size_t index, qrt_tensor_info *info) {
+  return describe(module, entry, index, info, &EntryPoint::inputs);
+}
+
+int qrt_output(const qrt_module *module, const char *entry, size_t index, qrt_tensor_info *info) {
+  return describe(module, entry, index, info, &EntryPoint::outputs);
+}
+
+/// A copy of the caller's tensor, with what it says checked.
+static Result<Tensor> copyOf(const QrtTensor &raw) {
+  int64_t elementSize = qopt::elementBytes(raw.type);
+  if (elementSize == 0 || raw.rank < 0 || raw.rank > QRT_MAX_RANK)
+    return Error{"has element type " + std::to_string(raw.type) + " and rank " + std::to_string(raw.rank)};
+  std::vector<int64_t> dims(raw.dims, raw.dims + raw.rank);
+  std::optional<int64_t> elements = qopt::checkedNumElements(dims);
+  std::optional<int64_t> bytes = elements ? qopt::checkedMul(*elements, elementSize) : std::nullopt;
+  if (!bytes || (*bytes > 0 && !raw.data))
+    return Error{"has an impossible shape or no data"};
+  Tensor tensor(raw.type, std::move(dims));
+  if (*bytes > 0)
+    std::memcpy(tensor.data<char>(), raw.data, static_cast<size_t>(*bytes));
+  return tensor;
+}
+
+qrt_result *qrt_run(qrt_module *module, const char *entry, const QrtTensor *inputs, size_t num_inputs) {
+  return guarded<qrt_result *>(nullptr, [&]() -> Result<qrt_result *> {
+    if (!module || !entry || (num_inputs > 0 && !inputs))
+      return Error{"a module, the name of an entry point and its inputs are needed"};
+    std::vector<Tensor> tensors;
+    for (size_t i = 0; i < num_inputs; ++i) {
+      Result<Tensor> tensor = copyOf(inputs[i]);
+      if (!tensor)
+        return Error{"input " + std::to_string(i) + " " + tensor.error().message};
+      tensors.push_back(std::move(*tensor));
+    }
+    Result<std::vector<Tensor>> outputs = module->session->run(entry, tensors);
+    if (!outputs)
+      return outputs.error();
+    auto result = std::make_unique<qrt_result>();
+    result->tensors = std::move(*outputs);
+    for (const Tensor &tensor : result->tensors)
+      result->raw.push_back(tensor.raw());
+    return result.release();
+  });
+}
+
+const QrtTensor *qrt_result_output(const qrt_result *result, size_t index) {
+  return result && index < result->raw.size() ? &result->raw[index] : nullptr;
+}
+
+void qrt_result_free(qrt_result *result) { delete result; }

@@ -1,0 +1,102 @@
+//===- Arrays.cpp - qrun --input NAME=FILE --output=DIR -------------------===//
+#include "Commands.h"
+#include "qopt/Runtime/Describe.h"
+#include "qopt/Runtime/TensorFile.h"
+#include "qopt/Support/Tool.h"
+#include "qopt/Support/Utf8.h"
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+using namespace qopt;
+using qrt::Tensor;
+using Json = nlohmann::ordered_json;
+
+/// The files by input name.
+static std::map<std::string, std::string> parseInputs(const std::vector<std::string> &inputs) {
+  std::map<std::string, std::string> files;
+  for (const std::string &input : inputs) {
+    size_t equals = input.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == input.size())
+      throw UsageError{"--input=" + printable(input) + ": expected NAME=FILE"};
+    if (!files.emplace(input.substr(0, equals), input.substr(equals + 1)).second)
+      throw UsageError{"--input " + printable(input.substr(0, equals)) + " was given twice"};
+  }
+  return files;
+}
+
+/// The tensors in declared order.
+static Result<std::vector<Tensor>> readInputs(const EntryPoint &entry, std::map<std::string, std::string> files) {
+  std::vector<Tensor> tensors;
+  for (const TensorInfo &input : entry.inputs) {
+    auto found = files.find(input.name);
+    if (found == files.end())
+      return Error{"input '" + printable(input.name) + "' " + qrt::describeType(input) + " was not given"};
+    Result<Tensor> tensor = qrt::readTensorFile(found->second);
+    if (!tensor)
+      return inFile(found->second, tensor.error());
+    tensor = qrt::convertTensor(*tensor, input.type);
+    if (!tensor)
+      return inFile(found->second, tensor.error());
+    tensors.push_back(std::move(*tensor));
+    files.erase(found);
+  }
+  if (!files.empty())
+    return Error{"the model has no input '" + printable(files.begin()->first) + "'"};
+  return tensors;
+}
+
+/// A file name for an output: its own, with what cannot be in one replaced.
+static std::string fileNameFor(const std::string &output) {
+  std::string name = output;
+  for (char &c : name)
+    if (c == '/' || c == '\0')
+      c = '_';
+  return name + ".npy";
+}
+
+Status runOnce(const Request &request) {
+  std::map<std::string, std::string> files = parseInputs(request.inputs);
+  auto session = openSession(request, request.modulePath);
+  if (!session)
+    return session.error();
+  const std::vector<EntryPoint> &entries = (*session)->module().info().entryPoints;
+  if (entries.empty())
+    return inFile(request.modulePath, {"has no entry point"});
+  const EntryPoint &entry = entries.front();
+  Result<std::vector<Tensor>> inputs = readInputs(entry, std::move(files));
+  if (!inputs)
+    return inputs.error();
+  auto start = std::chrono::steady_clock::now();
+  Result<std::vector<Tensor>> outputs = (*session)->run(entry.name, *inputs);
+  if (!outputs)
+    return inFile(request.modulePath, outputs.error());
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+  if (!request.outputFolder.empty()) {
+    std::error_code code;
+    std::filesystem::create_directories(request.outputFolder, code);
+    if (code)
+      return inFile(request.outputFolder, {"cannot create: " + code.message()});
+  }
+  Json json = {{"outputs", Json::array()}, {"device", (*session)->device()}, {"seconds", seconds}};
+  for (size_t i = 0; i < outputs->size(); ++i) {
+    const TensorInfo &info = entry.outputs[i];
+    std::string path;
+    if (!request.outputFolder.empty()) {
+      path = request.outputFolder + "/" + fileNameFor(info.name);
+      if (Status status = qrt::writeTensorFile(path, (*outputs)[i]); !status)
+        return inFile(path, status.error());
+    }
+    TensorInfo actual = info;
+    for (size_t axis = 0; axis < actual.dims.size(); ++axis)
+      actual.dims[axis] = {(*outputs)[i].dims()[axis], ""};
+    if (!request.jsonToStdout())
+      std::printf("%s %s%s%s\n", printable(info.name).c_str(), qrt::describeType(actual).c_str(),
+                  path.empty() ? "" : " -> ", printable(path).c_str());
+    json["outputs"].push_back({{"name", info.name}, {"dims", (*outputs)[i].dims()}, {"file", path}});
+  }
+  return writeJson(request, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}

@@ -1,0 +1,33 @@
+#include "qopt/Runtime/Bench.h"
+#include "Commands.h"
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+using namespace qopt;
+using Json = nlohmann::ordered_json;
+
+Status bench(const Request &request) {
+  auto session = openSession(request, request.modulePath);
+  if (!session)
+    return session.error();
+  auto model = qrt::makeSessionModel(**session);
+  if (!model)
+    return inFile(request.modulePath, model.error());
+  Result<qrt::BenchResult> result = qrt::runBench(**model);
+  if (!result)
+    return inFile(request.modulePath, result.error());
+  if (!request.jsonToStdout()) {
+    std::printf("prompt      %8.1f tokens/s (%lld tokens)\n", result->promptTokensPerSecond,
+                static_cast<long long>(result->promptTokens));
+    if (result->generatedTokens > 0)
+      std::printf("generation  %8.1f tokens/s (%lld tokens)\n", result->generationTokensPerSecond,
+                  static_cast<long long>(result->generatedTokens));
+  }
+  Json json = {{"prompt_tokens", result->promptTokens},
+               {"prompt_tokens_per_second", result->promptTokensPerSecond},
+               {"generated_tokens", result->generatedTokens},
+               {"generation_tokens_per_second", result->generationTokensPerSecond},
+               {"device", (*session)->device()},
+               {"threads", (*session)->threads().size()}};
+  return writeJson(request, json.dump(2) + "\n");
+}

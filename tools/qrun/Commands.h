@@ -1,0 +1,52 @@
+//===- Commands.h - What qrun can do with a module ------------------------===//
+#ifndef QOPT_TOOLS_QRUN_COMMANDS_H
+#define QOPT_TOOLS_QRUN_COMMANDS_H
+
+#include "qopt/Runtime/LanguageModel.h"
+#include "qopt/Tokenizer/Tokenizer.h"
+#include <string>
+#include <vector>
+
+/// The command line.
+struct Request {
+  std::string modulePath;
+
+  std::string perplexityFile, mode = "windows", compareModule;
+  int64_t window = 0, paddingId = -1;
+
+  std::vector<std::string> inputs;
+  std::string outputFolder;
+
+  std::string prompt;
+  int64_t maxTokens = 128, seed = 0;
+  double temperature = 0, topP = 1;
+
+  bool wantsInfo = false, wantsBench = false;
+  std::string sectionToExtract, outputFile;
+
+  std::string device = "auto", hostLevel, jsonFile;
+  int64_t threads = 0;
+  bool isQuiet = false;
+
+  bool jsonToStdout() const { return jsonFile == "-"; }
+};
+
+/// Module and session; errors begin with the module's path.
+qopt::Result<std::unique_ptr<qrt::Session>> openSession(const Request &request, const std::string &path);
+/// The tokenizer in the session's module; an error when there is none.
+qopt::Result<std::unique_ptr<qopt::Tokenizer>> openTokenizer(const qrt::Session &session);
+
+/// Writes `json` where --json says, if it does.
+qopt::Status writeJson(const Request &request, const std::string &json);
+
+/// "FILE: message".
+qopt::Error inFile(const std::string &path, const qopt::Error &error);
+
+qopt::Status measure(const Request &request);
+qopt::Status runOnce(const Request &request);
+qopt::Status continuePrompt(const Request &request);
+qopt::Status bench(const Request &request);
+qopt::Status showInfo(const Request &request);
+qopt::Status extractSection(const Request &request);
+
+#endif // QOPT_TOOLS_QRUN_COMMANDS_H

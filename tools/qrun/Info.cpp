@@ -1,0 +1,33 @@
+#include "Commands.h"
+#include "qopt/Runtime/Describe.h"
+#include "qopt/Support/File.h"
+#include "qopt/Support/Utf8.h"
+#include <cstdio>
+
+using namespace qopt;
+
+Status showInfo(const Request &request) {
+  auto module = Module::open(request.modulePath);
+  if (!module)
+    return inFile(request.modulePath, module.error());
+  if (!request.jsonToStdout())
+    std::fputs(qrt::describeModule(**module).c_str(), stdout);
+  return writeJson(request, qrt::describeModuleAsJson(**module));
+}
+
+Status extractSection(const Request &request) {
+  auto module = Module::open(request.modulePath);
+  if (!module)
+    return inFile(request.modulePath, module.error());
+  std::string names;
+  for (const Section &section : (*module)->sections()) {
+    if (section.name == request.sectionToExtract) {
+      std::span<const char> bytes = (*module)->section(section.name);
+      Status status = writeFileAtomically(request.outputFile, {bytes.data(), bytes.size()});
+      return status ? status : Status(inFile(request.outputFile, status.error()));
+    }
+    names += (names.empty() ? "" : ", ") + printable(section.name);
+  }
+  return inFile(request.modulePath,
+                {"has no section '" + printable(request.sectionToExtract) + "', only " + names});
+}
