@@ -51,6 +51,7 @@ private:
   const ImportOptions &options;
   OpBuilder builder;
   Tensors tensors;
+  ShapeAnalysis shapes;
   llvm::StringMap<Value> values;
   llvm::StringSet<> weights;
 };
@@ -72,6 +73,9 @@ Result<RankedTensorType> Importer::typeOf(const pb::ValueInfoProto &info) {
     return errorAt(info.name(), element.error().message);
   if (!tensor.has_shape())
     return errorAt(info.name(), "has no shape: at least the number of dimensions must be known");
+  if (tensor.shape().dim_size() > kMaxRank)
+    return errorAt(info.name(), "has " + std::to_string(tensor.shape().dim_size()) + " dimensions; expected at most " +
+                                    std::to_string(kMaxRank));
   SmallVector<int64_t> dims;
   for (const pb::TensorShapeProto::Dimension &dim : tensor.shape().dim()) {
     if (dim.has_dim_value() && dim.dim_value() < 0)
@@ -116,6 +120,7 @@ Status Importer::importInputs(func::FuncOp function) {
                                        location(printable(input.name())))))
       return errorAt(input.name(), "cannot become an argument");
     values[input.name()] = function.getArgument(index);
+    shapes.addInput(function.getArgument(index), dimNames(input, *type));
   }
   return {};
 }
@@ -178,8 +183,9 @@ Status Importer::importInitializers() {
     if (options.checkValues)
       if (Status status = checkFinite(*value, mayBeInfinite(tensor.name())); !status)
         return Error{name + ": " + status.error().message};
-    values[tensor.name()] =
-        onnx::ConstantOp::create(builder, location(name), value->getShapedType(), *value);
+    auto constant = onnx::ConstantOp::create(builder, location(name), value->getShapedType(), *value);
+    shapes.addOperation(constant);
+    values[tensor.name()] = constant;
   }
   return {};
 }
@@ -225,7 +231,7 @@ Status Importer::importNode(const pb::NodeProto &node) {
     return block->empty() ? nullptr : &block->back();
   };
   Operation *before = last();
-  NodeImport import(node, file.opset, builder, location(name), tensors);
+  NodeImport import(node, file.opset, builder, location(name), tensors, shapes);
   Result<SmallVector<Value>> results = import.run(operands);
   if (!results)
     return Error{name + " (" + node.op_type() + "): " + results.error().message};
@@ -268,9 +274,12 @@ Result<OwningOpRef<ModuleOp>> Importer::run() {
       return status.error();
   if (Status status = importOutputs(function); !status)
     return status.error();
-  for (auto constant : llvm::make_early_inc_range(function.getOps<onnx::ConstantOp>()))
-    if (constant->use_empty())
-      constant->erase();
+  // What nothing uses, above all integers that became constants.
+  for (Operation *op = function.front().getTerminator(), *previous; op; op = previous) {
+    previous = op->getPrevNode();
+    if (op->use_empty() && !op->hasTrait<OpTrait::IsTerminator>())
+      op->erase();
+  }
   return module;
 }
 

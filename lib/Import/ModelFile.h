@@ -13,6 +13,9 @@ namespace qopt {
 inline constexpr int64_t kMinIrVersion = 3, kMaxIrVersion = 13;
 inline constexpr int64_t kMinOpset = 7, kMaxOpset = 26;
 
+/// Dimensions of one tensor.
+inline constexpr int kMaxRank = 64;
+
 struct ModelFile {
   std::string path;
   std::shared_ptr<const MappedFile> mapping;

@@ -70,12 +70,29 @@ Status NodeImport::attributeToOperand(StringRef name) {
 //===----------------------------------------------------------------------===//
 
 Value NodeImport::constant(ElementsAttr value) {
-  return onnx::ConstantOp::create(builder, location, value.getShapedType(), value);
+  auto op = onnx::ConstantOp::create(builder, location, value.getShapedType(), value);
+  shapes.addOperation(op);
+  return op;
 }
 
 Value NodeImport::constant(ArrayRef<int64_t> values) {
   auto type = RankedTensorType::get(static_cast<int64_t>(values.size()), builder.getI64Type());
   return constant(DenseElementsAttr::get(type, values));
+}
+
+/// A constant in the place of an operand that was computed from known dimensions.
+Value NodeImport::foldShape(Value operand) {
+  if (isa_and_present<onnx::ConstantOp>(operand.getDefiningOp()))
+    return operand;
+  auto type = cast<RankedTensorType>(operand.getType());
+  std::optional<SmallVector<int64_t>> values = shapes.constantContents(operand);
+  if (!values || !type.getElementType().isSignlessInteger())
+    return operand;
+  unsigned width = type.getElementTypeBitWidth();
+  SmallVector<APInt> elements;
+  for (int64_t value : *values)
+    elements.push_back(APInt(width, value, /*isSigned=*/true, /*implicitTrunc=*/true));
+  return constant(DenseElementsAttr::get(type, elements));
 }
 
 namespace {
@@ -121,7 +138,7 @@ Result<Operation *> NodeImport::create(StringRef name, ArrayRef<Value> operands,
     if (operand && !segmented && present.size() < i)
       return Error{"input " + std::to_string(present.size()) + " is left out"};
     if (operand)
-      present.push_back(operand);
+      present.push_back(foldShape(operand));
   }
 
   DictionaryAttr dictionary = attrs.getDictionary(context);
@@ -152,6 +169,7 @@ Result<Operation *> NodeImport::create(StringRef name, ArrayRef<Value> operands,
   Operation *op = builder.create(state);
   if (failed(registered->verifyInvariants(op)))
     return Error{problem.empty() ? "the operation is not valid" : problem};
+  shapes.addOperation(op);
   return op;
 }
 
@@ -174,9 +192,11 @@ Result<SmallVector<Value>> NodeImport::run(ArrayRef<Value> operands) {
     return Error{"expected at most " + countOf(info->maxInputs, "inputs") + " but got " + std::to_string(given)};
   if (node.output_size() == 0)
     return Error{"has no outputs"};
-  if (!info->isVariadicOut() && node.output_size() > info->maxOutputs)
-    return Error{"expected at most " + countOf(info->maxOutputs, "outputs") + " but got " +
-                 std::to_string(node.output_size())};
+  int outputs = node.output_size();
+  while (outputs > 1 && node.output(outputs - 1).empty())
+    --outputs;
+  if (!info->isVariadicOut() && outputs > info->maxOutputs)
+    return Error{"expected at most " + countOf(info->maxOutputs, "outputs") + " but got " + std::to_string(outputs)};
   for (size_t i = 0; i < size_t(info->minInputs); ++i)
     if (!operands[i])
       return Error{"input " + std::to_string(i) + " is left out"};

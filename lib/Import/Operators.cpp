@@ -221,15 +221,11 @@ static Status importSoftmax(NodeImport &node) {
 // The parts of a decoder layer
 //===----------------------------------------------------------------------===//
 
+/// Without the last operand (nonpad_kv_seqlen) and result (qk_matmul_output) of ONNX.
 static Status importAttention(NodeImport &node) {
-  if (node.inputs.size() > 6 && node.inputs[6])
-    return Error{"nonpad_kv_seqlen is not supported"};
-  node.inputs.resize(std::min<size_t>(node.inputs.size(), 6));
-  if (node.hasOutput(3))
-    return Error{"the output qk_matmul_output is not supported"};
   if ((node.hasOutput(1) || node.hasOutput(2)) && (node.inputs.size() < 6 || !node.inputs[4] || !node.inputs[5]))
     return Error{"present_key and present_value without past_key and past_value are not supported"};
-  // What the first says is of output 3 only; the second is at least f32 here anyway.
+  // What the first says is of qk_matmul_output; the second is at least f32 here anyway.
   node.attributes.erase("qk_matmul_output_mode");
   node.attributes.erase("softmax_precision");
   return {};
@@ -246,7 +242,7 @@ static const OperatorInfo operators[] = {
     {"Abs", 6, 1, 1},
     {"Add", 7, 2, 2},
     {"And", 7, 2, 2},
-    {"Attention", 23, 3, 7, 4, importAttention},
+    {"Attention", 23, 3, 6, 3, importAttention},
     {"Cast", 6, 1, 1, 1, importCast},
     {"CastLike", 15, 2, 2, 1, importCastLike},
     {"Ceil", 6, 1, 1},

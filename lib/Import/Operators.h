@@ -2,6 +2,7 @@
 #ifndef QOPT_LIB_IMPORT_OPERATORS_H
 #define QOPT_LIB_IMPORT_OPERATORS_H
 
+#include "ShapeAnalysis.h"
 #include "Tensors.h"
 #include "mlir/IR/Builders.h"
 
@@ -13,8 +14,8 @@ namespace qopt {
 class NodeImport {
 public:
   NodeImport(const pb::NodeProto &node, int64_t opset, mlir::OpBuilder &builder, mlir::Location location,
-             Tensors &tensors)
-      : node(node), opset(opset), builder(builder), location(location), tensors(tensors) {}
+             Tensors &tensors, ShapeAnalysis &shapes)
+      : node(node), opset(opset), builder(builder), location(location), tensors(tensors), shapes(shapes) {}
 
   /// Imports the node with these operands, null where left out. One value per output
   /// that the operator has, perhaps more than the node names.
@@ -48,8 +49,10 @@ public:
 
 private:
   Status convertAttributes();
+  mlir::Value foldShape(mlir::Value operand);
 
   Tensors &tensors;
+  ShapeAnalysis &shapes;
 };
 
 } // namespace qopt

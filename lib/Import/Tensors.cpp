@@ -214,6 +214,9 @@ Result<ElementsAttr> Tensors::convert(const pb::TensorProto &tensor, StringRef k
   const DataTypeInfo *info = lookup(tensor.data_type());
   if (!info || info->bits == 0)
     return Error{"element type " + dataTypeName(tensor.data_type()) + " is not supported"};
+  if (tensor.dims_size() > kMaxRank)
+    return Error{"has " + std::to_string(tensor.dims_size()) + " dimensions; expected at most " +
+                 std::to_string(kMaxRank)};
   for (auto [i, dim] : llvm::enumerate(tensor.dims()))
     if (dim < 0)
       return Error{"dimension " + std::to_string(i) + " is " + std::to_string(dim)};
