@@ -1,0 +1,259 @@
+//===- Emitter.cpp ---------------------------------------------------------===//
+#include "Emitter.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace qopt::kernels {
+
+//===----------------------------------------------------------------------===//
+// Constants
+//===----------------------------------------------------------------------===//
+
+Value Emitter::index(int64_t value) { return arith::ConstantIndexOp::create(*this, value); }
+Value Emitter::f32(float value) { return arith::ConstantOp::create(*this, getF32FloatAttr(value)); }
+Value Emitter::i32(int64_t value) { return arith::ConstantOp::create(*this, getI32IntegerAttr(value)); }
+Value Emitter::i64(int64_t value) { return arith::ConstantOp::create(*this, getI64IntegerAttr(value)); }
+
+Value Emitter::splat(float value) {
+  return arith::ConstantOp::create(*this, DenseElementsAttr::get(vector(getF32Type()), value));
+}
+
+Value Emitter::splatI32(int64_t value, int64_t lanes) {
+  return arith::ConstantOp::create(*this,
+                                   DenseElementsAttr::get(vector(getI32Type(), lanes), static_cast<int32_t>(value)));
+}
+
+//===----------------------------------------------------------------------===//
+// Arithmetic
+//===----------------------------------------------------------------------===//
+
+static bool isFloat(Value value) { return isa<FloatType>(getElementTypeOrSelf(value)); }
+
+Value Emitter::add(Value a, Value b) {
+  return isFloat(a) ? createOrFold<arith::AddFOp>(a, b) : createOrFold<arith::AddIOp>(a, b);
+}
+Value Emitter::sub(Value a, Value b) {
+  return isFloat(a) ? createOrFold<arith::SubFOp>(a, b) : createOrFold<arith::SubIOp>(a, b);
+}
+Value Emitter::mul(Value a, Value b) {
+  return isFloat(a) ? createOrFold<arith::MulFOp>(a, b) : createOrFold<arith::MulIOp>(a, b);
+}
+Value Emitter::fma(Value a, Value b, Value c) { return vector::FMAOp::create(*this, a, b, c); }
+
+Value Emitter::max(Value a, Value b) {
+  return select(arith::CmpFOp::create(*this, arith::CmpFPredicate::OGT, a, b), a, b);
+}
+Value Emitter::min(Value a, Value b) {
+  return select(arith::CmpFOp::create(*this, arith::CmpFPredicate::OLT, a, b), a, b);
+}
+
+Value Emitter::div(Value a, Value b) { return createOrFold<arith::DivUIOp>(a, b); }
+Value Emitter::rem(Value a, Value b) { return createOrFold<arith::RemUIOp>(a, b); }
+Value Emitter::div(Value a, int64_t b) { return div(a, index(b)); }
+Value Emitter::rem(Value a, int64_t b) { return rem(a, index(b)); }
+Value Emitter::ceilDiv(Value a, int64_t b) { return div(add(a, index(b - 1)), b); }
+Value Emitter::minIndex(Value a, Value b) { return createOrFold<arith::MinUIOp>(a, b); }
+
+Value Emitter::less(Value a, Value b) {
+  return isFloat(a) ? createOrFold<arith::CmpFOp>(arith::CmpFPredicate::OLT, a, b)
+                    : createOrFold<arith::CmpIOp>(arith::CmpIPredicate::slt, a, b);
+}
+Value Emitter::equal(Value a, Value b) {
+  return isFloat(a) ? createOrFold<arith::CmpFOp>(arith::CmpFPredicate::OEQ, a, b)
+                    : createOrFold<arith::CmpIOp>(arith::CmpIPredicate::eq, a, b);
+}
+Value Emitter::select(Value condition, Value a, Value b) { return createOrFold<arith::SelectOp>(condition, a, b); }
+
+Value Emitter::broadcast(Value scalar, int64_t lanes) {
+  return vector::BroadcastOp::create(*this, vector(getElementTypeOrSelf(scalar), lanes), scalar);
+}
+Value Emitter::bitcast(Value value, Type type) {
+  if (isa<VectorType>(type))
+    return vector::BitCastOp::create(*this, type, value);
+  return arith::BitcastOp::create(*this, type, value);
+}
+Value Emitter::shuffle(Value a, Value b, ArrayRef<int64_t> lanes) {
+  return vector::ShuffleOp::create(*this, a, b, lanes);
+}
+
+Value Emitter::halves(Value value, function_ref<Value(Value, Value)> combine) {
+  for (int64_t half = cast<VectorType>(value.getType()).getNumElements() / 2; half; half /= 2) {
+    SmallVector<int64_t> low = llvm::to_vector(llvm::seq<int64_t>(0, half));
+    SmallVector<int64_t> high = llvm::to_vector(llvm::seq<int64_t>(half, 2 * half));
+    value = combine(shuffle(value, value, low), shuffle(value, value, high));
+  }
+  return vector::ExtractOp::create(*this, value, ArrayRef<int64_t>{0});
+}
+Value Emitter::sumLanes(Value value) {
+  return halves(value, [&](Value a, Value b) { return add(a, b); });
+}
+Value Emitter::maxLanes(Value value) {
+  return halves(value, [&](Value a, Value b) { return max(a, b); });
+}
+
+Value Emitter::intrinsic(StringRef name, Type result, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(*this, result, getStringAttr(name), operands).getResult(0);
+}
+
+// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its minimax polynomial of degree 6, 2^n
+// by writing the exponent. ln 2 is split so that n times its first part is exact.
+// (Cephes expf, the usual constants.)
+Value Emitter::exp(Value x) {
+  Type f = vector(getF32Type()), i = vector(getI32Type());
+  Value clamped = max(min(x, splat(88.0f)), splat(-87.0f));
+  // Adding 1.5 * 2^23 rounds to an integer, which then sits in the low bits.
+  Value magic = splat(12582912.0f);
+  Value shifted = fma(clamped, splat(1.44269504088896341f), magic);
+  Value n = sub(shifted, magic);
+  Value r = fma(n, splat(-0.693359375f), clamped);
+  r = fma(n, splat(2.12194440e-4f), r);
+  Value p = splat(1.9875691500e-4f);
+  for (float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
+    p = fma(p, r, splat(c));
+  Value result = add(fma(p, mul(r, r), r), splat(1.0f));
+  Value exponent = arith::ShLIOp::create(*this, bitcast(shifted, i), splatI32(23));
+  result = bitcast(add(bitcast(result, i), exponent), f);
+  return select(less(x, splat(-87.0f)), splat(0.0f), result);
+}
+
+// Odd polynomial near zero, where the exponential would cancel. (Cephes tanhf.)
+Value Emitter::tanh(Value x) {
+  Type f = vector(getF32Type()), i = vector(getI32Type());
+  Value magnitude = bitcast(arith::AndIOp::create(*this, bitcast(x, i), splatI32(0x7fffffff)), f);
+  Value z = mul(x, x);
+  Value p = splat(-5.70498872745e-3f);
+  for (float c : {2.06390887954e-2f, -5.37397155531e-2f, 1.33314422036e-1f, -3.33332819422e-1f})
+    p = fma(p, z, splat(c));
+  Value near = fma(mul(p, z), x, x);
+  Value e = exp(mul(magnitude, splat(-2.0f)));
+  Value far = arith::DivFOp::create(*this, sub(splat(1.0f), e), add(splat(1.0f), e));
+  Value sign = arith::AndIOp::create(*this, bitcast(x, i), splatI32(INT32_MIN));
+  far = bitcast(arith::OrIOp::create(*this, bitcast(far, i), sign), f);
+  return select(less(magnitude, splat(0.625f)), near, far);
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Value Emitter::dim(Value memref, int64_t i) {
+  auto type = cast<MemRefType>(memref.getType());
+  if (!type.isDynamicDim(i))
+    return index(type.getDimSize(i));
+  return memref::DimOp::create(*this, memref, i);
+}
+Value Emitter::load(Value memref, ValueRange indices) { return memref::LoadOp::create(*this, memref, indices); }
+void Emitter::store(Value value, Value memref, ValueRange indices) {
+  memref::StoreOp::create(*this, value, memref, indices);
+}
+
+/// A constant mask of the first `valid` of `lanes` lanes.
+static Value maskOf(Emitter &e, int64_t valid, int64_t lanes) {
+  SmallVector<bool> bits(lanes, false);
+  std::fill_n(bits.begin(), valid, true);
+  return arith::ConstantOp::create(e, DenseElementsAttr::get(e.vector(e.getI1Type(), lanes), bits));
+}
+
+Value Emitter::loadVector(Value memref, ValueRange indices, int64_t valid, int64_t lanes) {
+  Type element = cast<MemRefType>(memref.getType()).getElementType();
+  VectorType type = vector(element, lanes);
+  if (valid >= lanes)
+    return vector::LoadOp::create(*this, type, memref, indices);
+  Value zero = arith::ConstantOp::create(*this, getZeroAttr(type));
+  return vector::MaskedLoadOp::create(*this, type, memref, indices, maskOf(*this, valid, lanes), zero);
+}
+
+void Emitter::storeVector(Value value, Value memref, ValueRange indices, int64_t valid) {
+  int64_t lanes = cast<VectorType>(value.getType()).getNumElements();
+  if (valid >= lanes)
+    vector::StoreOp::create(*this, value, memref, indices);
+  else
+    vector::MaskedStoreOp::create(*this, memref, indices, maskOf(*this, valid, lanes), value);
+}
+
+Value Emitter::scratch(ArrayRef<int64_t> shape, Type element) {
+  return memref::AllocaOp::create(*this, MemRefType::get(shape, element), ValueRange{}, ValueRange{},
+                                  getI64IntegerAttr(64));
+}
+
+//===----------------------------------------------------------------------===//
+// Control flow
+//===----------------------------------------------------------------------===//
+
+void Emitter::forLoop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
+  auto loop = scf::ForOp::create(*this, begin, end, index(step));
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPoint(loop.getBody()->getTerminator());
+  body(loop.getInductionVar());
+}
+
+Values Emitter::forLoop(Value begin, Value end, int64_t step, ValueRange initial,
+                        function_ref<Values(Value, ValueRange)> body) {
+  auto loop = scf::ForOp::create(*this, begin, end, index(step), initial);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToEnd(loop.getBody());
+  scf::YieldOp::create(*this, body(loop.getInductionVar(), loop.getRegionIterArgs()));
+  return llvm::to_vector(ValueRange(loop.getResults()));
+}
+
+void Emitter::chunks(int64_t size, function_ref<void(Value, int64_t)> body) {
+  int64_t full = size / kLanes * kLanes;
+  if (full)
+    forLoop(index(0), index(full), kLanes, [&](Value i) { body(i, kLanes); });
+  if (full < size)
+    body(index(full), size - full);
+}
+
+Values Emitter::chunks(int64_t size, ValueRange initial, function_ref<Values(Value, int64_t, ValueRange)> body) {
+  int64_t full = size / kLanes * kLanes;
+  Values results = llvm::to_vector(initial);
+  if (full)
+    results = forLoop(index(0), index(full), kLanes, results,
+                      [&](Value i, ValueRange carried) { return body(i, kLanes, carried); });
+  if (full < size)
+    results = body(index(full), size - full, results);
+  return results;
+}
+
+void Emitter::parallel(Value count, int64_t grain, function_ref<void(Value)> body) {
+  auto loop = scf::ParallelOp::create(*this, ValueRange{index(0)}, ValueRange{count}, ValueRange{index(1)});
+  if (grain > 1)
+    loop->setAttr(kGrain, getI64IntegerAttr(grain));
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPoint(loop.getBody()->getTerminator());
+  // One iteration's stack memory ends with it, however the loop is cut up later.
+  auto scope = memref::AllocaScopeOp::create(*this, TypeRange{});
+  createBlock(&scope.getBodyRegion());
+  body(loop.getInductionVars().front());
+  memref::AllocaScopeReturnOp::create(*this, ValueRange{});
+}
+
+void Emitter::ifThen(Value condition, function_ref<void()> then, function_ref<void()> otherwise) {
+  auto op = scf::IfOp::create(*this, condition, /*withElseRegion=*/static_cast<bool>(otherwise));
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPoint(op.thenBlock()->getTerminator());
+  then();
+  if (otherwise) {
+    setInsertionPoint(op.elseBlock()->getTerminator());
+    otherwise();
+  }
+}
+
+void Emitter::tiles(Value begin, Value end, ArrayRef<int64_t> sizes, function_ref<void(Value, int64_t)> body) {
+  for (int64_t size : sizes) {
+    Value length = sub(end, begin);
+    Value stop = size == 1 ? end : add(begin, mul(div(length, size), index(size)));
+    forLoop(begin, stop, size, [&](Value i) { body(i, size); });
+    begin = stop;
+  }
+}
+
+void Emitter::failIndex(Value position, Value size) {
+  auto toI64 = [&](Value v) { return v.getType().isInteger(64) ? v : createOrFold<arith::IndexCastOp>(getI64Type(), v); };
+  func::CallOp::create(*this, kFail, TypeRange{}, ValueRange{i64(/*QRT_INDEX_OUT_OF_RANGE=*/2), toI64(position), toI64(size)});
+}
+
+} // namespace qopt::kernels

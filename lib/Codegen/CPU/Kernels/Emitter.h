@@ -1,0 +1,115 @@
+//===- Emitter.h - Writing kernel bodies as if they were C++ ---------------===//
+//
+// A builder whose operations read like expressions. Vectors have 16 lanes at every
+// code level: LLVM makes one zmm or two ymm of them, and sums have one order.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_LIB_CODEGEN_CPU_KERNELS_EMITTER_H
+#define QOPT_LIB_CODEGEN_CPU_KERNELS_EMITTER_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Builders.h"
+#include "qopt/Codegen/Kernels.h"
+
+namespace qopt::kernels {
+
+using mlir::Value;
+using mlir::ValueRange;
+using Values = llvm::SmallVector<Value>;
+
+/// Lanes of every vector.
+inline constexpr int64_t kLanes = kColumns;
+/// A private declaration that stands for QrtApi::fail; takes (i64 code, i64 a, i64 b).
+inline constexpr llvm::StringLiteral kFail = "qrt_fail";
+/// IntegerAttr on scf.parallel: iterations worth a range of their own.
+inline constexpr llvm::StringLiteral kGrain = "qopt.grain";
+/// Roughly how many bytes a range of a cheap loop should touch.
+inline constexpr int64_t kGrainBytes = 16384;
+inline int64_t grainOfRows(int64_t rowBytes) { return std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(rowBytes, 1)); }
+
+class Emitter : public mlir::ImplicitLocOpBuilder {
+public:
+  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+
+  mlir::VectorType vector(mlir::Type element, int64_t lanes = kLanes) { return mlir::VectorType::get(lanes, element); }
+
+  // Constants.
+  Value index(int64_t value);
+  Value f32(float value);
+  Value i32(int64_t value);
+  Value i64(int64_t value);
+  /// A vector of equal lanes.
+  Value splat(float value);
+  Value splatI32(int64_t value, int64_t lanes = kLanes);
+
+  // Arithmetic by element type: index, integer or float, scalar or vector.
+  Value add(Value a, Value b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  /// a * b + c in one rounding.
+  Value fma(Value a, Value b, Value c);
+  /// Of floats; what one instruction gives (b where either is NaN).
+  Value max(Value a, Value b);
+  Value min(Value a, Value b);
+  /// Of index values, unsigned.
+  Value div(Value a, int64_t b);
+  Value rem(Value a, int64_t b);
+  Value div(Value a, Value b);
+  Value rem(Value a, Value b);
+  Value ceilDiv(Value a, int64_t b);
+  Value minIndex(Value a, Value b);
+  Value less(Value a, Value b);
+  Value equal(Value a, Value b);
+  Value select(Value condition, Value a, Value b);
+  Value broadcast(Value scalar, int64_t lanes = kLanes);
+  Value bitcast(Value value, mlir::Type type);
+  /// Lanes first, first + 1, ... of one or, counting on, of two vectors.
+  Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> lanes);
+  /// Sum and maximum of the lanes, in halves.
+  Value sumLanes(Value vector);
+  Value maxLanes(Value vector);
+  /// A call of an LLVM intrinsic.
+  Value intrinsic(llvm::StringRef name, mlir::Type result, ValueRange operands);
+
+  /// e^x to about one unit in the last place; 0 below -87, meant for x <= 0 but right
+  /// up to 88.
+  Value exp(Value x);
+  Value tanh(Value x);
+
+  // Memory.
+  Value dim(Value memref, int64_t i);
+  Value load(Value memref, ValueRange indices);
+  void store(Value value, Value memref, ValueRange indices);
+  /// `lanes` elements along the last dimension; with valid < lanes the rest is zero
+  /// (and is not stored).
+  Value loadVector(Value memref, ValueRange indices, int64_t valid = kLanes, int64_t lanes = kLanes);
+  void storeVector(Value vector, Value memref, ValueRange indices, int64_t valid = kLanes);
+  /// Memory of this iteration, on the stack.
+  Value scratch(llvm::ArrayRef<int64_t> shape, mlir::Type element);
+
+  // Control flow. Bounds are index values.
+  void forLoop(Value begin, Value end, int64_t step, llvm::function_ref<void(Value)> body);
+  Values forLoop(Value begin, Value end, int64_t step, ValueRange initial,
+                 llvm::function_ref<Values(Value, ValueRange)> body);
+  /// Covers [0, size) along a row with vectors: body(first element, elements).
+  void chunks(int64_t size, llvm::function_ref<void(Value, int64_t)> body);
+  Values chunks(int64_t size, ValueRange initial, llvm::function_ref<Values(Value, int64_t, ValueRange)> body);
+  /// Iterations that may run in any order and at once. `scratch` is allowed inside.
+  /// `grain`: how many are worth handing to another thread.
+  void parallel(Value count, int64_t grain, llvm::function_ref<void(Value)> body);
+  void ifThen(Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise = nullptr);
+  /// Covers [begin, end) with pieces of the given sizes, largest first; the last size must be 1.
+  void tiles(Value begin, Value end, llvm::ArrayRef<int64_t> sizes, llvm::function_ref<void(Value, int64_t)> body);
+
+  /// Calls the failure function: index out of [0, size).
+  void failIndex(Value index, Value size);
+
+private:
+  Value halves(Value vector, llvm::function_ref<Value(Value, Value)> combine);
+};
+
+} // namespace qopt::kernels
+
+#endif // QOPT_LIB_CODEGEN_CPU_KERNELS_EMITTER_H

@@ -1,0 +1,59 @@
+//===- Kernel.h - What every kernel generator is given ---------------------===//
+#ifndef QOPT_LIB_CODEGEN_CPU_KERNELS_KERNEL_H
+#define QOPT_LIB_CODEGEN_CPU_KERNELS_KERNEL_H
+
+#include "Emitter.h"
+
+namespace qopt::kernels {
+
+/// A code level, as far as the generators care.
+struct Target {
+  bool vnni512; ///< 32 vector registers of 64 bytes and vpdpbusd; else 16 of 32 bytes
+
+  /// 16-lane accumulators that fit the registers beside the operands.
+  int64_t accumulators() const { return vnni512 ? 24 : 6; }
+};
+
+/// One declaration that is being given its body; the builder stands inside it.
+struct Kernel : Emitter {
+  Kernel(mlir::func::FuncOp function, Target target, const mlir::OpBuilder &builder)
+      : Emitter(function.getLoc(), builder), function(function), target(target) {}
+
+  mlir::func::FuncOp function;
+  Target target;
+
+  Value arg(unsigned i) { return function.getArgument(i); }
+  mlir::MemRefType type(unsigned i) { return llvm::cast<mlir::MemRefType>(arg(i).getType()); }
+  int64_t size(unsigned i, unsigned dim) { return type(i).getDimSize(dim); }
+
+  /// Checks that there are memrefs of these ranks and that, where a size is at
+  /// least 1 in `sizes`, it is known. Emits a diagnostic otherwise.
+  mlir::LogicalResult expectRanks(llvm::ArrayRef<int64_t> ranks);
+  /// Checks that an operand has exactly these sizes and this element type; `?` matches
+  /// anything.
+  mlir::LogicalResult expectShape(unsigned i, llvm::ArrayRef<int64_t> shape, mlir::Type element);
+
+  bool flag(llvm::StringRef name);
+  int64_t integer(llvm::StringRef name, int64_t otherwise);
+  float real(llvm::StringRef name, float otherwise);
+
+private:
+  mlir::Attribute config(llvm::StringRef name);
+};
+
+// One generator per kernel; the file of each explains how it works.
+mlir::LogicalResult emitMatmulF32(Kernel &k);
+mlir::LogicalResult emitMatmulW8A16(Kernel &k);
+mlir::LogicalResult emitMatmulW4A16(Kernel &k);
+mlir::LogicalResult emitMatmulW8A8(Kernel &k);
+mlir::LogicalResult emitQuantize(Kernel &k);
+mlir::LogicalResult emitDynamicQuantize(Kernel &k);
+mlir::LogicalResult emitSplitColumns(Kernel &k);
+mlir::LogicalResult emitRmsNorm(Kernel &k);
+mlir::LogicalResult emitRotary(Kernel &k);
+mlir::LogicalResult emitGather(Kernel &k);
+mlir::LogicalResult emitAttention(Kernel &k);
+
+} // namespace qopt::kernels
+
+#endif // QOPT_LIB_CODEGEN_CPU_KERNELS_KERNEL_H

@@ -1,0 +1,151 @@
+//===- MatmulInt4.cpp - Float activations times group-wise int4 weights ----===//
+//
+// A 64-byte load brings eight inputs of 16 columns: each int32 lane holds the eight
+// nibbles of one column. A shift puts nibble j of every column at the bottom of its
+// lane; with AVX-512 one permute then looks the float code - 8 up in a 16-entry
+// table (it reads only the low four bits of a lane), with AVX2 mask, convert and
+// subtract do the same. The products of a group are summed by themselves, and the
+// group's scale multiplies the sum: no weight is ever scaled, stored or seen twice
+// per tile. Uneven zero points are subtracted from the unscaled codes.
+//
+//===----------------------------------------------------------------------===//
+#include "Tiles.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace qopt::kernels {
+
+namespace {
+
+constexpr int64_t kStep = 8; ///< inputs per 64-byte load
+
+struct Int4 {
+  Kernel &k;
+  Value x, w, scales, zeros, y; ///< zeros may be null
+  int64_t inputs, groupSize;
+
+  Value decode(Value word, int64_t place, Value zero) const;
+  Values step(const Tile &tile, Value index, Value firstInput, int64_t inputs, ValueRange zero, ValueRange sums) const;
+  Values group(const Tile &tile, Value index, int64_t size, ValueRange totals) const;
+  void tile(const Tile &tile) const;
+};
+
+/// Lane c: code `place` of column c, less its zero point, as float.
+Value Int4::decode(Value word, int64_t place, Value zero) const {
+  Type f32 = k.vector(k.getF32Type());
+  int64_t shift = place % 4 * 8 + place / 4 * 4;
+  if (shift)
+    word = arith::ShRUIOp::create(k, word, k.splatI32(shift));
+  Value code;
+  if (k.target.vnni512) {
+    SmallVector<float> table;
+    for (int64_t i = 0; i < kLanes; ++i)
+      table.push_back(zero ? i : i - 8);
+    Value lookup = arith::ConstantOp::create(k, DenseElementsAttr::get(cast<VectorType>(f32), ArrayRef<float>(table)));
+    code = k.intrinsic("llvm.x86.avx512.permvar.sf.512", f32, {lookup, word});
+  } else {
+    word = arith::AndIOp::create(k, word, k.splatI32(15));
+    if (!zero)
+      word = k.sub(word, k.splatI32(8));
+    code = arith::SIToFPOp::create(k, f32, word);
+  }
+  return zero ? k.sub(code, zero) : code;
+}
+
+/// Adds the products of up to eight inputs.
+Values Int4::step(const Tile &tile, Value index, Value firstInput, int64_t inputs, ValueRange zero,
+                  ValueRange sums) const {
+  Values next = llvm::to_vector(sums), words;
+  for (int64_t b = 0; b < tile.blocks; ++b) {
+    Value bytes = k.loadVector(w, {k.add(tile.block, k.index(b)), index, k.index(0)}, 4 * kLanes, 4 * kLanes);
+    words.push_back(k.bitcast(bytes, k.vector(k.getI32Type())));
+  }
+  for (int64_t j = 0; j < inputs; ++j) {
+    Values weights;
+    for (int64_t b = 0; b < tile.blocks; ++b)
+      weights.push_back(decode(words[b], j, zero.empty() ? Value() : zero[b]));
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      Value a = k.broadcast(k.load(x, {k.add(tile.row, k.index(r)), k.add(firstInput, k.index(j))}));
+      for (int64_t b = 0; b < tile.blocks; ++b)
+        next[r * tile.blocks + b] = k.fma(a, weights[b], next[r * tile.blocks + b]);
+    }
+  }
+  return next;
+}
+
+/// totals += scale * (sum of the products of group `index`, which has `size` inputs).
+Values Int4::group(const Tile &tile, Value index, int64_t size, ValueRange totals) const {
+  Type f32 = k.vector(k.getF32Type());
+  Value firstInput = k.mul(index, k.index(groupSize));
+  Value firstStep = k.mul(index, k.index(llvm::divideCeil(groupSize, kStep)));
+  auto ofGroup = [&](Value memref, int64_t b) {
+    return k.loadVector(memref, {k.add(tile.block, k.index(b)), index, k.index(0)});
+  };
+  Values zero;
+  for (int64_t b = 0; zeros && b < tile.blocks; ++b)
+    zero.push_back(arith::SIToFPOp::create(k, f32, ofGroup(zeros, b)));
+
+  Values sums(tile.rows * tile.blocks, k.splat(0.0f));
+  int64_t full = size / kStep;
+  if (full)
+    sums = k.forLoop(k.index(0), k.index(full), 1, sums, [&](Value i, ValueRange carried) {
+      return step(tile, k.add(firstStep, i), k.add(firstInput, k.mul(i, k.index(kStep))), kStep, zero, carried);
+    });
+  if (size % kStep)
+    sums = step(tile, k.add(firstStep, k.index(full)), k.add(firstInput, k.index(full * kStep)), size % kStep, zero, sums);
+
+  Values next;
+  for (int64_t b = 0; b < tile.blocks; ++b) {
+    Value scale = ofGroup(scales, b);
+    if (scale.getType() != f32)
+      scale = arith::ExtFOp::create(k, f32, scale);
+    for (int64_t r = 0; r < tile.rows; ++r)
+      sums[r * tile.blocks + b] = k.fma(sums[r * tile.blocks + b], scale, totals[r * tile.blocks + b]);
+  }
+  return sums;
+}
+
+void Int4::tile(const Tile &tile) const {
+  Values totals(tile.rows * tile.blocks, k.splat(0.0f));
+  int64_t full = inputs / groupSize, rest = inputs % groupSize;
+  if (full)
+    totals = k.forLoop(k.index(0), k.index(full), 1, totals,
+                       [&](Value g, ValueRange carried) { return group(tile, g, groupSize, carried); });
+  if (rest)
+    totals = group(tile, k.index(full), rest, totals);
+  storeTile(k, tile, totals, y);
+}
+
+} // namespace
+
+/// x [R,K], w [blocks,steps,64], scale [blocks,groups,16] (, zeros [blocks,groups,16]), y [R,N].
+LogicalResult emitMatmulW4A16(Kernel &k) {
+  bool hasZeros = k.function.getNumArguments() == 5;
+  if (failed(hasZeros ? k.expectRanks({2, 3, 3, 3, 2}) : k.expectRanks({2, 3, 3, 2})))
+    return failure();
+  unsigned result = hasZeros ? 4 : 3;
+  int64_t inputs = k.size(0, 1), n = k.size(result, 1), groupSize = k.integer("group_size", -1);
+  if (ShapedType::isDynamic(inputs) || ShapedType::isDynamic(n))
+    return k.function.emitOpError("requires known inputs and outputs");
+  if (groupSize <= 0 || groupSize > inputs)
+    groupSize = inputs;
+  int64_t blocks = llvm::divideCeil(n, kColumns), groups = llvm::divideCeil(inputs, groupSize);
+  int64_t steps = (groups - 1) * llvm::divideCeil(groupSize, kStep) +
+                  llvm::divideCeil(inputs - (groups - 1) * groupSize, kStep);
+  Type scaleType = k.type(2).getElementType();
+  if (!scaleType.isF16() && !scaleType.isF32())
+    return k.function.emitOpError() << "expected scales of f16 or f32, but got " << scaleType;
+  if (failed(k.expectShape(0, {ShapedType::kDynamic, inputs}, k.getF32Type())) ||
+      failed(k.expectShape(1, {blocks, steps, 4 * kColumns}, k.getI8Type())) ||
+      failed(k.expectShape(2, {blocks, groups, kColumns}, scaleType)) ||
+      (hasZeros && failed(k.expectShape(3, {blocks, groups, kColumns}, k.getI8Type()))) ||
+      failed(k.expectShape(result, {ShapedType::kDynamic, n}, k.getF32Type())))
+    return failure();
+
+  Int4 matmul{k, k.arg(0), k.arg(1), k.arg(2), hasZeros ? k.arg(3) : Value(), k.arg(result), inputs, groupSize};
+  forEachTile(k, k.dim(matmul.x, 0), n, defaultTiling(k.target), [&](const Tile &tile) { matmul.tile(tile); });
+  return success();
+}
+
+} // namespace qopt::kernels

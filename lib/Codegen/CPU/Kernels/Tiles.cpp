@@ -1,0 +1,91 @@
+//===- Tiles.cpp - The loops that all matrix products share ----------------===//
+//
+// One row (decoding) is as important as many (prefill): a tile of one row spans
+// four column blocks, so that its sums do not wait for each other, and its task is
+// 64 columns, so that one row already occupies many threads. With many rows the
+// weights of two blocks (one on v3) stay in the nearest cache while all rows of the
+// task pass by. Because every sum runs over k in order, neither the size of a tile
+// nor its place changes a result.
+//
+//===----------------------------------------------------------------------===//
+#include "Tiles.h"
+#include "llvm/Support/MathExtras.h"
+
+namespace qopt::kernels {
+
+int64_t Tiling::blocks(int64_t rows) const {
+  return std::clamp<int64_t>(llvm::bit_floor(static_cast<uint64_t>(std::max<int64_t>(accumulators / rows, 1))), 1, taskBlocks);
+}
+
+Tiling defaultTiling(Target target) {
+  if (target.vnni512)
+    return {{12, 4, 2, 1}, /*taskRows=*/96, /*taskBlocks=*/4, target.accumulators()};
+  return {{6, 2, 1}, /*taskRows=*/96, /*taskBlocks=*/4, target.accumulators()};
+}
+
+/// The tiles of one task, whose columns are known.
+static void forTask(Emitter &e, Value rowBegin, Value rowEnd, Value block, int64_t blocks, int64_t lastColumns,
+                    const Tiling &tiling, llvm::function_ref<void(const Tile &)> body) {
+  for (int64_t size : tiling.rowSizes) {
+    Value stop = size == 1 ? rowEnd : e.add(rowBegin, e.mul(e.div(e.sub(rowEnd, rowBegin), size), e.index(size)));
+    auto rows = [&](Value first, int64_t count, int64_t last) {
+      e.forLoop(rowBegin, stop, size, [&](Value row) { body({row, size, first, count, last}); });
+    };
+    int64_t span = tiling.blocks(size);
+    int64_t full = (lastColumns == kColumns ? blocks : blocks - 1) / span * span;
+    if (full)
+      e.forLoop(e.index(0), e.index(full), span, [&](Value b) { rows(e.add(block, b), span, kColumns); });
+    if (full < blocks)
+      rows(e.add(block, e.index(full)), blocks - full, lastColumns);
+    rowBegin = stop;
+  }
+}
+
+void forEachTile(Emitter &e, Value rows, int64_t n, const Tiling &tiling, llvm::function_ref<void(const Tile &)> body) {
+  int64_t taskColumns = tiling.taskBlocks * kColumns;
+  int64_t fullTasks = n / taskColumns, rest = n % taskColumns;
+  Value rowBlocks = e.ceilDiv(rows, tiling.taskRows);
+  Value count = e.mul(rowBlocks, e.index(fullTasks + (rest != 0)));
+  e.parallel(count, /*grain=*/1, [&](Value i) {
+    Value task = e.div(i, rowBlocks);
+    Value rowBegin = e.mul(e.rem(i, rowBlocks), e.index(tiling.taskRows));
+    Value rowEnd = e.minIndex(e.add(rowBegin, e.index(tiling.taskRows)), rows);
+    Value block = e.mul(task, e.index(tiling.taskBlocks));
+    auto full = [&] { forTask(e, rowBegin, rowEnd, block, tiling.taskBlocks, kColumns, tiling, body); };
+    auto ragged = [&] {
+      int64_t blocks = llvm::divideCeil(rest, kColumns);
+      forTask(e, rowBegin, rowEnd, block, blocks, rest - (blocks - 1) * kColumns, tiling, body);
+    };
+    if (!rest)
+      full();
+    else if (!fullTasks)
+      ragged();
+    else
+      e.ifThen(e.less(task, e.index(fullTasks)), full, ragged);
+  });
+}
+
+Values multiplyTile(Emitter &e, int64_t rows, int64_t blocks, Value begin, Value end, ValueRange initial,
+                    llvm::function_ref<Value(int64_t, Value)> left, llvm::function_ref<Value(int64_t, Value)> right) {
+  return e.forLoop(begin, end, 1, initial, [&](Value i, ValueRange sums) {
+    Values b, next;
+    for (int64_t j = 0; j < blocks; ++j)
+      b.push_back(right(j, i));
+    for (int64_t r = 0; r < rows; ++r) {
+      Value a = e.broadcast(left(r, i));
+      for (int64_t j = 0; j < blocks; ++j)
+        next.push_back(e.fma(a, b[j], sums[r * blocks + j]));
+    }
+    return next;
+  });
+}
+
+void storeTile(Emitter &e, const Tile &tile, ValueRange sums, Value y) {
+  for (int64_t r = 0; r < tile.rows; ++r)
+    for (int64_t b = 0; b < tile.blocks; ++b) {
+      Value column = e.mul(e.add(tile.block, e.index(b)), e.index(kColumns));
+      e.storeVector(sums[r * tile.blocks + b], y, {e.add(tile.row, e.index(r)), column}, tile.columns(b));
+    }
+}
+
+} // namespace qopt::kernels

@@ -1,0 +1,48 @@
+//===- Tiles.h - The loops that all matrix products share ------------------===//
+#ifndef QOPT_LIB_CODEGEN_CPU_KERNELS_TILES_H
+#define QOPT_LIB_CODEGEN_CPU_KERNELS_TILES_H
+
+#include "Kernel.h"
+
+namespace qopt::kernels {
+
+/// How y [rows, N] is cut up. A task (the unit of parallel work) is a block of rows
+/// times a group of column blocks; in it, tiles keep their sums in registers.
+struct Tiling {
+  llvm::SmallVector<int64_t> rowSizes; ///< rows of a tile, largest first, last is 1
+  int64_t taskRows;                    ///< a multiple of rowSizes[0]
+  int64_t taskBlocks;                  ///< column blocks (16 columns) of a task
+  int64_t accumulators;                ///< 16-lane sums that fit the registers
+
+  /// Column blocks of a tile of so many rows: as many as there are registers for.
+  int64_t blocks(int64_t rows) const;
+};
+
+Tiling defaultTiling(Target target);
+
+/// A tile of y: `rows` rows from `row`, `blocks` column blocks from `block`, the last of
+/// which has only `lastColumns` columns.
+struct Tile {
+  Value row;
+  int64_t rows;
+  Value block;
+  int64_t blocks;
+  int64_t lastColumns;
+
+  int64_t columns(int64_t b) const { return b + 1 == blocks ? lastColumns : kColumns; }
+};
+
+/// Covers y [rows, n] with tiles, in parallel over tasks.
+void forEachTile(Emitter &e, Value rows, int64_t n, const Tiling &tiling, llvm::function_ref<void(const Tile &)> body);
+
+/// sums[r][b] += sum over i in [begin, end) of a(r, i) * b(b, i): `left` gives a scalar,
+/// `right` a vector, and the sums stay in registers. Sums are in row-major order.
+Values multiplyTile(Emitter &e, int64_t rows, int64_t blocks, Value begin, Value end, ValueRange initial,
+                    llvm::function_ref<Value(int64_t, Value)> left, llvm::function_ref<Value(int64_t, Value)> right);
+
+/// Stores the sums of a tile to y [rows, n].
+void storeTile(Emitter &e, const Tile &tile, ValueRange sums, Value y);
+
+} // namespace qopt::kernels
+
+#endif // QOPT_LIB_CODEGEN_CPU_KERNELS_TILES_H

@@ -1,0 +1,252 @@
+//===- MatmulKernelsTest.cpp - Matrix products against plain loops ---------===//
+//
+// Tolerances: sums of K products of numbers about 1 are compared with sums in
+// double; a sequential float sum is off by less than K * 2^-24 times the sum of
+// magnitudes, of which a tenth is allowed here. Integer parts must be equal.
+//
+//===----------------------------------------------------------------------===//
+#include "KernelProgram.h"
+#include "qopt/Codegen/Kernels.h"
+#include <cmath>
+#include <gtest/gtest.h>
+
+using namespace qopt;
+using namespace qopt::test;
+
+namespace {
+
+constexpr int64_t kRows[] = {1, 2, 7, 8, 9, 17, 33, 100};
+
+struct Shape {
+  int64_t n, k;
+};
+constexpr Shape kShapes[] = {{32, 64}, {172, 64}, {64, 172}, {512, 256}, {5, 33}};
+
+int64_t divideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+std::string memref(std::initializer_list<int64_t> shape, const char *type) {
+  std::string text = "memref<";
+  for (int64_t d : shape)
+    text += (d < 0 ? "?" : std::to_string(d)) + "x";
+  return text + type + ">";
+}
+
+std::string name(const char *kernel, const Shape &s) {
+  return std::string(kernel) + "_n" + std::to_string(s.n) + "_k" + std::to_string(s.k);
+}
+
+std::string declare(const std::string &symbol, const char *kernel, std::initializer_list<std::string> operands,
+                    const std::string &config = "") {
+  std::string text = "func.func private @" + symbol + "(";
+  for (const std::string &operand : operands)
+    text += (&operand == operands.begin() ? "" : ", ") + operand;
+  text += ") attributes {qopt.kernel = \"" + std::string(kernel) + "\"";
+  return text + (config.empty() ? "" : ", qopt.config = {" + config + "}") + "}\n";
+}
+
+/// y[t, n] = sum over k of x[t, k] w(n, k), checked with the tolerance above.
+template <typename Weight>
+void expectProduct(Buffer &y, const std::vector<float> &x, int64_t rows, const Shape &s, Weight weight) {
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t n = 0; n < s.n; ++n) {
+      double sum = 0, magnitudes = 0;
+      for (int64_t k = 0; k < s.k; ++k) {
+        double product = x[t * s.k + k] * static_cast<double>(weight(n, k));
+        sum += product;
+        magnitudes += std::abs(product);
+      }
+      ASSERT_NEAR(y.as<float>()[t * s.n + n], sum, 0.1 * s.k * 0x1p-24 * magnitudes + 1e-30)
+          << "row " << t << " column " << n << " of " << rows << "x" << s.n << "x" << s.k;
+    }
+}
+
+class MatmulKernels : public testing::TestWithParam<std::string> {};
+
+TEST_P(MatmulKernels, F32) {
+  std::string text;
+  for (const Shape &s : kShapes)
+    text += declare(name("f32", s), "matmul_f32",
+                    {memref({-1, s.k}, "f32"), memref({divideUp(s.n, 16), s.k, 16}, "f32"), memref({-1, s.n}, "f32")});
+  KernelProgram program(text, GetParam());
+  for (const Shape &s : kShapes) {
+    std::vector<float> weights = randomFloats(s.n * s.k, 1);
+    Buffer w = makeBuffer<float>({divideUp(s.n, 16), s.k, 16}, packFloatWeights(weights, s.k, s.n));
+    for (int64_t rows : kRows) {
+      std::vector<float> values = randomFloats(rows * s.k, rows);
+      Buffer x = makeBuffer<float>({rows, s.k}, values), y = makeBuffer<float>({rows, s.n});
+      program.run(name("f32", s), {&x, &w, &y});
+      expectProduct(y, values, rows, s, [&](int64_t n, int64_t k) { return weights[k * s.n + n]; });
+    }
+  }
+}
+
+TEST_P(MatmulKernels, W8A16) {
+  std::string text;
+  for (const Shape &s : kShapes)
+    text += declare(name("w8a16", s), "matmul_w8a16",
+                    {memref({-1, s.k}, "f32"), memref({divideUp(s.n, 16), s.k, 16}, "i8"), memref({s.n}, "f32"),
+                     memref({-1, s.n}, "f32")});
+  KernelProgram program(text, GetParam());
+  for (const Shape &s : kShapes) {
+    std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
+    std::vector<float> scales = randomFloats(s.n, 2);
+    Buffer w = makeBuffer<int8_t>({divideUp(s.n, 16), s.k, 16}, packInt8Columns(codes, s.n, s.k));
+    Buffer scale = makeBuffer<float>({s.n}, scales);
+    for (int64_t rows : kRows) {
+      std::vector<float> values = randomFloats(rows * s.k, rows);
+      Buffer x = makeBuffer<float>({rows, s.k}, values), y = makeBuffer<float>({rows, s.n});
+      program.run(name("w8a16", s), {&x, &w, &scale, &y});
+      expectProduct(y, values, rows, s,
+                    [&](int64_t n, int64_t k) { return static_cast<double>(scales[n]) * codes[n * s.k + k]; });
+    }
+  }
+}
+
+TEST_P(MatmulKernels, W4A16) {
+  enum Zeros { None, Near, Any };
+  struct Case {
+    Shape shape;
+    int64_t groupSize;
+    Zeros zeros;
+    bool half;
+  };
+  const Case cases[] = {{{172, 64}, 32, None, true},  {{64, 172}, 64, Near, true}, {{32, 256}, 128, Any, true},
+                        {{5, 33}, 16, Any, false},    {{48, 33}, -1, None, false}, {{64, 100}, 20, Near, false},
+                        {{512, 256}, 16, None, true}};
+  std::string text;
+  std::vector<Int4Weights> packed;
+  std::vector<std::vector<float>> weights; // dequantized
+  for (auto [i, c] : llvm::enumerate(cases)) {
+    auto [n, k] = c.shape;
+    int64_t size = c.groupSize < 0 ? k : c.groupSize, groups = divideUp(k, size), bytes = divideUp(k, 2);
+    std::vector<int8_t> codes = randomBytes(n * bytes, 3), zeros = randomBytes(n * groups, 4);
+    for (int8_t &zero : zeros)
+      zero = c.zeros == Near ? 7 + (zero & 1) : zero & 15;
+    if (c.zeros == None)
+      zeros.clear();
+    std::vector<char> scales;
+    std::vector<float> scaleValues;
+    for (float scale : randomFloats(n * groups, 5)) {
+      _Float16 half = static_cast<_Float16>(scale);
+      auto *data = c.half ? reinterpret_cast<char *>(&half) : reinterpret_cast<char *>(&scale);
+      scales.insert(scales.end(), data, data + (c.half ? 2 : 4));
+      scaleValues.push_back(c.half ? static_cast<float>(half) : scale);
+    }
+    packed.push_back(packInt4(codes, scales, c.half ? 2 : 4, zeros, n, k, c.groupSize));
+    EXPECT_EQ(packed.back().zeros.empty(), c.zeros != Any);
+    std::vector<float> values(n * k);
+    for (int64_t row = 0; row < n; ++row)
+      for (int64_t j = 0; j < k; ++j) {
+        int64_t group = row * groups + j / size, code = (codes[row * bytes + j / 2] >> (j % 2 * 4)) & 15;
+        values[row * k + j] = scaleValues[group] * (code - (zeros.empty() ? 8 : zeros[group]));
+      }
+    weights.push_back(std::move(values));
+    std::string w = memref({divideUp(n, 16), packed.back().steps, 64}, "i8");
+    std::string scale = memref({divideUp(n, 16), groups, 16}, c.half ? "f16" : "f32");
+    std::string zero = memref({divideUp(n, 16), groups, 16}, "i8");
+    std::string x = memref({-1, k}, "f32"), y = memref({-1, n}, "f32");
+    std::string config = "group_size = " + std::to_string(c.groupSize) + " : i64", symbol = "w4a16_" + std::to_string(i);
+    text += c.zeros == Any ? declare(symbol, "matmul_w4a16", {x, w, scale, zero, y}, config)
+                           : declare(symbol, "matmul_w4a16", {x, w, scale, y}, config);
+  }
+  KernelProgram program(text, GetParam());
+  for (auto [i, c] : llvm::enumerate(cases)) {
+    const Int4Weights &p = packed[i];
+    int64_t blocks = divideUp(c.shape.n, 16);
+    Buffer w = makeBuffer<int8_t>({blocks, p.steps, 64}, p.codes);
+    Buffer scale = makeBuffer<int8_t>({blocks, p.groups, 16 * (c.half ? 2 : 4)}, p.scales);
+    scale.shape[2] = 16;
+    Buffer zeros = makeBuffer<int8_t>({blocks, p.groups, 16}, p.zeros);
+    for (int64_t rows : kRows) {
+      std::vector<float> values = randomFloats(rows * c.shape.k, rows);
+      Buffer x = makeBuffer<float>({rows, c.shape.k}, values), y = makeBuffer<float>({rows, c.shape.n});
+      std::vector<Buffer *> operands{&x, &w, &scale, &y};
+      if (c.zeros == Any)
+        operands.insert(operands.begin() + 3, &zeros);
+      program.run("w4a16_" + std::to_string(i), operands);
+      expectProduct(y, values, rows, c.shape, [&](int64_t n, int64_t k) { return weights[i][n * c.shape.k + k]; });
+    }
+  }
+}
+
+// With scales of one the float result is the int32 sum, rounded once: it must be equal.
+TEST_P(MatmulKernels, W8A8IsExact) {
+  std::string text;
+  for (const Shape &s : kShapes)
+    text += declare(name("w8a8", s), "matmul_w8a8",
+                    {memref({-1, s.k}, "i8"), "memref<f32>", memref({divideUp(s.n, 16), divideUp(s.k, 4), 64}, "i8"),
+                     memref({divideUp(s.n, 16) * 16}, "i32"), memref({s.n}, "f32"), memref({-1, s.n}, "f32")});
+  KernelProgram program(text, GetParam());
+  for (const Shape &s : kShapes) {
+    std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
+    std::fill_n(codes.begin(), s.k, -128); // the largest possible sum
+    Buffer w = makeBuffer<int8_t>({divideUp(s.n, 16), divideUp(s.k, 4), 64}, packInt8Dot(codes, s.n, s.k));
+    Buffer correction = makeBuffer<int32_t>({divideUp(s.n, 16) * 16}, packDotCorrection(codes, s.n, s.k));
+    std::vector<float> one{1.0f}, ones(s.n, 1.0f);
+    Buffer xScale = makeBuffer<float>({}, one), wScale = makeBuffer<float>({s.n}, ones);
+    for (int64_t rows : kRows) {
+      std::vector<int8_t> values = randomBytes(rows * s.k, rows);
+      std::fill_n(values.begin(), s.k, -128);
+      Buffer x = makeBuffer<int8_t>({rows, s.k}, values), y = makeBuffer<float>({rows, s.n});
+      program.run(name("w8a8", s), {&x, &xScale, &w, &correction, &wScale, &y});
+      for (int64_t t = 0; t < rows; ++t)
+        for (int64_t n = 0; n < s.n; ++n) {
+          int32_t sum = 0;
+          for (int64_t k = 0; k < s.k; ++k)
+            sum += values[t * s.k + k] * codes[n * s.k + k];
+          ASSERT_EQ(y.as<float>()[t * s.n + n], static_cast<float>(sum)) << "row " << t << " column " << n;
+        }
+    }
+  }
+}
+
+TEST_P(MatmulKernels, W8A8WithOutliers) {
+  const Shape s{172, 67};
+  int64_t blocks = divideUp(s.n, 16);
+  std::string text =
+      declare("outliers", "matmul_w8a8",
+              {memref({-1, s.k}, "i8"), memref({-1}, "f32"), memref({blocks, divideUp(s.k, 4), 64}, "i8"),
+               memref({blocks * 16}, "i32"), memref({s.n}, "f32"), memref({-1, s.k}, "f32"), memref({s.k}, "i32"),
+               memref({-1, s.n}, "f32")});
+  KernelProgram program(text, GetParam());
+  std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
+  std::vector<float> scales = randomFloats(s.n, 2);
+  Buffer w = makeBuffer<int8_t>({blocks, divideUp(s.k, 4), 64}, packInt8Dot(codes, s.n, s.k));
+  Buffer correction = makeBuffer<int32_t>({blocks * 16}, packDotCorrection(codes, s.n, s.k));
+  Buffer wScale = makeBuffer<float>({s.n}, scales);
+  for (std::vector<int32_t> list : {std::vector<int32_t>{}, {0, 5, 66}, {3}}) {
+    std::vector<int32_t> columns(s.k, -1);
+    std::copy(list.begin(), list.end(), columns.begin());
+    Buffer columnBuffer = makeBuffer<int32_t>({s.k}, columns);
+    for (int64_t rows : kRows) {
+      std::vector<int8_t> values = randomBytes(rows * s.k, rows);
+      std::vector<float> tokens = randomFloats(rows, 3), floats = randomFloats(rows * s.k, 4, 8.0f);
+      Buffer x = makeBuffer<int8_t>({rows, s.k}, values), xScale = makeBuffer<float>({rows}, tokens);
+      Buffer outliers = makeBuffer<float>({rows, s.k}, floats), y = makeBuffer<float>({rows, s.n});
+      program.run("outliers", {&x, &xScale, &w, &correction, &wScale, &outliers, &columnBuffer, &y});
+      for (int64_t t = 0; t < rows; ++t)
+        for (int64_t n = 0; n < s.n; ++n) {
+          int32_t sum = 0;
+          for (int64_t k = 0; k < s.k; ++k)
+            sum += values[t * s.k + k] * codes[n * s.k + k];
+          float expected = static_cast<float>(sum) * tokens[t] * scales[n];
+          if (list.empty()) {
+            ASSERT_EQ(y.as<float>()[t * s.n + n], expected);
+            continue;
+          }
+          double total = expected, magnitudes = std::abs(expected);
+          for (int32_t c : list) {
+            double product = static_cast<double>(floats[t * s.k + c]) * codes[n * s.k + c] * scales[n];
+            total += product;
+            magnitudes += std::abs(product);
+          }
+          ASSERT_NEAR(y.as<float>()[t * s.n + n], total, 1e-6 * magnitudes) << "row " << t << " column " << n;
+        }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, MatmulKernels, testing::ValuesIn(runnableLevels()),
+                         [](const auto &info) { return info.param.substr(7); });
+
+} // namespace

@@ -1,0 +1,229 @@
+//===- RowKernelsTest.cpp - Kernels that work row by row -------------------===//
+#include "KernelProgram.h"
+#include <cmath>
+#include <gtest/gtest.h>
+
+using namespace qopt::test;
+
+namespace {
+
+constexpr int64_t kRows[] = {1, 2, 7, 17};
+constexpr int64_t kWidths[] = {5, 64, 172, 256};
+
+class RowKernels : public testing::TestWithParam<std::string> {};
+
+/// The same declaration for every width, with W for the width.
+std::string declareWidths(const std::string &text) {
+  std::string result;
+  for (int64_t width : kWidths)
+    for (char c : text + "\n")
+      result += c == 'W' ? std::to_string(width) : std::string(1, c);
+  return result;
+}
+
+std::string symbol(const char *kernel, int64_t width) { return std::string(kernel) + "_" + std::to_string(width); }
+
+TEST_P(RowKernels, RmsNorm) {
+  KernelProgram program(declareWidths("func.func private @rms_norm_W(memref<?xWxf32>, memref<Wxf32>, memref<?xWxf32>) "
+                                      "attributes {qopt.kernel = \"rms_norm\", qopt.config = {epsilon = 1.0e-3 : f32}}"),
+                        GetParam());
+  for (int64_t width : kWidths)
+    for (int64_t rows : kRows) {
+      std::vector<float> values = randomFloats(rows * width, rows), weights = randomFloats(width, 2);
+      Buffer x = makeBuffer<float>({rows, width}, values), w = makeBuffer<float>({width}, weights);
+      Buffer y = makeBuffer<float>({rows, width});
+      program.run(symbol("rms_norm", width), {&x, &w, &y});
+      for (int64_t r = 0; r < rows; ++r) {
+        double sum = 0;
+        for (int64_t i = 0; i < width; ++i)
+          sum += static_cast<double>(values[r * width + i]) * values[r * width + i];
+        double factor = 1 / std::sqrt(sum / width + static_cast<double>(1e-3f));
+        for (int64_t i = 0; i < width; ++i) {
+          double expected = values[r * width + i] * factor * weights[i];
+          ASSERT_NEAR(y.as<float>()[r * width + i], expected, 5e-7 * std::abs(expected) + 1e-30);
+        }
+      }
+    }
+}
+
+TEST_P(RowKernels, Gather) {
+  KernelProgram program("func.func private @floats(memref<?x21xf32>, memref<?xi64>, memref<?x21xf32>) "
+                        "attributes {qopt.kernel = \"gather\"}\n"
+                        "func.func private @bytes(memref<9x40xi8>, memref<?xi32>, memref<?x40xi8>) "
+                        "attributes {qopt.kernel = \"gather\"}\n",
+                        GetParam());
+  std::vector<float> table = randomFloats(9 * 21, 1);
+  Buffer data = makeBuffer<float>({9, 21}, table);
+  auto run = [&](std::vector<int64_t> indices) {
+    auto count = static_cast<int64_t>(indices.size());
+    Buffer index = makeBuffer<int64_t>({count}, indices), y = makeBuffer<float>({count, 21});
+    program.run("floats", {&data, &index, &y});
+    return std::vector<float>(y.as<float>(), y.as<float>() + count * 21);
+  };
+  std::vector<float> rows = run({8, 0, -1, -9});
+  EXPECT_TRUE(failures.empty());
+  for (int64_t i = 0; i < 21; ++i) {
+    EXPECT_EQ(rows[i], table[8 * 21 + i]);
+    EXPECT_EQ(rows[21 + i], table[i]);
+    EXPECT_EQ(rows[42 + i], table[8 * 21 + i]);
+    EXPECT_EQ(rows[63 + i], table[i]);
+  }
+  run({3, 9, -10, INT64_MAX});
+  EXPECT_EQ(failures, (std::vector<std::array<int64_t, 3>>{{2, 9, 9}, {2, -10, 9}, {2, INT64_MAX, 9}}));
+
+  std::vector<int8_t> bytes = randomBytes(9 * 40, 2);
+  Buffer byteData = makeBuffer<int8_t>({9, 40}, bytes), y = makeBuffer<int8_t>({1, 40});
+  Buffer index = makeBuffer<int32_t>({1}, {4});
+  program.run("bytes", {&byteData, &index, &y});
+  EXPECT_TRUE(std::equal(y.as<int8_t>(), y.as<int8_t>() + 40, &bytes[4 * 40]));
+}
+
+struct RotaryCase {
+  int64_t heads, headSize, rotated;
+  bool headsFirst, interleaved, positions;
+};
+constexpr RotaryCase kRotary[] = {{3, 32, 32, false, false, true}, {2, 8, 8, true, false, true},
+                                  {2, 20, 12, false, true, true},  {1, 128, 64, true, true, false},
+                                  {2, 24, 24, false, false, false}};
+
+TEST_P(RowKernels, Rotary) {
+  constexpr int64_t kBatch = 2, kTokens = 5, kMax = 11;
+  std::string text;
+  for (auto [i, c] : llvm::enumerate(kRotary)) {
+    std::string heads = std::to_string(c.heads), size = std::to_string(c.headSize), half = std::to_string(c.rotated / 2);
+    std::string x = c.headsFirst ? "memref<?x" + heads + "x?x" + size + "xf32>" : "memref<?x?x" + heads + "x" + size + "xf32>";
+    std::string table = (c.positions ? "memref<?x" : "memref<?x?x") + half + "xf32>";
+    text += "func.func private @rotary" + std::to_string(i) + "(" + x + ", " + table + ", " + table + ", " +
+            (c.positions ? "memref<?x?xi64>, " : "") + x + ") attributes {qopt.kernel = \"rotary\", qopt.config = {" +
+            (c.headsFirst ? "heads_first, " : "") + (c.interleaved ? "interleaved, " : "") +
+            "rotary_dim = " + std::to_string(c.rotated) + " : i64}}\n";
+  }
+  KernelProgram program(text, GetParam());
+  for (auto [i, c] : llvm::enumerate(kRotary)) {
+    int64_t half = c.rotated / 2, count = kBatch * kTokens * c.heads * c.headSize;
+    std::vector<float> values = randomFloats(count, 1);
+    std::vector<float> cosines = randomFloats(kMax * half, 2), sines = randomFloats(kMax * half, 3);
+    std::vector<int64_t> positions{0, 3, 10, 4, 1, 7, 6, 5, 4, 3};
+    std::vector<int64_t> shape = c.headsFirst ? std::vector<int64_t>{kBatch, c.heads, kTokens, c.headSize}
+                                              : std::vector<int64_t>{kBatch, kTokens, c.heads, c.headSize};
+    Buffer x = makeBuffer<float>(shape, values), y = makeBuffer<float>(shape);
+    Buffer cos = makeBuffer<float>({kMax, half}, cosines), sin = makeBuffer<float>({kMax, half}, sines);
+    if (!c.positions)
+      cos.shape = sin.shape = {1, kMax, half};
+    Buffer position = makeBuffer<int64_t>({kBatch, kTokens}, positions);
+    std::vector<Buffer *> operands{&x, &cos, &sin, &y};
+    if (c.positions)
+      operands.insert(operands.begin() + 3, &position);
+    program.run("rotary" + std::to_string(i), operands);
+    EXPECT_TRUE(failures.empty());
+    for (int64_t b = 0; b < kBatch; ++b)
+      for (int64_t t = 0; t < kTokens; ++t)
+        for (int64_t h = 0; h < c.heads; ++h) {
+          int64_t row = (c.headsFirst ? (b * c.heads + h) * kTokens + t : (b * kTokens + t) * c.heads + h) * c.headSize;
+          int64_t place = c.positions ? positions[b * kTokens + t] : t;
+          std::vector<float> expected(&values[row], &values[row] + c.headSize);
+          for (int64_t j = 0; j < half; ++j) {
+            int64_t first = c.interleaved ? 2 * j : j, second = c.interleaved ? 2 * j + 1 : j + half;
+            float u = values[row + first], v = values[row + second];
+            float cosine = cosines[place * half + j], sine = sines[place * half + j];
+            expected[first] = u * cosine - v * sine;
+            expected[second] = v * cosine + u * sine;
+          }
+          for (int64_t j = 0; j < c.headSize; ++j)
+            ASSERT_EQ(y.as<float>()[row + j], expected[j]) << "case " << i << " element " << j;
+        }
+    if (c.positions) {
+      position.as<int64_t>()[1] = kMax;
+      position.as<int64_t>()[7] = -2;
+      program.run("rotary" + std::to_string(i), operands);
+      EXPECT_EQ(failures, (std::vector<std::array<int64_t, 3>>{{2, kMax, kMax}, {2, -2, kMax}}));
+    }
+  }
+}
+
+int8_t roundToCode(float v) {
+  return std::isnan(v) ? 0 : static_cast<int8_t>(std::nearbyint(std::min(std::max(v, -128.0f), 127.0f)));
+}
+
+TEST_P(RowKernels, Quantize) {
+  KernelProgram program(declareWidths("func.func private @quantize_W(memref<?xWxf32>, memref<f32>, memref<?xWxi8>) "
+                                      "attributes {qopt.kernel = \"quantize\"}"),
+                        GetParam());
+  for (int64_t width : kWidths)
+    for (int64_t rows : kRows) {
+      std::vector<float> values = randomFloats(rows * width, rows, 40.0f), scales{0.5f};
+      for (size_t i = 0; i < values.size(); i += 3) // ties
+        values[i] = 0.25f + 0.5f * std::nearbyint(values[i]);
+      values[1] = INFINITY;
+      values[2] = -INFINITY;
+      values[3] = NAN;
+      Buffer x = makeBuffer<float>({rows, width}, values), scale = makeBuffer<float>({}, scales);
+      Buffer codes = makeBuffer<int8_t>({rows, width});
+      program.run(symbol("quantize", width), {&x, &scale, &codes});
+      for (size_t i = 0; i < values.size(); ++i)
+        ASSERT_EQ(codes.as<int8_t>()[i], roundToCode(values[i] / 0.5f)) << values[i];
+    }
+}
+
+TEST_P(RowKernels, DynamicQuantize) {
+  KernelProgram program(
+      declareWidths("func.func private @dynamic_W(memref<?xWxf32>, memref<?xWxi8>, memref<?xf32>) "
+                    "attributes {qopt.kernel = \"dynamic_quantize\"}"),
+      GetParam());
+  for (int64_t width : kWidths)
+    for (int64_t rows : kRows) {
+      std::vector<float> values = randomFloats(rows * width, rows, 3.0f);
+      std::fill_n(values.end() - width, width, 0.0f);
+      Buffer x = makeBuffer<float>({rows, width}, values), codes = makeBuffer<int8_t>({rows, width});
+      Buffer scale = makeBuffer<float>({rows});
+      program.run(symbol("dynamic", width), {&x, &codes, &scale});
+      for (int64_t r = 0; r < rows; ++r) {
+        float absmax = 0;
+        for (int64_t i = 0; i < width; ++i)
+          absmax = std::max(absmax, std::abs(values[r * width + i]));
+        ASSERT_EQ(scale.as<float>()[r], absmax / 127.0f);
+        for (int64_t i = 0; i < width; ++i)
+          ASSERT_EQ(codes.as<int8_t>()[r * width + i], roundToCode(values[r * width + i] * 127.0f / absmax));
+      }
+    }
+}
+
+TEST_P(RowKernels, SplitColumns) {
+  KernelProgram program(
+      declareWidths("func.func private @split_W(memref<?xWxf32>, memref<?xWxi8>, memref<?xf32>, memref<Wxi32>) "
+                    "attributes {qopt.kernel = \"split_columns\", qopt.config = {threshold = 4.0 : f32}}"),
+      GetParam());
+  for (int64_t width : kWidths)
+    for (int64_t rows : kRows) {
+      std::vector<float> values = randomFloats(rows * width, rows);
+      values[2] = 4.0f; // exactly at the threshold
+      values[rows * width - 1] = -9.0f;
+      Buffer x = makeBuffer<float>({rows, width}, values), codes = makeBuffer<int8_t>({rows, width});
+      Buffer scale = makeBuffer<float>({rows}), columns = makeBuffer<int32_t>({width});
+      program.run(symbol("split", width), {&x, &codes, &scale, &columns});
+      std::vector<int32_t> expected;
+      std::vector<bool> outlier(width);
+      for (int64_t i = 0; i < width; ++i) {
+        for (int64_t r = 0; r < rows; ++r)
+          outlier[i] = outlier[i] || std::abs(values[r * width + i]) >= 4.0f;
+        if (outlier[i])
+          expected.push_back(static_cast<int32_t>(i));
+      }
+      expected.resize(width, -1);
+      EXPECT_EQ(std::vector<int32_t>(columns.as<int32_t>(), columns.as<int32_t>() + width), expected);
+      for (int64_t r = 0; r < rows; ++r) {
+        float absmax = 0;
+        for (int64_t i = 0; i < width; ++i)
+          if (float m = std::abs(values[r * width + i]); m < 4.0f)
+            absmax = std::max(absmax, m);
+        ASSERT_EQ(scale.as<float>()[r], absmax / 127.0f);
+        for (int64_t i = 0; i < width; ++i)
+          ASSERT_EQ(codes.as<int8_t>()[r * width + i], outlier[i] ? 0 : roundToCode(values[r * width + i] * 127.0f / absmax));
+      }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, RowKernels, testing::ValuesIn(runnableLevels()),
+                         [](const auto &info) { return info.param.substr(7); });
+
+} // namespace
