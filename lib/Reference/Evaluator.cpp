@@ -29,7 +29,8 @@ static LogicalResult inferOnnxTypes(Operation *op, ArrayRef<RankedTensorType> op
   builder.setInsertionPointToStart(&scratch);
   SmallVector<Value> operands;
   for (auto [type, value] : llvm::zip(operandTypes, values)) {
-    if (value && type.getRank() <= 1 && type.getNumElements() <= kMaxShapeOperand)
+    bool hasElements = value && value->floats.size() + value->ints.size() == static_cast<size_t>(type.getNumElements());
+    if (hasElements && type.getRank() <= 1 && type.getNumElements() <= kMaxShapeOperand)
       operands.push_back(onnx::ConstantOp::create(builder, op->getLoc(), type, toAttribute(*value)));
     else
       operands.push_back(scratch.addArgument(type, op->getLoc()));
@@ -65,8 +66,8 @@ static void inferQoptTypes(Operation *op, ArrayRef<RankedTensorType> in, SmallVe
       .Case<MatmulW8A16Op, MatmulW4A16Op>([&](auto) { like(0, rows(in[0], in[1].getDimSize(0))); });
 }
 
-static LogicalResult inferTypes(Operation *op, ArrayRef<RankedTensorType> operandTypes, Operands values,
-                                SmallVectorImpl<Type> &types) {
+LogicalResult reference::inferTypes(Operation *op, ArrayRef<RankedTensorType> operandTypes, Operands values,
+                                     SmallVectorImpl<Type> &types) {
   if (isa_and_present<QoptDialect>(op->getDialect())) {
     inferQoptTypes(op, operandTypes, types);
     return success(types.size() == op->getNumResults());
@@ -74,7 +75,7 @@ static LogicalResult inferTypes(Operation *op, ArrayRef<RankedTensorType> operan
   return inferOnnxTypes(op, operandTypes, values, types);
 }
 
-static LogicalResult evaluateInto(Operation *op, Operands operands, std::vector<Tensor> &results) {
+LogicalResult reference::evaluateInto(Operation *op, Operands operands, std::vector<Tensor> &results) {
   if (operands.size() != op->getNumOperands())
     return op->emitOpError("expected ") << op->getNumOperands() << " operands but got " << operands.size();
   SmallVector<RankedTensorType> operandTypes;

@@ -39,6 +39,13 @@ Outcome evaluateProduct(mlir::Operation *op, Operands in, Results out);
 Outcome evaluateAttention(mlir::Operation *op, Operands in, Results out);
 Outcome evaluateQuantized(mlir::Operation *op, Operands in, Results out);
 
+/// Asks the operator which types its results have for operands of these types; a
+/// value that is not null may decide about a shape.
+mlir::LogicalResult inferTypes(mlir::Operation *op, llvm::ArrayRef<mlir::RankedTensorType> operandTypes, Operands values,
+                               llvm::SmallVectorImpl<mlir::Type> &types);
+/// What evaluate() does, without copying the operands.
+mlir::LogicalResult evaluateInto(mlir::Operation *op, Operands operands, std::vector<Tensor> &results);
+
 /// Sets the type and gives the tensor that many zero elements.
 void allocate(Tensor &tensor, mlir::RankedTensorType type);
 /// The nearest value of a float type, ties to even.

@@ -13,6 +13,57 @@ include "mlir/Pass/PassBase.td"
 // Raise: exporters' decompositions become the standard operators
 //===----------------------------------------------------------------------===//
 
+def FoldConstants : Pass<"qopt-fold-constants", "::mlir::func::FuncOp"> {
+  let summary = "Compute operators whose operands are small constants";
+  let description = [{
+    The evaluator computes them; operands and results of more than `max-elements`
+    elements (weights) are left alone.
+
+    ```mlir
+    %a = onnx.Constant dense<[2, 3]> : tensor<2xi64>
+    %b = onnx.Mul %a, %a : (tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
+    ```
+    ==>
+    ```mlir
+    %b = onnx.Constant dense<[4, 9]> : tensor<2xi64>
+    ```
+    Ensures: no onnx operator has only small constants as operands, unless its
+    results are big or it cannot be evaluated.
+  }];
+  let options = [
+    Option<"maxElements", "max-elements", "int64_t", /*default=*/"4096", "Elements of the largest operand or result that is computed">,
+  ];
+  let statistics = [Statistic<"numFolded", "folded", "Operators computed">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
+def ResolveShapes : Pass<"qopt-resolve-shapes", "::mlir::func::FuncOp"> {
+  let summary = "Turn shape computations into constant shapes";
+  let description = [{
+    A few choices of batch, sequence and past length are followed through the
+    function. What is the same for all becomes static, the shape operands of Reshape
+    and Expand become constants (0 copies a dimension, -1 is inferred, 1 keeps the
+    input's), and operators that change nothing go.
+
+    ```mlir
+    %s = onnx.Shape %ids : (tensor<?x?xi64>) -> tensor<2xi64>
+    %h = onnx.Constant dense<[-1, 32]> : tensor<2xi64>
+    %t = onnx.Concat %s, %h {axis = 0 : i64} : (tensor<2xi64>, tensor<2xi64>) -> tensor<4xi64>
+    %y = onnx.Reshape %x, %t : (tensor<?x?x64xf32>, tensor<4xi64>) -> tensor<?x?x?x?xf32>
+    ```
+    ==>
+    ```mlir
+    %t = onnx.Constant dense<[0, 0, 2, 32]> : tensor<4xi64>
+    %y = onnx.Reshape %x, %t : (tensor<?x?x64xf32>, tensor<4xi64>) -> tensor<?x?x2x32xf32>
+    ```
+    Expects: the first dimension of the inputs is the batch and the second the
+    sequence, or names of dimensions in `onnx.dims`; else nothing happens. Ensures:
+    dimensions that do not depend on these sizes are static.
+  }];
+  let statistics = [Statistic<"numResolved", "resolved", "Operators made constant or removed">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
 //===----------------------------------------------------------------------===//
 // Quantize: schemes, observers, calibration, rewriting
 //===----------------------------------------------------------------------===//

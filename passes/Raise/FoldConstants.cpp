@@ -1,0 +1,64 @@
+//===- FoldConstants.cpp - Compute what depends on constants only ---------===//
+//
+// With the evaluator, so a folded value is what the reference computes. Big
+// results stay as they are: they would be arrays in the IR, and those that matter
+// (weights in another layout) are the business of normalize-linears.
+//
+//===----------------------------------------------------------------------===//
+#include "ModelInputs.h"
+#include "qopt/Passes/Passes.h"
+
+using namespace mlir;
+
+namespace qopt {
+#define GEN_PASS_DEF_FOLDCONSTANTS
+#include "qopt/Passes/Passes.h.inc"
+
+namespace {
+
+/// Results of `op` from constant operands; fails when one is no small constant.
+FailureOr<std::vector<reference::Tensor>> foldOp(Operation *op, int64_t maxElements) {
+  SmallVector<reference::Tensor> operands;
+  for (Value operand : op->getOperands()) {
+    auto type = dyn_cast<RankedTensorType>(operand.getType());
+    if (!operand.getDefiningOp<onnx::ConstantOp>() || !type || type.getNumElements() > maxElements)
+      return failure();
+    FailureOr<reference::Tensor> tensor = reference::getConstant(operand);
+    if (failed(tensor))
+      return failure();
+    operands.push_back(std::move(*tensor));
+  }
+  for (Value result : op->getResults()) {
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    if (!type || (type.hasStaticShape() && type.getNumElements() > maxElements))
+      return failure();
+  }
+  reference::Quiet quiet(op->getContext());
+  return reference::evaluate(op, operands);
+}
+
+struct FoldConstants : impl::FoldConstantsBase<FoldConstants> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    for (Operation &op : llvm::make_early_inc_range(getOperation().front())) {
+      if (!isa<onnx::OnnxDialect>(op.getDialect()) || isa<onnx::ConstantOp>(op))
+        continue;
+      auto results = foldOp(&op, maxElements);
+      if (failed(results) || llvm::any_of(*results, [&](const reference::Tensor &result) {
+            return result.numElements() > maxElements;
+          }))
+        continue;
+      OpBuilder builder(&op);
+      for (auto [value, tensor] : llvm::zip(op.getResults(), *results))
+        value.replaceAllUsesWith(onnx::ConstantOp::create(builder, op.getLoc(), reference::toAttribute(tensor)));
+      op.erase();
+      ++numFolded;
+    }
+    raise::updateResultTypes(getOperation());
+    raise::eraseDeadOps(getOperation());
+  }
+};
+
+} // namespace
+} // namespace qopt

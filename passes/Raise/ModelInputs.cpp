@@ -1,0 +1,183 @@
+//===- ModelInputs.cpp - What a decoder's inputs are ----------------------===//
+#include "ModelInputs.h"
+
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::raise;
+using reference::Tensor;
+
+static RankedTensorType typeOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
+
+static bool isMatrixOfInts(Value value) {
+  RankedTensorType type = typeOf(value);
+  return type && type.getRank() == 2 && type.getElementType().isInteger();
+}
+
+ModelInputs::ModelInputs(func::FuncOp function) : function(function) {
+  for (BlockArgument argument : function.getArguments()) {
+    auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "onnx.name");
+    std::string lower = name ? name.getValue().lower() : "";
+    RankedTensorType type = typeOf(argument);
+    if (!type)
+      continue;
+    if (type.getRank() == 4)
+      hasPast = true;
+    else if (lower.find("mask") != std::string::npos && type.getRank() == 2 && !attentionMask)
+      attentionMask = argument;
+    else if (lower.find("position") != std::string::npos && isMatrixOfInts(argument) && !positionIds)
+      positionIds = argument;
+    else if (!tokens && (isMatrixOfInts(argument) || (type.getRank() == 3 && isa<FloatType>(type.getElementType()))))
+      tokens = argument;
+  }
+}
+
+Sizes ModelInputs::adapt(Sizes wanted) const {
+  if (!tokens)
+    return wanted;
+  RankedTensorType type = typeOf(tokens);
+  if (!type.isDynamicDim(0))
+    wanted.batch = type.getDimSize(0);
+  if (!type.isDynamicDim(1))
+    wanted.length = type.getDimSize(1);
+  if (!hasPast)
+    wanted.past = 0;
+  return wanted;
+}
+
+SmallVector<RankedTensorType> ModelInputs::types(Sizes sizes) const {
+  sizes = adapt(sizes);
+  SmallVector<RankedTensorType> result;
+  for (BlockArgument argument : function.getArguments()) {
+    RankedTensorType type = typeOf(argument);
+    SmallVector<int64_t> dims(type.getShape());
+    for (auto [i, dim] : llvm::enumerate(dims)) {
+      if (dim != ShapedType::kDynamic)
+        continue;
+      if (type.getRank() == 4)
+        dim = i == 0 ? sizes.batch : i == 2 ? sizes.past : sizes.length;
+      else if (argument == attentionMask)
+        dim = i == 0 ? sizes.batch : sizes.past + sizes.length;
+      else
+        dim = i == 0 && type.getRank() > 1 ? sizes.batch : sizes.length;
+    }
+    result.push_back(RankedTensorType::get(dims, type.getElementType()));
+  }
+  return result;
+}
+
+SmallVector<RankedTensorType> ModelInputs::typesByName(int64_t seed) const {
+  SmallVector<RankedTensorType> result;
+  llvm::StringMap<int64_t> sizes;
+  int64_t next = 3 + 2 * seed;
+  for (BlockArgument argument : function.getArguments()) {
+    RankedTensorType type = typeOf(argument);
+    SmallVector<int64_t> dims(type.getShape());
+    auto names = function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "onnx.dims");
+    for (auto [i, dim] : llvm::enumerate(dims)) {
+      if (dim != ShapedType::kDynamic)
+        continue;
+      auto name = names && i < names.size() ? dyn_cast<StringAttr>(names[i]) : StringAttr();
+      if (!name || name.getValue().empty()) {
+        dim = next += 2 + seed;
+        continue;
+      }
+      auto [entry, isNew] = sizes.try_emplace(name.getValue(), 0);
+      if (isNew)
+        entry->second = next += 2 + seed;
+      dim = entry->second;
+    }
+    result.push_back(RankedTensorType::get(dims, type.getElementType()));
+  }
+  return result;
+}
+
+/// Whether token `i` of `length` is shown. Batch row 0 is always whole.
+static bool isShown(Padding padding, int64_t row, int64_t i, int64_t length) {
+  if (row == 0)
+    return true;
+  switch (padding) {
+  case Padding::None:
+    return true;
+  case Padding::Left:
+    return i >= length / 2;
+  case Padding::Right:
+    return i < length - length / 2;
+  case Padding::Holes:
+    return i % 3 != 1;
+  }
+  llvm_unreachable("unknown padding");
+}
+
+void ModelInputs::fill(reference::Slice &slice, Sizes sizes, Padding padding, int64_t maxPosition,
+                       std::mt19937 &random) const {
+  for (auto [argument, type] : llvm::zip(function.getArguments(), types(sizes))) {
+    bool isFloat = isa<FloatType>(type.getElementType());
+    Tensor tensor{type, std::vector<double>(isFloat ? type.getNumElements() : 0),
+                  std::vector<int64_t>(isFloat ? 0 : type.getNumElements())};
+    int64_t columns = type.getRank() > 0 ? type.getShape().back() : 1;
+    for (int64_t i = 0, n = type.getNumElements(); i < n; ++i) {
+      int64_t value = 0;
+      if (argument == attentionMask)
+        value = isShown(padding, i / columns, i % columns, columns);
+      else if (argument == positionIds)
+        value = padding == Padding::None ? i % columns
+                                         : static_cast<int64_t>(random() % static_cast<uint64_t>(std::max<int64_t>(maxPosition, 1)));
+      if (isFloat)
+        tensor.floats[i] = static_cast<double>(value);
+      else
+        tensor.ints[i] = value;
+    }
+    slice.set(argument, std::move(tensor));
+  }
+}
+
+llvm::DenseSet<Value> ModelInputs::activations() const {
+  llvm::DenseSet<Value> result;
+  for (BlockArgument argument : function.getArguments())
+    if (argument != attentionMask && argument != positionIds)
+      result.insert(argument);
+  for (Operation &op : function.front())
+    if (!isa<onnx::ShapeOp>(op) && llvm::any_of(op.getOperands(), [&](Value v) { return result.contains(v); }))
+      result.insert(op.result_begin(), op.result_end());
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Helpers of the raise passes
+//===----------------------------------------------------------------------===//
+
+Tensor raise::randomTensor(RankedTensorType type, std::mt19937 &random) {
+  // Sums of uniform numbers: the same on every standard library.
+  Tensor tensor{type, std::vector<double>(type.getNumElements()), {}};
+  for (double &value : tensor.floats) {
+    double sum = 0;
+    for (int i = 0; i < 12; ++i)
+      sum += static_cast<double>(random()) * 0x1p-32;
+    value = static_cast<float>(sum - 6);
+  }
+  return tensor;
+}
+
+double raise::toleranceOf(Type element) {
+  if (element.isF64() || element.isF32())
+    return 2e-5;
+  return element.isF16() ? 1e-2 : 6e-2;
+}
+
+void raise::eraseDeadOps(func::FuncOp function) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.front())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+void raise::updateResultTypes(func::FuncOp function) {
+  function.setType(FunctionType::get(function.getContext(), function.getArgumentTypes(),
+                                     function.front().getTerminator()->getOperandTypes()));
+}
+
+Value raise::createInts(OpBuilder &builder, Location loc, ArrayRef<int64_t> values) {
+  return onnx::ConstantOp::create(builder, loc, builder.getI64TensorAttr(values));
+}

@@ -1,0 +1,100 @@
+// RUN: qopt-opt %s --split-input-file --verify-diagnostics --qopt-resolve-shapes | FileCheck %s
+// Shapes that exporters compute at run time become constants.
+
+// CHECK-LABEL: @splits_heads
+// CHECK-SAME: -> tensor<?x?x2x32xf32>
+func.func @splits_heads(%ids: tensor<?x?xi64>, %x: tensor<?x?x64xf32>) -> tensor<?x?x?x?xf32> {
+  // CHECK: %[[S:.*]] = onnx.Constant dense<[0, 0, 2, 32]>
+  // CHECK: onnx.Reshape %{{.*}}, %[[S]] : (tensor<?x?x64xf32>, tensor<4xi64>) -> tensor<?x?x2x32xf32>
+  %s = onnx.Shape %ids : (tensor<?x?xi64>) -> tensor<2xi64>
+  %h = onnx.Constant dense<[-1, 32]> : tensor<2xi64>
+  %t = onnx.Concat %s, %h {axis = 0 : i64} : (tensor<2xi64>, tensor<2xi64>) -> tensor<4xi64>
+  %y = onnx.Reshape %x, %t {allowzero = 1 : i64} : (tensor<?x?x64xf32>, tensor<4xi64>) -> tensor<?x?x?x?xf32>
+  return %y : tensor<?x?x?x?xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @repeats_heads
+func.func @repeats_heads(%ids: tensor<?x?xi64>, %x: tensor<?x2x1x?x8xf32>) -> tensor<?x?x?x?x?xf32> {
+  // CHECK: %[[S:.*]] = onnx.Constant dense<[1, 2, 3, 1, 8]>
+  // CHECK: onnx.Expand %{{.*}}, %[[S]] {{.*}} -> tensor<?x2x3x?x8xf32>
+  %b = onnx.Shape %x {end = 1 : i64} : (tensor<?x2x1x?x8xf32>) -> tensor<1xi64>
+  %l = onnx.Shape %x {start = 3 : i64, end = 4 : i64} : (tensor<?x2x1x?x8xf32>) -> tensor<1xi64>
+  %kv = onnx.Constant dense<[2, 3]> : tensor<2xi64>
+  %size = onnx.Constant dense<8> : tensor<1xi64>
+  %t = onnx.Concat %b, %kv, %l, %size {axis = 0 : i64} : (tensor<1xi64>, tensor<2xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<5xi64>
+  %y = onnx.Expand %x, %t : (tensor<?x2x1x?x8xf32>, tensor<5xi64>) -> tensor<?x?x?x?x?xf32>
+  return %y : tensor<?x?x?x?x?xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @merges_rows
+func.func @merges_rows(%x: tensor<?x?x64xf32>) -> tensor<?x?xf32> {
+  // CHECK: onnx.Constant dense<[-1, 64]>
+  %s = onnx.Shape %x : (tensor<?x?x64xf32>) -> tensor<3xi64>
+  %i0 = onnx.Constant dense<0> : tensor<1xi64>
+  %i1 = onnx.Constant dense<1> : tensor<1xi64>
+  %b = onnx.Gather %s, %i0 : (tensor<3xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %l = onnx.Gather %s, %i1 : (tensor<3xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %rows = onnx.Mul %b, %l : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %w = onnx.Constant dense<64> : tensor<1xi64>
+  %t = onnx.Concat %rows, %w {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %y = onnx.Reshape %x, %t : (tensor<?x?x64xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
+
+// -----
+
+// A slice up to the length of the sequence is the whole; one in reverse is not.
+// CHECK-LABEL: @drops_whole_slices
+func.func @drops_whole_slices(%ids: tensor<?x?xi64>, %x: tensor<?x?xf32>) -> (tensor<?x?xf32>, tensor<?x?xf32>) {
+  // CHECK: %[[Y:.*]] = onnx.Slice
+  // CHECK-NEXT: return %arg1, %[[Y]]
+  %start = onnx.Constant dense<0> : tensor<1xi64>
+  %end = onnx.Shape %ids {start = 1 : i64} : (tensor<?x?xi64>) -> tensor<1xi64>
+  %axis = onnx.Constant dense<1> : tensor<1xi64>
+  %y = onnx.Slice %x, %start, %end axes(%axis) : (tensor<?x?xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?xf32>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %before = onnx.Constant dense<-9223372036854775808> : tensor<1xi64>
+  %z = onnx.Slice %x, %last, %before axes(%axis) steps(%last) : (tensor<?x?xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?xf32>
+  return %y, %z : tensor<?x?xf32>, tensor<?x?xf32>
+}
+
+// -----
+
+// Two dimensions that are not copied cannot both be inferred.
+// CHECK-LABEL: @keeps_two_new_dimensions
+func.func @keeps_two_new_dimensions(%ids: tensor<?x?xi64>, %x: tensor<?xf32>) -> tensor<?x?xf32> {
+  // CHECK: %[[S:.*]] = onnx.Shape
+  // CHECK: onnx.Reshape %{{.*}}, %[[S]]
+  %s = onnx.Shape %ids : (tensor<?x?xi64>) -> tensor<2xi64>
+  %e = onnx.Constant dense<1.0> : tensor<f32>
+  %f = onnx.Expand %e, %s : (tensor<f32>, tensor<2xi64>) -> tensor<?x?xf32>
+  %m = onnx.Constant dense<-1> : tensor<1xi64>
+  %g = onnx.Reshape %f, %m : (tensor<?x?xf32>, tensor<1xi64>) -> tensor<?xf32>
+  %y = onnx.Reshape %g, %s : (tensor<?xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
+
+// -----
+
+// Names say which dimensions are equal where the place among the inputs does not.
+// CHECK-LABEL: @follows_names
+// CHECK-SAME: -> tensor<?x3xf32>
+func.func @follows_names(%x: tensor<3x?xf32> {onnx.dims = ["", "n"]}, %y: tensor<?x3xf32> {onnx.dims = ["n", ""]}) -> tensor<?x?xf32> {
+  // CHECK: onnx.Transpose
+  %t = onnx.Transpose %x {perm = array<i64: 1, 0>} : (tensor<3x?xf32>) -> tensor<?x3xf32>
+  %z = onnx.Add %t, %y : (tensor<?x3xf32>, tensor<?x3xf32>) -> tensor<?x?xf32>
+  return %z : tensor<?x?xf32>
+}
+
+// -----
+
+// expected-remark @below {{shapes stay dynamic}}
+func.func @keeps_contradictions(%x: tensor<?xf32> {onnx.dims = ["a"]}, %y: tensor<?x3xf32> {onnx.dims = ["b", ""]}) -> tensor<?x?xf32> {
+  %s = onnx.Constant dense<[-1, 7]> : tensor<2xi64>
+  %z = onnx.Reshape %y, %s : (tensor<?x3xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %z : tensor<?x?xf32>
+}
