@@ -170,6 +170,9 @@ static Status addText(std::string_view file, DocumentRule rule, Encoder &encoder
                        [&](std::string_view part) { return encoder.add(trim(part, whiteSpace)); });
 
   // A line of nothing but spaces is blank, too.
+  auto isBlank = [](std::string_view line) { return line.find_first_not_of(whiteSpace) == std::string_view::npos; };
+  if (rule == DocumentRule::Lines)
+    return forEachPart(text, "\n", [&](std::string_view line) { return isBlank(line) ? Status() : encoder.add(line); });
   std::string document;
   auto flush = [&] {
     Status status = encoder.add(trim(document, "\n"));
@@ -177,7 +180,7 @@ static Status addText(std::string_view file, DocumentRule rule, Encoder &encoder
     return status;
   };
   Status status = forEachPart(text, "\n", [&](std::string_view line) {
-    if (line.find_first_not_of(whiteSpace) == std::string_view::npos)
+    if (isBlank(line))
       return flush();
     document.append(line).append("\n");
     return Status();

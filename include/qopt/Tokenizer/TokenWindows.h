@@ -32,7 +32,9 @@ enum class DocumentRule {
   /// Separated by blank lines; newlines around a document do not count.
   BlankLines,
   /// Separated by the marker <|endoftext|>; white space around a document does not count.
-  EndOfText
+  EndOfText,
+  /// Every line that is not blank.
+  Lines
 };
 
 struct CorpusOptions {

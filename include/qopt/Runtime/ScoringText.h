@@ -1,0 +1,45 @@
+//===- ScoringText.h - Rows of tokens to score, and text from tokens -------===//
+#ifndef QOPT_RUNTIME_SCORINGTEXT_H
+#define QOPT_RUNTIME_SCORINGTEXT_H
+
+#include "qopt/Runtime/Perplexity.h"
+#include "qopt/Tokenizer/Tokenizer.h"
+
+namespace qrt {
+
+/// The rows that measurePerplexity() scores for `mode`, from a file of the kinds
+/// that TokenWindows.h knows. Rows of an .npy stay as they are. Of text:
+///
+///   windows         documents, each with BOS before (where the tokenizer adds it)
+///                   and end of text after it, joined and cut into windows
+///   per-text, seed  each line of a .txt that is not blank, each line of a .jsonl
+///   llama.cpp       the whole text, cut into windows whose first token is replaced
+///                   by BOS (where the tokenizer adds it)
+///
+/// `window` is 0 for the default: 2048 tokens, or 512 for llama.cpp, or the
+/// model's context when that is less, or the only length that it takes.
+/// `tokenizer` may be null for files of ids. Errors: `window` for an .npy of
+/// another length, those of readCorpus() and makeWindows().
+Result<std::vector<std::vector<int32_t>>> readScoringRows(const std::string &path, PerplexityMode mode, int64_t window,
+                                                          const qopt::Tokenizer *tokenizer,
+                                                          const LanguageModel &model);
+
+/// Turns tokens into text while they come: a character whose bytes are spread
+/// over several tokens appears when it is whole.
+class TextStream {
+public:
+  explicit TextStream(const qopt::Tokenizer &tokenizer) : tokenizer(tokenizer) {}
+  /// The text that `tokens` add.
+  Result<std::string> add(std::span<const int32_t> tokens);
+  /// What was held back.
+  Result<std::string> finish();
+
+private:
+  const qopt::Tokenizer &tokenizer;
+  std::vector<int32_t> ids;
+  size_t printed = 0; // bytes of the decoded text
+};
+
+} // namespace qrt
+
+#endif // QOPT_RUNTIME_SCORINGTEXT_H

@@ -1,0 +1,92 @@
+#include "qopt/Runtime/ScoringText.h"
+#include "qopt/Tokenizer/TokenWindows.h"
+#include <algorithm>
+
+using namespace qrt;
+using qopt::Corpus;
+using qopt::CorpusOptions;
+using qopt::DocumentRule;
+using qopt::Error;
+
+static CorpusOptions corpusOptionsFor(PerplexityMode mode) {
+  switch (mode) {
+  case PerplexityMode::Windows:
+    return {};
+  case PerplexityMode::PerText:
+  case PerplexityMode::Seed:
+    return {DocumentRule::Lines, /*appendEndOfText=*/false};
+  case PerplexityMode::LlamaCpp:
+    return {DocumentRule::Whole, /*appendEndOfText=*/false};
+  }
+  return {};
+}
+
+static int64_t defaultWindow(PerplexityMode mode, const LanguageModel &model) {
+  if (model.fixedLength() > 0)
+    return model.fixedLength();
+  int64_t length = mode == PerplexityMode::LlamaCpp ? 512 : 2048;
+  return model.contextLength() > 0 ? std::min(length, model.contextLength()) : length;
+}
+
+Result<std::vector<std::vector<int32_t>>> qrt::readScoringRows(const std::string &path, PerplexityMode mode,
+                                                               int64_t window, const qopt::Tokenizer *tokenizer,
+                                                               const LanguageModel &model) {
+  Result<Corpus> corpus = qopt::readCorpus(path, tokenizer, model.vocabularySize(), corpusOptionsFor(mode));
+  if (!corpus)
+    return corpus.error();
+  bool isByText = mode == PerplexityMode::PerText || mode == PerplexityMode::Seed;
+  if (isByText && window > 0)
+    return Error{std::string("mode ") + perplexityModeName(mode) + " scores whole texts, so a window of " +
+                 std::to_string(window) + " tokens means nothing"};
+  if (isByText)
+    return std::move(corpus->documents);
+  if (corpus->isWindows) {
+    int64_t length = static_cast<int64_t>(corpus->documents[0].size());
+    if (window > 0 && window != length)
+      return Error{"its windows of " + std::to_string(length) + " tokens are scored as they are, but " +
+                   std::to_string(window) + " were asked for"};
+    return std::move(corpus->documents);
+  }
+
+  Result<qopt::TokenWindows> windows = makeWindows(*corpus, window > 0 ? window : defaultWindow(mode, model));
+  if (!windows)
+    return windows.error();
+  std::vector<std::vector<int32_t>> rows;
+  for (int64_t i = 0; i < windows->count(); ++i) {
+    std::span<const int32_t> ids = (*windows)[i];
+    rows.emplace_back(ids.begin(), ids.end());
+    if (mode == PerplexityMode::LlamaCpp && tokenizer && tokenizer->beginOfText() >= 0)
+      rows.back()[0] = tokenizer->beginOfText();
+  }
+  return rows;
+}
+
+//===----------------------------------------------------------------------===//
+// TextStream
+//===----------------------------------------------------------------------===//
+
+Result<std::string> TextStream::add(std::span<const int32_t> tokens) {
+  ids.insert(ids.end(), tokens.begin(), tokens.end());
+  Result<std::string> text = tokenizer.decode(ids);
+  if (!text)
+    return text.error();
+  // Bytes that are not yet a character decode to U+FFFD at the end.
+  constexpr std::string_view replacement = "\xef\xbf\xbd";
+  std::string_view whole = *text;
+  while (whole.ends_with(replacement))
+    whole.remove_suffix(replacement.size());
+  if (whole.size() <= printed)
+    return std::string();
+  std::string added(whole.substr(printed));
+  printed = whole.size();
+  return added;
+}
+
+Result<std::string> TextStream::finish() {
+  Result<std::string> text = tokenizer.decode(ids);
+  if (!text)
+    return text.error();
+  std::string rest = text->substr(std::min(printed, text->size()));
+  printed = std::max(printed, text->size());
+  return rest;
+}

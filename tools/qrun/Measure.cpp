@@ -1,0 +1,110 @@
+//===- Measure.cpp - qrun --perplexity=FILE -------------------------------===//
+#include "Commands.h"
+#include "qopt/Runtime/ScoringText.h"
+#include "qopt/Support/Progress.h"
+#include "qopt/Support/Utf8.h"
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+using namespace qopt;
+using Json = nlohmann::ordered_json;
+using Rows = std::vector<std::vector<int32_t>>;
+
+static Json toJson(const qrt::Perplexity &result, const std::string &hostLevel) {
+  Json json = {{"perplexity", result.perplexity},
+               {"nll", result.nll},
+               {"standard_error", result.standardError}, // null when it is NaN
+               {"tokens", result.tokens},
+               {"windows", result.rowNll.size()},
+               {"window", result.window},
+               {"mode", qrt::perplexityModeName(result.mode)},
+               {"device", "cpu"},
+               {"host_level", hostLevel},
+               {"seconds", result.seconds}};
+  if (result.divergence) {
+    json["kl_divergence_mean"] = result.divergence->mean;
+    json["kl_divergence_median"] = result.divergence->median;
+    json["kl_divergence_p99"] = result.divergence->p99;
+    json["same_top1"] = result.divergence->sameTop1;
+  }
+  json["window_nll"] = result.rowNll;
+  return json;
+}
+
+static void print(const qrt::Perplexity &result) {
+  bool isByText = result.mode == qrt::PerplexityMode::PerText || result.mode == qrt::PerplexityMode::Seed;
+  if (isByText)
+    for (size_t i = 0; i < result.rowNll.size(); ++i)
+      std::printf("text %zu: perplexity %.6f\n", i, std::exp(result.rowNll[i]));
+  std::printf("perplexity %.6f", result.perplexity);
+  if (!std::isnan(result.standardError))
+    std::printf(" +- %.6f", result.standardError);
+  std::printf(" (mode %s: %lld tokens in %zu %s of %s%lld)\n", qrt::perplexityModeName(result.mode),
+              static_cast<long long>(result.tokens), result.rowNll.size(), isByText ? "texts" : "windows",
+              isByText ? "at most " : "", static_cast<long long>(result.window));
+  if (result.divergence)
+    std::printf("KL divergence mean %.7f, median %.7f, 99 %% below %.7f; same most likely token %.3f %%\n",
+                result.divergence->mean, result.divergence->median, result.divergence->p99,
+                result.divergence->sameTop1 * 100);
+}
+
+/// An .npy and others hold ids: they need no tokenizer.
+static Result<Rows> readRows(const Request &request, qrt::PerplexityMode mode, const Tokenizer *tokenizer,
+                             const qrt::LanguageModel &model) {
+  Result<Rows> rows = qrt::readScoringRows(request.perplexityFile, mode, request.window, tokenizer, model);
+  if (!rows)
+    return inFile(request.perplexityFile, rows.error());
+  return rows;
+}
+
+Status measure(const Request &request) {
+  qrt::PerplexityMode mode = *qrt::perplexityModeByName(request.mode); // one of the choices of --mode
+  auto session = openSession(request, request.modulePath);
+  if (!session)
+    return session.error();
+  auto model = qrt::makeSessionModel(**session);
+  if (!model)
+    return inFile(request.modulePath, model.error());
+  std::unique_ptr<Tokenizer> tokenizer;
+  if (!(*session)->module().section("tokenizer").empty()) {
+    auto opened = openTokenizer(**session);
+    if (!opened)
+      return inFile(request.modulePath, opened.error());
+    tokenizer = std::move(*opened);
+  }
+  Result<Rows> rows = readRows(request, mode, tokenizer.get(), **model);
+  if (!rows)
+    return rows.error();
+
+  std::unique_ptr<qrt::Session> otherSession;
+  std::unique_ptr<qrt::LanguageModel> other;
+  if (!request.compareModule.empty()) {
+    auto opened = openSession(request, request.compareModule);
+    if (!opened)
+      return opened.error();
+    otherSession = std::move(*opened);
+    auto made = qrt::makeSessionModel(*otherSession);
+    if (!made)
+      return inFile(request.compareModule, made.error());
+    other = std::move(*made);
+  }
+
+  Progress progress("perplexity", request.isQuiet);
+  qrt::PerplexityOptions options;
+  options.mode = mode;
+  options.progress = [&](int64_t done, int64_t total) { progress.update(done, total); };
+  if (mode == qrt::PerplexityMode::Seed) {
+    int64_t padding = request.paddingId >= 0 ? request.paddingId : tokenizer ? tokenizer->endOfText() : -1;
+    if (padding < 0)
+      return inFile(request.modulePath, {"its tokenizer has no end of text to pad with; give --padding-id=N"});
+    options.paddingId = static_cast<int32_t>(padding);
+  }
+  Result<qrt::Perplexity> result = qrt::measurePerplexity(**model, *rows, options, other.get());
+  progress.clear();
+  if (!result)
+    return inFile(request.perplexityFile, result.error());
+  if (!request.jsonToStdout())
+    print(*result);
+  return writeJson(request, toJson(*result, (*session)->device()).dump(2) + "\n");
+}
