@@ -17,3 +17,7 @@ llvm_config.add_tool_substitutions(
 config.substitutions.append(("%src", config.qopt_src_root))
 config.substitutions.append(("%obj", config.qopt_obj_root))
 config.substitutions.append(("%inputs", os.path.join(config.qopt_src_root, "test", "Inputs")))
+config.substitutions.append(("%python", config.python))
+config.substitutions.append(
+    ("%check", config.python + " " + os.path.join(config.test_source_root, "Integration", "check.py"))
+)

@@ -1,0 +1,153 @@
+"""Compares what qopt computed with a reference; exits 1 with the numbers when it differs.
+
+value  RESULT.json KEY  (NUMBER | REF.json KEY)  --rel X | --abs X | --below X
+list   RESULT.json KEY  REF.json KEY  --abs X
+array  A.npy B.npy --abs X
+codes  MODULE.mlir REF.npz --equal SHARE        int4 codes of the IR against codes [N, K]
+int8   MODULE.mlir REF.safetensors SUFFIX_CODES SUFFIX_SCALES [--scale-factor F]
+                                                int8 codes and scales, bit for bit
+scales REPORT.json QUANTO.json                   input scales of every layer
+KEY is a path such as fp32.ppl; * takes every element of a list.
+"""
+import argparse
+import json
+import re
+import struct
+import sys
+
+import numpy as np
+
+
+def lookup(path, key):
+    def descend(value, parts):
+        if not parts:
+            return value
+        if parts[0] == "*":
+            return [descend(element, parts[1:]) for element in value]
+        return descend(value[int(parts[0]) if isinstance(value, list) else parts[0]], parts[1:])
+
+    return descend(json.load(open(path)), key.split("."))
+
+
+def resources(path):
+    """The dense resources of a .mlir file: name -> bytes."""
+    text = open(path).read()
+    return {
+        (name or quoted): bytes.fromhex(data)[4:]
+        for quoted, name, data in re.findall(r'(?:"([^"\n]+)"|([\w.$-]+)): "0x([0-9A-Fa-f]*)"', text)
+    }
+
+
+def parameters(path):
+    """The parameters of a .mlir file: name -> (bytes, shape, element type)."""
+    blobs, text, result = resources(path), open(path).read(), {}
+    pattern = r'qopt\.parameter "([^"]+)" dense_resource<"?([^>"]+)"?> : tensor<([0-9x]+)x(\w+)>'
+    for name, key, shape, element in re.findall(pattern, text):
+        result[name] = (blobs[key], [int(d) for d in shape.split("x")], element)
+    return result
+
+
+def safetensors(path):
+    data = open(path, "rb").read()
+    (length,) = struct.unpack("<Q", data[:8])
+    types = {"F32": np.float32, "I8": np.int8, "F16": np.float16}
+    result = {}
+    for name, entry in json.loads(data[8 : 8 + length]).items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            array = np.frombuffer(data[8 + length + begin : 8 + length + end], types[entry["dtype"]])
+            result[name] = array.reshape(entry["shape"])
+    return result
+
+
+def fail(message):
+    sys.exit("check.py: " + message)
+
+
+def check_value(args):
+    result = lookup(args.files[0], args.files[1])
+    if args.below is not None:
+        print(f"{args.files[1]} = {result}, at most {args.below}")
+        if not result <= args.below:
+            fail(f"{args.files[1]} = {result} is above {args.below}")
+        return
+    expected = float(args.files[2]) if len(args.files) == 3 else lookup(args.files[2], args.files[3])
+    difference = abs(result - expected)
+    allowed = args.abs if args.abs is not None else args.rel * abs(expected)
+    print(f"{args.files[1]} = {result}, expected {expected}, difference {difference:.3g} of {allowed:.3g}")
+    if not difference <= allowed:
+        fail(f"{args.files[1]} = {result} differs from {expected} by {difference}, more than {allowed}")
+
+
+def check_list(args):
+    a, b = (np.array(lookup(*args.files[i : i + 2])) for i in (0, 2))
+    if a.shape != b.shape:
+        fail(f"{a.shape} values, expected {b.shape}")
+    print(f"{a.size} values, largest difference {np.abs(a - b).max():.3g} of {args.abs}")
+    if not np.abs(a - b).max() <= args.abs:
+        fail(f"value {np.abs(a - b).argmax()} differs by {np.abs(a - b).max()}, more than {args.abs}")
+
+
+def check_array(args):
+    a, b = (np.load(f) for f in args.files)
+    b = b.reshape(a.shape)
+    print(f"{a.size} elements, largest difference {np.abs(a - b).max():.3g} of {args.abs}")
+    if not np.abs(a - b).max() <= args.abs:
+        fail(f"an element differs by {np.abs(a - b).max()}, more than {args.abs}")
+
+
+def check_codes(args):
+    found, equal, total = parameters(args.files[0]), 0, 0
+    for layer, expected in np.load(args.files[1]).items():
+        data, shape, _ = found[layer + ".weight.codes"]
+        packed = np.frombuffer(data, np.uint8).reshape(shape)
+        codes = np.stack([packed & 15, packed >> 4], -1).reshape(shape[0], -1)[:, : expected.shape[1]]
+        same = int((codes == expected).sum())
+        equal, total = equal + same, total + expected.size
+        print(f"{layer}: {same / expected.size:.5f}")
+    print(f"all: {equal / total:.5f} equal, at least {args.equal}")
+    if total == 0 or equal < args.equal * total:
+        fail(f"{equal} of {total} codes are equal, expected a share of at least {args.equal}")
+
+
+def check_int8(args):
+    module, reference, code_suffix, scale_suffix = args.files
+    found, layers = parameters(module), 0
+    expected = safetensors(reference)
+    for name in [n for n in expected if n.endswith(code_suffix)]:
+        layer = name[: -len(code_suffix)]
+        data, shape, _ = found[layer + ".weight.codes"]
+        if not np.array_equal(np.frombuffer(data, np.int8).reshape(shape), expected[name]):
+            fail(f"codes of {layer} differ")
+        scales = np.frombuffer(found[layer + ".weight.scale"][0], np.float32)
+        want = (expected[layer + scale_suffix].reshape(-1) * np.float32(1) / np.float32(args.scale_divisor)).astype(np.float32)
+        if not np.array_equal(scales, want):
+            fail(f"scales of {layer} differ by {np.abs(scales - want).max()}")
+        layers += 1
+    print(f"{layers} layers equal bit for bit")
+    if layers == 0:
+        fail("nothing to compare")
+
+
+def check_scales(args):
+    """The first layer's q, k and v see the same input as in quanto's pass; later ones differ by its rounding."""
+    expected = lookup(args.files[1], "qint8_act_qint8.scales")
+    layers = {layer["name"]: layer for layer in json.load(open(args.files[0]))["layers"]}
+    for name, reference in expected.items():
+        first = re.fullmatch(r"model\.layers\.0\.self_attn\.[qkv]_proj", name)
+        difference = abs(layers[name]["input_scale"] / reference["input_scale"] - 1)
+        print(f"{name}: {difference:.2g}")
+        if not difference <= (1e-5 if first else 5e-3):
+            fail(f"input scale of {name} is {layers[name]['input_scale']}, expected {reference['input_scale']}")
+
+
+parser = argparse.ArgumentParser()
+parser.add_argument("what", choices=["value", "list", "array", "codes", "int8", "scales"])
+parser.add_argument("files", nargs="+")
+parser.add_argument("--rel", type=float)
+parser.add_argument("--abs", type=float)
+parser.add_argument("--below", type=float)
+parser.add_argument("--equal", type=float)
+parser.add_argument("--scale-divisor", type=float, default=1)
+arguments = parser.parse_args()
+globals()["check_" + arguments.what](arguments)
