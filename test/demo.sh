@@ -23,10 +23,10 @@ for scheme in float int8-weights int8-static int8-dynamic llm-int8 rtn-int4 gptq
     --compare="$work/float.qmod" --json="$work/run.json" --quiet >/dev/null
   perplexity=$(number "$work/run.json" perplexity)
   [[ $scheme != float ]] || float=$perplexity
-  awk -v scheme="$scheme" -v bits="$(number "$work/report.json" total_bits_per_weight)" \
+  awk -v scheme="$scheme" -v bits="$(number "$work/report.json" bits_per_weight)" \
     -v bytes="$(stat -c %s "$work/$scheme.qmod")" -v ppl="$perplexity" -v float="$float" \
     -v kl="$(number "$work/run.json" kl_divergence_mean)" -v top="$(number "$work/run.json" same_top1)" \
-    -v seconds="$(number "$work/report.json" total_seconds)" 'BEGIN {
+    -v seconds="$(number "$work/report.json" quantize_seconds)" 'BEGIN {
       printf "%-14s %11.2f %11.0f %11.4f %+8.2f%% %9.5f %10.1f%% %9.1f\n",
         scheme, bits, bytes / 1024, ppl, 100 * (ppl / float - 1), kl, 100 * top, seconds }'
 done

@@ -1,0 +1,89 @@
+//===- Report.cpp - The report as JSON and CSV ----------------------------===//
+#include "qopt/Driver/Driver.h"
+#include "qopt/Support/Utf8.h"
+
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+using namespace qopt;
+using Json = nlohmann::ordered_json;
+
+static Json optional(std::optional<double> value) { return value && std::isfinite(*value) ? Json(*value) : Json(); }
+
+static Json layerToJson(const LayerReport &layer) {
+  Json result = {
+      {"name", printable(layer.name)},
+      {"node", printable(layer.node)},
+      {"shape", {layer.outFeatures, layer.inFeatures}},
+      {"group", printable(layer.group)},
+      {"scheme", layer.scheme},
+      {"bits_per_weight", layer.bitsPerWeight},
+      {"loss", optional(layer.loss)},
+      {"damping", optional(layer.damping)},
+      {"tokens", layer.tokens},
+      {"dead_columns", layer.deadColumns},
+      {"sqnr_db", optional(layer.sqnrDb)},
+      {"fallback", layer.fallback},
+      {"seconds", layer.seconds},
+  };
+  if (layer.inputScale)
+    result["input_scale"] = *layer.inputScale;
+  return result;
+}
+
+std::string qopt::toJson(const CompileReport &report) {
+  Json layers = Json::array();
+  for (const LayerReport &layer : report.layers)
+    layers.push_back(layerToJson(layer));
+  Json result = {
+      {"model", printable(report.model)},
+      {"pipeline", report.pipeline},
+      {"calibration_tokens", report.calibrationTokens},
+      {"layers", layers},
+      {"total",
+       {{"linear_weights", report.linearWeights},
+        {"bits_per_weight", report.bitsPerWeight},
+        {"linear_bytes", report.linearBytes},
+        {"module_bytes", report.moduleBytes},
+        {"quantize_seconds", report.quantizeSeconds},
+        {"seconds", report.seconds},
+        {"peak_memory_bytes", report.peakMemoryBytes}}},
+  };
+  if (const auto &evaluation = report.evaluation)
+    result["eval"] = {{"float", {{"perplexity", evaluation->floatPerplexity}}},
+                      {"quantized", {{"perplexity", evaluation->quantizedPerplexity}, {"standard_error", evaluation->standardError}}},
+                      {"kl_divergence_mean", evaluation->klDivergenceMean},
+                      {"same_top1", evaluation->sameTop1},
+                      {"tokens", evaluation->tokens},
+                      {"windows", evaluation->windows},
+                      {"window", evaluation->window}};
+  return result.dump(2) + "\n";
+}
+
+/// Shortest text that reads back as `value`; the same in every locale.
+static std::string number(double value) {
+  char text[32];
+  return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);
+}
+
+/// RFC 4180: quoted where it holds a comma or a quote.
+static std::string field(const std::string &text) {
+  if (text.find_first_of(",\"") == std::string::npos)
+    return text;
+  std::string result = "\"";
+  for (char c : text)
+    result += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return result + '"';
+}
+
+std::string qopt::toCsv(const CompileReport &report) {
+  std::string result = "name,scheme,out_features,in_features,bits_per_weight,loss,damping,tokens,sqnr_db,fallback,seconds\n";
+  auto maybe = [](std::optional<double> value) { return value ? number(*value) : std::string(); };
+  for (const LayerReport &layer : report.layers)
+    result += field(printable(layer.name)) + ',' + layer.scheme + ',' + std::to_string(layer.outFeatures) + ',' +
+              std::to_string(layer.inFeatures) + ',' + number(layer.bitsPerWeight) + ',' + maybe(layer.loss) + ',' +
+              maybe(layer.damping) + ',' + std::to_string(layer.tokens) + ',' + maybe(layer.sqnrDb) + ',' +
+              (layer.fallback ? "1" : "0") + ',' + number(layer.seconds) + '\n';
+  return result;
+}

@@ -1,0 +1,97 @@
+//===- WriteModule.cpp - Lowered IR to files ------------------------------===//
+#include "WriteModule.h"
+#include "Diagnostics.h"
+
+#include "mlir/Bytecode/BytecodeWriter.h"
+#include "qopt/Codegen/Codegen.h"
+#include "qopt/Support/File.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <filesystem>
+#include <system_error>
+
+using namespace mlir;
+using namespace qopt;
+
+static ModuleInfo describe(const ModuleContents &contents, const LoweredModule &lowered) {
+  ModuleInfo info;
+  info.producer = "qopt " QOPT_VERSION;
+  info.model = contents.model;
+  info.pipeline = contents.pipeline;
+  info.contextLength = contents.contextLength;
+  info.vocabularySize = contents.vocabularySize;
+  info.entryPoints = lowered.entryPoints;
+  info.parameters = lowered.parameters;
+  for (const LayerReport &layer : contents.layers)
+    info.layers.push_back({layer.name, layer.scheme, layer.outFeatures, layer.inFeatures, layer.bitsPerWeight});
+  return info;
+}
+
+Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &contents, const CompileOptions &options) {
+  DiagnosticCollector diagnostics(*module.getContext(), options.model);
+  FailureOr<LoweredModule> lowered = describeLoweredModule(module);
+  if (failed(lowered))
+    return diagnostics.error("cannot lay out the module");
+
+  std::vector<std::pair<std::string, std::vector<char>>> code;
+  for (StringRef level : kHostLevels) {
+    if (!options.cpus.empty() && !llvm::is_contained(options.cpus, level.str()))
+      continue;
+    FailureOr<std::vector<char>> object = compileHost(module, level);
+    if (failed(object))
+      return diagnostics.error("cannot generate code for " + level.str());
+    code.emplace_back("host:" + level.str(), std::move(*object));
+  }
+  std::vector<ModuleWriter::Payload> sections;
+  for (const auto &[name, bytes] : code)
+    sections.push_back({name, bytes});
+  if (!contents.tokenizer.empty())
+    sections.push_back({"tokenizer", {contents.tokenizer.data(), contents.tokenizer.size()}});
+
+  if (Status status = ModuleWriter::write(options.output, describe(contents, *lowered), sections, lowered->weights);
+      !status)
+    return Error{options.output + ": " + status.error().message};
+  std::error_code ignored;
+  return static_cast<int64_t>(std::filesystem::file_size(options.output, ignored));
+}
+
+namespace {
+
+/// Streams to an AtomicFile and remembers the first error.
+class AtomicStream : public llvm::raw_ostream {
+public:
+  explicit AtomicStream(AtomicFile &file) : file(file) {}
+  ~AtomicStream() override { flush(); }
+  Status status;
+
+private:
+  void write_impl(const char *data, size_t size) override {
+    if (status)
+      status = file.write(std::string_view(data, size));
+  }
+  uint64_t current_pos() const override { return file.position(); }
+
+  AtomicFile &file;
+};
+
+} // namespace
+
+Status qopt::writeIr(ModuleOp module, const std::string &path) {
+  auto failure = [&](const Error &error) { return Error{path + ": " + error.message}; };
+  Result<AtomicFile> file = AtomicFile::create(path);
+  if (!file)
+    return failure(file.error());
+  {
+    AtomicStream stream(*file);
+    if (StringRef(path).ends_with(".mlirbc"))
+      (void)writeBytecodeToFile(module, stream);
+    else
+      module.print(stream, OpPrintingFlags().enableDebugInfo(false));
+    stream.flush();
+    if (!stream.status)
+      return failure(stream.status.error());
+  }
+  if (Status status = file->commit(); !status)
+    return failure(status.error());
+  return Status::success();
+}

@@ -1,0 +1,28 @@
+//===- WriteModule.h - Lowered IR to files --------------------------------===//
+#ifndef QOPT_LIB_DRIVER_WRITEMODULE_H
+#define QOPT_LIB_DRIVER_WRITEMODULE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "qopt/Driver/Driver.h"
+#include <string_view>
+
+namespace qopt {
+
+/// What a module holds besides code and weights.
+struct ModuleContents {
+  std::string model, pipeline;
+  int64_t contextLength = 0, vocabularySize = 0;
+  std::vector<LayerReport> layers;
+  std::string_view tokenizer; ///< text of tokenizer.json; empty when there is none
+};
+
+/// Generates code for every host level asked for and writes options.output.
+/// Returns the bytes of the file.
+Result<int64_t> writeModule(mlir::ModuleOp module, const ModuleContents &contents, const CompileOptions &options);
+
+/// Writes .mlirbc as bytecode, everything else as text; weights included.
+Status writeIr(mlir::ModuleOp module, const std::string &path);
+
+} // namespace qopt
+
+#endif // QOPT_LIB_DRIVER_WRITEMODULE_H
