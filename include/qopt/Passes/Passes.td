@@ -64,6 +64,78 @@ def ResolveShapes : Pass<"qopt-resolve-shapes", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
 
+def NameLayers : Pass<"qopt-name-layers", "::mlir::func::FuncOp"> {
+  let summary = "Recover the names of linear layers";
+  let description = [{
+    A linear is an `onnx.MatMul` with a constant matrix. Its name comes from the
+    node's metadata, else the node's name, else its weight's name, else its place in
+    the decoder.
+
+    ```mlir
+    %1 = onnx.MatMul %0, %w {onnx.scope = "model.layers.0.mlp.up_proj"} : ...
+    ```
+    ==>
+    ```mlir
+    %1 = onnx.MatMul %0, %w {onnx.scope = "model.layers.0.mlp.up_proj", qopt.layer = "model.layers.0.mlp.up_proj"} : ...
+    ```
+    Expects: `qopt-normalize-linears`; attention raised, for names from the place.
+    Ensures: every linear has a name of its own.
+  }];
+  let statistics = [Statistic<"numLayers", "layers", "Linear layers named">];
+}
+
+def NormalizeLinears : Pass<"qopt-normalize-linears", "::mlir::func::FuncOp"> {
+  let summary = "Turn every linear layer into MatMul with a constant [K, N] weight";
+  let description = [{
+    ```mlir
+    %wt = onnx.Transpose %table {perm = array<i64: 1, 0>} : (tensor<512x64xf32>) -> tensor<64x512xf32>
+    %1 = onnx.MatMul %0, %wt : ...
+    ```
+    ==>
+    ```mlir
+    %w = onnx.Constant dense_resource<table.transposed> : tensor<64x512xf32>
+    %1 = onnx.MatMul %0, %w {qopt.tied = "table"} : ...
+    ```
+    `qopt.tied` names the array that the weight is a transposed copy of, when it has
+    other uses. `Gemm` becomes `MatMul` and `Add`.
+    Ensures: no `MatMul` reads a transposed constant matrix.
+  }];
+}
+
+def RaiseRmsNormalization : Pass<"qopt-raise-rms-normalization", "::mlir::func::FuncOp"> {
+  let summary = "Find RMS normalization";
+  let description = [{
+    ```mlir
+    %2 = onnx.Pow %x, %two : ...
+    %3 = onnx.ReduceMean %2, %last : ...
+    %4 = onnx.Add %3, %epsilon : ...
+    %5 = onnx.Sqrt %4 : ...
+    %6 = onnx.Reciprocal %5 : ...
+    %7 = onnx.Mul %x, %6 : ...
+    %8 = onnx.Mul %scale, %7 : ...
+    ```
+    ==>
+    ```mlir
+    %8 = onnx.RMSNormalization %x, %scale {epsilon = 1.000000e-05 : f32} : ...
+    ```
+    Expects: constants folded.
+  }];
+}
+
+def RaiseSwish : Pass<"qopt-raise-swish", "::mlir::func::FuncOp"> {
+  let summary = "Find x * sigmoid(alpha * x)";
+  let description = [{
+    ```mlir
+    %1 = onnx.Sigmoid %x : ...
+    %2 = onnx.Mul %x, %1 : ...
+    ```
+    ==>
+    ```mlir
+    %2 = onnx.Swish %x : ...
+    ```
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Quantize: schemes, observers, calibration, rewriting
 //===----------------------------------------------------------------------===//

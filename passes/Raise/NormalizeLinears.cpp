@@ -1,0 +1,135 @@
+//===- NormalizeLinears.cpp - Linears become MatMul with a constant -------===//
+//
+// Exporters write y = x W^T + b as MatMul, as Gemm with either layout, or as a
+// MatMul with a Transpose of the stored weight (always so for a head that shares
+// the embedding table). After this pass the weight is a constant [K, N] and the
+// bias an Add.
+//
+//===----------------------------------------------------------------------===//
+#include "mlir/IR/AsmState.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Passes/Passes.h"
+
+using namespace mlir;
+using namespace qopt::onnx;
+
+namespace qopt {
+#define GEN_PASS_DEF_NORMALIZELINEARS
+#include "qopt/Passes/Passes.h.inc"
+
+namespace {
+
+/// The bytes of a constant matrix as they lie in memory; nothing for a splat, a
+/// missing resource and elements that are not whole bytes.
+std::optional<ArrayRef<char>> rawBytes(ElementsAttr value) {
+  if (value.getShapedType().getElementTypeBitWidth() % 8 != 0)
+    return std::nullopt;
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+    const AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    return blob ? std::optional(blob->getData()) : std::nullopt;
+  }
+  auto dense = dyn_cast<DenseElementsAttr>(value);
+  return dense && !dense.isSplat() ? std::optional(dense.getRawData()) : std::nullopt;
+}
+
+/// A transposed copy of the matrix `value`.
+ElementsAttr transpose(ElementsAttr value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  int64_t rows = type.getDimSize(0), cols = type.getDimSize(1), bytes = type.getElementTypeBitWidth() / 8;
+  auto transposed = RankedTensorType::get({cols, rows}, type.getElementType());
+  if (auto dense = dyn_cast<DenseElementsAttr>(value); dense && dense.isSplat())
+    return dense.resizeSplat(transposed);
+  std::optional<ArrayRef<char>> from = rawBytes(value);
+  if (!from || static_cast<int64_t>(from->size()) != rows * cols * bytes)
+    return {};
+  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(from->size(), 64, /*dataIsMutable=*/true);
+  char *to = blob.getMutableData().data();
+  // In tiles, so that neither side strides through memory.
+  constexpr int64_t tile = 32;
+  for (int64_t r0 = 0; r0 < rows; r0 += tile)
+    for (int64_t c0 = 0; c0 < cols; c0 += tile)
+      for (int64_t r = r0; r < std::min(r0 + tile, rows); ++r)
+        for (int64_t c = c0; c < std::min(c0 + tile, cols); ++c)
+          std::memcpy(to + (c * rows + r) * bytes, from->data() + (r * cols + c) * bytes, bytes);
+  std::string name = "transposed";
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
+    name = resource.getRawHandle().getKey().str() + ".transposed";
+  return DenseResourceElementsAttr::get(transposed, name, std::move(blob));
+}
+
+bool isMatrix(Value value, ElementsAttr &constant) {
+  return matchPattern(value, m_Constant(&constant)) && constant.getShapedType().getRank() == 2;
+}
+
+/// MatMul(x, Transpose(W)) -> MatMul(x, W transposed).
+struct FoldTranspose : OpRewritePattern<MatMulOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const override {
+    auto transposeOp = op.getB().getDefiningOp<TransposeOp>();
+    ElementsAttr constant;
+    if (!transposeOp || !isMatrix(transposeOp.getData(), constant))
+      return rewriter.notifyMatchFailure(op, "requires a transposed constant matrix");
+    ElementsAttr value = transpose(constant);
+    if (!value)
+      return rewriter.notifyMatchFailure(op, "requires a constant whose data are there");
+    bool isShared = !transposeOp.getData().hasOneUse();
+    auto weights = ConstantOp::create(rewriter, transposeOp.getData().getLoc(), value);
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getBMutable().assign(weights);
+      if (auto resource = dyn_cast<DenseResourceElementsAttr>(constant); resource && isShared)
+        op->setAttr(kTiedAttr, rewriter.getStringAttr(resource.getRawHandle().getKey()));
+    });
+    return success();
+  }
+};
+
+/// Gemm(x, W, b) -> Add(MatMul(x, W), b).
+struct SplitGemm : OpRewritePattern<GemmOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(GemmOp op, PatternRewriter &rewriter) const override {
+    ElementsAttr constant;
+    if (!isMatrix(op.getB(), constant))
+      return rewriter.notifyMatchFailure(op, "requires a constant weight");
+    if (op.getTransA() || !op.getAlpha().isExactlyValue(1.0) || (op.getC() && !op.getBeta().isExactlyValue(1.0)))
+      return rewriter.notifyMatchFailure(op, "requires factors of 1 and an input that is not transposed");
+    Value weights = op.getB();
+    if (op.getTransB()) {
+      ElementsAttr value = transpose(constant);
+      if (!value)
+        return rewriter.notifyMatchFailure(op, "requires a constant whose data are there");
+      weights = ConstantOp::create(rewriter, op.getB().getLoc(), value);
+    }
+    auto product = MatMulOp::create(rewriter, op.getLoc(), op.getA(), weights);
+    if (Attribute scope = op->getAttr("onnx.scope"))
+      product->setAttr("onnx.scope", scope);
+    Value result = product;
+    if (op.getC())
+      result = AddOp::create(rewriter, op.getLoc(), result, op.getC());
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+struct NormalizeLinears : impl::NormalizeLinearsBase<NormalizeLinears> {
+  using Base::Base;
+
+  LogicalResult initialize(MLIRContext *context) override {
+    RewritePatternSet set(context);
+    set.add<FoldTranspose, SplitGemm>(context);
+    patterns = std::move(set);
+    return success();
+  }
+
+  void runOnOperation() override {
+    if (failed(applyPatternsGreedily(getOperation(), patterns)))
+      signalPassFailure();
+  }
+
+  FrozenRewritePatternSet patterns;
+};
+
+} // namespace
+} // namespace qopt

@@ -1,0 +1,61 @@
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(func.func(qopt-normalize-linears))' | FileCheck %s
+
+// Linears become MatMul with a constant [K, N] weight and an Add for the bias.
+
+// CHECK-LABEL: func @transposed_weight
+// CHECK-SAME: %[[X:.*]]: tensor<?x2xf32>
+// CHECK: %[[W:.*]] = onnx.Constant dense_resource<transposed> : tensor<2x3xf32>
+// CHECK: onnx.MatMul %[[X]], %[[W]] : (tensor<?x2xf32>, tensor<2x3xf32>)
+// CHECK-NOT: onnx.Transpose
+func.func @transposed_weight(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
+  %w = onnx.Constant dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]> : tensor<3x2xf32>
+  %0 = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<3x2xf32>) -> tensor<2x3xf32>
+  %1 = onnx.MatMul %x, %0 : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+  return %1 : tensor<?x3xf32>
+}
+
+// CHECK-LABEL: func @tied_head
+// CHECK: onnx.MatMul %{{.*}}, %{{.*}} {qopt.tied = "table"}
+func.func @tied_head(%ids: tensor<?xi64>) -> tensor<?x3xf32> {
+  %w = onnx.Constant dense_resource<table> : tensor<3x2xf32>
+  %0 = onnx.Gather %w, %ids : (tensor<3x2xf32>, tensor<?xi64>) -> tensor<?x2xf32>
+  %1 = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<3x2xf32>) -> tensor<2x3xf32>
+  %2 = onnx.MatMul %0, %1 : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+  return %2 : tensor<?x3xf32>
+}
+
+// CHECK-LABEL: func @gemm
+// CHECK-SAME: %[[X:.*]]: tensor<?x2xf32>
+// CHECK: %[[B:.*]] = onnx.Constant dense<[1.000000e+00, 2.000000e+00, 3.000000e+00]>
+// CHECK: %[[P:.*]] = onnx.MatMul %[[X]], %{{.*}} : (tensor<?x2xf32>, tensor<2x3xf32>)
+// CHECK: onnx.Add %[[P]], %[[B]]
+func.func @gemm(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
+  %w = onnx.Constant dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]> : tensor<3x2xf32>
+  %b = onnx.Constant dense<[1.0, 2.0, 3.0]> : tensor<3xf32>
+  %0 = onnx.Gemm %x, %w, %b {transB = 1 : i64} : (tensor<?x2xf32>, tensor<3x2xf32>, tensor<3xf32>) -> tensor<?x3xf32>
+  return %0 : tensor<?x3xf32>
+}
+
+// CHECK-LABEL: func @skips_gemm_with_factor
+// CHECK: onnx.Gemm
+func.func @skips_gemm_with_factor(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
+  %w = onnx.Constant dense<[[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]> : tensor<2x3xf32>
+  %0 = onnx.Gemm %x, %w {alpha = 2.0 : f32} : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+  return %0 : tensor<?x3xf32>
+}
+
+// CHECK-LABEL: func @skips_dynamic_weight
+// CHECK: onnx.Transpose
+func.func @skips_dynamic_weight(%x: tensor<?x2xf32>, %w: tensor<3x2xf32>) -> tensor<?x3xf32> {
+  %0 = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<3x2xf32>) -> tensor<2x3xf32>
+  %1 = onnx.MatMul %x, %0 : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+  return %1 : tensor<?x3xf32>
+}
+
+{-#
+  dialect_resources: {
+    builtin: {
+      table: "0x400000000000803F0000004000004040000080400000A0400000C040"
+    }
+  }
+#-}

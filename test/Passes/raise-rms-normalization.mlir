@@ -1,0 +1,70 @@
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(func.func(qopt-raise-rms-normalization))' | FileCheck %s
+
+// w * x / sqrt(mean(x^2) + epsilon) in the spellings that exporters use.
+
+// CHECK-LABEL: func @reciprocal_of_root
+// CHECK-SAME: %[[X:.*]]: tensor<?x4xf32>
+// CHECK: %[[W:.*]] = onnx.Constant
+// CHECK: %[[N:.*]] = onnx.RMSNormalization %[[X]], %[[W]] {epsilon = 9.99999997E-7 : f32}
+// CHECK: return %[[N]]
+func.func @reciprocal_of_root(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %w = onnx.Constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
+  %two = onnx.Constant dense<2.0> : tensor<f32>
+  %eps = onnx.Constant dense<1.0e-6> : tensor<f32>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %0 = onnx.Pow %x, %two : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %1 = onnx.ReduceMean %0, %last : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %2 = onnx.Add %1, %eps : (tensor<?x1xf32>, tensor<f32>) -> tensor<?x1xf32>
+  %3 = onnx.Sqrt %2 : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %4 = onnx.Reciprocal %3 : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %5 = onnx.Mul %x, %4 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %6 = onnx.Mul %w, %5 : (tensor<4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %6 : tensor<?x4xf32>
+}
+
+// CHECK-LABEL: func @quotient_and_square
+// CHECK: onnx.RMSNormalization
+// CHECK-NOT: onnx.Div
+func.func @quotient_and_square(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %w = onnx.Constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
+  %eps = onnx.Constant dense<1.0e-6> : tensor<f32>
+  %last = onnx.Constant dense<1> : tensor<1xi64>
+  %0 = onnx.Mul %x, %x : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %1 = onnx.ReduceMean %0, %last : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %2 = onnx.Add %eps, %1 : (tensor<f32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %3 = onnx.Sqrt %2 : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %4 = onnx.Div %x, %3 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %5 = onnx.Mul %4, %w : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %5 : tensor<?x4xf32>
+}
+
+// The mean of another value's squares.
+// CHECK-LABEL: func @skips_other_value
+// CHECK-NOT: onnx.RMSNormalization
+func.func @skips_other_value(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %w = onnx.Constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
+  %eps = onnx.Constant dense<1.0e-6> : tensor<f32>
+  %last = onnx.Constant dense<1> : tensor<1xi64>
+  %0 = onnx.Mul %y, %y : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %1 = onnx.ReduceMean %0, %last : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %2 = onnx.Add %eps, %1 : (tensor<f32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %3 = onnx.Sqrt %2 : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %4 = onnx.Div %x, %3 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %5 = onnx.Mul %4, %w : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %5 : tensor<?x4xf32>
+}
+
+// CHECK-LABEL: func @skips_scale_of_another_size
+// CHECK-NOT: onnx.RMSNormalization
+func.func @skips_scale_of_another_size(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %w = onnx.Constant dense<[2.0]> : tensor<1xf32>
+  %eps = onnx.Constant dense<1.0e-6> : tensor<f32>
+  %last = onnx.Constant dense<1> : tensor<1xi64>
+  %0 = onnx.Mul %x, %x : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %1 = onnx.ReduceMean %0, %last : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %2 = onnx.Add %eps, %1 : (tensor<f32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %3 = onnx.Sqrt %2 : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %4 = onnx.Div %x, %3 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %5 = onnx.Mul %4, %w : (tensor<?x4xf32>, tensor<1xf32>) -> tensor<?x4xf32>
+  return %5 : tensor<?x4xf32>
+}
