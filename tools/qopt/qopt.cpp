@@ -165,7 +165,7 @@ Phase phaseOf(const std::string &name) {
 
 int run(CommandLine &command) {
   CompileOptions &compile = command.compile;
-  Progress progress(command.quiet ? Progress::Mode::Quiet : Progress::Mode::Auto, "calibrating");
+  Progress progress("calibrating", command.quiet);
   compile.onProgress = [&](int64_t done, int64_t total) { progress.update(done, total); };
   compile.onWarning = [&](const std::string &text) {
     progress.line("qopt: warning: " + text);
@@ -181,7 +181,7 @@ int run(CommandLine &command) {
   };
 
   Result<CompileReport> report = command.listLayers ? listModelLayers(compile) : compileModel(compile);
-  progress.finish();
+  progress.clear();
   if (!report)
     return failure(report.error());
   if (!command.eval.empty() && !command.listLayers) {
