@@ -207,7 +207,7 @@ static Status checkOperator(const pb::NodeProto &node, const pb::ModelProto &mod
       import = &candidate;
   if (!import)
     return Error{"operator " + op + " is of domain \"" + domain + "\", which the model does not import"};
-  if (isDefault && lookupOperator(node.op_type()))
+  if (lookupOperator(node))
     return {};
   if (isDefault && (op == "If" || op == "Loop" || op == "Scan"))
     return Error{"operator " + op + " is not supported: control flow"};
@@ -224,7 +224,7 @@ Status Importer::importNode(const pb::NodeProto &node) {
     operands.push_back(input.empty() ? Value() : values.lookup(input));
   for (auto [i, operand] : llvm::enumerate(operands))
     if (!operand && !node.input(i).empty())
-      return Error{name + ": input \"" + printable(node.input(i)) + "\" is an optional output that was not computed"};
+      return Error{name + ": input \"" + printable(node.input(i)) + "\" is an output that is not supported"};
 
   auto last = [&]() -> Operation * {
     Block *block = builder.getInsertionBlock();
@@ -238,7 +238,7 @@ Status Importer::importNode(const pb::NodeProto &node) {
   for (int i = 0; i < node.output_size(); ++i) {
     if (node.output(i).empty())
       continue;
-    if (static_cast<size_t>(i) < results->size())
+    if (static_cast<size_t>(i) < results->size() && (*results)[i])
       values[node.output(i)] = (*results)[i];
   }
 

@@ -173,14 +173,29 @@ Result<Operation *> NodeImport::create(StringRef name, ArrayRef<Value> operands,
   return op;
 }
 
+Result<Value> NodeImport::createOne(StringRef name, ArrayRef<Value> operands, ArrayRef<NamedAttribute> attrs) {
+  Result<Operation *> op = create(name, operands, NamedAttrList(attrs));
+  if (!op)
+    return op.error();
+  return Value((*op)->getResult(0));
+}
+
+Status NodeImport::finish(Result<Value> value) {
+  if (!value)
+    return value.error();
+  results = SmallVector<Value>{*value};
+  return {};
+}
+
 //===----------------------------------------------------------------------===//
 // Nodes
 //===----------------------------------------------------------------------===//
 
 Result<SmallVector<Value>> NodeImport::run(ArrayRef<Value> operands) {
-  const OperatorInfo *info = lookupOperator(node.op_type());
+  const OperatorInfo *info = lookupOperator(node);
   auto countOf = [](size_t count, const char *what) { return std::to_string(count) + " " + what; };
-  if (opset < info->since)
+  bool isDefault = node.domain().empty() || node.domain() == "ai.onnx";
+  if (isDefault && opset < info->since)
     return Error{"exists since operator set " + std::to_string(info->since) + " but the model imports " +
                  std::to_string(opset)};
   size_t given = operands.size();
@@ -206,14 +221,14 @@ Result<SmallVector<Value>> NodeImport::run(ArrayRef<Value> operands) {
   if (info->rule)
     if (Status status = info->rule(*this); !status)
       return status.error();
-  if (results)
-    return *results;
 
   auto registered = RegisteredOperationName::lookup("onnx." + node.op_type(), builder.getContext());
   for (const NamedAttribute &attribute : attributes)
-    if (!registered || !llvm::is_contained(registered->getAttributeNames(), attribute.getName()) ||
+    if (results || !registered || !llvm::is_contained(registered->getAttributeNames(), attribute.getName()) ||
         attribute.getName().getValue().ends_with("SegmentSizes"))
       return Error{"attribute " + attribute.getName().str() + " is not supported"};
+  if (results)
+    return *results;
   if (info->required && !attributes.get(info->required))
     return Error{std::string("requires the attribute ") + info->required};
   Result<Operation *> op = create(node.op_type(), inputs, attributes);

@@ -6,7 +6,7 @@
 
 namespace qopt {
 
-/// An operator of the default domain that the importer accepts.
+/// An operator that the importer accepts.
 struct OperatorInfo {
   static constexpr int kAny = -1;
 
@@ -23,8 +23,12 @@ struct OperatorInfo {
   bool isVariadicOut() const { return maxOutputs == kAny; }
 };
 
-/// Null where the operator is not known.
+/// The operator of ONNX's default domain; null where it is not known.
 const OperatorInfo *lookupOperator(llvm::StringRef name);
+/// The same of the operators that onnxruntime adds. Each has a rule that replaces it.
+const OperatorInfo *lookupContribOperator(llvm::StringRef domain, llvm::StringRef name);
+/// Either of both; "ai.onnx" is the default domain too.
+const OperatorInfo *lookupOperator(const pb::NodeProto &node);
 
 } // namespace qopt
 

@@ -13,22 +13,6 @@ using namespace qopt;
 
 static int64_t rankOf(Value value) { return cast<RankedTensorType>(value.getType()).getRank(); }
 
-/// Makes the node's operation from `name` and its operands, and takes its result.
-static Result<Value> createOne(NodeImport &node, StringRef name, ArrayRef<Value> operands,
-                               ArrayRef<NamedAttribute> attributes = {}) {
-  Result<Operation *> op = node.create(name, operands, NamedAttrList(attributes));
-  if (!op)
-    return op.error();
-  return Value((*op)->getResult(0));
-}
-
-static Status forwardTo(NodeImport &node, Result<Value> value) {
-  if (!value)
-    return value.error();
-  node.results = SmallVector<Value>{*value};
-  return {};
-}
-
 //===----------------------------------------------------------------------===//
 // Constants
 //===----------------------------------------------------------------------===//
@@ -52,8 +36,8 @@ static Status importConstant(NodeImport &node) {
     elements = DenseElementsAttr::get(RankedTensorType::get(floats.size(), builder.getF32Type()), floats.asArrayRef());
   if (!elements)
     return Error{"attribute " + name.str() + " is not supported"};
-  node.results = SmallVector<Value>{node.constant(elements)};
-  return {};
+  node.attributes = {};
+  return node.finish(node.constant(elements));
 }
 
 static Status importConstantOfShape(NodeImport &node) {
@@ -90,8 +74,11 @@ static Status importCast(NodeImport &node) {
 
 static Status importCastLike(NodeImport &node) {
   Type element = cast<RankedTensorType>(node.inputs[1].getType()).getElementType();
+  if (node.takeInt("saturate", 1) != 1)
+    return Error{"saturate = 0 is not supported"};
+  node.attributes.erase("round_mode");
   NamedAttribute to = node.builder.getNamedAttr("to", TypeAttr::get(element));
-  return forwardTo(node, createOne(node, "Cast", node.inputs[0], to));
+  return node.finish(node.createOne("Cast", node.inputs[0], to));
 }
 
 /// Before operator set 11 the limits are attributes.
@@ -114,14 +101,13 @@ static Status importClip(NodeImport &node) {
 }
 
 static Status importIdentity(NodeImport &node) {
-  node.results = SmallVector<Value>{node.inputs[0]};
-  return {};
+  return node.finish(node.inputs[0]);
 }
 
-/// At inference Dropout passes its operand through.
+/// At inference Dropout passes its operand through; without the mask.
 static Status importDropout(NodeImport &node) {
-  if (node.hasOutput(1))
-    return Error{"the mask output is not supported"};
+  node.attributes.erase("ratio");
+  node.attributes.erase("seed");
   if (node.inputs.size() > 2 && node.inputs[2]) {
     auto training = onnx::getConstantInts(node.inputs[2]);
     if (!training || llvm::any_of(*training, [](int64_t value) { return value != 0; }))
@@ -211,10 +197,10 @@ static Status importSoftmax(NodeImport &node) {
     return {};
   }
   NamedAttribute flattenAxis = node.builder.getNamedAttr("axis", node.builder.getI64IntegerAttr(axis));
-  Result<Value> matrix = createOne(node, "Flatten", input, flattenAxis);
-  Result<Value> softmax = matrix ? createOne(node, "Softmax", *matrix) : matrix;
-  Result<Value> shape = softmax ? createOne(node, "Shape", input) : softmax;
-  return forwardTo(node, shape ? createOne(node, "Reshape", {*softmax, *shape}) : shape);
+  Result<Value> matrix = node.createOne("Flatten", input, flattenAxis);
+  Result<Value> softmax = matrix ? node.createOne("Softmax", *matrix) : matrix;
+  Result<Value> shape = softmax ? node.createOne("Shape", input) : softmax;
+  return node.finish(shape ? node.createOne("Reshape", {*softmax, *shape}) : shape);
 }
 
 //===----------------------------------------------------------------------===//
@@ -321,4 +307,11 @@ const OperatorInfo *qopt::lookupOperator(StringRef name) {
   const OperatorInfo *found = llvm::lower_bound(
       operators, name, [](const OperatorInfo &info, StringRef key) { return StringRef(info.name) < key; });
   return found != std::end(operators) && name == found->name ? found : nullptr;
+}
+
+const OperatorInfo *qopt::lookupOperator(const pb::NodeProto &node) {
+  StringRef domain = node.domain();
+  domain = domain == "ai.onnx" ? "" : domain;
+  const OperatorInfo *info = domain.empty() ? lookupOperator(node.op_type()) : nullptr;
+  return info ? info : lookupContribOperator(domain, node.op_type());
 }

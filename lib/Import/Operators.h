@@ -35,6 +35,11 @@ public:
   /// Makes the operation onnx.NAME. Errors: what the inference of its types says.
   Result<mlir::Operation *> create(llvm::StringRef name, llvm::ArrayRef<mlir::Value> operands,
                                    mlir::NamedAttrList attributes);
+  /// The same, and its first result.
+  Result<mlir::Value> createOne(llvm::StringRef name, llvm::ArrayRef<mlir::Value> operands,
+                                llvm::ArrayRef<mlir::NamedAttribute> attributes = {});
+  /// Makes `value` the node's only result.
+  Status finish(Result<mlir::Value> value);
   mlir::Value constant(mlir::ElementsAttr value);
   mlir::Value constant(llvm::ArrayRef<int64_t> values);
   /// Appends attribute `name`, where given, as a constant operand.
