@@ -28,34 +28,34 @@ static int64_t defaultWindow(PerplexityMode mode, const LanguageModel &model) {
   return model.contextLength() > 0 ? std::min(length, model.contextLength()) : length;
 }
 
-Result<std::vector<std::vector<int32_t>>> qrt::readScoringRows(const std::string &path, PerplexityMode mode,
-                                                               int64_t window, const qopt::Tokenizer *tokenizer,
+Result<std::vector<std::vector<int32_t>>> qrt::readScoringRows(const std::string &path, const ScoringOptions &options,
+                                                               const qopt::Tokenizer *tokenizer,
                                                                const LanguageModel &model) {
+  PerplexityMode mode = options.mode;
+  bool isByText = mode == PerplexityMode::PerText || mode == PerplexityMode::Seed;
+  if (isByText && (options.window > 0 || options.maxWindows > 0))
+    return Error{std::string("mode ") + perplexityModeName(mode) + " scores whole texts, so windows mean nothing"};
   Result<Corpus> corpus = qopt::readCorpus(path, tokenizer, model.vocabularySize(), corpusOptionsFor(mode));
   if (!corpus)
     return corpus.error();
-  bool isByText = mode == PerplexityMode::PerText || mode == PerplexityMode::Seed;
-  if (isByText && window > 0)
-    return Error{std::string("mode ") + perplexityModeName(mode) + " scores whole texts, so a window of " +
-                 std::to_string(window) + " tokens means nothing"};
   if (isByText)
     return std::move(corpus->documents);
-  if (corpus->isWindows) {
-    int64_t length = static_cast<int64_t>(corpus->documents[0].size());
-    if (window > 0 && window != length)
-      return Error{"its windows of " + std::to_string(length) + " tokens are scored as they are, but " +
-                   std::to_string(window) + " were asked for"};
-    return std::move(corpus->documents);
-  }
 
-  Result<qopt::TokenWindows> windows = makeWindows(*corpus, window > 0 ? window : defaultWindow(mode, model));
+  int64_t length = options.window > 0 ? options.window : defaultWindow(mode, model);
+  Result<qopt::TokenWindows> windows = makeWindows(*corpus, length);
   if (!windows)
     return windows.error();
+  if (corpus->isWindows && options.window > 0 && options.window != windows->length)
+    return Error{"its windows of " + std::to_string(windows->length) + " tokens are scored as they are, but " +
+                 std::to_string(options.window) + " were asked for"};
+  if (options.maxWindows > 0)
+    windows = pickEvenly(*windows, options.maxWindows);
+  bool putsBosFirst = mode == PerplexityMode::LlamaCpp && !corpus->isWindows && tokenizer && tokenizer->beginOfText() >= 0;
   std::vector<std::vector<int32_t>> rows;
   for (int64_t i = 0; i < windows->count(); ++i) {
     std::span<const int32_t> ids = (*windows)[i];
     rows.emplace_back(ids.begin(), ids.end());
-    if (mode == PerplexityMode::LlamaCpp && tokenizer && tokenizer->beginOfText() >= 0)
+    if (putsBosFirst)
       rows.back()[0] = tokenizer->beginOfText();
   }
   return rows;

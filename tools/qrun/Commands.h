@@ -12,7 +12,7 @@ struct Request {
   std::string modulePath;
 
   std::string perplexityFile, mode = "windows", compareModule;
-  int64_t window = 0, paddingId = -1;
+  int64_t window = 0, maxWindows = 0, paddingId = -1;
 
   std::vector<std::string> inputs;
   std::string outputFolder;

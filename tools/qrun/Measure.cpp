@@ -9,7 +9,6 @@
 
 using namespace qopt;
 using Json = nlohmann::ordered_json;
-using Rows = std::vector<std::vector<int32_t>>;
 
 static Json toJson(const qrt::Perplexity &result, const std::string &hostLevel) {
   Json json = {{"perplexity", result.perplexity},
@@ -28,7 +27,11 @@ static Json toJson(const qrt::Perplexity &result, const std::string &hostLevel) 
     json["kl_divergence_p99"] = result.divergence->p99;
     json["same_top1"] = result.divergence->sameTop1;
   }
-  json["window_nll"] = result.rowNll;
+  bool isByText = result.mode == qrt::PerplexityMode::PerText || result.mode == qrt::PerplexityMode::Seed;
+  json[isByText ? "nll_texts" : "nll_windows"] = result.rowNll;
+  if (isByText)
+    for (double nll : result.rowNll)
+      json["perplexity_texts"].push_back(std::exp(nll));
   return json;
 }
 
@@ -49,15 +52,6 @@ static void print(const qrt::Perplexity &result) {
                 result.divergence->sameTop1 * 100);
 }
 
-/// An .npy and others hold ids: they need no tokenizer.
-static Result<Rows> readRows(const Request &request, qrt::PerplexityMode mode, const Tokenizer *tokenizer,
-                             const qrt::LanguageModel &model) {
-  Result<Rows> rows = qrt::readScoringRows(request.perplexityFile, mode, request.window, tokenizer, model);
-  if (!rows)
-    return inFile(request.perplexityFile, rows.error());
-  return rows;
-}
-
 Status measure(const Request &request) {
   qrt::PerplexityMode mode = *qrt::perplexityModeByName(request.mode); // one of the choices of --mode
   auto session = openSession(request, request.modulePath);
@@ -66,16 +60,17 @@ Status measure(const Request &request) {
   auto model = qrt::makeSessionModel(**session);
   if (!model)
     return inFile(request.modulePath, model.error());
-  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<Tokenizer> tokenizer; // files of ids need none
   if (!(*session)->module().section("tokenizer").empty()) {
     auto opened = openTokenizer(**session);
     if (!opened)
       return inFile(request.modulePath, opened.error());
     tokenizer = std::move(*opened);
   }
-  Result<Rows> rows = readRows(request, mode, tokenizer.get(), **model);
+  auto rows = qrt::readScoringRows(request.perplexityFile, {mode, request.window, request.maxWindows},
+                                   tokenizer.get(), **model);
   if (!rows)
-    return rows.error();
+    return inFile(request.perplexityFile, rows.error());
 
   std::unique_ptr<qrt::Session> otherSession;
   std::unique_ptr<qrt::LanguageModel> other;

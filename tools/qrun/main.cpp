@@ -39,6 +39,8 @@ static void addOptions(Options &options, Request &request) {
   options.integer("window", "N", request.window, 2, int64_t(1) << 24,
                   "tokens per window (default: 2048, llama.cpp: 512, or the\n"
                   "context of the model when that is less)");
+  options.integer("max-windows", "N", request.maxWindows, 1, int64_t(1) << 40,
+                  "score only N of the windows, evenly spaced (default: all)");
   options.text("compare", "OTHER.qmod", request.compareModule,
                "also print the KL divergence from OTHER, normally the float\n"
                "module, and how often the most likely token is the same");
@@ -73,7 +75,7 @@ static void addOptions(Options &options, Request &request) {
 /// Options that mean nothing without another.
 static void checkCombination(const Options &options) {
   constexpr std::pair<const char *, const char *> needs[] = {
-      {"mode", "perplexity"},    {"window", "perplexity"},   {"compare", "perplexity"}, {"padding-id", "perplexity"},
+      {"mode", "perplexity"},    {"window", "perplexity"},   {"max-windows", "perplexity"}, {"compare", "perplexity"}, {"padding-id", "perplexity"},
       {"output", "input"},       {"max-tokens", "prompt"},   {"temperature", "prompt"}, {"top-p", "prompt"},
       {"seed", "prompt"},        {"out", "extract"},         {"extract", "out"},
   };

@@ -7,7 +7,17 @@
 
 namespace qrt {
 
-/// The rows that measurePerplexity() scores for `mode`, from a file of the kinds
+struct ScoringOptions {
+  PerplexityMode mode = PerplexityMode::Windows;
+  /// Tokens per window; 0: 2048, or 512 for llama.cpp, or the model's context when
+  /// that is less, or the only length that it takes.
+  int64_t window = 0;
+  /// Only that many windows, evenly spaced: number k is window floor(k * all / n);
+  /// 0: all. Not for texts.
+  int64_t maxWindows = 0;
+};
+
+/// The rows that measurePerplexity() scores, from a file of the kinds
 /// that TokenWindows.h knows. Rows of an .npy stay as they are. Of text:
 ///
 ///   windows         documents, each with BOS before (where the tokenizer adds it)
@@ -16,11 +26,9 @@ namespace qrt {
 ///   llama.cpp       the whole text, cut into windows whose first token is replaced
 ///                   by BOS (where the tokenizer adds it)
 ///
-/// `window` is 0 for the default: 2048 tokens, or 512 for llama.cpp, or the
-/// model's context when that is less, or the only length that it takes.
-/// `tokenizer` may be null for files of ids. Errors: `window` for an .npy of
-/// another length, those of readCorpus() and makeWindows().
-Result<std::vector<std::vector<int32_t>>> readScoringRows(const std::string &path, PerplexityMode mode, int64_t window,
+/// `tokenizer` may be null for files of ids. Errors: a window for an .npy of
+/// another length, windows of texts, those of readCorpus() and makeWindows().
+Result<std::vector<std::vector<int32_t>>> readScoringRows(const std::string &path, const ScoringOptions &options,
                                                           const qopt::Tokenizer *tokenizer,
                                                           const LanguageModel &model);
 

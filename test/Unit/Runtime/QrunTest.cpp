@@ -74,6 +74,8 @@ TEST_F(Qrun, PerplexityInAllModes) {
     EXPECT_GT(perplexity, 100);
     EXPECT_NE(perplexity, last);
     last = perplexity;
+    EXPECT_NE(json.find(std::string(mode) == "windows" || std::string(mode) == "llama.cpp" ? "nll_windows" : "perplexity_texts"),
+              std::string::npos);
     EXPECT_NE(json.find(std::string("\"mode\": \"") + mode + "\""), std::string::npos) << json;
   }
 }

@@ -52,9 +52,10 @@ private:
 
 class ScoringRows : public ::testing::Test {
 protected:
-  Rows rows(const std::string &name, const std::string &content, PerplexityMode mode, int64_t window = 0) {
+  Rows rows(const std::string &name, const std::string &content, PerplexityMode mode, int64_t window = 0,
+            int64_t maxWindows = 0) {
     std::ofstream(folder / name, std::ios::binary) << content;
-    auto result = readScoringRows(folder / name, mode, window, &tokenizer, model);
+    auto result = readScoringRows(folder / name, {mode, window, maxWindows}, &tokenizer, model);
     message = result ? "" : result.error().message;
     return result ? *result : Rows();
   }
@@ -71,6 +72,7 @@ TEST_F(ScoringRows, Windows) {
   // ^abcdef$ in fours; at another length the rest is dropped.
   EXPECT_EQ(rows("a.txt", "abcdef", PerplexityMode::Windows), (Rows{ids("^abc"), ids("def$")}));
   EXPECT_EQ(rows("a.txt", "abcdef", PerplexityMode::Windows, 3), (Rows{ids("^ab"), ids("cde")}));
+  EXPECT_EQ(rows("a.txt", "abcdefghi", PerplexityMode::Windows, 2, 2), (Rows{ids("^a"), ids("de")})) << "of 5";
   model.fixed = 6;
   EXPECT_EQ(rows("a.txt", "abcdef", PerplexityMode::Windows), (Rows{ids("^abcde")}));
 }
@@ -85,7 +87,7 @@ TEST_F(ScoringRows, TextsAreLines) {
     EXPECT_EQ(rows("a.jsonl", "{\"text\":\"ab\"}\n{\"input_ids\":[1,2]}\n", mode), (Rows{ids("^ab"), {1, 2}}));
   }
   rows("a.txt", "ab", PerplexityMode::PerText, 3);
-  EXPECT_EQ(message, "mode per-text scores whole texts, so a window of 3 tokens means nothing");
+  EXPECT_EQ(message, "mode per-text scores whole texts, so windows mean nothing");
 }
 
 TEST_F(ScoringRows, ArraysStayAsTheyAre) {
@@ -93,11 +95,11 @@ TEST_F(ScoringRows, ArraysStayAsTheyAre) {
   const int64_t shape[] = {2, 3};
   ASSERT_TRUE(qopt::writeNpy(folder / "a.npy", qopt::NpyType::Int32, shape, std::as_bytes(std::span(values))));
   for (PerplexityMode mode : {PerplexityMode::Windows, PerplexityMode::LlamaCpp, PerplexityMode::Seed}) {
-    auto result = readScoringRows(folder / "a.npy", mode, 0, nullptr, model);
+    auto result = readScoringRows(folder / "a.npy", {mode}, nullptr, model);
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_EQ(*result, (Rows{{1, 2, 3}, {4, 5, 6}}));
   }
-  auto result = readScoringRows(folder / "a.npy", PerplexityMode::Windows, 2, nullptr, model);
+  auto result = readScoringRows(folder / "a.npy", {PerplexityMode::Windows, 2}, nullptr, model);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().message, "its windows of 3 tokens are scored as they are, but 2 were asked for");
 }
