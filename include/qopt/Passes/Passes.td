@@ -373,4 +373,32 @@ def VerifyQuantized : Pass<"qopt-verify-quantized", "::mlir::func::FuncOp"> {
 // Lower: from operators to kernels
 //===----------------------------------------------------------------------===//
 
+def ConvertToKernels : Pass<"qopt-convert-to-kernels", "::mlir::ModuleOp"> {
+  let summary = "Call kernels for the heavy operators";
+  let description = [{
+    Matrix products with constant weights, quantization of activations,
+    RMSNormalization, RotaryEmbedding, Attention and Gather of rows become calls of
+    functions that the code generator writes, one per shape and configuration
+    (Codegen/Kernels.h). Weights are packed for them. Operators that no kernel fits
+    are left.
+
+    ```mlir
+    %1 = onnx.MatMul %0, %w : (tensor<?x?x256xf32>, tensor<256x768xf32>) -> tensor<?x?x768xf32>
+    ```
+    ==>
+    ```mlir
+    %rows = tensor.collapse_shape %0 [[0, 1], [2]] : tensor<?x?x256xf32> into tensor<?x256xf32>
+    %x = bufferization.to_buffer %rows read_only : tensor<?x256xf32> to memref<?x256xf32>
+    %packed = bufferization.to_buffer %w_packed read_only : tensor<48x256x16xf32> to memref<48x256x16xf32>
+    %y = memref.alloc(%n) : memref<?x768xf32>
+    func.call @matmul_f32_n768_k256(%x, %packed, %y) : ...
+    ```
+    Expects: operators in the form of Raise; weights that are constants or parameters.
+    Ensures: none of `qopt.matmul_*` with constant weights is left.
+  }];
+  let statistics = [Statistic<"numCalls", "calls", "Operators that became calls">];
+  let dependentDialects = ["::qopt::QoptDialect", "::mlir::arith::ArithDialect", "::mlir::bufferization::BufferizationDialect",
+                           "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect", "::mlir::tensor::TensorDialect"];
+}
+
 #endif // QOPT_PASSES_PASSES_TD

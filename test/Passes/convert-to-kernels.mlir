@@ -1,0 +1,89 @@
+// RUN: qopt-opt %s --qopt-convert-to-kernels | FileCheck %s
+//
+// Every operator that a kernel fits becomes a call on flattened operands; equal
+// shapes share a declaration.
+
+// CHECK-LABEL: func.func @linear(
+// CHECK-SAME:    %[[X:.*]]: tensor<?x?x4xf32>
+func.func @linear(%x: tensor<?x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x?x8xf32>) {
+  %w = qopt.parameter "up.weight" dense<1.0> : tensor<4x8xf32>
+  %v = qopt.parameter "gate.weight" dense<2.0> : tensor<4x8xf32>
+  // CHECK: %[[ROWS:.*]] = tensor.collapse_shape %[[X]] {{\[\[}}0, 1], [2]] : tensor<?x?x4xf32> into tensor<?x4xf32>
+  // CHECK: %[[IN:.*]] = bufferization.to_buffer %[[ROWS]] read_only
+  // CHECK: %[[OUT:.*]] = memref.alloc(%{{.*}}) : memref<?x8xf32>
+  // CHECK: call @matmul_f32_n8_k4(%[[IN]], %{{.*}}, %[[OUT]])
+  // CHECK: %[[Y:.*]] = bufferization.to_tensor %[[OUT]] restrict writable
+  // CHECK: tensor.expand_shape %[[Y]] {{\[\[}}0, 1], [2]]
+  %0 = onnx.MatMul %x, %w : (tensor<?x?x4xf32>, tensor<4x8xf32>) -> tensor<?x?x8xf32>
+  // CHECK: call @matmul_f32_n8_k4(
+  %1 = onnx.MatMul %x, %v : (tensor<?x?x4xf32>, tensor<4x8xf32>) -> tensor<?x?x8xf32>
+  return %0, %1 : tensor<?x?x8xf32>, tensor<?x?x8xf32>
+}
+
+// CHECK-LABEL: func.func @int4(
+func.func @int4(%x: tensor<2x5xf32>) -> tensor<2x8xf32> {
+  %w = qopt.parameter "up.weight" dense<3> : tensor<8x3xi8>
+  %s = qopt.parameter "up.scale" dense<1.0> : tensor<8x2xf16>
+  %z = qopt.parameter "up.zero" dense<7> : tensor<8x2xi8>
+  // Groups of 4 and 1 inputs take a step of 8 each; zero points of 7 go into the scales.
+  // CHECK: qopt.parameter "up.weight.int4_g4" {{.*}} : tensor<1x2x64xi8>
+  // CHECK: qopt.parameter "up.scale.int4_g4" {{.*}} : tensor<1x2x16xf16>
+  // CHECK-NOT: up.zero
+  // CHECK: call @matmul_w4a16_n8_k5_g4(
+  %0 = qopt.matmul_w4a16 %x, %w, %s, %z {group_size = 4} : (tensor<2x5xf32>, tensor<8x3xi8>, tensor<8x2xf16>, tensor<8x2xi8>) -> tensor<2x8xf32>
+  return %0 : tensor<2x8xf32>
+}
+
+// CHECK-LABEL: func.func @int8(
+func.func @int8(%x: tensor<?x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x?x8xf32>) {
+  %w = qopt.parameter "up.weight" dense<3> : tensor<8x4xi8>
+  %s = qopt.parameter "up.scale" dense<1.0> : tensor<8xf32>
+  // CHECK: call @split_columns_k4(
+  %codes, %scale, %columns = qopt.split_columns %x {threshold = 6.0 : f32} : (tensor<?x?x4xf32>) -> (tensor<?x?x4xi8>, tensor<?x?xf32>, tensor<4xi32>)
+  // CHECK: qopt.parameter "up.weight.dot" {{.*}} : tensor<1x1x64xi8>
+  // CHECK: qopt.parameter "up.weight.correction" {{.*}} : tensor<16xi32>
+  // CHECK: call @matmul_w8a8_n8_k4_outliers(
+  %0 = qopt.matmul_w8a8 %codes, %scale, %w, %s outliers(%x) columns(%columns) : (tensor<?x?x4xi8>, tensor<?x?xf32>, tensor<8x4xi8>, tensor<8xf32>, tensor<?x?x4xf32>, tensor<4xi32>) -> tensor<?x?x8xf32>
+  // CHECK: qopt.parameter "up.weight.columns" {{.*}} : tensor<1x4x16xi8>
+  // CHECK: call @matmul_w8a16_n8_k4(
+  %1 = qopt.matmul_w8a16 %x, %w, %s : (tensor<?x?x4xf32>, tensor<8x4xi8>, tensor<8xf32>) -> tensor<?x?x8xf32>
+  return %0, %1 : tensor<?x?x8xf32>, tensor<?x?x8xf32>
+}
+
+// CHECK-LABEL: func.func @decoder(
+func.func @decoder(%ids: tensor<?x?xi64>, %positions: tensor<?x?xi64>, %mask: tensor<?x1x1x?xi1>,
+                   %cos: tensor<16x2xf32>, %sin: tensor<16x2xf32>) -> tensor<?x?x8xf32> {
+  %table = qopt.parameter "embedding" dense<1.0> : tensor<32x8xf32>
+  %scale = qopt.parameter "norm" dense<1.0> : tensor<8xf32>
+  // CHECK: call @gather_k8(
+  %0 = onnx.Gather %table, %ids : (tensor<32x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  // CHECK: call @rms_norm_k8(
+  %1 = onnx.RMSNormalization %0, %scale : (tensor<?x?x8xf32>, tensor<8xf32>) -> tensor<?x?x8xf32>
+  // CHECK: tensor.expand_shape %{{.*}} {{\[\[}}0], [1], [2, 3]]
+  // CHECK: call @rotary_h2_d4(
+  %2 = onnx.RotaryEmbedding %1, %cos, %sin, %positions {num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<16x2xf32>, tensor<16x2xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  // CHECK: call @qrt_require(
+  // CHECK: call @attention_h2_kv2_d4(
+  %3 = onnx.Attention %2, %1, %1 mask(%mask) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x1x1x?xi1>) -> tensor<?x?x8xf32>
+  return %3 : tensor<?x?x8xf32>
+}
+
+// A weight that is no constant cannot be packed.
+// CHECK-LABEL: func.func @skips_dynamic_weight(
+func.func @skips_dynamic_weight(%x: tensor<2x4xf32>, %w: tensor<4x8xf32>) -> tensor<2x8xf32> {
+  // CHECK-NEXT: onnx.MatMul
+  %0 = onnx.MatMul %x, %w : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+  return %0 : tensor<2x8xf32>
+}
+
+// CHECK-LABEL: func.func @skips_axis(
+func.func @skips_axis(%x: tensor<4x8xf32>, %i: tensor<2xi64>) -> tensor<4x2xf32> {
+  // CHECK-NEXT: onnx.Gather
+  %0 = onnx.Gather %x, %i {axis = 1 : i64} : (tensor<4x8xf32>, tensor<2xi64>) -> tensor<4x2xf32>
+  return %0 : tensor<4x2xf32>
+}
+
+// CHECK: func.func private @matmul_f32_n8_k4(memref<?x4xf32>, memref<1x4x16xf32>, memref<?x8xf32>) attributes {qopt.kernel = "matmul_f32"}
+// CHECK: func.func private @matmul_w4a16_n8_k5_g4({{.*}}) attributes {qopt.config = {group_size = 4 : i64}, qopt.kernel = "matmul_w4a16"}
+// CHECK: func.func private @rotary_h2_d4({{.*}}) attributes {qopt.config = {rotary_dim = 4 : i64}, qopt.kernel = "rotary"}
+// CHECK: func.func private @attention_h2_kv2_d4({{.*}}memref<?x1x1x?xi1>{{.*}}) attributes {qopt.config = {causal}, qopt.kernel = "attention"}
