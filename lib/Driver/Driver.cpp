@@ -9,6 +9,7 @@
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
+#include "llvm/ADT/StringRef.h"
 
 #include <chrono>
 #include <filesystem>
@@ -206,8 +207,6 @@ Result<CompileReport> Compilation::run() {
   CompileReport report = summarize();
 
   if (writesModule) {
-    if (Status status = runPasses("qopt-lower"); !status)
-      return status.error();
     ModuleContents contents;
     contents.model = report.model;
     contents.pipeline = options.pipeline;

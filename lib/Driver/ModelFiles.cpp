@@ -54,3 +54,36 @@ Result<TokenizerFile> qopt::readTokenizer(const CompileOptions &options) {
   result.tokenizer = std::move(*tokenizer);
   return result;
 }
+
+Result<std::vector<std::vector<int32_t>>> qopt::readSamples(const CompileOptions &options, const Tokenizer *tokenizer,
+                                                            int64_t contextLength, int64_t vocabularySize) {
+  auto failure = [&](const Error &error) { return Error{options.calibration + ": " + error.message}; };
+  Result<Corpus> corpus = readCorpus(options.calibration, tokenizer, vocabularySize);
+  if (!corpus)
+    return failure(corpus.error());
+  int64_t length = options.calibrationLength;
+  if (length == 0)
+    length = std::min<int64_t>(2048, contextLength > 0 ? contextLength : 2048);
+  // A text shorter than one window is one short window: better than none.
+  if (!corpus->isWindows)
+    length = std::min(length, corpus->numTokens());
+  Result<TokenWindows> windows = makeWindows(*corpus, length);
+  if (!windows)
+    return failure(windows.error());
+  // An .npy file is used whole, rows in order.
+  if (!corpus->isWindows) {
+    if (windows->count() < options.calibrationSamples && options.onWarning)
+      options.onWarning(options.calibration + ": asked for " + std::to_string(options.calibrationSamples) +
+                        " windows of " + std::to_string(length) + " tokens, have " + std::to_string(windows->count()));
+    *windows = drawWindows(*windows, options.calibrationSamples, options.seed);
+  }
+  if (contextLength > 0 && windows->length > contextLength)
+    return failure({"windows of " + std::to_string(windows->length) + " tokens exceed the model's context of " +
+                    std::to_string(contextLength)});
+  std::vector<std::vector<int32_t>> samples;
+  for (int64_t i = 0; i < windows->count(); ++i) {
+    std::span<const int32_t> window = (*windows)[i];
+    samples.emplace_back(window.begin(), window.end());
+  }
+  return samples;
+}

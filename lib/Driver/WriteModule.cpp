@@ -3,7 +3,7 @@
 #include "Diagnostics.h"
 
 #include "mlir/Bytecode/BytecodeWriter.h"
-#include "qopt/Codegen/Codegen.h"
+#include "qopt/Passes/Lower.h"
 #include "qopt/Support/File.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -29,9 +29,9 @@ static ModuleInfo describe(const ModuleContents &contents, const LoweredModule &
 
 Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &contents, const CompileOptions &options) {
   DiagnosticCollector diagnostics(*module.getContext(), options.model);
-  FailureOr<LoweredModule> lowered = describeLoweredModule(module);
+  FailureOr<LoweredModule> lowered = lowerModule(module);
   if (failed(lowered))
-    return diagnostics.error("cannot lay out the module");
+    return diagnostics.error("cannot lower the model");
 
   std::vector<std::pair<std::string, std::vector<char>>> code;
   for (StringRef level : kHostLevels) {
