@@ -131,7 +131,21 @@ CalibrateOptions calibration(const GptqSchemeOptions &options) {
 //===----------------------------------------------------------------------===//
 
 /// Exporters' decompositions become the standard operators.
-void buildRaise(OpPassManager &pm) { pm.addPass(createCSEPass()); }
+void buildRaise(OpPassManager &pm) {
+  pm.addPass(createCSEPass());
+  // Shapes and constants, so that the patterns see through them.
+  pm.addNestedPass<func::FuncOp>(createFoldConstants());
+  pm.addNestedPass<func::FuncOp>(createResolveShapes());
+  // Operators.
+  pm.addNestedPass<func::FuncOp>(createNormalizeLinears());
+  pm.addNestedPass<func::FuncOp>(createRaiseRmsNormalization());
+  pm.addNestedPass<func::FuncOp>(createRaiseRotaryEmbedding());
+  pm.addNestedPass<func::FuncOp>(createRaiseAttention());
+  pm.addNestedPass<func::FuncOp>(createRaiseSwish());
+  pm.addPass(createCSEPass());
+  // Names.
+  pm.addNestedPass<func::FuncOp>(createNameLayers());
+}
 
 /// Every linear gets its scheme, and observers where the scheme needs data.
 void buildPrepare(OpPassManager &pm, const AssignSchemeOptions &scheme) {
@@ -170,7 +184,9 @@ void buildScheme(OpPassManager &pm, const AssignSchemeOptions &scheme, const Cal
 //===----------------------------------------------------------------------===//
 
 void qopt::buildLowerPipeline(OpPassManager &pm) {
-  // Operators to loops over tensors; chains of elementwise ones to one loop.
+  // Heavy operators to calls of kernels, the others to loops over tensors; chains
+  // of elementwise ones to one loop.
+  pm.addPass(createConvertToKernels());
   pm.addPass(createConvertOnnxToLinalg());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
