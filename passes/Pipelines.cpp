@@ -51,7 +51,11 @@ struct GroupOptions : SchemeOptions {
                                         llvm::cl::init("search")};
 };
 
-struct RtnOptions : PassPipelineOptions<RtnOptions>, GroupOptions {};
+struct RtnOptions : PassPipelineOptions<RtnOptions>, GroupOptions {
+  Option<Compat> compat{*this, "compat", llvm::cl::desc("Whose choices to repeat"), llvm::cl::init(Compat::None),
+                        llvm::cl::values(clEnumValN(Compat::None, "none", "qopt's own"),
+                                         clEnumValN(Compat::Package, "gptq", "The baseline of the GPTQ paper"))};
+};
 
 struct GptqSchemeOptions : PassPipelineOptions<GptqSchemeOptions>, GroupOptions {
   Option<std::string> calibration{*this, "calibration", llvm::cl::desc("Token ids [n, length] as .npy")};
@@ -191,7 +195,8 @@ void qopt::registerPipelines() {
   PassPipelineRegistration<RtnOptions>(
       "rtn-int4", "int4 weights in groups, rounded to nearest", [](OpPassManager &pm, const RtnOptions &options) {
         QuantizeWeightsOptions weights;
-        weights.grid = options.grid;
+        weights.exactReference = options.compat == Compat::Package;
+        weights.grid = weights.exactReference && !options.grid.hasValue() ? "minmax" : options.grid;
         buildScheme(pm, groupAssignment("rtn-int4", options), {}, weights);
       });
   PassPipelineRegistration<GptqSchemeOptions>(

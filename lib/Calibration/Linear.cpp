@@ -92,17 +92,27 @@ FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
 // Quantizing
 //===----------------------------------------------------------------------===//
 
-GroupOptions qopt::groupOptions(SchemeAttr scheme, int64_t inFeatures, ScaleGrid grid) {
-  GroupOptions options;
+GroupOptions qopt::groupOptions(SchemeAttr scheme, int64_t inFeatures, GroupOptions options) {
   int64_t groupSize = scheme.getGroupSize();
   options.groupSize = groupSize < 1 || groupSize >= inFeatures ? -1 : groupSize;
   options.symmetric = scheme.getSymmetric();
-  options.float16Scales = true;
-  options.grid = grid;
   return options;
 }
 
-WeightCodes qopt::quantizeWithoutData(const Linear &linear, const Matrix<float> &weights, ScaleGrid grid,
+std::optional<GroupOptions> qopt::parseGroupOptions(StringRef grid, bool exactReference) {
+  GroupOptions options;
+  if (grid == "search")
+    options.grid = ScaleGrid::Search;
+  else if (grid == "minmax")
+    options.grid = ScaleGrid::MinMax;
+  else
+    return std::nullopt;
+  options.referenceMinMax = exactReference;
+  options.float16Scales = !exactReference;
+  return options;
+}
+
+WeightCodes qopt::quantizeWithoutData(const Linear &linear, const Matrix<float> &weights, const GroupOptions &groups,
                                       const ParallelFor &parallelFor) {
   switch (linear.kind()) {
   case SchemeKind::Int8Weights:
@@ -112,7 +122,7 @@ WeightCodes qopt::quantizeWithoutData(const Linear &linear, const Matrix<float> 
   case SchemeKind::LlmInt8:
     return quantizeChannelsLlmInt8(weights);
   case SchemeKind::RtnInt4:
-    return quantizeGroups(weights, groupOptions(linear.scheme, linear.inFeatures, grid), {}, parallelFor);
+    return quantizeGroups(weights, groupOptions(linear.scheme, linear.inFeatures, groups), {}, parallelFor);
   case SchemeKind::Float:
   case SchemeKind::GptqInt4:
     break;

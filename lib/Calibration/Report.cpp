@@ -51,15 +51,30 @@ std::optional<LayerReport> qopt::describeLayer(Operation *op) {
     layer.inFeatures = cast<RankedTensorType>(op->getOperand(0).getType()).getShape().back();
     layer.outFeatures = cast<RankedTensorType>(arrays.front().getType()).getDimSize(0);
   }
+  if (auto product = dyn_cast<MatmulW8A8Op>(op))
+    if (ElementsAttr scale = getConstantValue(product.getXScale()); scale && scale.getNumElements() == 1)
+      if (auto dense = dyn_cast<DenseElementsAttr>(scale))
+        layer.inputScale = dense.getSplatValue<float>();
   layer.bitsPerWeight = storedBits(arrays) / (double(layer.inFeatures) * layer.outFeatures);
   return layer;
 }
 
 std::vector<LayerReport> qopt::listLayers(func::FuncOp function) {
   std::vector<LayerReport> layers;
+  llvm::DenseMap<Value, std::string> groups;
   function.walk([&](Operation *op) {
-    if (std::optional<LayerReport> layer = describeLayer(op))
-      layers.push_back(std::move(*layer));
+    std::optional<LayerReport> layer = describeLayer(op);
+    if (!layer)
+      return;
+    // Schemes may put different operators between a value and who reads it.
+    Value x = op->getOperand(0);
+    while (Operation *source = x.getDefiningOp()) {
+      if (!isa<ObserveOp, QuantizeOp, DequantizeOp, DynamicQuantizeOp, SplitColumnsOp>(source))
+        break;
+      x = source->getOperand(0);
+    }
+    layer->group = groups.try_emplace(x, layer->name).first->second;
+    layers.push_back(std::move(*layer));
   });
   return layers;
 }

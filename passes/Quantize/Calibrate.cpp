@@ -1,5 +1,11 @@
 //===- Calibrate.cpp - Run calibration text through the function ----------===//
+//
+// The work is lib/Calibration's; here options and samples come together.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/CalibrationContext.h"
+#include "qopt/Calibration/Calibrator.h"
+#include "qopt/Calibration/Samples.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Passes/Passes.h"
 
@@ -15,11 +21,68 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
   using Base::Base;
 
   void runOnOperation() override {
-    WalkResult observed = getOperation().walk([](ObserveOp) { return WalkResult::interrupt(); });
-    if (!observed.wasInterrupted())
+    SmallVector<func::FuncOp> observed;
+    for (func::FuncOp function : getOperation().getOps<func::FuncOp>())
+      if (function.walk([](ObserveOp) { return WalkResult::interrupt(); }).wasInterrupted())
+        observed.push_back(function);
+    if (observed.empty())
       return markAllAnalysesPreserved();
-    emitError(getOperation().getLoc()) << "requires calibration data";
-    signalPassFailure();
+    CalibrationOptions options;
+    std::vector<std::vector<int32_t>> windows;
+    if (failed(readOptions(options)) || failed(readWindows(windows)))
+      return signalPassFailure();
+    for (func::FuncOp function : observed) {
+      FailureOr<CalibrationSummary> summary = calibrate(function, windows, options, createReferenceRunner);
+      if (failed(summary))
+        return signalPassFailure();
+      numStages += summary->stages;
+      numDistinct += summary->distinct;
+    }
+  }
+
+private:
+  LogicalResult readOptions(CalibrationOptions &options) {
+    Location location = getOperation().getLoc();
+    std::optional<GroupOptions> groups = parseGroupOptions(grid, exactReference);
+    if (!groups)
+      return emitError(location) << "expected grid \"search\" or \"minmax\" but got \"" << grid << '"';
+    if (batchSize < 1)
+      return emitError(location) << "expected a batch size of at least 1 but got " << batchSize;
+    if (!(momentum >= 0 && momentum < 1))
+      return emitError(location) << "expected a momentum in [0, 1) but got " << momentum;
+    if (polish < 0 || polish > 1000)
+      return emitError(location) << "expected 0 to 1000 polishing passes but got " << polish;
+    options.batchSize = batchSize;
+    options.momentum = momentum;
+    options.gptq.groups = *groups;
+    options.gptq.dampPercent = dampPercent;
+    options.gptq.actOrder = actOrder;
+    options.gptq.staticGroups = staticGroups;
+    options.gptq.polishPasses = polish;
+    options.gptq.refitScales = refit;
+    options.gptq.floatTarget = floatTarget;
+    if (CalibrationContext *driver = CalibrationContext::get(getContext())) {
+      options.threads = driver->threads;
+      options.maxMemory = driver->maxMemory;
+      options.onLayer = [driver](LayerReport layer) { driver->report(std::move(layer)); };
+      options.onProgress = driver->onProgress;
+    }
+    return success();
+  }
+
+  LogicalResult readWindows(std::vector<std::vector<int32_t>> &windows) {
+    Location location = getOperation().getLoc();
+    if (!calibration.empty()) {
+      Result<std::vector<std::vector<int32_t>>> read = readTokenWindows(calibration);
+      if (!read)
+        return emitError(location) << calibration << ": " << read.error().message;
+      windows = std::move(*read);
+    } else if (CalibrationContext *driver = CalibrationContext::get(getContext())) {
+      windows = driver->samples;
+    }
+    if (windows.empty())
+      return emitError(location) << "requires calibration data";
+    return success();
   }
 };
 

@@ -1,6 +1,7 @@
 //===- QuantizeWeights.cpp - Weights whose scheme needs no data -----------===//
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/Linear.h"
+#include "qopt/Calibration/StageRunner.h"
 #include "qopt/Passes/Passes.h"
 #include <chrono>
 
@@ -18,7 +19,8 @@ struct QuantizeWeights : impl::QuantizeWeightsBase<QuantizeWeights> {
   using Base::Base;
 
   void runOnOperation() override {
-    if (grid != "search" && grid != "minmax") {
+    std::optional<GroupOptions> groups = parseGroupOptions(grid, exactReference);
+    if (!groups) {
       emitError(getOperation().getLoc()) << "expected grid \"search\" or \"minmax\" but got \"" << grid << '"';
       return signalPassFailure();
     }
@@ -28,21 +30,23 @@ struct QuantizeWeights : impl::QuantizeWeightsBase<QuantizeWeights> {
       if (linear && needsNoData(linear->kind()))
         linears.push_back(*linear);
     });
+    CalibrationContext *driver = CalibrationContext::get(getContext());
+    qrt::ThreadPool threads(driver ? driver->threads : 1);
+    ParallelFor parallelFor = makeParallelFor(threads);
     for (const Linear &linear : linears) {
-      if (failed(quantize(linear)))
+      if (failed(quantize(linear, *groups, parallelFor)))
         return signalPassFailure();
       ++numLinears;
     }
   }
 
 private:
-  LogicalResult quantize(const Linear &linear) {
+  LogicalResult quantize(const Linear &linear, const GroupOptions &groups, const ParallelFor &parallelFor) {
     auto start = std::chrono::steady_clock::now();
     FailureOr<Matrix<float>> weights = readWeights(linear);
     if (failed(weights))
       return failure();
-    WeightCodes codes =
-        quantizeWithoutData(linear, *weights, grid == "minmax" ? ScaleGrid::MinMax : ScaleGrid::Search, {});
+    WeightCodes codes = quantizeWithoutData(linear, *weights, groups, parallelFor);
     if (failed(replaceWeights(linear, codes)))
       return failure();
     if (CalibrationContext *driver = CalibrationContext::get(getContext())) {

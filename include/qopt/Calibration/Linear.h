@@ -39,11 +39,15 @@ using WeightCodes = std::variant<ChannelCodes, GroupCodes>;
 
 /// Quantizes by the schemes that need no data: int8-*, llm-int8, rtn-int4.
 /// `weights` is [N, K].
-WeightCodes quantizeWithoutData(const Linear &linear, const Matrix<float> &weights, ScaleGrid grid,
+WeightCodes quantizeWithoutData(const Linear &linear, const Matrix<float> &weights, const GroupOptions &groups,
                                 const ParallelFor &parallelFor);
 
-/// How the int4 codes of `scheme` are to be: its group size and symmetry, 4 bits.
-GroupOptions groupOptions(SchemeAttr scheme, int64_t inFeatures, ScaleGrid grid);
+/// `options` with the group size and the symmetry of `scheme`.
+GroupOptions groupOptions(SchemeAttr scheme, int64_t inFeatures, GroupOptions options);
+
+/// How int4 scales are chosen: by `grid`, "search" or "minmax"; nothing for another
+/// word. `exactReference`: in float32 and as the reference's find_params.
+std::optional<GroupOptions> parseGroupOptions(llvm::StringRef grid, bool exactReference);
 
 /// The weights that `codes` stand for, [N, K].
 Matrix<float> dequantize(const WeightCodes &codes);

@@ -14,10 +14,12 @@ namespace qopt {
 struct LayerReport {
   std::string name;   ///< "model.layers.0.self_attn.q_proj"
   std::string node;   ///< the exporter's name, of the location
+  std::string group;  ///< the first layer that reads the same value
   std::string scheme; ///< "gptq-int4"
   int64_t outFeatures = 0, inFeatures = 0;
   double bitsPerWeight = 32; ///< codes, scales and zero points as stored
   std::optional<double> sqnrDb;    ///< of the weights: 10 log10(sum w^2 / sum (w - q)^2); absent when exact
+  std::optional<double> inputScale; ///< int8-static: of the activations
   std::optional<double> loss;      ///< GPTQ: tr((W-Q) H (W-Q)^T) / N, H a mean over tokens
   std::optional<double> damping;   ///< GPTQ: the share finally added to the diagonal
   int64_t tokens = 0;              ///< calibration tokens that weighed in

@@ -214,7 +214,8 @@ def Calibrate : Pass<"qopt-calibrate", "::mlir::ModuleOp"> {
     Option<"polish", "polish", "int64_t", /*default=*/"4", "GPTQ: passes of coordinate descent afterwards">,
     Option<"refit", "refit", "bool", /*default=*/"true", "GPTQ: least-squares scales before each of these passes">,
     Option<"floatTarget", "float-target", "double", /*default=*/"0.5", "GPTQ: how far the float model's activations are the target; 0: not at all">,
-    Option<"exactReference", "exact-reference", "bool", /*default=*/"false", "Scales in float32 and find_params as in the reference implementation">,
+    Option<"exactReference", "exact-reference", "bool", /*default=*/"false", "Scales in float32 and as find_params of the reference implementation">,
+    Option<"reference", "reference", "bool", /*default=*/"false", "Compute with the evaluator of both dialects instead of compiled code: slow, for tests">,
   ];
   let statistics = [Statistic<"numStages", "stages", "Stages run">,
                     Statistic<"numDistinct", "distinct", "Stages compiled">];
@@ -337,6 +338,7 @@ def QuantizeWeights : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> {
   }];
   let options = [
     Option<"grid", "grid", "std::string", /*default=*/"\"search\"", "Scales of rtn-int4: search or minmax">,
+    Option<"exactReference", "exact-reference", "bool", /*default=*/"false", "Scales of rtn-int4 in float32 and as find_params of the reference implementation">,
   ];
   let statistics = [Statistic<"numLinears", "linears", "Weight matrices quantized">];
   let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect"];

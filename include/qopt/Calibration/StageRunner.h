@@ -1,0 +1,38 @@
+//===- StageRunner.h - Whatever can run the functions of a stage module ---===//
+#ifndef QOPT_CALIBRATION_STAGERUNNER_H
+#define QOPT_CALIBRATION_STAGERUNNER_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "qopt/Numerics/Quantizers.h"
+#include "qopt/Runtime/Runtime.h"
+
+namespace qopt {
+
+class StageRunner {
+public:
+  virtual ~StageRunner() = default;
+  /// Runs public function `name`.
+  virtual Result<std::vector<qrt::Tensor>> run(llvm::StringRef name, llvm::ArrayRef<qrt::Tensor> inputs) = 0;
+};
+
+/// Makes a runner of a module of stages, which it may change. Emits an error on failure.
+using StageRunnerFactory =
+    std::function<mlir::FailureOr<std::unique_ptr<StageRunner>>(mlir::ModuleOp, qrt::ThreadPool &)>;
+
+/// By lib/Reference: slow, exact, for tests.
+mlir::FailureOr<std::unique_ptr<StageRunner>> createReferenceRunner(mlir::ModuleOp module, qrt::ThreadPool &threads);
+
+/// The threads of `pool` for lib/Numerics; refers to `pool`.
+ParallelFor makeParallelFor(qrt::ThreadPool &pool);
+
+/// The QrtType of an element type (signless integers are signed, i1 is bool);
+/// nothing for types that cannot cross the boundary.
+std::optional<int64_t> getRuntimeType(mlir::Type element);
+
+/// The elements of a constant as a tensor of its own. Errors: a type that the
+/// runtime does not take, a resource that is missing or of the wrong size.
+Result<qrt::Tensor> makeTensor(mlir::ElementsAttr value);
+
+} // namespace qopt
+
+#endif // QOPT_CALIBRATION_STAGERUNNER_H

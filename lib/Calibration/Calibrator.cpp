@@ -1,0 +1,326 @@
+//===- Calibrator.cpp - Measure, quantize, go on --------------------------===//
+#include "qopt/Calibration/Calibrator.h"
+#include "Statistics.h"
+#include "qopt/Calibration/Samples.h"
+#include "qopt/Calibration/Stages.h"
+#include "qopt/Calibration/ValueStore.h"
+#include <chrono>
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// The two models whose activations are computed.
+enum Stream { Quantized, Float };
+
+class Calibrator {
+public:
+  Calibrator(func::FuncOp function, const CalibrationOptions &options)
+      : function(function), options(options), pool(options.threads), parallelFor(makeParallelFor(pool)),
+        store(options.maxMemory) {}
+
+  FailureOr<CalibrationSummary> run(const std::vector<std::vector<int32_t>> &windows,
+                                    const StageRunnerFactory &makeRunner) {
+    Result<std::vector<SampleBatch>> made = makeBatches(function, windows, options.batchSize);
+    if (!made)
+      return emitError(function.getLoc()) << made.error().message;
+    batches = std::move(*made);
+    FailureOr<StagePlan> outlined = outlineStages(function);
+    if (failed(outlined))
+      return failure();
+    plan = std::move(*outlined);
+    FailureOr<std::unique_ptr<StageRunner>> compiled = makeRunner(*plan.module, pool);
+    if (failed(compiled))
+      return failure();
+    runner = std::move(*compiled);
+    needsFloat = options.gptq.floatTarget != 0 && llvm::any_of(plan.stages, [](const Stage &stage) {
+                   return observes(stage.observe, "hessian");
+                 });
+    if (failed(start()))
+      return failure();
+    for (const Stage &stage : plan.stages)
+      if (failed(runStage(stage)))
+        return failure();
+    removeFinished();
+    return CalibrationSummary{static_cast<int64_t>(plan.stages.size()), plan.numDistinct};
+  }
+
+private:
+  /// The values alive of one batch, by stream; equal ones have the same handle.
+  using Live = llvm::DenseMap<Value, ValueStore::Handle>;
+
+  InFlightDiagnostic fail(const Stage &stage, const Error &error) {
+    ObserveOp observe = stage.observe;
+    return emitError(observe.getLoc()) << "calibration of \"" << observe.getName() << "\": " << error.message;
+  }
+
+  /// The function's arguments come alive.
+  LogicalResult start() {
+    live.resize(batches.size());
+    for (auto [batch, values] : llvm::zip(batches, live))
+      for (auto [argument, input] : llvm::zip(function.getArguments(), batch.inputs)) {
+        Result<ValueStore::Handle> handle = store.put(std::move(input));
+        if (!handle)
+          return emitError(function.getLoc()) << handle.error().message;
+        for (Live &stream : values)
+          stream[argument] = *handle;
+      }
+    return success();
+  }
+
+  LogicalResult runStage(const Stage &stage) {
+    std::vector<qrt::Tensor> weights[2];
+    bool weightsDiffer = false;
+    if (failed(loadWeights(stage, weights, weightsDiffer)))
+      return failure();
+    Statistics statistics(stage.observe, options.momentum);
+    for (size_t i = 0; i < batches.size(); ++i) {
+      if (Status status = runBatch(stage, i, weights, weightsDiffer); !status)
+        return fail(stage, status.error());
+      if (Status status = measure(stage, i, statistics); !status)
+        return fail(stage, status.error());
+      if (options.onProgress)
+        options.onProgress(++done, static_cast<int64_t>(batches.size() * plan.stages.size()));
+    }
+    for (const StageWeights &used : stage.weights)
+      if (used.linear)
+        quantized.erase(used.linear->op);
+    return finish(stage, statistics);
+  }
+
+  /// Both models' weights of a stage. A model whose weights are all equal to the
+  /// other's shares them.
+  LogicalResult loadWeights(const Stage &stage, std::vector<qrt::Tensor> (&weights)[2], bool &differ) {
+    for (const StageWeights &source : stage.weights) {
+      std::optional<Matrix<float>> replacement;
+      if (source.linear && failed(quantizedWeights(*source.linear, replacement)))
+        return failure();
+      qrt::Tensor original;
+      if (needsFloat || !replacement) {
+        Result<qrt::Tensor> tensor = makeTensor(source.value);
+        if (!tensor)
+          return fail(stage, tensor.error());
+        original = std::move(*tensor);
+      }
+      differ |= replacement.has_value();
+      weights[Quantized].push_back(replacement ? transpose(*replacement) : original);
+      weights[Float].push_back(original);
+    }
+    return success();
+  }
+
+  /// What the weights of `linear` are after quantization, [N, K]; nothing while they
+  /// are as they were.
+  LogicalResult quantizedWeights(const Linear &linear, std::optional<Matrix<float>> &result) {
+    if (auto found = quantized.find(linear.op); found != quantized.end()) {
+      result = dequantize(found->second);
+    } else if (linear.kind() != SchemeKind::Float && linear.kind() != SchemeKind::GptqInt4) {
+      FailureOr<Matrix<float>> weights = readWeights(linear);
+      if (failed(weights))
+        return failure();
+      result = dequantize(quantizeWithoutData(linear, *weights, options.gptq.groups, parallelFor));
+    }
+    return success();
+  }
+
+  /// [N, K] to a tensor [K, N].
+  static qrt::Tensor transpose(const Matrix<float> &matrix) {
+    qrt::Tensor tensor(QRT_F32, {matrix.cols, matrix.rows});
+    for (int64_t n = 0; n < matrix.rows; ++n)
+      for (int64_t k = 0; k < matrix.cols; ++k)
+        tensor.data<float>()[k * matrix.rows + n] = matrix(n, k);
+    return tensor;
+  }
+
+  Status runBatch(const Stage &stage, size_t index, const std::vector<qrt::Tensor> (&weights)[2], bool weightsDiffer) {
+    if (stage.function.empty())
+      return Status::success();
+    bool equal = !weightsDiffer && llvm::all_of(stage.inputs, [&](Value input) {
+      return live[index][Quantized].lookup(input) == live[index][Float].lookup(input);
+    });
+    for (Stream stream : {Quantized, Float}) {
+      if (stream == Float && (!needsFloat || equal)) {
+        for (Value output : stage.outputs)
+          live[index][Float][output] = live[index][Quantized].lookup(output);
+        break;
+      }
+      std::vector<qrt::Tensor> arguments;
+      for (Value input : stage.inputs) {
+        Result<qrt::Tensor> tensor = load(index, stream, input);
+        if (!tensor)
+          return tensor.error();
+        arguments.push_back(std::move(*tensor));
+      }
+      arguments.insert(arguments.end(), weights[stream].begin(), weights[stream].end());
+      Result<std::vector<qrt::Tensor>> results = runner->run(stage.function, arguments);
+      if (!results)
+        return results.error();
+      if (results->size() != stage.outputs.size())
+        return Error{"expected " + std::to_string(stage.outputs.size()) + " results but got " +
+                     std::to_string(results->size())};
+      for (auto [output, result] : llvm::zip(stage.outputs, *results)) {
+        Result<ValueStore::Handle> handle = store.put(std::move(result));
+        if (!handle)
+          return handle.error();
+        live[index][stream][output] = *handle;
+      }
+    }
+    return Status::success();
+  }
+
+  Result<qrt::Tensor> load(size_t index, Stream stream, Value value) {
+    ValueStore::Handle handle = live[index][stream].lookup(value);
+    if (!handle)
+      return Error{"a value does not depend on the inputs"};
+    return store.get(handle);
+  }
+
+  Status measure(const Stage &stage, size_t index, Statistics &statistics) {
+    ObserveOp observe = stage.observe;
+    Value value = observe.getInput();
+    Result<qrt::Tensor> x = load(index, Quantized, value);
+    if (!x)
+      return x.error();
+    qrt::Tensor xFloat;
+    if (needsFloat && live[index][Float].lookup(value) != live[index][Quantized].lookup(value)) {
+      Result<qrt::Tensor> tensor = load(index, Float, value);
+      if (!tensor)
+        return tensor.error();
+      xFloat = *tensor;
+    }
+    return statistics.add(*x, xFloat, batches[index], parallelFor);
+  }
+
+  /// Ends the observer, then lets the next stages see what it decided.
+  LogicalResult finish(const Stage &stage, Statistics &statistics) {
+    ObserveOp observe = stage.observe;
+    if (statistics.hasRange())
+      observe.setAbsmaxAttr(Builder(observe).getF32FloatAttr(statistics.absMax()));
+    if (statistics.hasHessian() && failed(quantizeReaders(stage, statistics)))
+      return failure();
+    for (size_t i = 0; i < batches.size(); ++i) {
+      for (Live &stream : live[i])
+        stream[observe.getResult()] = stream.lookup(observe.getInput());
+      if (statistics.hasRange())
+        if (Status status = quantizeActivations(i, observe, statistics.scale(i)); !status)
+          return fail(stage, status.error());
+      for (Value value : stage.lastUses)
+        for (Live &stream : live[i])
+          stream.erase(value);
+    }
+    return success();
+  }
+
+  Status quantizeActivations(size_t index, ObserveOp observe, float scale) {
+    Result<qrt::Tensor> x = load(index, Quantized, observe.getInput());
+    if (!x)
+      return x.error();
+    Result<ValueStore::Handle> handle = store.put(roundTo(*x, scale, parallelFor));
+    if (!handle)
+      return handle.error();
+    live[index][Quantized][observe.getResult()] = *handle;
+    if (!needsFloat) // the streams are one
+      live[index][Float][observe.getResult()] = *handle;
+    return Status::success();
+  }
+
+  /// Quantizes all linears that read the observer of `stage`. Those with the same
+  /// groups share the factor of H.
+  LogicalResult quantizeReaders(const Stage &stage, Statistics &statistics) {
+    ObserveOp observe = stage.observe;
+    std::vector<Linear> readers;
+    for (Operation &op : function.getBody().front())
+      if (std::optional<Linear> linear = Linear::match(&op);
+          linear && linear->kind() == SchemeKind::GptqInt4 && linear->op.getA() == observe.getResult())
+        readers.push_back(*linear);
+    while (!readers.empty()) {
+      SchemeAttr scheme = readers.front().scheme;
+      auto split = std::stable_partition(readers.begin(), readers.end(),
+                                         [&](const Linear &linear) { return linear.scheme == scheme; });
+      std::vector<Linear> others(split, readers.end());
+      readers.erase(split, readers.end());
+      Hessian hessian = others.empty() ? statistics.takeHessian() : statistics.hessian();
+      if (failed(quantizeGroup(stage, readers, std::move(hessian))))
+        return failure();
+      readers = std::move(others);
+    }
+    return success();
+  }
+
+  LogicalResult quantizeGroup(const Stage &stage, ArrayRef<Linear> linears, Hessian hessian) {
+    Clock::time_point begin = Clock::now();
+    const Linear &first = linears.front();
+    int64_t tokens = hessian.tokens;
+    if (tokens < first.inFeatures)
+      emitWarning(first.op->getLoc()) << "only " << tokens << " calibration tokens for the " << first.inFeatures
+                                      << " inputs of layer \"" << first.name << '"';
+    GptqOptions gptq = options.gptq;
+    gptq.groups = groupOptions(first.scheme, first.inFeatures, options.gptq.groups);
+    Result<std::unique_ptr<GptqSolver>> solver = GptqSolver::create(std::move(hessian), gptq, parallelFor);
+    if (!solver)
+      return fail(stage, solver.error());
+    double shared = secondsSince(begin) / linears.size();
+    for (const Linear &linear : linears) {
+      begin = Clock::now();
+      FailureOr<Matrix<float>> weights = readWeights(linear);
+      if (failed(weights))
+        return failure();
+      GptqReport details;
+      Result<GroupCodes> codes = (*solver)->quantize(*weights, details, parallelFor);
+      if (!codes)
+        return fail(stage, codes.error());
+      if (failed(replaceWeights(linear, *codes)))
+        return failure();
+      if (options.onLayer) {
+        LayerReport report = *describeLayer(linear.op);
+        report.sqnrDb = sqnrDb(*weights, dequantize(*codes));
+        report.loss = details.loss / std::max<int64_t>(tokens, 1);
+        report.damping = details.damping;
+        report.tokens = tokens;
+        report.deadColumns = details.deadColumns;
+        report.fallback = details.fellBack;
+        report.seconds = shared + secondsSince(begin);
+        options.onLayer(std::move(report));
+      }
+      quantized.insert_or_assign(linear.op, WeightCodes(std::move(*codes)));
+    }
+    return success();
+  }
+
+  /// An observer that only gathered a Hessian has nothing left to say.
+  void removeFinished() {
+    for (const Stage &stage : plan.stages) {
+      ObserveOp observe = stage.observe;
+      if (observes(observe, "absmax"))
+        continue;
+      observe.replaceAllUsesWith(observe.getInput());
+      observe.erase();
+    }
+  }
+
+  func::FuncOp function;
+  const CalibrationOptions &options;
+  qrt::ThreadPool pool;
+  ParallelFor parallelFor;
+  ValueStore store;
+  std::vector<SampleBatch> batches;
+  StagePlan plan;
+  std::unique_ptr<StageRunner> runner;
+  bool needsFloat = false;
+  std::vector<std::array<Live, 2>> live;             ///< by batch and stream
+  std::map<Operation *, WeightCodes> quantized;      ///< by GPTQ, until the stage that computes with them
+  int64_t done = 0;                                  ///< batches of all stages
+};
+
+} // namespace
+
+FailureOr<CalibrationSummary> qopt::calibrate(func::FuncOp function, const std::vector<std::vector<int32_t>> &windows,
+                                              const CalibrationOptions &options,
+                                              const StageRunnerFactory &makeRunner) {
+  return Calibrator(function, options).run(windows, makeRunner);
+}

@@ -1,0 +1,188 @@
+//===- Samples.cpp - Token windows as a function's inputs -----------------===//
+#include "qopt/Calibration/Samples.h"
+#include "qopt/Calibration/StageRunner.h"
+#include "qopt/Support/Npy.h"
+#include <cstring>
+#include <limits>
+
+using namespace mlir;
+using namespace qopt;
+
+Result<std::vector<std::vector<int32_t>>> qopt::readTokenWindows(const std::string &path) {
+  Result<NpyArray> array = readNpy(path);
+  if (!array)
+    return array.error();
+  if (array->type != NpyType::Int32 && array->type != NpyType::Int64)
+    return Error{std::string("expected token ids of type int32 or int64 but got ") + npyTypeName(array->type)};
+  if (array->shape.size() != 2)
+    return Error{"expected token ids [windows, length] but got " + std::to_string(array->shape.size()) +
+                 " dimensions"};
+  int64_t rows = array->shape[0], length = array->shape[1];
+  std::vector<std::vector<int32_t>> windows;
+  for (int64_t row = 0; row < rows; ++row) {
+    std::vector<int32_t> &window = windows.emplace_back();
+    for (int64_t i = row * length; i < (row + 1) * length; ++i) {
+      int64_t token = array->type == NpyType::Int32 ? array->as<int32_t>()[i] : array->as<int64_t>()[i];
+      if (token < 0 || token > std::numeric_limits<int32_t>::max())
+        return Error{"token " + std::to_string(token) + " in row " + std::to_string(row) + " is out of range"};
+      window.push_back(static_cast<int32_t>(token));
+    }
+  }
+  return windows;
+}
+
+namespace {
+
+/// Fills an argument of shape [rows, length] with value(row, position).
+template <typename Value>
+void fill(qrt::Tensor &tensor, int64_t rows, int64_t length, Value value) {
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t i = 0; i < length; ++i) {
+      int64_t at = row * length + i, number = value(row, i);
+      switch (tensor.type()) {
+      case QRT_I64:
+        tensor.data<int64_t>()[at] = number;
+        break;
+      case QRT_I32:
+        tensor.data<int32_t>()[at] = static_cast<int32_t>(number);
+        break;
+      case QRT_F32:
+        tensor.data<float>()[at] = static_cast<float>(number);
+        break;
+      default: // checked by the caller: one byte per element
+        tensor.data<int8_t>()[at] = static_cast<int8_t>(number);
+      }
+    }
+}
+
+enum class Role { Tokens, Mask, Positions, Past };
+
+class BatchMaker {
+public:
+  BatchMaker(func::FuncOp function, const std::vector<std::vector<int32_t>> &windows)
+      : function(function), windows(windows) {}
+
+  Status readArguments() {
+    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      auto name = function.getArgAttrOfType<StringAttr>(i, "onnx.name");
+      StringRef text = name ? name.getValue() : i == 0 ? "input_ids" : "";
+      auto type = dyn_cast<RankedTensorType>(function.getArgumentTypes()[i]);
+      std::optional<int64_t> element = type ? getRuntimeType(type.getElementType()) : std::nullopt;
+      std::optional<Role> role = roleOf(text, type, element);
+      if (!role)
+        return Error{"no calibration values can be made for input \"" + text.str() + "\" (argument " +
+                     std::to_string(i) + ")"};
+      if (*role != Role::Past)
+        for (int dim : {0, 1})
+          if (!type.isDynamicDim(dim))
+            fixed[dim] = type.getDimSize(dim);
+      roles.push_back(*role);
+    }
+    if (llvm::count(roles, Role::Tokens) != 1)
+      return Error{"expected one input of token ids but got " + std::to_string(llvm::count(roles, Role::Tokens))};
+    return Status::success();
+  }
+
+  Result<std::vector<SampleBatch>> run(int64_t batchSize) {
+    if (windows.empty())
+      return Error{"requires calibration data"};
+    if (fixed[0] > 0)
+      batchSize = fixed[0];
+    std::vector<SampleBatch> batches;
+    for (int64_t first = 0; first < int64_t(windows.size()); first += batchSize) {
+      int64_t count = std::min<int64_t>(batchSize, windows.size() - first);
+      Result<SampleBatch> batch = make(first, count, fixed[0] > 0 ? fixed[0] : count);
+      if (!batch)
+        return batch.error();
+      batches.push_back(std::move(*batch));
+    }
+    return batches;
+  }
+
+private:
+  static std::optional<Role> roleOf(StringRef name, RankedTensorType type, std::optional<int64_t> element) {
+    if (!element)
+      return std::nullopt;
+    bool isMatrix = type.getRank() == 2;
+    bool isIndex = *element == QRT_I64 || *element == QRT_I32;
+    if (name == "input_ids" && isMatrix && isIndex)
+      return Role::Tokens;
+    if (name == "attention_mask" && isMatrix && (isIndex || *element == QRT_F32 || *element == QRT_BOOL))
+      return Role::Mask;
+    if (name == "position_ids" && isMatrix && isIndex)
+      return Role::Positions;
+    if (name.starts_with("past") && type.getRank() >= 3)
+      return Role::Past;
+    return std::nullopt;
+  }
+
+  Result<SampleBatch> make(int64_t first, int64_t count, int64_t rows) {
+    int64_t length = 0;
+    for (int64_t row = 0; row < count; ++row) {
+      int64_t size = windows[first + row].size();
+      if (size == 0)
+        return Error{"calibration window " + std::to_string(first + row) + " is empty"};
+      length = std::max(length, size);
+    }
+    if (fixed[1] > 0 && length > fixed[1])
+      return Error{"a calibration window of " + std::to_string(length) + " tokens is longer than the model's " +
+                   std::to_string(fixed[1])};
+    if (fixed[1] > 0)
+      length = fixed[1];
+
+    SampleBatch batch;
+    batch.positions = rows * length;
+    auto counts = [&](int64_t row, int64_t i) { return row < count && i < int64_t(windows[first + row].size()); };
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t i = 0; i < length; ++i)
+        batch.tokens += counts(row, i);
+    if (batch.tokens != batch.positions)
+      for (int64_t row = 0; row < rows; ++row)
+        for (int64_t i = 0; i < length; ++i)
+          batch.mask.push_back(counts(row, i));
+
+    for (auto [index, role] : llvm::enumerate(roles)) {
+      auto type = cast<RankedTensorType>(function.getArgumentTypes()[index]);
+      std::vector<int64_t> dims{rows, length};
+      if (role == Role::Past) {
+        dims = type.getShape().vec();
+        for (auto [i, dim] : llvm::enumerate(dims))
+          if (ShapedType::isDynamic(dim))
+            dim = i == 0 ? rows : 0;
+      }
+      qrt::Tensor &tensor = batch.inputs.emplace_back(*getRuntimeType(type.getElementType()), dims);
+      switch (role) {
+      case Role::Tokens:
+        fill(tensor, rows, length,
+             [&](int64_t row, int64_t i) { return counts(row, i) ? windows[first + row][i] : 0; });
+        break;
+      case Role::Mask:
+        fill(tensor, rows, length, counts);
+        break;
+      case Role::Positions:
+        fill(tensor, rows, length, [](int64_t row, int64_t i) { return i; });
+        break;
+      case Role::Past:
+        std::memset(tensor.data<char>(), 0, tensor.bytes());
+        break;
+      }
+    }
+    return batch;
+  }
+
+  func::FuncOp function;
+  const std::vector<std::vector<int32_t>> &windows;
+  std::vector<Role> roles;
+  int64_t fixed[2] = {0, 0}; ///< rows and length that the model prescribes; 0: any
+};
+
+} // namespace
+
+Result<std::vector<SampleBatch>> qopt::makeBatches(func::FuncOp function,
+                                                   const std::vector<std::vector<int32_t>> &windows,
+                                                   int64_t batchSize) {
+  BatchMaker maker(function, windows);
+  if (Status status = maker.readArguments(); !status)
+    return status.error();
+  return maker.run(batchSize);
+}

@@ -1,0 +1,58 @@
+//===- Statistics.cpp - What one observer gathers -------------------------===//
+#include "Statistics.h"
+#include <algorithm>
+#include <cmath>
+
+using namespace mlir;
+using namespace qopt;
+
+bool qopt::observes(ObserveOp observe, StringRef statistic) {
+  return llvm::is_contained(observe.getStatistics().getAsValueRange<StringAttr>(), statistic);
+}
+
+Statistics::Statistics(ObserveOp observe, double momentum)
+    : wantsRange(observes(observe, "absmax")), wantsHessian(observes(observe, "hessian")), momentum(momentum) {}
+
+Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch,
+                       const ParallelFor &parallelFor) {
+  if (x.type() != QRT_F32 || x.dims().empty() || x.dims().back() < 1)
+    return Error{"expected float32 activations of rank 1 or more"};
+  int64_t columns = x.dims().back(), rows = x.numElements() / columns;
+  if (!batch.mask.empty() && rows != batch.positions)
+    return Error{"expected one row per token, " + std::to_string(batch.positions) + ", but got " +
+                 std::to_string(rows) + ": which rows are padding is not known"};
+  if (xFloat.data<float>() && xFloat.dims() != x.dims())
+    return Error{"the quantized model's activations have another shape than the float model's"};
+  MatrixRef<const float> values(x.data<float>(), rows, columns);
+  if (wantsRange) {
+    RangeObserver seen;
+    seen.observe(values, batch.mask);
+    if (seen.nonFinite() > 0)
+      return Error{std::to_string(seen.nonFinite()) + " activations are infinite or not a number"};
+    range.observe(values, batch.mask);
+    average.update(seen.absMax(), momentum);
+    scales.push_back(average.scale());
+  }
+  if (wantsHessian) {
+    MatrixRef<const float> target;
+    if (xFloat.data<float>())
+      target = {xFloat.data<float>(), rows, columns};
+    accumulateHessian(sums, values, target, batch.mask, parallelFor);
+  }
+  return Status::success();
+}
+
+float Statistics::absMax() const { return momentum > 0 ? average.scale() * 127 : range.absMax(); }
+
+float Statistics::scale(size_t index) const { return momentum > 0 ? scales[index] : range.int8Scale(); }
+
+qrt::Tensor qopt::roundTo(const qrt::Tensor &x, float scale, const ParallelFor &parallelFor) {
+  qrt::Tensor result(QRT_F32, x.dims());
+  constexpr int64_t kBlock = 4096;
+  int64_t count = x.numElements();
+  parallelFor((count + kBlock - 1) / kBlock, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * kBlock; i < std::min(count, end * kBlock); ++i)
+      result.data<float>()[i] = std::clamp(std::nearbyint(x.data<float>()[i] / scale), -128.0f, 127.0f) * scale;
+  });
+  return result;
+}

@@ -1,0 +1,50 @@
+//===- Statistics.h - What one observer gathers ---------------------------===//
+#ifndef QOPT_LIB_CALIBRATION_STATISTICS_H
+#define QOPT_LIB_CALIBRATION_STATISTICS_H
+
+#include "qopt/Calibration/Samples.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Numerics/Gptq.h"
+#include "qopt/Numerics/Observers.h"
+
+namespace qopt {
+
+/// Whether `observe` gathers `statistic`.
+bool observes(ObserveOp observe, llvm::StringRef statistic);
+
+/// Running statistics over batches; nothing of a batch is kept but, for a moving
+/// average, its scale.
+class Statistics {
+public:
+  /// `momentum` 0: the largest magnitude of all batches.
+  Statistics(ObserveOp observe, double momentum);
+
+  /// x [..., K] with the batch's positions as rows; `xFloat` the float model's,
+  /// without data where both are equal, which must be so for all batches or for none. Errors: infinities or NaNs; another number of
+  /// rows than positions where some of them are masked.
+  Status add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch, const ParallelFor &parallelFor);
+
+  bool hasRange() const { return wantsRange; }
+  bool hasHessian() const { return wantsHessian; }
+  float absMax() const;
+  /// The scale that quantizes the activations of batch `index`: with a moving
+  /// average the one known by then, as in quanto, else the final one.
+  float scale(size_t index) const;
+  const Hessian &hessian() const { return sums; }
+  Hessian takeHessian() { return std::move(sums); }
+
+private:
+  bool wantsRange, wantsHessian;
+  double momentum;
+  RangeObserver range;
+  EmaScale average;
+  std::vector<float> scales; ///< after each batch, of the moving average
+  Hessian sums;
+};
+
+/// clamp(rne(x / scale), -128, 127) * scale
+qrt::Tensor roundTo(const qrt::Tensor &x, float scale, const ParallelFor &parallelFor);
+
+} // namespace qopt
+
+#endif // QOPT_LIB_CALIBRATION_STATISTICS_H
