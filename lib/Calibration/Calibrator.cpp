@@ -4,7 +4,10 @@
 #include "qopt/Calibration/Samples.h"
 #include "qopt/Calibration/Stages.h"
 #include "qopt/Calibration/ValueStore.h"
+#include "llvm/ADT/MapVector.h"
+#include <array>
 #include <chrono>
+#include <map>
 
 using namespace mlir;
 using namespace qopt;
@@ -233,21 +236,15 @@ private:
   /// groups share the factor of H.
   LogicalResult quantizeReaders(const Stage &stage, Statistics &statistics) {
     ObserveOp observe = stage.observe;
-    std::vector<Linear> readers;
+    llvm::MapVector<Attribute, std::vector<Linear>> readers;
     for (Operation &op : function.getBody().front())
       if (std::optional<Linear> linear = Linear::match(&op);
           linear && linear->kind() == SchemeKind::GptqInt4 && linear->op.getA() == observe.getResult())
-        readers.push_back(*linear);
-    while (!readers.empty()) {
-      SchemeAttr scheme = readers.front().scheme;
-      auto split = std::stable_partition(readers.begin(), readers.end(),
-                                         [&](const Linear &linear) { return linear.scheme == scheme; });
-      std::vector<Linear> others(split, readers.end());
-      readers.erase(split, readers.end());
-      Hessian hessian = others.empty() ? statistics.takeHessian() : statistics.hessian();
-      if (failed(quantizeGroup(stage, readers, std::move(hessian))))
+        readers[linear->scheme].push_back(*linear);
+    for (auto &[scheme, linears] : readers) {
+      Hessian hessian = scheme == readers.back().first ? statistics.takeHessian() : statistics.hessian();
+      if (failed(quantizeGroup(stage, linears, std::move(hessian))))
         return failure();
-      readers = std::move(others);
     }
     return success();
   }

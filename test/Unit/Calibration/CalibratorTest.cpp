@@ -1,0 +1,266 @@
+//===- CalibratorTest.cpp - Measure, quantize, go on ----------------------===//
+//
+// A two-layer model of small integers, so that every sum is exact whatever its
+// order, run by the reference evaluator.
+//
+//===----------------------------------------------------------------------===//
+#include "ParseModule.h"
+#include "qopt/Calibration/Calibrator.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include <random>
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+
+constexpr int64_t kVocabulary = 11, kHidden = 6, kMiddle = 10;
+
+/// Integers in [-9, 9].
+Matrix<float> integers(int64_t rows, int64_t cols, unsigned seed) {
+  std::mt19937 random(seed);
+  Matrix<float> matrix(rows, cols);
+  for (float &value : matrix.values)
+    value = static_cast<float>(int(random() % 19) - 9);
+  return matrix;
+}
+
+std::string literal(const Matrix<float> &matrix) {
+  std::string text = "dense<[";
+  for (int64_t r = 0; r < matrix.rows; ++r) {
+    text += r ? ", [" : "[";
+    for (int64_t c = 0; c < matrix.cols; ++c)
+      text += (c ? ", " : "") + std::to_string(matrix(r, c));
+    text += "]";
+  }
+  return text + "]> : tensor<" + std::to_string(matrix.rows) + "x" + std::to_string(matrix.cols) + "xf32>";
+}
+
+Matrix<float> transposed(const Matrix<float> &matrix) {
+  Matrix<float> result(matrix.cols, matrix.rows);
+  for (int64_t r = 0; r < matrix.rows; ++r)
+    for (int64_t c = 0; c < matrix.cols; ++c)
+      result(c, r) = matrix(r, c);
+  return result;
+}
+
+struct Calibration : test::Fixture {
+  Matrix<float> embedding = integers(kVocabulary, kHidden, 1), up = integers(kHidden, kMiddle, 2),
+                down = integers(kMiddle, kHidden, 3);
+  std::vector<std::vector<int32_t>> windows;
+  CalibrationOptions options;
+  std::vector<LayerReport> reports;
+
+  Calibration() {
+    std::mt19937 random(4);
+    for (int i = 0; i < 5; ++i) {
+      windows.emplace_back();
+      for (int j = 0; j < 7; ++j)
+        windows.back().push_back(random() % kVocabulary);
+    }
+    options.onLayer = [this](LayerReport layer) { reports.push_back(std::move(layer)); };
+    options.gptq.groups.float16Scales = true;
+  }
+
+  /// down(relu(up(embedding))), observed as `statistic` before each linear.
+  func::FuncOp model(const std::string &statistic, const std::string &scheme) {
+    return parse(R"(func.func @f(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x6xf32> {
+      %e = onnx.Constant )" + literal(embedding) + R"(
+      %u = onnx.Constant )" + literal(up) + R"(
+      %d = onnx.Constant )" + literal(down) + R"(
+      %x = onnx.Gather %e, %ids : (tensor<11x6xf32>, tensor<?x?xi64>) -> tensor<?x?x6xf32>
+      %xo = qopt.observe %x "up" [")" + statistic + R"("] : tensor<?x?x6xf32>
+      %a = onnx.MatMul %xo, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<)" + scheme + R"(>} : (tensor<?x?x6xf32>, tensor<6x10xf32>) -> tensor<?x?x10xf32>
+      %b = onnx.Relu %a : (tensor<?x?x10xf32>) -> tensor<?x?x10xf32>
+      %bo = qopt.observe %b "down" [")" + statistic + R"("] : tensor<?x?x10xf32>
+      %c = onnx.MatMul %bo, %d {qopt.layer = "down", qopt.scheme = #qopt.scheme<)" + scheme + R"(>} : (tensor<?x?x10xf32>, tensor<10x6xf32>) -> tensor<?x?x6xf32>
+      return %c : tensor<?x?x6xf32>
+    })");
+  }
+
+  bool calibrate(func::FuncOp function) {
+    return succeeded(qopt::calibrate(function, windows, options, createReferenceRunner));
+  }
+
+  /// The inputs of `up`: one row per token.
+  Matrix<float> inputs() const {
+    Matrix<float> x(0, kHidden);
+    for (const auto &window : windows)
+      for (int32_t token : window) {
+        x.values.insert(x.values.end(), embedding.row(token), embedding.row(token) + kHidden);
+        ++x.rows;
+      }
+    return x;
+  }
+};
+
+/// relu(x W), W [K, N].
+Matrix<float> reluProduct(const Matrix<float> &x, const Matrix<float> &w) {
+  Matrix<float> y(x.rows, w.cols);
+  for (int64_t t = 0; t < x.rows; ++t)
+    for (int64_t n = 0; n < w.cols; ++n) {
+      double sum = 0;
+      for (int64_t k = 0; k < x.cols; ++k)
+        sum += double(x(t, k)) * w(k, n);
+      y(t, n) = static_cast<float>(std::max(sum, 0.0));
+    }
+  return y;
+}
+
+/// The codes, packed, and scales that `function` holds for `layer`.
+std::pair<std::vector<char>, std::vector<char>> stored(func::FuncOp function, StringRef layer) {
+  std::pair<std::vector<char>, std::vector<char>> result;
+  function.walk([&](ParameterOp op) {
+    ArrayRef<char> data = cast<DenseResourceElementsAttr>(op.getValue()).getRawHandle().getBlob()->getData();
+    if (op.getName() == (layer + ".weight.codes").str())
+      result.first.assign(data.begin(), data.end());
+    if (op.getName() == (layer + ".weight.scale").str())
+      result.second.assign(data.begin(), data.end());
+  });
+  return result;
+}
+
+GroupCodes solve(const Matrix<float> &x, const Matrix<float> &xFloat, const Matrix<float> &w, GptqOptions gptq) {
+  Hessian hessian;
+  accumulateHessian(hessian, x, xFloat, {}, {});
+  GptqReport report;
+  return *(*GptqSolver::create(std::move(hessian), gptq, {}))->quantize(transposed(w), report, {});
+}
+
+void expectCodes(func::FuncOp function, StringRef layer, const GroupCodes &expected) {
+  Matrix<uint8_t> packed = packInt4(expected.codes);
+  std::vector<char> codes = stored(function, layer).first;
+  EXPECT_EQ(std::vector<uint8_t>(codes.begin(), codes.end()), packed.values) << layer.str();
+}
+
+const char *const kGptq = R"(kind = "gptq-int4", groupSize = 3)";
+
+TEST_F(Calibration, quantizesLaterLayersForWhatTheQuantizedOnesGive) {
+  auto function = model("hessian", kGptq);
+  ASSERT_TRUE(calibrate(function)) << error;
+  GptqOptions gptq = options.gptq;
+  gptq.groups.groupSize = 3;
+  Matrix<float> x = inputs();
+  GroupCodes first = solve(x, x, up, gptq);
+  expectCodes(function, "up", first);
+  Matrix<float> upQuantized(kMiddle, kHidden);
+  dequantizeGroups(first, upQuantized);
+  expectCodes(function, "down", solve(reluProduct(x, transposed(upQuantized)), reluProduct(x, up), down, gptq));
+  EXPECT_TRUE(function.getOps<ObserveOp>().empty());
+}
+
+TEST_F(Calibration, needsNoFloatModelWithoutFloatTarget) {
+  options.gptq.floatTarget = 0;
+  auto function = model("hessian", kGptq);
+  ASSERT_TRUE(calibrate(function)) << error;
+  GptqOptions gptq = options.gptq;
+  gptq.groups.groupSize = 3;
+  Matrix<float> x = inputs();
+  Matrix<float> upQuantized(kMiddle, kHidden);
+  dequantizeGroups(solve(x, x, up, gptq), upQuantized);
+  Matrix<float> middle = reluProduct(x, transposed(upQuantized));
+  expectCodes(function, "down", solve(middle, middle, down, gptq));
+}
+
+TEST_F(Calibration, dependsOnNothingButTheTokens) {
+  auto expected = model("hessian", kGptq);
+  ASSERT_TRUE(calibrate(expected)) << error;
+  auto expectSame = [&](const char *what) {
+    auto function = model("hessian", kGptq);
+    ASSERT_TRUE(calibrate(function)) << error;
+    for (const char *layer : {"up", "down"})
+      EXPECT_EQ(stored(function, layer), stored(expected, layer)) << what << ", " << layer;
+  };
+  options.batchSize = 2;
+  expectSame("other batches");
+  options.threads = 3;
+  expectSame("threads");
+  options.maxMemory = 100;
+  expectSame("a temporary file");
+}
+
+TEST_F(Calibration, givesPaddingNoWeight) {
+  windows[1].resize(2);
+  windows[3].resize(5);
+  options.batchSize = 1;
+  auto alone = model("hessian", kGptq);
+  ASSERT_TRUE(calibrate(alone)) << error;
+  options.batchSize = 8;
+  auto padded = model("hessian", kGptq);
+  ASSERT_TRUE(calibrate(padded)) << error;
+  for (const char *layer : {"up", "down"})
+    EXPECT_EQ(stored(padded, layer), stored(alone, layer)) << layer;
+  EXPECT_EQ(reports.back().tokens, 5 * 7 - 7);
+}
+
+TEST_F(Calibration, reportsEveryLayer) {
+  ASSERT_TRUE(calibrate(model("hessian", kGptq))) << error;
+  ASSERT_EQ(reports.size(), 2u);
+  EXPECT_EQ(reports[0].name, "up");
+  EXPECT_EQ(reports[0].scheme, "gptq-int4");
+  EXPECT_EQ(reports[0].outFeatures, kMiddle);
+  EXPECT_EQ(reports[0].inFeatures, kHidden);
+  EXPECT_EQ(reports[0].tokens, 35);
+  EXPECT_GE(reports[0].bitsPerWeight, 4 + 16.0 / 3);
+  EXPECT_GT(*reports[0].sqnrDb, 10);
+  EXPECT_NEAR(*reports[0].damping, 0.01, 1e-12);
+  EXPECT_FALSE(reports[0].fallback);
+  EXPECT_TRUE(warning.empty()) << warning;
+}
+
+TEST_F(Calibration, warnsWhenTokensAreFewerThanInputs) {
+  windows = {{1, 2, 3}};
+  ASSERT_TRUE(calibrate(model("hessian", kGptq))) << error;
+  EXPECT_EQ(warning, "only 3 calibration tokens for the 10 inputs of layer \"down\"");
+}
+
+TEST_F(Calibration, findsTheRangeThatQuantizedLayersGive) {
+  auto function = model("absmax", R"(kind = "int8-static")");
+  options.batchSize = 2;
+  ASSERT_TRUE(calibrate(function)) << error;
+  std::vector<float> found;
+  for (ObserveOp observe : function.getOps<ObserveOp>())
+    found.push_back(observe.getAbsmax()->convertToFloat());
+  ASSERT_EQ(found.size(), 2u);
+  Matrix<float> x = inputs();
+  auto absMax = [](const Matrix<float> &m) {
+    float largest = 0;
+    for (float value : m.values)
+      largest = std::max(largest, std::fabs(value));
+    return largest;
+  };
+  EXPECT_EQ(found[0], absMax(x));
+  for (float &value : x.values)
+    value = std::nearbyint(value / (found[0] / 127)) * (found[0] / 127);
+  Matrix<float> upQuantized(kMiddle, kHidden);
+  dequantizeChannels(quantizeChannels(transposed(up)), upQuantized);
+  EXPECT_NEAR(found[1], absMax(reluProduct(x, transposed(upQuantized))), 1e-4);
+}
+
+TEST_F(Calibration, averagesTheRangeAsQuantoDoes) {
+  auto function = model("absmax", R"(kind = "int8-static")");
+  options.batchSize = 1;
+  options.momentum = 0.9;
+  ASSERT_TRUE(calibrate(function)) << error;
+  float average = 0;
+  for (size_t i = 0; i < windows.size(); ++i) {
+    float largest = 0;
+    for (int32_t token : windows[i])
+      for (int64_t k = 0; k < kHidden; ++k)
+        largest = std::max(largest, std::fabs(embedding(token, k)));
+    average = i == 0 ? largest / 127 : 0.9f * average + 0.1f * (largest / 127);
+  }
+  ObserveOp first = *function.getOps<ObserveOp>().begin();
+  EXPECT_NEAR(first.getAbsmax()->convertToFloat() / 127, average, 1e-7);
+}
+
+TEST_F(Calibration, namesTheLayerWhoseInputsOverflow) {
+  up(0, 0) = 3e38f;
+  up(1, 0) = 3e38f;
+  auto function = model("absmax", R"(kind = "float")");
+  EXPECT_FALSE(calibrate(function));
+  EXPECT_NE(error.find("calibration of \"down\": "), std::string::npos) << error;
+  EXPECT_NE(error.find("activations are infinite or not a number"), std::string::npos) << error;
+}
+
+} // namespace
