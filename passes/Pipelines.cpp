@@ -196,7 +196,7 @@ void qopt::registerPipelines() {
       "rtn-int4", "int4 weights in groups, rounded to nearest", [](OpPassManager &pm, const RtnOptions &options) {
         QuantizeWeightsOptions weights;
         weights.exactReference = options.compat == Compat::Package;
-        weights.grid = weights.exactReference && !options.grid.hasValue() ? "minmax" : options.grid;
+        weights.grid = weights.exactReference && !options.grid.hasValue() ? "minmax" : std::string(options.grid);
         buildScheme(pm, groupAssignment("rtn-int4", options), {}, weights);
       });
   PassPipelineRegistration<GptqSchemeOptions>(

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/Calibrator.h"
+#include "qopt/Calibration/Linear.h"
 #include "qopt/Calibration/Samples.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Passes/Passes.h"
