@@ -115,6 +115,10 @@ void ModelInputs::fill(reference::Slice &slice, Sizes sizes, Padding padding, in
                        std::mt19937 &random) const {
   for (auto [argument, type] : llvm::zip(function.getArguments(), types(sizes))) {
     bool isFloat = isa<FloatType>(type.getElementType());
+    if (isFloat && type.getRank() == 4) {
+      slice.set(argument, randomTensor(type, random));
+      continue;
+    }
     Tensor tensor{type, std::vector<double>(isFloat ? type.getNumElements() : 0),
                   std::vector<int64_t>(isFloat ? 0 : type.getNumElements())};
     int64_t columns = type.getRank() > 0 ? type.getShape().back() : 1;

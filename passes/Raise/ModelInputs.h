@@ -33,7 +33,8 @@ public:
   Sizes adapt(Sizes wanted) const;
 
   /// Gives every input a value. Hidden tokens are 0 in the attention mask;
-  /// positions count up without padding and are random below `maxPosition` else.
+  /// positions count up without padding and are random below `maxPosition` else;
+  /// cached keys and values are random.
   void fill(reference::Slice &slice, Sizes sizes, Padding padding, int64_t maxPosition, std::mt19937 &random) const;
 
   /// Values that depend on what the tokens are, not only on how many: activations.

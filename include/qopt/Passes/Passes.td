@@ -37,6 +37,65 @@ def FoldConstants : Pass<"qopt-fold-constants", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
 
+def RaiseAttention : Pass<"qopt-raise-attention", "::mlir::func::FuncOp"> {
+  let summary = "Find attention";
+  let description = [{
+    What lies between the projections of queries, keys and values and the mixed
+    values becomes one operator: heads split and joined, key heads repeated, scores
+    scaled and masked. Where the mask equals the causal one, it goes; where it also
+    hides padding, `attention_mask` stays as a boolean mask; another mask stays as
+    it is. Recognised by probing, and replaced only where both compute the same. Rows
+    that the exporter's own graph makes NaN or 0, because they see no key, do not count.
+
+    ```mlir
+    %q4 = onnx.Transpose %q3 {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x2x8xf32>) -> tensor<?x2x?x8xf32>
+    ...
+    %p = onnx.Softmax %masked : (tensor<?x2x?x?xf32>) -> tensor<?x2x?x?xf32>
+    %o = onnx.MatMul %p, %v4 : (tensor<?x2x?x?xf32>, tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32>
+    %t = onnx.Transpose %o {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x2x?x8xf32>) -> tensor<?x?x2x8xf32>
+    %y = onnx.Reshape %t, %shape : (tensor<?x?x2x8xf32>, tensor<3xi64>) -> tensor<?x?x16xf32>
+    ```
+    ==>
+    ```mlir
+    %y = onnx.Attention %q, %k, %v {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 1 : i64, scale = 0.353553385 : f32} : (tensor<?x?x16xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x16xf32>
+    ```
+    Expects: resolved shapes, rotary embeddings already raised.
+  }];
+  let statistics = [Statistic<"numRaised", "raised", "Attentions found">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
+def RaiseRotaryEmbedding : Pass<"qopt-raise-rotary-embedding", "::mlir::func::FuncOp"> {
+  let summary = "Find rotary position embeddings";
+  let description = [{
+    What turns pairs of channels of queries and keys by angles that depend on the
+    position becomes one operator on the projection's result. The tables hold what
+    the exporter's own computation gives for every position; positions are the
+    model's input, or counted, or the exporter's. Recognised by probing, whatever
+    the spelling, and replaced only where both compute the same.
+
+    ```mlir
+    %4 = onnx.Reshape %q, %shape : (tensor<?x?x64xf32>, tensor<4xi64>) -> tensor<?x?x2x32xf32>
+    %5 = onnx.Transpose %4 {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x2x32xf32>) -> tensor<?x2x?x32xf32>
+    %6 = onnx.Mul %5, %cos : (tensor<?x2x?x32xf32>, tensor<1x1x?x32xf32>) -> tensor<?x2x?x32xf32>
+    ...
+    %11 = onnx.Add %6, %10 : (tensor<?x2x?x32xf32>, tensor<?x2x?x32xf32>) -> tensor<?x2x?x32xf32>
+    ```
+    ==>
+    ```mlir
+    %4 = onnx.RotaryEmbedding %q, %cos, %sin, %positions {num_heads = 2 : i64} : (tensor<?x?x64xf32>, tensor<512x16xf32>, tensor<512x16xf32>, tensor<1x?xi64>) -> tensor<?x?x64xf32>
+    %5 = onnx.Reshape %4, %shape : (tensor<?x?x64xf32>, tensor<4xi64>) -> tensor<?x?x2x32xf32>
+    %11 = onnx.Transpose %5 {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x2x32xf32>) -> tensor<?x2x?x32xf32>
+    ```
+    Expects: resolved shapes, normalizations already raised.
+  }];
+  let options = [
+    Option<"maxPosition", "max-position", "int64_t", /*default=*/"0", "Positions in the tables; 0: the module's qopt.context_length, or 4096">,
+  ];
+  let statistics = [Statistic<"numRaised", "raised", "Rotary embeddings found">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
 def ResolveShapes : Pass<"qopt-resolve-shapes", "::mlir::func::FuncOp"> {
   let summary = "Turn shape computations into constant shapes";
   let description = [{

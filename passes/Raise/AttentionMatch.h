@@ -1,0 +1,35 @@
+//===- AttentionMatch.h - The parts of a decomposed attention -------------===//
+#ifndef QOPT_PASSES_RAISE_ATTENTIONMATCH_H
+#define QOPT_PASSES_RAISE_ATTENTIONMATCH_H
+
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "llvm/ADT/DenseSet.h"
+
+namespace qopt::raise {
+
+/// Queries, keys or values as they leave their projection (or rotation).
+struct Heads {
+  mlir::Value value; ///< [batch, length, heads * size] or four dimensions
+  mlir::Value past;  ///< the cache they are appended to, [batch, heads, length, size]
+  mlir::Value present; ///< the appended cache
+  int64_t heads = 0, size = 0;
+
+  bool isHeadsFirst() const;
+};
+
+/// softmax(mask(q k^T)) v; all that lies in between is up to probing.
+struct AttentionMatch {
+  Heads q, k, v;
+  mlir::Value logits; ///< what the softmax reads
+  mlir::Value result; ///< the mixed values, in the last layout before they are used
+  std::optional<double> softcap;
+  /// A mask that does not depend on activations: added, or kept where true.
+  mlir::Value addedMask, keptMask;
+};
+
+/// Finds the parts around `softmax`; nothing when it is no attention.
+std::optional<AttentionMatch> matchAttention(mlir::Operation *softmax, const llvm::DenseSet<mlir::Value> &activations);
+
+} // namespace qopt::raise
+
+#endif // QOPT_PASSES_RAISE_ATTENTIONMATCH_H

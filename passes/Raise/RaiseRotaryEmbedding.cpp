@@ -1,0 +1,254 @@
+//===- RaiseRotaryEmbedding.cpp - Find rotary position embeddings ---------===//
+//
+// Su et al., arXiv 2104.09864: pairs of channels turn by an angle that grows with
+// the position. Exporters spell it with halves that are negated and joined, with
+// neighbouring channels, with complex numbers; with angles computed or looked up,
+// scaled in one of many ways. The pass reads the table of angles off the graph by
+// probing and keeps the result only if it computes the same on random input.
+//
+//===----------------------------------------------------------------------===//
+#include "GraphCut.h"
+#include "RotaryTables.h"
+#include "mlir/IR/AsmState.h"
+#include "qopt/Passes/Passes.h"
+
+using namespace mlir;
+
+namespace qopt {
+#define GEN_PASS_DEF_RAISEROTARYEMBEDDING
+#include "qopt/Passes/Passes.h.inc"
+
+namespace {
+
+using namespace raise;
+using reference::Tensor;
+
+/// Calls with which both ways are compared.
+constexpr std::pair<Sizes, Padding> kTrials[] = {{{2, 7, 3}, Padding::None},
+                                                 {{2, 7, 3}, Padding::Left},
+                                                 {{2, 9, 2}, Padding::Holes},
+                                                 {{1, 19, 5}, Padding::None}};
+
+RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// What may move elements between the projection and the rotation.
+Value skipMovement(Value value) {
+  Operation *op = value.getDefiningOp();
+  return op && isa<onnx::ReshapeOp, onnx::TransposeOp, onnx::UnsqueezeOp, onnx::SqueezeOp, onnx::IdentityOp>(op)
+             ? op->getOperand(0)
+             : Value();
+}
+
+/// The embeddings of one function; tables and positions are shared between layers.
+class Raiser {
+public:
+  Raiser(func::FuncOp function, int64_t maxPosition)
+      : function(function), inputs(function), activations(inputs.activations()), maxPosition(maxPosition) {}
+
+  bool raise(Value value) {
+    std::optional<Chain> chain = findChain(value, activations);
+    if (!chain || chain->tables.empty())
+      return false;
+    std::optional<Rotation> rotation = describe(*chain);
+    if (!rotation)
+      return false;
+    reference::Quiet quiet(function.getContext());
+    for (bool headsFirst : {true, false}) {
+      rotation->headsFirst = headsFirst;
+      if (typeOf(rotation->rotated).getDimSize(headsFirst ? 1 : 2) != rotation->heads)
+        continue;
+      std::optional<RotaryTables> tables = readRotaryTables(inputs, *rotation, maxPosition);
+      if (!tables)
+        continue;
+      for (Value positions : positionCandidates(rotation->rotated, chain->tables))
+        if (replace(*rotation, *tables, positions))
+          return true;
+    }
+    return false;
+  }
+
+private:
+  /// Where the rotation starts and ends, and how many heads it turns.
+  std::optional<Rotation> describe(const Chain &chain) {
+    std::optional<size_t> start, end;
+    for (size_t cut : chain.cuts) {
+      if (cut < chain.firstUse)
+        start = cut;
+      else if (cut >= chain.lastUse && !end)
+        end = cut;
+    }
+    if (!start || !end)
+      return std::nullopt;
+    Rotation rotation{{}, chain.values[*end], chain.tables, 0, 0, false};
+    RankedTensorType rotated = typeOf(rotation.rotated);
+    if (rotated.getRank() != 4 || rotated.isDynamicDim(3))
+      return std::nullopt;
+    rotation.size = rotated.getDimSize(3);
+    auto isStatic = [](RankedTensorType type, int64_t dim) { return !type.isDynamicDim(dim); };
+    // The projection's own result is best, then the nearest value of four dimensions.
+    for (Value value = chain.values[*start]; value; value = skipMovement(value)) {
+      RankedTensorType type = typeOf(value);
+      if (type.getRank() == 4 && type.getDimSize(3) == rotation.size && !rotation.source)
+        rotation.source = value;
+      if (type.getRank() == 3 && isStatic(type, 2) && type.getDimSize(2) % rotation.size == 0) {
+        rotation.source = value;
+        rotation.heads = type.getDimSize(2) / rotation.size;
+        return rotation;
+      }
+    }
+    if (!rotation.source)
+      return std::nullopt;
+    RankedTensorType type = typeOf(rotation.source);
+    if (isStatic(type, 1) == isStatic(type, 2))
+      return std::nullopt;
+    rotation.heads = type.getDimSize(isStatic(type, 1) ? 1 : 2);
+    return rotation;
+  }
+
+  /// The model's positions, 0, 1, 2 ..., and what the exporter computed.
+  SmallVector<Value> positionCandidates(Value rotated, ArrayRef<Value> tables) {
+    SmallVector<Value> result;
+    if (inputs.positionIds)
+      result.push_back(inputs.positionIds);
+    if (inputs.tokens)
+      result.push_back(countTokens());
+    llvm::SetVector<Operation *> seen;
+    SmallVector<Value> open(tables);
+    while (!open.empty()) {
+      Operation *op = open.pop_back_val().getDefiningOp();
+      if (!op || !seen.insert(op))
+        continue;
+      for (Value operand : op->getOperands()) {
+        open.push_back(operand);
+        auto type = dyn_cast<RankedTensorType>(operand.getType());
+        if (type && type.getElementType().isInteger(64) && !operand.getDefiningOp<onnx::ConstantOp>() &&
+            type.getRank() == 2 && !isa<BlockArgument>(operand))
+          result.push_back(operand);
+      }
+    }
+    return result;
+  }
+
+  /// [1, length]: 0, 1, 2 ...
+  Value countTokens() {
+    if (counted)
+      return counted;
+    OpBuilder builder = OpBuilder::atBlockBegin(&function.front());
+    Location loc = function.getLoc();
+    auto scalar = RankedTensorType::get({}, builder.getI64Type());
+    auto constant = [&](int64_t value) {
+      return onnx::ConstantOp::create(builder, loc, DenseElementsAttr::get(scalar, value));
+    };
+    Value zero = constant(0), one = constant(1), axis = createInts(builder, loc, {0});
+    Value shape = onnx::ShapeOp::create(builder, loc, inputs.tokens, 1, builder.getI64IntegerAttr(2));
+    Value length = onnx::SqueezeOp::create(builder, loc, shape, axis);
+    Value range = onnx::RangeOp::create(builder, loc, zero, length, one);
+    return counted = onnx::UnsqueezeOp::create(builder, loc, range, axis);
+  }
+
+  /// The table as a resource, the same for all layers that share it.
+  Value createTable(const Tensor &table, StringRef name) {
+    for (auto &[known, value] : tableValues)
+      if (known.type == table.type && known.floats == table.floats)
+        return value;
+    OpBuilder builder = OpBuilder::atBlockBegin(&function.front());
+    ElementsAttr dense = reference::toAttribute(table);
+    auto raw = cast<DenseElementsAttr>(dense);
+    ElementsAttr value = dense;
+    if (!raw.isSplat())
+      value = DenseResourceElementsAttr::get(
+          table.type, name, HeapAsmResourceBlob::allocateAndCopyWithAlign(raw.getRawData(), 64, /*dataIsMutable=*/false));
+    tableValues.push_back({table, onnx::ConstantOp::create(builder, function.getLoc(), value)});
+    return tableValues.back().second;
+  }
+
+  bool replace(const Rotation &rotation, const RotaryTables &tables, Value positions) {
+    Operation *last = rotation.rotated.getDefiningOp();
+    OpBuilder builder(last);
+    Location loc = last->getLoc();
+    Value cos = createTable(tables.cos, "rotary.cos"), sin = createTable(tables.sin, "rotary.sin");
+    Operation *before = last->getPrevNode();
+    Value source = rotation.source;
+    if (typeOf(source).getRank() == 4) {
+      if (rotation.isSourceHeadsFirst())
+        source = onnx::TransposeOp::create(builder, loc, source, ArrayRef<int64_t>{0, 2, 1, 3});
+      source = onnx::ReshapeOp::create(builder, loc, source,
+                                       createInts(builder, loc, {0, 0, rotation.heads * rotation.size}));
+    }
+    bool isPartial = tables.rotatedSize != rotation.size;
+    Value result = onnx::RotaryEmbeddingOp::create(builder, loc, source, cos, sin, positions, tables.interleaved,
+                                                   rotation.heads, isPartial ? tables.rotatedSize : 0);
+    if (Attribute scope = last->getAttr("onnx.scope"))
+      result.getDefiningOp()->setAttr("onnx.scope", scope);
+    result = onnx::ReshapeOp::create(builder, loc, result, createInts(builder, loc, {0, 0, rotation.heads, rotation.size}));
+    if (rotation.headsFirst)
+      result = onnx::TransposeOp::create(builder, loc, result, ArrayRef<int64_t>{0, 2, 1, 3});
+    if (isSame(rotation, result, tables.cos.type.getDimSize(0))) {
+      activations.insert(result);
+      for (Operation *op = last->getPrevNode(); op != before; op = op->getPrevNode())
+        if (!isa<onnx::ConstantOp>(op))
+          activations.insert(op->getResult(0));
+      Value(rotation.rotated).replaceAllUsesWith(result);
+      return true;
+    }
+    while (last->getPrevNode() != before)
+      last->getPrevNode()->erase();
+    return false;
+  }
+
+  bool isSame(const Rotation &rotation, Value replacement, int64_t positions) {
+    std::mt19937 random(1);
+    for (auto [wanted, padding] : kTrials) {
+      Sizes sizes = inputs.adapt(wanted);
+      reference::Slice slice;
+      inputs.fill(slice, sizes, padding, positions, random);
+      slice.set(rotation.source, randomTensor(rotation.sourceType(sizes), random));
+      FailureOr<Tensor> expected = slice.get(rotation.rotated), actual = slice.get(replacement);
+      if (failed(expected) || failed(actual) ||
+          !reference::isClose(*expected, *actual, toleranceOf(expected->type.getElementType())))
+        return false;
+    }
+    return true;
+  }
+
+  func::FuncOp function;
+  ModelInputs inputs;
+  llvm::DenseSet<Value> activations;
+  int64_t maxPosition;
+  Value counted;
+  std::vector<std::pair<Tensor, Value>> tableValues;
+};
+
+struct RaiseRotaryEmbedding : impl::RaiseRotaryEmbeddingBase<RaiseRotaryEmbedding> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    int64_t positions = maxPosition;
+    if (auto context = function->getParentOp()->getAttrOfType<IntegerAttr>("qopt.context_length"); context && positions == 0)
+      positions = context.getInt();
+    if (positions == 0)
+      positions = 4096;
+    if (positions < 1 || positions > (int64_t(1) << 20)) {
+      emitError(function.getLoc()) << "expected a context of 1 to 1048576 tokens but got " << positions;
+      return signalPassFailure();
+    }
+    Raiser raiser(function, positions);
+    // Queries and keys meet in a product of two activations or in an Attention; keys
+    // also leave through a cache.
+    llvm::DenseSet<Value> activations = ModelInputs(function).activations();
+    SmallVector<Value> operands;
+    for (Operation &op : function.front())
+      if (isa<onnx::MatMulOp, onnx::AttentionOp, onnx::ConcatOp>(op) &&
+          llvm::count_if(op.getOperands(), [&](Value v) { return activations.contains(v); }) >= 2)
+        operands.append(op.operand_begin(), op.operand_end());
+    llvm::SetVector<Value> unique(operands.begin(), operands.end());
+    for (Value operand : unique)
+      if (activations.contains(operand))
+        numRaised += raiser.raise(operand);
+    eraseDeadOps(function);
+  }
+};
+
+} // namespace
+} // namespace qopt

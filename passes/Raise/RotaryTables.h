@@ -1,0 +1,38 @@
+//===- RotaryTables.h - Read a rotary embedding's tables off a graph ------===//
+#ifndef QOPT_PASSES_RAISE_ROTARYTABLES_H
+#define QOPT_PASSES_RAISE_ROTARYTABLES_H
+
+#include "ModelInputs.h"
+
+namespace qopt::raise {
+
+/// A computation that may be a rotary embedding: `rotated` [batch, heads, length,
+/// size] or [batch, length, heads, size] comes from `source` [batch, length,
+/// heads * size] or one of these and from `tables`.
+struct Rotation {
+  mlir::Value source, rotated;
+  llvm::ArrayRef<mlir::Value> tables;
+  int64_t heads, size;
+  bool headsFirst;
+
+  /// The source's type for a call.
+  mlir::RankedTensorType sourceType(Sizes sizes) const;
+  bool isSourceHeadsFirst() const;
+};
+
+/// cos and sin per position, [positions, rotated size / 2].
+struct RotaryTables {
+  reference::Tensor cos, sin;
+  bool interleaved;
+  int64_t rotatedSize;
+};
+
+/// Finds by probing which channels turn together, and reads the factors for
+/// positions 0 to `maxPosition` - 1, or as many as the model has. Nothing when the
+/// graph does something else. Whether it does exactly this is for the caller to
+/// verify.
+std::optional<RotaryTables> readRotaryTables(const ModelInputs &inputs, const Rotation &rotation, int64_t maxPosition);
+
+} // namespace qopt::raise
+
+#endif // QOPT_PASSES_RAISE_ROTARYTABLES_H
