@@ -130,20 +130,36 @@ CalibrateOptions calibration(const GptqSchemeOptions &options) {
 // Phases
 //===----------------------------------------------------------------------===//
 
-/// Exporters' decompositions become the standard operators.
+/// Exporters' decompositions become the standard operators. What comes out, the
+/// raised form of a decoder:
+///
+/// - activations are [batch, sequence, features]; `onnx.Gather` of a constant table
+///   by the tokens, `onnx.RMSNormalization` with a constant scale;
+/// - a linear is `onnx.MatMul` with a constant [K, N] and a name (`qopt.layer`), its
+///   bias an `onnx.Add`; linears that share an input read the same value;
+/// - `onnx.RotaryEmbedding` and `onnx.Attention` in the three-dimensional form, the
+///   tables [position, rotated size / 2] as constants, positions [batch or 1,
+///   sequence] from the model's input or counted; `is_causal` instead of a mask, and
+///   a boolean mask [batch, 1, 1, keys] only where there is an attention_mask;
+/// - `onnx.Swish`, and shapes that are constants but for 0 and -1.
+///
+/// What is not recognised stays as the exporter wrote it.
 void buildRaise(OpPassManager &pm) {
+  // Shapes and constants, so that what follows sees through them.
+  pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  // Shapes and constants, so that the patterns see through them.
   pm.addNestedPass<func::FuncOp>(createFoldConstants());
   pm.addNestedPass<func::FuncOp>(createResolveShapes());
-  // Operators.
+  pm.addPass(createCSEPass());
+  // Operators: normalizations first, where rotations start.
   pm.addNestedPass<func::FuncOp>(createNormalizeLinears());
   pm.addNestedPass<func::FuncOp>(createRaiseRmsNormalization());
+  pm.addNestedPass<func::FuncOp>(createRaiseSwish());
   pm.addNestedPass<func::FuncOp>(createRaiseRotaryEmbedding());
   pm.addNestedPass<func::FuncOp>(createRaiseAttention());
-  pm.addNestedPass<func::FuncOp>(createRaiseSwish());
+  pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  // Names.
+  // Names, from where linears stand if nothing else tells.
   pm.addNestedPass<func::FuncOp>(createNameLayers());
 }
 

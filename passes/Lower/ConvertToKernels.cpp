@@ -322,14 +322,20 @@ LogicalResult Converter::convert(onnx::RotaryEmbeddingOp op) {
   return replace(op, fromHeads(c, result, y.sizes, op.getType()));
 }
 
+/// Keys or values [batch, length, heads, size] or heads first, appended to those of
+/// earlier calls, heads first.
+static Value append(KernelCalls &c, Value past, Value now, bool headsFirst) {
+  if (!headsFirst)
+    now = onnx::TransposeOp::create(c.b, now, ArrayRef<int64_t>{0, 2, 1, 3});
+  return past ? onnx::ConcatOp::create(c.b, ValueRange{past, now}, /*axis=*/uint64_t(2)) : now;
+}
+
 LogicalResult Converter::convert(onnx::AttentionOp op) {
-  // Keys and values of earlier calls are joined by operators of the graph, before.
-  if (op.getPastKey() || op.getPastValue() || op.getPresentKey() || op.getPresentValue())
-    return failure();
   Value mask = op.getAttnMask();
   Type maskType = mask ? typeOf(mask).getElementType() : f32;
   if (!isFloatTensor(op.getQ()) || !isFloatTensor(op.getK()) || !isFloatTensor(op.getV()) ||
-      (!maskType.isF32() && !maskType.isInteger(1)) || (mask && typeOf(mask).getRank() > 4))
+      (!maskType.isF32() && !maskType.isInteger(1)) || (mask && typeOf(mask).getRank() > 4) ||
+      static_cast<bool>(op.getPastKey()) != static_cast<bool>(op.getPastValue()))
     return failure();
   Value q = toHeads(c, op.getQ(), op.getQNumHeads()), k = toHeads(c, op.getK(), op.getKvNumHeads()),
         v = toHeads(c, op.getV(), op.getKvNumHeads());
@@ -340,6 +346,16 @@ LogicalResult Converter::convert(onnx::AttentionOp op) {
   int64_t size = typeOf(q).getDimSize(3), valueSize = typeOf(v).getDimSize(3);
   if (typeOf(k).getDimSize(3) != size || typeOf(v).getDimSize(keyHeadsFirst ? 1 : 2) != keyHeads || heads % keyHeads)
     return failure();
+  if (op.getPastKey() || op.getPresentKey() || op.getPresentValue()) {
+    k = append(c, op.getPastKey(), k, keyHeadsFirst);
+    v = append(c, op.getPastValue(), v, keyHeadsFirst);
+    for (auto [present, joined] : {std::pair(op.getPresentKey(), k), std::pair(op.getPresentValue(), v)})
+      if (present)
+        present.replaceAllUsesWith(c.withShape(joined, typeOf(present).getShape()));
+    keyHeadsFirst = true;
+    k = c.withShape(k, {kUnknown, keyHeads, kUnknown, size});
+    v = c.withShape(v, {kUnknown, keyHeads, kUnknown, valueSize});
+  }
   c.requireEqual(c.dim(q, 0), c.dim(k, 0));
   c.requireEqual(c.dim(q, 0), c.dim(v, 0));
   c.requireEqual(c.dim(k, keyHeadsFirst ? 2 : 1), c.dim(v, keyHeadsFirst ? 2 : 1));
@@ -368,6 +384,7 @@ LogicalResult Converter::convert(onnx::AttentionOp op) {
       config.push_back(c.b.getNamedAttr(name, c.b.getUnitAttr()));
   };
   flag("causal", op.getIsCausal());
+  flag("offset", op.getIsCausal() && op.getPastKey());
   flag("q_heads_first", queryHeadsFirst);
   flag("kv_heads_first", keyHeadsFirst);
   if (op.getScaleAttr())
@@ -379,7 +396,9 @@ LogicalResult Converter::convert(onnx::AttentionOp op) {
   ResultBuffer y{shape, f32, {c.dim(q, 0), c.dim(q, queryHeadsFirst ? 2 : 1)}};
   std::string suffix = "_h" + std::to_string(heads) + "_kv" + std::to_string(keyHeads) + "_d" + std::to_string(size);
   Value result = c.call("attention", suffix, operands, {y}, config)[0];
-  return replace(op, fromHeads(c, result, y.sizes, typeOf(op.getY())));
+  op.getY().replaceAllUsesWith(fromHeads(c, result, y.sizes, typeOf(op.getY())));
+  op.erase();
+  return success();
 }
 
 LogicalResult Converter::convert(Operation *op) {

@@ -68,6 +68,18 @@ func.func @decoder(%ids: tensor<?x?xi64>, %positions: tensor<?x?xi64>, %mask: te
   return %3 : tensor<?x?x8xf32>
 }
 
+// Earlier keys come first; queries then count from the end of the keys.
+// CHECK-LABEL: func.func @cached(
+func.func @cached(%q: tensor<?x?x8xf32>, %k: tensor<?x?x8xf32>, %past: tensor<?x2x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x2x?x4xf32>) {
+  // CHECK: %[[NEW:.*]] = onnx.Transpose %{{.*}} {perm = array<i64: 0, 2, 1, 3>}
+  // CHECK: %[[ALL:.*]] = onnx.Concat %arg2, %[[NEW]] {axis = 2 : i64}
+  // CHECK: call @attention_h2_kv2_d4_1(
+  // CHECK: return %{{.*}}, %[[ALL]]
+  %y, %keys, %values = onnx.Attention %q, %k, %k past_key(%past) past_value(%past) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64}
+      : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>)
+  return %y, %keys : tensor<?x?x8xf32>, tensor<?x2x?x4xf32>
+}
+
 // A weight that is no constant cannot be packed.
 // CHECK-LABEL: func.func @skips_dynamic_weight(
 func.func @skips_dynamic_weight(%x: tensor<2x4xf32>, %w: tensor<4x8xf32>) -> tensor<2x8xf32> {
@@ -87,3 +99,4 @@ func.func @skips_axis(%x: tensor<4x8xf32>, %i: tensor<2xi64>) -> tensor<4x2xf32>
 // CHECK: func.func private @matmul_w4a16_n8_k5_g4({{.*}}) attributes {qopt.config = {group_size = 4 : i64}, qopt.kernel = "matmul_w4a16"}
 // CHECK: func.func private @rotary_h2_d4({{.*}}) attributes {qopt.config = {rotary_dim = 4 : i64}, qopt.kernel = "rotary"}
 // CHECK: func.func private @attention_h2_kv2_d4({{.*}}memref<?x1x1x?xi1>{{.*}}) attributes {qopt.config = {causal}, qopt.kernel = "attention"}
+// CHECK: func.func private @attention_h2_kv2_d4_1({{.*}}) attributes {qopt.config = {causal, kv_heads_first, offset}, qopt.kernel = "attention"}

@@ -167,9 +167,13 @@ int run(CommandLine &command) {
   CompileOptions &compile = command.compile;
   Progress progress("calibrating", command.quiet);
   compile.onProgress = [&](int64_t done, int64_t total) { progress.update(done, total); };
-  compile.onWarning = [&](const std::string &text) {
-    progress.line("qopt: warning: " + text);
+  auto printLine = [&](const std::string &text) {
+    if (command.quiet)
+      return;
+    progress.clear();
+    std::fprintf(stderr, "%s\n", text.c_str());
   };
+  compile.onWarning = [&](const std::string &text) { printLine("qopt: warning: " + text); };
   compile.onLayer = [&](const LayerReport &layer) {
     char text[256];
     std::snprintf(text, sizeof text, "%s  %lldx%lld  loss %.4g  damping %.2g  %.2f s%s", printable(layer.name).c_str(),
@@ -177,7 +181,7 @@ int run(CommandLine &command) {
                   layer.loss.value_or(0), layer.damping.value_or(0), layer.seconds,
                   layer.fallback ? "  fell back to round to nearest" : "");
     if (layer.loss)
-      progress.line(text);
+      printLine(text);
   };
 
   Result<CompileReport> report = command.listLayers ? listModelLayers(compile) : compileModel(compile);

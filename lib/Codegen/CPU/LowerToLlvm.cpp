@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
@@ -41,8 +42,31 @@ static void lowerExpandShapes(ModuleOp module) {
   });
 }
 
+/// Buffers of a known size on the stack belong to the whole function, so that a
+/// loop reuses them; the scopes around them then have nothing left to do.
+static void hoistStackBuffers(ModuleOp module) {
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (function.isExternal())
+      continue;
+    Operation *entry = &function.front().front();
+    function.walk([&](memref::AllocaOp alloca) {
+      if (alloca->getNumOperands() == 0)
+        alloca->moveBefore(entry);
+    });
+    function.walk([](memref::AllocaScopeOp scope) {
+      Block &body = scope.getBodyRegion().front();
+      Operation *end = body.getTerminator();
+      scope->replaceAllUsesWith(end->getOperands());
+      end->erase();
+      scope->getBlock()->getOperations().splice(scope->getIterator(), body.getOperations());
+      scope->erase();
+    });
+  }
+}
+
 LogicalResult qopt::host::lowerToLlvm(ModuleOp module) {
   lowerExpandShapes(module);
+  hoistStackBuffers(module);
   PassManager passes(module.getContext());
   passes.addPass(createConvertVectorToSCFPass());
   passes.addPass(memref::createExpandStridedMetadataPass());

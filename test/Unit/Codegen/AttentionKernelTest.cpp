@@ -28,7 +28,6 @@ constexpr Case kCases[] = {
     {6, 2, 64, 48, false, true, false, false, Mask::Additive, 0},
     {2, 1, 20, 12, true, false, true, true, Mask::Boolean, 0},
     {1, 1, 128, 128, false, false, true, true, Mask::None, 5.0f},
-    {2, 2, 16, 16, false, false, true, false, Mask::Boolean, 0},
 };
 
 struct Sizes {

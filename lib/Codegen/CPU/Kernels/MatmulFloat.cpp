@@ -29,7 +29,7 @@ static LogicalResult emit(Kernel &k, Type weightType, bool scaled) {
     return failure();
 
   Value x = k.arg(0), w = k.arg(1), y = k.arg(result);
-  forEachTile(k, k.dim(x, 0), n, defaultTiling(k.target), [&](const Tile &tile) {
+  forEachTile(k, k.dim(x, 0), n, defaultTiling(k.target, inputs * 4), [&](const Tile &tile) {
     Values zeros(tile.rows * tile.blocks, k.splat(0.0f));
     auto left = [&](int64_t r, Value i) { return k.load(x, {k.add(tile.row, k.index(r)), i}); };
     auto right = [&](int64_t b, Value i) {

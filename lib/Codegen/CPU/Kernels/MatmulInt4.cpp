@@ -144,7 +144,10 @@ LogicalResult emitMatmulW4A16(Kernel &k) {
     return failure();
 
   Int4 matmul{k, k.arg(0), k.arg(1), k.arg(2), hasZeros ? k.arg(3) : Value(), k.arg(result), inputs, groupSize};
-  forEachTile(k, k.dim(matmul.x, 0), n, defaultTiling(k.target), [&](const Tile &tile) { matmul.tile(tile); });
+  Tiling tiling = defaultTiling(k.target, inputs * 4);
+  if (!k.target.vnni512)
+    tiling.accumulators = 2; // the words being unpacked need the other registers
+  forEachTile(k, k.dim(matmul.x, 0), n, tiling, [&](const Tile &tile) { matmul.tile(tile); });
   return success();
 }
 

@@ -48,7 +48,7 @@ struct Int8 {
 };
 
 Tiling Int8::tiling() const {
-  Tiling t = defaultTiling(k.target);
+  Tiling t = defaultTiling(k.target, inputs * (vnni() ? 1 : 2));
   if (!vnni())
     t.rowSizes = {3, 1}, t.accumulators = 3; // four 8-lane sums per row and block
   return t;

@@ -17,10 +17,14 @@ int64_t Tiling::blocks(int64_t rows) const {
   return std::clamp<int64_t>(llvm::bit_floor(static_cast<uint64_t>(std::max<int64_t>(accumulators / rows, 1))), 1, taskBlocks);
 }
 
-Tiling defaultTiling(Target target) {
+Tiling defaultTiling(Target target, int64_t rowBytes) {
+  constexpr int64_t kRowCache = 256 << 10;
+  Tiling tiling{{6, 2, 1}, /*taskRows=*/0, /*taskBlocks=*/4, target.accumulators()};
   if (target.vnni512)
-    return {{12, 4, 2, 1}, /*taskRows=*/96, /*taskBlocks=*/4, target.accumulators()};
-  return {{6, 2, 1}, /*taskRows=*/96, /*taskBlocks=*/4, target.accumulators()};
+    tiling.rowSizes = {12, 4, 2, 1};
+  int64_t largest = tiling.rowSizes[0], rows = std::clamp<int64_t>(kRowCache / std::max<int64_t>(rowBytes, 1), 24, 96);
+  tiling.taskRows = rows / largest * largest;
+  return tiling;
 }
 
 /// The tiles of one task, whose columns are known.

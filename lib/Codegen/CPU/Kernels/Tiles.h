@@ -18,7 +18,8 @@ struct Tiling {
   int64_t blocks(int64_t rows) const;
 };
 
-Tiling defaultTiling(Target target);
+/// `rowBytes`: of the left operand; the rows of a task should stay in a near cache.
+Tiling defaultTiling(Target target, int64_t rowBytes);
 
 /// A tile of y: `rows` rows from `row`, `blocks` column blocks from `block`, the last of
 /// which has only `lastColumns` columns.
