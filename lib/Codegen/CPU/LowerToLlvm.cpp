@@ -4,10 +4,10 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -45,10 +45,10 @@ static void lowerExpandShapes(ModuleOp module) {
 /// Buffers of a known size on the stack belong to the whole function, so that a
 /// loop reuses them; the scopes around them then have nothing left to do.
 static void hoistStackBuffers(ModuleOp module) {
-  for (auto function : module.getOps<func::FuncOp>()) {
+  for (auto function : module.getOps<FunctionOpInterface>()) {
     if (function.isExternal())
       continue;
-    Operation *entry = &function.front().front();
+    Operation *entry = &function.getFunctionBody().front().front();
     function.walk([&](memref::AllocaOp alloca) {
       if (alloca->getNumOperands() == 0)
         alloca->moveBefore(entry);
