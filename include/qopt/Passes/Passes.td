@@ -462,4 +462,47 @@ def ConvertToKernels : Pass<"qopt-convert-to-kernels", "::mlir::ModuleOp"> {
                            "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def ConvertOnnxToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
+  let summary = "Lower onnx operators to linalg on tensors";
+  let description = [{
+    Shape arithmetic becomes index arithmetic on dimensions of the arguments.
+    Sizes known at run time only that must agree are compared there
+    (`@qrt_require`): of two such sizes neither is taken to be 1.
+
+    ```mlir
+    %0 = onnx.Add %a, %b : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+    ```
+    ==>
+    ```mlir
+    %dim = tensor.dim %a, %c0 : tensor<?x4xf32>
+    %e = tensor.empty(%dim) : tensor<?x4xf32>
+    %0 = linalg.generic {...} ins(%a, %b : ...) outs(%e : ...) { arith.addf ... }
+    ```
+    Expects: functions of one block on ranked tensors. Ensures: no onnx operator is
+    left but large constants.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::func::FuncDialect",
+                           "::mlir::bufferization::BufferizationDialect"];
+}
+
+def ExtractParameters : Pass<"qopt-extract-parameters", "::mlir::ModuleOp"> {
+  let summary = "Move large constants to the parameter table";
+  let description = [{
+    ```mlir
+    %w = qopt.parameter "norm.weight" dense_resource<w> : tensor<256xf32>
+    ```
+    ==>
+    ```mlir
+    memref.global "private" @parameter_0 : memref<256xf32> {qopt.name = "norm.weight", qopt.value = dense_resource<w> : tensor<256xf32>}
+    %m = memref.get_global @parameter_0 : memref<256xf32>
+    %w = bufferization.to_tensor %m restrict : memref<256xf32> to tensor<256xf32>
+    ```
+    Ensures: no `qopt.parameter` and no `onnx.Constant` is left; equal constants share
+    one global; the globals are in order of first use.
+  }];
+  let statistics = [Statistic<"numParameters", "parameters", "Entries of the parameter table">];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect", "::mlir::memref::MemRefDialect"];
+}
+
 #endif // QOPT_PASSES_PASSES_TD

@@ -1,0 +1,51 @@
+//===- HostAbi.h - How lowered functions talk to the runtime --------------===//
+//
+// Names and attributes shared by the passes that produce functions on memrefs,
+// the kernel generators and the host code generator, which turns them into
+// calls through QrtApi.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_CODEGEN_HOSTABI_H
+#define QOPT_CODEGEN_HOSTABI_H
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "qopt/Runtime/Abi.h"
+
+namespace qopt {
+
+/// `@qrt_fail(i64 code, i64 a, i64 b)`: records an error; execution goes on until
+/// the function returns, so what follows must stay in bounds. May be called
+/// anywhere, also inside scf.parallel.
+inline constexpr llvm::StringLiteral kFailFunction = "qrt_fail";
+/// `@qrt_require(i1 condition, i64 code, i64 a, i64 b)`: leaves the function (and
+/// the entry point) with that error unless the condition holds. Only in the top
+/// block of a function.
+inline constexpr llvm::StringLiteral kRequireFunction = "qrt_require";
+
+/// IntegerAttr on an scf.parallel: indices that are worth a range of their own.
+/// Without it 1.
+inline constexpr llvm::StringLiteral kGrainAttr = "qopt.grain";
+
+/// ElementsAttr on a memref.global without initial value: the array is an entry
+/// of the parameter table. The order of such globals in the module is the order
+/// of the table; `qopt.name` (StringAttr) is the parameter's name.
+inline constexpr llvm::StringLiteral kParameterValueAttr = "qopt.value";
+inline constexpr llvm::StringLiteral kParameterNameAttr = "qopt.name";
+
+/// UnitAttr on a memref.alloc in an entry function: becomes the memory of an
+/// output and is handed to the caller.
+inline constexpr llvm::StringLiteral kOutputAttr = "qopt.output";
+
+/// Calls qrt_fail, declaring it if need be; `a` and `b` are i64 or index.
+void emitFail(mlir::OpBuilder &builder, mlir::Location loc, QrtError code, mlir::Value a, mlir::Value b);
+void emitRequire(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value condition, QrtError code, mlir::Value a,
+                 mlir::Value b);
+
+/// The QrtType of an element type (signless integers are signed, i1 is bool);
+/// nothing for types that cannot cross the boundary.
+std::optional<int64_t> getQrtType(mlir::Type element);
+
+} // namespace qopt
+
+#endif // QOPT_CODEGEN_HOSTABI_H

@@ -1,0 +1,30 @@
+//===- CompileHost.cpp - Lowered functions to code for one x86-64 level ---===//
+#include "HostCodegen.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "qopt/Codegen/Codegen.h"
+
+using namespace mlir;
+
+FailureOr<std::vector<char>> qopt::compileHost(ModuleOp module, StringRef level) {
+  if (!llvm::is_contained(kHostLevels, level))
+    return module.emitError("has no code generator for \"") << level << '"';
+  module.getContext()
+      ->loadDialect<affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect, LLVM::LLVMDialect,
+                    math::MathDialect, memref::MemRefDialect, scf::SCFDialect>();
+  OwningOpRef<ModuleOp> copy(module.clone());
+  if (failed(host::lowerToLoops(*copy)) || failed(host::lowerAbi(*copy)) || failed(host::outlineTasks(*copy)))
+    return failure();
+  host::expandMath(*copy);
+  if (failed(host::lowerToLlvm(*copy)))
+    return failure();
+  FailureOr<std::vector<char>> object = host::emitObject(*copy, level);
+  if (failed(object))
+    return failure();
+  return host::linkShared(module.getLoc(), *object);
+}

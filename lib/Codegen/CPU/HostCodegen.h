@@ -1,0 +1,45 @@
+//===- HostCodegen.h - Steps of making host code --------------------------===//
+//
+// Each step takes a module of functions on memrefs and leaves it lower. They run
+// in this order on a copy of the lowered module, once per code level.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_LIB_CODEGEN_CPU_HOSTCODEGEN_H
+#define QOPT_LIB_CODEGEN_CPU_HOSTCODEGEN_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include <string>
+#include <vector>
+
+namespace qopt::host {
+
+/// linalg operations on memrefs become loops: the leading parallel dimensions one
+/// scf.parallel, the others scf.for.
+mlir::LogicalResult lowerToLoops(mlir::ModuleOp module);
+
+/// Public functions become QrtEntry. Private ones get the call frame {QrtApi*,
+/// QrtContext*, i64 status} as first argument. Allocations, parameters, qrt_fail
+/// and qrt_require become uses of the runtime; after a call that failed, and when
+/// there is no memory, functions release what they hold and return.
+mlir::LogicalResult lowerAbi(mlir::ModuleOp module);
+
+/// The body of every outermost scf.parallel becomes a QrtTask.
+mlir::LogicalResult outlineTasks(mlir::ModuleOp module);
+
+/// math operations become arithmetic: no call of libm, the same result for the
+/// same level in every place, f32 within about two units in the last place.
+void expandMath(mlir::ModuleOp module);
+
+/// To the LLVM dialect.
+mlir::LogicalResult lowerToLlvm(mlir::ModuleOp module);
+
+/// LLVM dialect to the bytes of an object file.
+mlir::FailureOr<std::vector<char>> emitObject(mlir::ModuleOp module, llvm::StringRef level);
+
+/// One object file to a shared object without imports.
+mlir::FailureOr<std::vector<char>> linkShared(mlir::Location loc, llvm::ArrayRef<char> object);
+
+} // namespace qopt::host
+
+#endif // QOPT_LIB_CODEGEN_CPU_HOSTCODEGEN_H

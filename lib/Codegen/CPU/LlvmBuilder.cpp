@@ -1,0 +1,94 @@
+//===- LlvmBuilder.cpp - Pointers, structs and the runtime's functions ----===//
+#include "LlvmBuilder.h"
+#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "qopt/Runtime/Abi.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::host;
+
+LLVM::LLVMStructType host::getFrameType(MLIRContext *context) {
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  return LLVM::LLVMStructType::getLiteral(context, {pointer, pointer, IntegerType::get(context, 64)});
+}
+
+LLVM::LLVMStructType host::getTensorType(MLIRContext *context) {
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  auto i64 = IntegerType::get(context, 64);
+  return LLVM::LLVMStructType::getLiteral(context, {pointer, i64, i64, LLVM::LLVMArrayType::get(i64, QRT_MAX_RANK)});
+}
+
+Value host::getFrame(func::FuncOp function) {
+  for (Operation &op : function.getBody().front())
+    if (op.hasAttr(kFrameAttr))
+      return op.getResult(0);
+  return function.getArgument(0);
+}
+
+Value LlvmBuilder::i64(int64_t value) { return LLVM::ConstantOp::create(*this, getI64Type(), value); }
+Value LlvmBuilder::null() { return LLVM::ZeroOp::create(*this, pointer); }
+Value LlvmBuilder::load(Type type, Value address) { return LLVM::LoadOp::create(*this, type, address); }
+void LlvmBuilder::store(Value value, Value address) { LLVM::StoreOp::create(*this, value, address); }
+Value LlvmBuilder::stackSlot(Type type, int64_t count) {
+  return LLVM::AllocaOp::create(*this, pointer, type, i64(count), /*alignment=*/8);
+}
+Value LlvmBuilder::field(Type structType, Value address, int64_t i) {
+  return LLVM::GEPOp::create(*this, pointer, structType, address, ArrayRef<LLVM::GEPArg>{0, int32_t(i)});
+}
+Value LlvmBuilder::element(Type elementType, Value address, int64_t i) {
+  return LLVM::GEPOp::create(*this, pointer, elementType, address, ArrayRef<LLVM::GEPArg>{int32_t(i)});
+}
+Value LlvmBuilder::toIndex(Value value) { return arith::IndexCastOp::create(*this, getIndexType(), value); }
+Value LlvmBuilder::toI64(Value value) { return arith::IndexCastOp::create(*this, getI64Type(), value); }
+Value LlvmBuilder::castTo(Value value, Type type) {
+  if (value.getType() == type)
+    return value;
+  return UnrealizedConversionCastOp::create(*this, type, value).getResult(0);
+}
+
+Value LlvmBuilder::memref(MemRefType type, Value data, ValueRange sizes) {
+  LLVMTypeConverter types(getContext());
+  auto descriptor = MemRefDescriptor::poison(*this, getLoc(), types.convertType(type));
+  descriptor.setAllocatedPtr(*this, getLoc(), data);
+  descriptor.setAlignedPtr(*this, getLoc(), data);
+  descriptor.setConstantOffset(*this, getLoc(), 0);
+  Value stride = i64(1);
+  size_t next = sizes.size();
+  for (int64_t i = type.getRank(); i-- > 0;) {
+    Value size = type.isDynamicDim(i) ? sizes[--next] : i64(type.getDimSize(i));
+    descriptor.setSize(*this, getLoc(), i, size);
+    descriptor.setStride(*this, getLoc(), i, stride);
+    stride = LLVM::MulOp::create(*this, stride, size);
+  }
+  return castTo(descriptor, type);
+}
+
+Value LlvmBuilder::addressOf(Value memref) {
+  Value index = memref::ExtractAlignedPointerAsIndexOp::create(*this, memref);
+  return LLVM::IntToPtrOp::create(*this, pointer, toI64(index));
+}
+
+Value LlvmBuilder::callApi(Value frame, ApiFunction function, ValueRange operands) {
+  LLVM::LLVMStructType frameType = getFrameType(getContext());
+  Value api = load(pointer, field(frameType, frame, 0)), context = load(pointer, field(frameType, frame, 1));
+  Value callee = load(pointer, element(pointer, api, int64_t(function)));
+  SmallVector<Type> types{pointer};
+  llvm::append_range(types, operands.getTypes());
+  Type result = function == ApiFunction::Allocate ? Type(pointer) : LLVM::LLVMVoidType::get(getContext());
+  SmallVector<Value> all{callee, context};
+  llvm::append_range(all, operands);
+  auto call = LLVM::CallOp::create(*this, LLVM::LLVMFunctionType::get(result, types), all);
+  return call.getNumResults() ? call.getResult() : Value();
+}
+
+Value LlvmBuilder::loadStatus(Value frame) {
+  auto load = LLVM::LoadOp::create(*this, getI64Type(), field(getFrameType(getContext()), frame, 2), /*alignment=*/8);
+  load.setOrdering(LLVM::AtomicOrdering::monotonic);
+  return load;
+}
+
+void LlvmBuilder::storeStatus(Value frame, Value status) {
+  auto store = LLVM::StoreOp::create(*this, status, field(getFrameType(getContext()), frame, 2), /*alignment=*/8);
+  store.setOrdering(LLVM::AtomicOrdering::monotonic);
+}

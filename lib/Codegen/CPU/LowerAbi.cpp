@@ -1,0 +1,312 @@
+//===- LowerAbi.cpp - Functions on memrefs to the runtime's interface -----===//
+//
+// What a function gets from the outside and gives back goes through Abi.h. The
+// memory that a function holds is in slots on its stack, so that its one exit
+// releases whatever there is at that moment.
+//
+//===----------------------------------------------------------------------===//
+#include "HostCodegen.h"
+#include "LlvmBuilder.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "qopt/Codegen/HostAbi.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::host;
+
+namespace {
+
+/// Number of each parameter in the table, by symbol.
+using ParameterTable = llvm::StringMap<int64_t>;
+
+bool isInternal(func::FuncOp function) { return function.isPrivate() && !function.isExternal(); }
+
+class FunctionLowering {
+public:
+  FunctionLowering(func::FuncOp function, const ParameterTable &parameters)
+      : function(function), parameters(parameters), isEntry(!function.isPrivate()),
+        b(function.getLoc(), OpBuilder::atBlockBegin(&function.getBody().front())) {}
+
+  LogicalResult run() {
+    if (!function.getBody().hasOneBlock())
+      return function.emitOpError("expected one block but got ") << function.getBody().getBlocks().size();
+    for (Operation &op : function.getBody().front())
+      work.push_back(&op);
+    if (isEntry)
+      startEntry();
+    else
+      frame = function.getArgument(0);
+    LlvmBuilder end(function.getLoc(), OpBuilder::atBlockEnd(&function.getBody().emplaceBlock()));
+    exit = end.getInsertionBlock();
+    for (Operation *op : work)
+      if (failed(lower(op)))
+        return failure();
+    finishExit(end);
+    WalkResult result = function.walk([&](func::CallOp call) { return lowerNestedCall(call); });
+    return failure(result.wasInterrupted());
+  }
+
+private:
+  void startEntry() {
+    MLIRContext *context = function.getContext();
+    Block &block = function.getBody().front();
+    SmallVector<Value> old(block.getArguments());
+    outputTypes.assign(function.getResultTypes().begin(), function.getResultTypes().end());
+    Type pointer = b.pointerType();
+    SmallVector<Value> incoming;
+    for (int i = 0; i < 5; ++i)
+      incoming.push_back(block.addArgument(pointer, function.getLoc()));
+    table = incoming[2], outputs = incoming[4];
+    LLVM::LLVMStructType frameType = getFrameType(context), tensorType = getTensorType(context);
+    frame = b.stackSlot(frameType);
+    frame.getDefiningOp()->setAttr(kFrameAttr, b.getUnitAttr());
+    b.store(incoming[0], b.field(frameType, frame, 0));
+    b.store(incoming[1], b.field(frameType, frame, 1));
+    b.storeStatus(frame, b.i64(QRT_OK));
+    for (auto [i, argument] : llvm::enumerate(old)) {
+      auto type = cast<MemRefType>(argument.getType());
+      Value input = b.element(tensorType, incoming[3], i);
+      Value data = b.load(pointer, b.field(tensorType, input, 0));
+      Value dims = b.field(tensorType, input, 3);
+      SmallVector<Value> sizes;
+      for (int64_t d = 0; d < type.getRank(); ++d)
+        if (type.isDynamicDim(d))
+          sizes.push_back(b.load(b.getI64Type(), b.element(b.getI64Type(), dims, d)));
+      argument.replaceAllUsesWith(b.memref(type, data, sizes));
+    }
+    block.eraseArguments(0, old.size());
+    SmallVector<Type> inputs(5, pointer);
+    function.setArgAttrsAttr(ArrayAttr());
+    function.setResAttrsAttr(ArrayAttr());
+    function.setType(b.getFunctionType(inputs, b.getI64Type()));
+  }
+
+  /// Releases what is held, and returns.
+  void finishExit(LlvmBuilder &end) {
+    for (Value slot : slots) {
+      Value memory = end.load(end.pointerType(), slot);
+      Value isHeld = LLVM::ICmpOp::create(end, LLVM::ICmpPredicate::ne, memory, end.null());
+      auto guard = scf::IfOp::create(end, TypeRange(), isHeld, /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard restore(end);
+      end.setInsertionPointToStart(guard.thenBlock());
+      end.callApi(frame, ApiFunction::Release, memory);
+    }
+    if (isEntry)
+      func::ReturnOp::create(end, end.loadStatus(frame));
+    else
+      func::ReturnOp::create(end);
+  }
+
+  /// Goes on behind `op` only if `condition` (i1) holds.
+  void leaveUnless(Value condition, Operation *op) {
+    Block *next = op->getBlock()->splitBlock(op);
+    b.setInsertionPointToEnd(next->getPrevNode());
+    cf::CondBranchOp::create(b, condition, next, ValueRange(), exit, ValueRange());
+    b.setInsertionPoint(op);
+  }
+
+  Value isOk(Value status) { return LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::eq, status, b.i64(QRT_OK)); }
+
+  LogicalResult lower(Operation *op) {
+    b.setInsertionPoint(op);
+    b.setLoc(op->getLoc());
+    if (auto alloc = dyn_cast<memref::AllocOp>(op))
+      return lowerAlloc(alloc);
+    if (auto dealloc = dyn_cast<memref::DeallocOp>(op))
+      return lowerDealloc(dealloc);
+    if (auto global = dyn_cast<memref::GetGlobalOp>(op))
+      return lowerGlobal(global);
+    if (auto ret = dyn_cast<func::ReturnOp>(op))
+      return lowerReturn(ret);
+    auto call = dyn_cast<func::CallOp>(op);
+    if (!call)
+      return success();
+    if (call.getCallee() == kRequireFunction) {
+      lowerRequire(call);
+      return success();
+    }
+    if (isInternal(calleeOf(call))) {
+      b.setInsertionPointAfter(call);
+      leaveUnless(isOk(b.loadStatus(frame)), call->getNextNode());
+    }
+    return success();
+  }
+
+  func::FuncOp calleeOf(func::CallOp call) {
+    return cast<func::FuncOp>(SymbolTable::lookupNearestSymbolFrom(call, call.getCalleeAttr()));
+  }
+
+  /// Calls anywhere, also inside loops.
+  WalkResult lowerNestedCall(func::CallOp call) {
+    LlvmBuilder at(call.getLoc(), OpBuilder(call));
+    if (call.getCallee() == kFailFunction) {
+      at.callApi(frame, ApiFunction::Fail, call.getOperands());
+      at.storeStatus(frame, call.getOperand(0));
+      call.erase();
+      return WalkResult::advance();
+    }
+    if (call.getCallee() == kRequireFunction)
+      return call.emitOpError("may only be called in the top block of a function"), WalkResult::interrupt();
+    func::FuncOp callee = calleeOf(call);
+    if (!isInternal(callee))
+      return call.emitOpError("calls a function without a body"), WalkResult::interrupt();
+    if (call.getNumOperands() < callee.getNumArguments())
+      call.getOperandsMutable().assign([&] {
+        SmallVector<Value> operands{frame};
+        llvm::append_range(operands, call.getOperands());
+        return operands;
+      }());
+    return WalkResult::advance();
+  }
+
+  void lowerRequire(func::CallOp call) {
+    Block *failed = b.createBlock(exit);
+    b.setInsertionPointToEnd(failed);
+    Value code = call.getOperand(1);
+    b.callApi(frame, ApiFunction::Fail, {code, call.getOperand(2), call.getOperand(3)});
+    b.storeStatus(frame, code);
+    cf::BranchOp::create(b, exit);
+    Operation *after = call->getNextNode();
+    Block *next = call->getBlock()->splitBlock(after);
+    b.setInsertionPointToEnd(call->getBlock());
+    cf::CondBranchOp::create(b, call.getOperand(0), next, ValueRange(), failed, ValueRange());
+    call.erase();
+  }
+
+  /// A slot for a pointer, null at first.
+  Value makeSlot() {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&function.getBody().front());
+    Value slot = b.stackSlot(b.pointerType());
+    b.store(b.null(), slot);
+    slots.push_back(slot);
+    return slot;
+  }
+
+  LogicalResult lowerAlloc(memref::AllocOp alloc) {
+    MemRefType type = alloc.getType();
+    if (!type.getLayout().isIdentity())
+      return alloc.emitOpError("expected a dense layout but got ") << type;
+    // The byte count saturates, so that an absurd size is out of memory and not a
+    // small number.
+    int64_t fixed = type.getElementType().isInteger(1) ? 1 : llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+    bool isTooMuch = false;
+    for (int64_t size : type.getShape())
+      if (!ShapedType::isDynamic(size))
+        isTooMuch |= __builtin_mul_overflow(fixed, size, &fixed);
+    Value most = b.i64(std::numeric_limits<int64_t>::max());
+    Value bytes = isTooMuch ? most : b.i64(fixed);
+    SmallVector<Value> sizes;
+    for (Value size : alloc.getDynamicSizes()) {
+      sizes.push_back(b.toI64(size));
+      auto product = arith::MulUIExtendedOp::create(b, bytes, sizes.back());
+      Value isNegative = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, product.getLow(), b.i64(0));
+      Value isWide = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, product.getHigh(), b.i64(0));
+      Value overflows = arith::OrIOp::create(b, isNegative, isWide);
+      bytes = arith::SelectOp::create(b, overflows, most, product.getLow());
+    }
+    Value slot = makeSlot();
+    Value memory = b.callApi(frame, ApiFunction::Allocate, bytes);
+    b.store(memory, slot);
+    Value isNull = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::eq, memory, b.null());
+    Value status = arith::SelectOp::create(b, isNull, b.i64(QRT_OUT_OF_MEMORY), b.loadStatus(frame));
+    b.storeStatus(frame, status);
+    leaveUnless(LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ne, memory, b.null()), alloc);
+    Value buffer = b.memref(type, memory, sizes);
+    slotOf[buffer] = slot;
+    if (alloc->hasAttr(kOutputAttr))
+      outputSlots.push_back(slot);
+    alloc.replaceAllUsesWith(buffer);
+    alloc.erase();
+    return success();
+  }
+
+  LogicalResult lowerDealloc(memref::DeallocOp dealloc) {
+    Value slot = slotOf.lookup(dealloc.getMemref());
+    if (!slot)
+      return dealloc.emitOpError("expected memory that the function allocates");
+    b.callApi(frame, ApiFunction::Release, b.load(b.pointerType(), slot));
+    b.store(b.null(), slot);
+    dealloc.erase();
+    return success();
+  }
+
+  LogicalResult lowerGlobal(memref::GetGlobalOp get) {
+    auto found = parameters.find(get.getName());
+    if (found == parameters.end())
+      return success();
+    if (!isEntry)
+      return get.emitOpError("reads a parameter outside of an entry point");
+    Value data = b.load(b.pointerType(), b.element(b.pointerType(), table, found->second));
+    get.replaceAllUsesWith(b.memref(get.getType(), data, {}));
+    get.erase();
+    return success();
+  }
+
+  LogicalResult lowerReturn(func::ReturnOp ret) {
+    if (isEntry) {
+      leaveUnless(isOk(b.loadStatus(frame)), ret);
+      LLVM::LLVMStructType tensorType = getTensorType(function.getContext());
+      for (auto [i, value] : llvm::enumerate(ret.getOperands())) {
+        auto type = cast<MemRefType>(value.getType());
+        std::optional<int64_t> element = getQrtType(type.getElementType());
+        if (!element || type.getRank() > QRT_MAX_RANK)
+          return ret.emitOpError("returns ") << type << ", which cannot be an output";
+        Value output = b.element(tensorType, outputs, i);
+        b.store(b.addressOf(value), b.field(tensorType, output, 0));
+        b.store(b.i64(*element), b.field(tensorType, output, 1));
+        b.store(b.i64(type.getRank()), b.field(tensorType, output, 2));
+        Value dims = b.field(tensorType, output, 3);
+        for (int64_t d = 0; d < type.getRank(); ++d)
+          b.store(b.toI64(memref::DimOp::create(b, value, d)), b.element(b.getI64Type(), dims, d));
+      }
+      for (Value slot : outputSlots)
+        b.store(b.null(), slot);
+    }
+    cf::BranchOp::create(b, exit);
+    ret.erase();
+    return success();
+  }
+
+  func::FuncOp function;
+  const ParameterTable &parameters;
+  bool isEntry;
+  LlvmBuilder b;
+  SmallVector<Operation *> work;
+  Block *exit = nullptr;
+  Value frame, table, outputs;
+  SmallVector<Type> outputTypes;
+  SmallVector<Value> slots, outputSlots;
+  llvm::DenseMap<Value, Value> slotOf;
+};
+
+} // namespace
+
+LogicalResult host::lowerAbi(ModuleOp module) {
+  ParameterTable parameters;
+  for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>()))
+    if (global->hasAttr(kParameterValueAttr))
+      parameters.try_emplace(global.getSymName(), parameters.size());
+  MLIRContext *context = module.getContext();
+  for (func::FuncOp function : module.getOps<func::FuncOp>())
+    if (isInternal(function)) {
+      if (function.getNumResults() != 0)
+        return function.emitOpError("expected no results but got ") << function.getNumResults();
+      (void)function.insertArgument(0, LLVM::LLVMPointerType::get(context), DictionaryAttr(), function.getLoc());
+    }
+  for (func::FuncOp function : module.getOps<func::FuncOp>())
+    if (!function.isExternal() && failed(FunctionLowering(function, parameters).run()))
+      return failure();
+  for (StringRef name : {kFailFunction, kRequireFunction})
+    if (Operation *declaration = module.lookupSymbol(name))
+      declaration->erase();
+  for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>()))
+    if (global->hasAttr(kParameterValueAttr))
+      global.erase();
+  OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
+  LLVM::GlobalOp::create(b, module.getLoc(), b.getI32Type(), /*isConstant=*/true, LLVM::Linkage::External,
+                         "qrt_abi_version", b.getI32IntegerAttr(QRT_ABI_VERSION));
+  return success();
+}

@@ -1,0 +1,63 @@
+//===- HostAbi.cpp - How lowered functions talk to the runtime ------------===//
+#include "qopt/Codegen/HostAbi.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+
+namespace qopt {
+
+static void emitCall(OpBuilder &builder, Location loc, StringRef name, ValueRange operands) {
+  Operation *inside = builder.getInsertionBlock()->getParentOp();
+  auto module = dyn_cast<ModuleOp>(inside);
+  if (!module)
+    module = inside->getParentOfType<ModuleOp>();
+  if (!module.lookupSymbol(name)) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(module.getBody());
+    auto type = builder.getFunctionType(operands.getTypes(), {});
+    func::FuncOp::create(builder, builder.getUnknownLoc(), name, type).setPrivate();
+  }
+  func::CallOp::create(builder, loc, name, TypeRange(), operands);
+}
+
+static Value toI64(OpBuilder &builder, Location loc, Value value) {
+  Type i64 = builder.getI64Type();
+  if (value.getType() == i64)
+    return value;
+  if (value.getType().isIndex())
+    return arith::IndexCastOp::create(builder, loc, i64, value);
+  return arith::ExtSIOp::create(builder, loc, i64, value);
+}
+
+void emitFail(OpBuilder &builder, Location loc, QrtError code, Value a, Value b) {
+  Value codeValue = arith::ConstantIntOp::create(builder, loc, code, 64);
+  emitCall(builder, loc, kFailFunction, {codeValue, toI64(builder, loc, a), toI64(builder, loc, b)});
+}
+
+void emitRequire(OpBuilder &builder, Location loc, Value condition, QrtError code, Value a, Value b) {
+  Value codeValue = arith::ConstantIntOp::create(builder, loc, code, 64);
+  emitCall(builder, loc, kRequireFunction, {condition, codeValue, toI64(builder, loc, a), toI64(builder, loc, b)});
+}
+
+std::optional<int64_t> getQrtType(Type element) {
+  if (element.isF32())
+    return QRT_F32;
+  if (element.isF16())
+    return QRT_F16;
+  if (element.isBF16())
+    return QRT_BF16;
+  if (auto integer = dyn_cast<IntegerType>(element)) {
+    if (integer.getWidth() == 1)
+      return QRT_BOOL;
+    if (integer.getWidth() == 8)
+      return integer.isUnsigned() ? QRT_U8 : QRT_I8;
+    if (integer.getWidth() == 32 && !integer.isUnsigned())
+      return QRT_I32;
+    if (integer.getWidth() == 64 && !integer.isUnsigned())
+      return QRT_I64;
+  }
+  return std::nullopt;
+}
+
+} // namespace qopt

@@ -1,0 +1,195 @@
+//===- LowerShapes.cpp - Operators that only change the shape -------------===//
+#include "OnnxLowering.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::lowering;
+
+namespace {
+
+LogicalResult reshapeTo(Value result, Value data, Dims to, OnnxLowering &state) {
+  Dims from = state.dims(data);
+  if (failed(state.requireEqual(state.product(from), state.product(to))))
+    return failure();
+  state.setTensor(result, state.reshape(state.tensor(data), from, to), to);
+  return success();
+}
+
+/// The size that -1 stands for. Factors that occur on both sides cancel, so that
+/// it stays constant wherever it is.
+LogicalResult inferDimension(ArrayRef<OpFoldResult> from, Dims &to, size_t at, OnnxLowering &state) {
+  Dims above(from), below;
+  for (auto [i, size] : llvm::enumerate(to)) {
+    auto found = llvm::find(above, size);
+    if (i == at)
+      continue;
+    if (found != above.end())
+      above.erase(found);
+    else
+      below.push_back(size);
+  }
+  to[at] = state.div(state.product(above), state.product(below));
+  if (std::optional<int64_t> x = constantOf(state.product(above)), y = constantOf(state.product(below));
+      x && y && (*y == 0 || *x % *y != 0))
+    return emitError(state.b.getLoc()) << "cannot infer a dimension: " << *x << " elements in rows of " << *y;
+  return success();
+}
+
+LogicalResult lowerReshape(onnx::ReshapeOp op, OnnxLowering &state) {
+  std::optional<Dims> shape = state.elements(op.getShape());
+  if (!shape)
+    return op.emitOpError("requires a shape of known length");
+  Dims from = state.dims(op.getData()), to;
+  auto type = cast<RankedTensorType>(op.getReshaped().getType());
+  std::optional<size_t> inferred;
+  for (auto [i, size] : llvm::enumerate(*shape)) {
+    std::optional<int64_t> constant = constantOf(size);
+    if (constant == 0 && !op.getAllowzero()) {
+      if (i >= from.size())
+        return op.emitOpError("copies dimension ") << i << " of an input of rank " << from.size();
+      size = from[i];
+    } else if (constant == -1) {
+      if (inferred)
+        return op.emitOpError("has more than one -1 in its shape");
+      inferred = i;
+    } else if (!constant && type.getRank() == int64_t(shape->size()) && !type.isDynamicDim(i)) {
+      size = state.index(type.getDimSize(i));
+    } else if (constant && *constant < -1) {
+      return op.emitOpError("has dimension ") << *constant << " in its shape";
+    } else if (!constant) {
+      // Known at run time only, and may be 0 or -1 as well.
+      ImplicitLocOpBuilder &b = state.b;
+      Value value = state.value(size);
+      if (!op.getAllowzero() && i < from.size()) {
+        Value isZero = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, value, state.value(state.index(0)));
+        if (from[i] != size && !value.getDefiningOp<tensor::DimOp>())
+          size = arith::SelectOp::create(b, isZero, state.value(from[i]), value).getResult();
+      }
+      // An element that was read from memory and is -1 takes what is left.
+      if (value.getDefiningOp<arith::IndexCastOp>() && !inferred) {
+        Dims others;
+        for (auto [j, other] : llvm::enumerate(*shape))
+          if (j != i)
+            others.push_back(other);
+        OpFoldResult rest = state.div(state.product(from), state.product(others));
+        Value isInferred = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, value, state.value(state.index(-1)));
+        size = arith::SelectOp::create(b, isInferred, state.value(rest), state.value(size)).getResult();
+      }
+    }
+    to.push_back(size);
+  }
+  if (inferred && failed(inferDimension(from, to, *inferred, state)))
+    return failure();
+  return reshapeTo(op.getReshaped(), op.getData(), to, state);
+}
+
+LogicalResult lowerFlatten(onnx::FlattenOp op, OnnxLowering &state) {
+  Dims from = state.dims(op.getInput());
+  int64_t rank = from.size(), axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
+  Dims to{state.product(ArrayRef(from).take_front(axis)), state.product(ArrayRef(from).drop_front(axis))};
+  state.setTensor(op.getOutput(), state.reshape(state.tensor(op.getInput()), from, to), to);
+  return success();
+}
+
+LogicalResult lowerUnsqueeze(onnx::UnsqueezeOp op, OnnxLowering &state) {
+  std::optional<SmallVector<int64_t>> axes = onnx::getConstantInts(op.getAxes());
+  if (!axes)
+    return op.emitOpError("requires constant axes");
+  Dims from = state.dims(op.getData());
+  int64_t rank = from.size() + axes->size();
+  llvm::SmallDenseSet<int64_t> ones;
+  for (int64_t axis : *axes)
+    ones.insert(axis < 0 ? axis + rank : axis);
+  Dims to;
+  size_t next = 0;
+  for (int64_t i = 0; i < rank; ++i)
+    to.push_back(ones.contains(i) ? state.index(1) : from[next++]);
+  state.setTensor(op.getExpanded(), state.reshape(state.tensor(op.getData()), from, to), to);
+  return success();
+}
+
+LogicalResult lowerSqueeze(onnx::SqueezeOp op, OnnxLowering &state) {
+  Dims from = state.dims(op.getData()), to;
+  int64_t rank = from.size();
+  llvm::SmallDenseSet<int64_t> dropped;
+  if (op.getAxes()) {
+    std::optional<SmallVector<int64_t>> axes = onnx::getConstantInts(op.getAxes());
+    if (!axes)
+      return op.emitOpError("requires constant axes");
+    for (int64_t axis : *axes)
+      dropped.insert(axis < 0 ? axis + rank : axis);
+  }
+  for (auto [i, size] : llvm::enumerate(from)) {
+    bool drop = op.getAxes() ? dropped.contains(i) : constantOf(size) == 1;
+    if (!drop)
+      to.push_back(size);
+    else if (failed(state.requireEqual(size, state.index(1))))
+      return failure();
+  }
+  Value data = state.tensor(op.getData());
+  for (auto [i, size] : llvm::enumerate(from))
+    if (dropped.contains(i))
+      size = state.index(1);
+  data = state.castTo(data, state.typeOf(from, getElementTypeOrSelf(data.getType())));
+  state.setTensor(op.getSqueezed(), state.reshape(data, from, to), to);
+  return success();
+}
+
+LogicalResult lowerTranspose(onnx::TransposeOp op, OnnxLowering &state) {
+  Dims from = state.dims(op.getData()), to;
+  ArrayRef<int64_t> perm = op.getPerm();
+  SmallVector<AffineExpr> expressions(perm.size());
+  for (auto [i, axis] : llvm::enumerate(perm)) {
+    to.push_back(from[axis]);
+    expressions[axis] = state.b.getAffineDimExpr(i);
+  }
+  AffineMap map = AffineMap::get(perm.size(), 0, expressions, state.b.getContext());
+  Value data = state.tensor(op.getData());
+  state.setTensor(op.getTransposed(),
+                  state.generic(to, getElementTypeOrSelf(data.getType()), data, map,
+                                [](ImplicitLocOpBuilder &, ValueRange in) { return in[0]; }),
+                  to);
+  return success();
+}
+
+LogicalResult lowerExpand(onnx::ExpandOp op, OnnxLowering &state) {
+  std::optional<Dims> shape = state.elements(op.getShape());
+  if (!shape)
+    return op.emitOpError("requires a shape of known length");
+  Dims from = state.dims(op.getInput());
+  FailureOr<Dims> to = state.broadcast({from, *shape});
+  if (failed(to))
+    return failure();
+  Value data = state.tensor(op.getInput());
+  state.setTensor(op.getOutput(),
+                  state.generic(*to, getElementTypeOrSelf(data.getType()), data, state.broadcastMap(from, to->size()),
+                                [](ImplicitLocOpBuilder &, ValueRange in) { return in[0]; }),
+                  *to);
+  return success();
+}
+
+LogicalResult lowerConstantOfShape(onnx::ConstantOfShapeOp op, OnnxLowering &state) {
+  std::optional<Dims> shape = state.elements(op.getInput());
+  auto value = dyn_cast<DenseElementsAttr>(op.getValue());
+  if (!shape || !value || value.getNumElements() != 1)
+    return op.emitOpError("requires a shape of known length and one value");
+  Dims dims;
+  for (OpFoldResult size : *shape)
+    dims.push_back(state.max(size, state.index(0)));
+  Value element = arith::ConstantOp::create(state.b, cast<TypedAttr>(value.getSplatValue<Attribute>()));
+  state.setTensor(op.getOutput(), state.fill(dims, element), dims);
+  return success();
+}
+
+} // namespace
+
+void lowering::populateShapes(Handlers &handlers) {
+  handlers.add(&lowerConstantOfShape);
+  handlers.add(&lowerExpand);
+  handlers.add(&lowerFlatten);
+  handlers.add(&lowerReshape);
+  handlers.add(&lowerSqueeze);
+  handlers.add(&lowerTranspose);
+  handlers.add(&lowerUnsqueeze);
+}

@@ -1,0 +1,139 @@
+//===- OnnxLowering.h - State of the conversion of onnx to linalg ---------===//
+//
+// The conversion walks a function once, in order, and keeps for every value what
+// shape arithmetic needs to know: its dimensions as index values, equal where
+// they are known to be equal, and for small integer tensors (shapes, axes) their
+// elements. So the arithmetic that exporters spell with Shape, Gather, Concat and
+// Reshape becomes index arithmetic on the dimensions of the function's arguments,
+// and no pass has to find that out again.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_PASSES_LOWER_ONNXLOWERING_H
+#define QOPT_PASSES_LOWER_ONNXLOWERING_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Runtime/Abi.h"
+
+namespace qopt::lowering {
+
+/// Sizes or elements: IntegerAttr (index) where constant, else an index value.
+using Dims = llvm::SmallVector<mlir::OpFoldResult>;
+/// Makes one element of a result from the elements of the inputs.
+using Body = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::ValueRange)>;
+
+/// The constant behind `size`, if it is one.
+std::optional<int64_t> constantOf(mlir::OpFoldResult size);
+
+class OnnxLowering;
+using Handler = std::function<mlir::LogicalResult(mlir::Operation *, OnnxLowering &)>;
+
+/// Which function lowers which operator.
+class Handlers {
+public:
+  template <typename Op>
+  void add(mlir::LogicalResult (*lower)(Op, OnnxLowering &)) {
+    table[Op::getOperationName()] = [lower](mlir::Operation *op, OnnxLowering &state) {
+      return lower(mlir::cast<Op>(op), state);
+    };
+  }
+  const Handler *find(mlir::Operation *op) const {
+    auto found = table.find(op->getName().getStringRef());
+    return found == table.end() ? nullptr : &found->second;
+  }
+
+private:
+  llvm::StringMap<Handler> table;
+};
+
+class OnnxLowering {
+public:
+  OnnxLowering(mlir::func::FuncOp function, const Handlers &handlers);
+  /// Rewrites the function; emits an error naming the first operator that has no
+  /// lowering.
+  mlir::LogicalResult run();
+
+  /// Creates operations before the operator being lowered.
+  mlir::ImplicitLocOpBuilder b;
+
+  // What is known of a value of the onnx graph.
+  mlir::Value tensor(mlir::Value value);
+  Dims dims(mlir::Value value);
+  /// The elements of an integer tensor of rank 0 or 1, if it is small and they
+  /// are known without reading memory.
+  std::optional<Dims> knownElements(mlir::Value value);
+  /// The same, reading memory where needed; empty when the size is not static.
+  std::optional<Dims> elements(mlir::Value value);
+  /// A scalar of the tensor's own element type; the tensor has one element.
+  mlir::Value scalar(mlir::Value value);
+
+  void setTensor(mlir::Value value, mlir::Value lowered, Dims dims);
+  void setElements(mlir::Value value, Dims elements);
+
+  // Index arithmetic, folded and shared.
+  mlir::OpFoldResult index(int64_t value) { return b.getIndexAttr(value); }
+  mlir::Value value(mlir::OpFoldResult size);
+  mlir::OpFoldResult add(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult sub(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult mul(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  /// Rounds to zero; 0 where `rhs` is 0.
+  mlir::OpFoldResult div(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult min(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult max(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+  mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> factors);
+  /// The entry point fails at run time unless both are equal; an error now when
+  /// both are constants that differ.
+  mlir::LogicalResult requireEqual(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
+
+  // Tensors.
+  mlir::RankedTensorType typeOf(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element);
+  mlir::Value empty(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element);
+  mlir::Value fill(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Value element);
+  mlir::Value constant(mlir::Type type, double value);
+  /// A linalg.generic whose loops are `dims`, all parallel, read through `maps`.
+  mlir::Value generic(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element, mlir::ValueRange inputs,
+                      llvm::ArrayRef<mlir::AffineMap> maps, Body body);
+  /// Dimensions of numpy broadcasting, and how to read an operand of `from`
+  /// dimensions in a loop nest over `to`. Two sizes of which neither is known to
+  /// be 1 are required to be equal.
+  mlir::FailureOr<Dims> broadcast(llvm::ArrayRef<Dims> operands);
+  mlir::AffineMap broadcastMap(llvm::ArrayRef<mlir::OpFoldResult> from, size_t rank);
+  /// The elements in row-major order in another shape of the same size.
+  mlir::Value reshape(mlir::Value tensor, llvm::ArrayRef<mlir::OpFoldResult> from,
+                      llvm::ArrayRef<mlir::OpFoldResult> to);
+  mlir::Value castTo(mlir::Value tensor, mlir::RankedTensorType type);
+  /// Elementwise with broadcasting, from values of the graph to `result`.
+  mlir::LogicalResult elementwise(mlir::Value result, mlir::ValueRange operands, Body body);
+
+private:
+  mlir::LogicalResult rewriteOther(mlir::Operation *op);
+  Dims dimsOfOther(mlir::Value value);
+  mlir::OpFoldResult shared(char operation, mlir::OpFoldResult lhs, mlir::OpFoldResult rhs,
+                            llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> create);
+
+  mlir::func::FuncOp function;
+  const Handlers &handlers;
+  llvm::DenseMap<mlir::Value, mlir::Value> tensors;
+  llvm::DenseMap<mlir::Value, Dims> sizes;
+  llvm::DenseMap<mlir::Value, Dims> contents;
+  llvm::DenseMap<int64_t, mlir::Value> indexConstants;
+  std::map<std::tuple<char, void *, void *>, mlir::OpFoldResult> arithmetic;
+};
+
+/// Shape arithmetic: computes the elements of small integer results; false where
+/// the operator or its operands are no such thing.
+bool lowerOnElements(mlir::Operation *op, OnnxLowering &state);
+
+void populateElementwise(Handlers &handlers);
+void populateShapes(Handlers &handlers);
+void populateMovement(Handlers &handlers);
+void populateIndexing(Handlers &handlers);
+void populateReductions(Handlers &handlers);
+void populateMatMuls(Handlers &handlers);
+
+} // namespace qopt::lowering
+
+#endif // QOPT_PASSES_LOWER_ONNXLOWERING_H
