@@ -505,4 +505,27 @@ def ExtractParameters : Pass<"qopt-extract-parameters", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def PlanMemory : Pass<"qopt-plan-memory", "::mlir::func::FuncOp"> {
+  let summary = "Let buffers that do not live at the same time share memory";
+  let description = [{
+    Memory of outputs is allocated apart (`qopt.output`) and goes to the caller; all
+    other buffers of an entry point become views of a few arenas, one per run-time
+    factor of their sizes.
+
+    ```mlir
+    %0 = memref.alloc(%s) : memref<?x4xf32>
+    ```
+    ==>
+    ```mlir
+    %a = memref.alloc(%s) : memref<?x128xi8>
+    %b = memref.collapse_shape %a [[0, 1]] : memref<?x128xi8> into memref<?xi8>
+    %0 = memref.view %b[%offset][%s] : memref<?xi8> to memref<?x4xf32>
+    ```
+    Expects: bufferized functions of one block. Ensures: no output shares memory with
+    another value.
+  }];
+  let statistics = [Statistic<"numBuffers", "buffers", "Buffers placed">, Statistic<"numArenas", "arenas", "Arenas made">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
+}
+
 #endif // QOPT_PASSES_PASSES_TD

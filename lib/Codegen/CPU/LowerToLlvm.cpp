@@ -11,7 +11,7 @@ using namespace mlir;
 
 LogicalResult qopt::host::lowerToLlvm(ModuleOp module) {
   PassManager passes(module.getContext());
-  passes.addPass(createConvertVectorToSCF());
+  passes.addPass(createConvertVectorToSCFPass());
   passes.addPass(memref::createExpandStridedMetadataPass());
   passes.addPass(createLowerAffinePass());
   passes.addPass(createSCFToControlFlowPass());

@@ -1,0 +1,210 @@
+//===- PlanMemory.cpp - One block of memory for many buffers --------------===//
+//
+// An entry point is straight-line code, so when a buffer lives is known. Buffers
+// whose sizes are a constant times the same run-time factor (batch * sequence,
+// say) share one allocation: each gets an offset, a constant times that factor,
+// such that no two that live at the same time overlap (greedy by size: Pisarchyk
+// and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
+// The layers of a model thus use the same memory one after another.
+//
+//===----------------------------------------------------------------------===//
+#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "qopt/Codegen/HostAbi.h"
+#include "qopt/Passes/Passes.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace qopt {
+#define GEN_PASS_DEF_PLANMEMORY
+#include "qopt/Passes/Passes.h.inc"
+
+namespace {
+
+constexpr int64_t kAlignment = 64;
+
+/// A buffer and its place in the arena of its group.
+struct Buffer {
+  memref::AllocOp alloc;
+  int64_t bytes = 0; ///< per unit of the group's factor
+  int64_t first = 0, last = 0;
+  int64_t offset = 0; ///< per unit as well
+};
+
+/// Buffers of which each has `bytes` times the product of `factors` bytes.
+struct Group {
+  SmallVector<Value> factors;
+  SmallVector<Buffer> buffers;
+};
+
+int64_t elementBytes(Type type) { return type.isInteger(1) ? 1 : llvm::divideCeil(type.getIntOrFloatBitWidth(), 8); }
+
+struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    if (function.isExternal() || function.isPrivate())
+      return;
+    Block &block = function.getBody().front();
+    if (failed(chooseOutputs(cast<func::ReturnOp>(block.getTerminator()))))
+      return signalPassFailure();
+
+    int64_t next = 0;
+    for (BlockArgument argument : block.getArguments())
+      order[argument] = next++;
+    for (Operation &op : block) {
+      position[&op] = next++;
+      for (Value result : op.getResults())
+        order[result] = position[&op];
+    }
+    SmallVector<Group> groups;
+    for (auto alloc : llvm::to_vector(block.getOps<memref::AllocOp>())) {
+      if (alloc->hasAttr(kOutputAttr))
+        continue;
+      if (alloc.use_empty()) {
+        alloc.erase();
+        continue;
+      }
+      addToGroup(alloc, groups);
+    }
+    for (Group &group : groups) {
+      numBuffers += group.buffers.size();
+      ++numArenas;
+      emitArena(group, placeBuffers(group));
+    }
+  }
+
+  /// Every output gets memory of its own.
+  LogicalResult chooseOutputs(func::ReturnOp ret) {
+    llvm::SmallDenseSet<Operation *> taken;
+    OpBuilder b(ret);
+    for (OpOperand &operand : ret->getOpOperands()) {
+      auto type = dyn_cast<MemRefType>(operand.get().getType());
+      if (!type)
+        return ret.emitOpError("expected memrefs but got ") << operand.get().getType();
+      Operation *root = operand.get().getDefiningOp();
+      while (isa_and_nonnull<memref::CastOp, memref::CollapseShapeOp, memref::ExpandShapeOp>(root))
+        root = root->getOperand(0).getDefiningOp();
+      if (isa_and_nonnull<memref::AllocOp>(root) && root->getBlock() == ret->getBlock() && taken.insert(root).second) {
+        root->setAttr(kOutputAttr, b.getUnitAttr());
+        continue;
+      }
+      SmallVector<Value> sizes;
+      for (int64_t i = 0; i < type.getRank(); ++i)
+        if (type.isDynamicDim(i))
+          sizes.push_back(b.createOrFold<memref::DimOp>(ret.getLoc(), operand.get(), i));
+      auto dense = MemRefType::get(type.getShape(), type.getElementType());
+      auto copy = memref::AllocOp::create(b, ret.getLoc(), dense, sizes);
+      copy->setAttr(kOutputAttr, b.getUnitAttr());
+      linalg::CopyOp::create(b, ret.getLoc(), operand.get(), copy.getResult());
+      operand.set(copy);
+    }
+    return success();
+  }
+
+  /// From the first to the last operation that uses the buffer or a view of it.
+  void findLifetime(Buffer &buffer) {
+    Block *block = buffer.alloc->getBlock();
+    buffer.first = std::numeric_limits<int64_t>::max();
+    SmallVector<Value> aliases{buffer.alloc.getResult()};
+    while (!aliases.empty()) {
+      Value alias = aliases.pop_back_val();
+      for (Operation *user : alias.getUsers()) {
+        int64_t at = position[block->findAncestorOpInBlock(*user)];
+        buffer.first = std::min(buffer.first, at);
+        buffer.last = std::max(buffer.last, at);
+        bool givesMemory = llvm::any_of(user->getResultTypes(), llvm::IsaPred<BaseMemRefType>);
+        if (isa<ViewLikeOpInterface>(user) && user->getNumResults() == 1)
+          aliases.push_back(user->getResult(0));
+        else if (givesMemory)
+          buffer.last = position[block->getTerminator()];
+      }
+    }
+  }
+
+  void addToGroup(memref::AllocOp alloc, SmallVectorImpl<Group> &groups) {
+    MemRefType type = alloc.getType();
+    Buffer buffer{alloc, elementBytes(type.getElementType())};
+    SmallVector<Value> factors;
+    bool isTooMuch = false;
+    auto multiply = [&](int64_t factor) { isTooMuch |= __builtin_mul_overflow(buffer.bytes, factor, &buffer.bytes); };
+    for (int64_t size : type.getShape())
+      if (!ShapedType::isDynamic(size))
+        multiply(size);
+    SmallVector<Value> pending(alloc.getDynamicSizes());
+    while (!pending.empty()) {
+      Value size = pending.pop_back_val();
+      if (auto product = size.getDefiningOp<arith::MulIOp>())
+        pending.append({product.getLhs(), product.getRhs()});
+      else if (std::optional<int64_t> constant = getConstantIntValue(size))
+        multiply(*constant);
+      else
+        factors.push_back(size);
+    }
+    // Absurd sizes are left to fail alone.
+    if (isTooMuch || buffer.bytes < 0 || buffer.bytes > int64_t(1) << 56)
+      return;
+    buffer.bytes = std::max<int64_t>(llvm::alignTo(buffer.bytes, kAlignment), kAlignment);
+    findLifetime(buffer);
+    llvm::sort(factors, [&](Value l, Value r) { return order[l] < order[r]; });
+    Group *group = llvm::find_if(groups, [&](const Group &group) { return group.factors == factors; });
+    if (group == groups.end())
+      group = &groups.emplace_back(Group{factors, {}});
+    group->buffers.push_back(buffer);
+  }
+
+  /// Sets the offsets; returns the size of the arena.
+  static int64_t placeBuffers(Group &group) {
+    SmallVector<Buffer *> bySize;
+    for (Buffer &buffer : group.buffers)
+      bySize.push_back(&buffer);
+    llvm::stable_sort(bySize, [](Buffer *l, Buffer *r) { return l->bytes > r->bytes; });
+    SmallVector<Buffer *> placed; // by offset
+    int64_t total = 0;
+    for (Buffer *buffer : bySize) {
+      int64_t offset = 0;
+      for (Buffer *other : placed)
+        if (other->first <= buffer->last && buffer->first <= other->last && other->offset < offset + buffer->bytes)
+          offset = std::max(offset, other->offset + other->bytes);
+      buffer->offset = offset;
+      total = std::max(total, offset + buffer->bytes);
+      placed.insert(llvm::upper_bound(placed, buffer, [](Buffer *l, Buffer *r) { return l->offset < r->offset; }),
+                    buffer);
+    }
+    return total;
+  }
+
+  void emitArena(Group &group, int64_t total) {
+    Location loc = group.buffers.front().alloc.getLoc();
+    OpBuilder b(group.buffers.front().alloc);
+    auto bytes = MemRefType::get({ShapedType::kDynamic}, b.getI8Type());
+    SmallVector<int64_t> shape(group.factors.size(), ShapedType::kDynamic);
+    shape.push_back(total);
+    Value arena = memref::AllocOp::create(b, loc, MemRefType::get(shape, b.getI8Type()), group.factors);
+    if (group.factors.empty()) {
+      arena = memref::CastOp::create(b, loc, bytes, arena);
+    } else {
+      ReassociationIndices all = llvm::to_vector(llvm::seq<int64_t>(0, shape.size()));
+      arena = memref::CollapseShapeOp::create(b, loc, bytes, arena, ArrayRef(all));
+    }
+    Value unit = arith::ConstantIndexOp::create(b, loc, 1);
+    for (Value factor : group.factors)
+      unit = b.createOrFold<arith::MulIOp>(loc, unit, factor);
+    for (Buffer &buffer : group.buffers) {
+      b.setInsertionPoint(buffer.alloc);
+      Value offset = arith::ConstantIndexOp::create(b, loc, buffer.offset);
+      Value shift = b.createOrFold<arith::MulIOp>(loc, unit, offset);
+      Value view = memref::ViewOp::create(b, buffer.alloc.getLoc(), buffer.alloc.getType(), arena, shift,
+                                          buffer.alloc.getDynamicSizes());
+      buffer.alloc.replaceAllUsesWith(view);
+      buffer.alloc.erase();
+    }
+  }
+
+  llvm::DenseMap<Operation *, int64_t> position;
+  llvm::DenseMap<Value, int64_t> order;
+};
+
+} // namespace
+} // namespace qopt
