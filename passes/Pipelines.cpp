@@ -5,6 +5,9 @@
 // (`gptq-int4{group-size=32}`); the phases it consists of are pipelines too.
 //
 //===----------------------------------------------------------------------===//
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "qopt/Passes/Passes.h"
@@ -193,12 +196,41 @@ void buildScheme(OpPassManager &pm, const AssignSchemeOptions &scheme, const Cal
 } // namespace
 
 //===----------------------------------------------------------------------===//
+// Lowering: what all schemes and the float model end with
+//===----------------------------------------------------------------------===//
+
+void qopt::buildLowerPipeline(OpPassManager &pm) {
+  // Operators to loops over tensors; chains of elementwise ones to one loop.
+  pm.addPass(createConvertOnnxToLinalg());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createExtractParameters());
+  // Tensors to memory.
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createPlanMemory());
+  // Loops to functions; equal ones, as repeated layers have them, become one.
+  pm.addPass(createOutlineKernels());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(func::createDuplicateFunctionEliminationPass());
+  pm.addPass(createSymbolDCEPass());
+}
+
+//===----------------------------------------------------------------------===//
 // Names
 //===----------------------------------------------------------------------===//
 
 void qopt::registerPipelines() {
   // Phases.
   PassPipelineRegistration<>("qopt-raise", "Exporters' decompositions to standard operators", buildRaise);
+  PassPipelineRegistration<>("qopt-lower", "A graph to functions on memrefs", buildLowerPipeline);
   PassPipelineRegistration<>("qopt-quantize", "Calibrate and rewrite what has a scheme",
                              [](OpPassManager &pm) { buildQuantize(pm, {}, {}); });
 

@@ -159,7 +159,9 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
     SmallVector<Buffer *> bySize;
     for (Buffer &buffer : group.buffers)
       bySize.push_back(&buffer);
-    llvm::stable_sort(bySize, [](Buffer *l, Buffer *r) { return l->bytes > r->bytes; });
+    llvm::sort(bySize, [](Buffer *l, Buffer *r) {
+      return std::tie(r->bytes, l->first, l) < std::tie(l->bytes, r->first, r);
+    });
     SmallVector<Buffer *> placed; // by offset
     int64_t total = 0;
     for (Buffer *buffer : bySize) {
@@ -185,8 +187,8 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
     if (group.factors.empty()) {
       arena = memref::CastOp::create(b, loc, bytes, arena);
     } else {
-      ReassociationIndices all = llvm::to_vector(llvm::seq<int64_t>(0, shape.size()));
-      arena = memref::CollapseShapeOp::create(b, loc, bytes, arena, ArrayRef(all));
+      ReassociationIndices all = llvm::to_vector<2>(llvm::seq<int64_t>(0, shape.size()));
+      arena = memref::CollapseShapeOp::create(b, loc, bytes, arena, SmallVector<ReassociationIndices>{all});
     }
     Value unit = arith::ConstantIndexOp::create(b, loc, 1);
     for (Value factor : group.factors)

@@ -20,6 +20,8 @@ struct LoweredModule {
   std::vector<EntryPoint> entryPoints;
   std::vector<Parameter> parameters; ///< offsets not yet assigned
   std::vector<std::span<const char>> weights;
+  /// Data that the IR holds in shorter form (splats, bits); `weights` points here.
+  std::vector<std::unique_ptr<std::vector<char>>> expanded;
 };
 
 /// Compiles `module` (functions on memrefs: memref, scf, vector, arith, math,

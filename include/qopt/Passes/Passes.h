@@ -16,6 +16,11 @@ namespace qopt {
 /// Registers the named pipelines of Pipelines.cpp.
 void registerPipelines();
 
+/// The pipeline `qopt-lower`: a graph to functions on memrefs.
+void buildLowerPipeline(mlir::OpPassManager &pm);
+/// Lets bufferization handle the dialects that `qopt-lower` goes through.
+void registerLowerInterfaces(mlir::DialectRegistry &registry);
+
 } // namespace qopt
 
 #endif // QOPT_PASSES_PASSES_H

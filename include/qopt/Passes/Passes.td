@@ -528,4 +528,22 @@ def PlanMemory : Pass<"qopt-plan-memory", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def OutlineKernels : Pass<"qopt-outline-kernels", "::mlir::ModuleOp"> {
+  let summary = "Make a function of every loop nest of an entry point";
+  let description = [{
+    ```mlir
+    linalg.generic {...} ins(%a : memref<?x4xf32>) outs(%b : memref<?x4xf32>) {...}
+    ```
+    ==>
+    ```mlir
+    call @forward_loop_0(%a, %b) : (memref<?x4xf32>, memref<?x4xf32>) -> ()
+    ```
+    Whatever the nest uses becomes an argument, so that equal nests give equal
+    functions, which duplicate-function-elimination merges.
+    Expects: bufferized functions. Ensures: entry points hold no linalg operation.
+  }];
+  let statistics = [Statistic<"numKernels", "kernels", "Loop nests outlined">];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
+}
+
 #endif // QOPT_PASSES_PASSES_TD

@@ -128,8 +128,9 @@ private:
       return success();
     }
     if (isInternal(calleeOf(call))) {
-      b.setInsertionPointAfter(call);
-      leaveUnless(isOk(b.loadStatus(frame)), call->getNextNode());
+      Operation *after = call->getNextNode();
+      b.setInsertionPoint(after);
+      leaveUnless(isOk(b.loadStatus(frame)), after);
     }
     return success();
   }

@@ -35,7 +35,7 @@ public:
 
   void emit() {
     size_t outer = 0;
-    while (outer < iterators.size() && linalg::isParallelIterator(iterators[outer]))
+    while (outer < iterators.size() && iterators[outer] == utils::IteratorType::parallel)
       ++outer;
     if (outer == iterators.size() && outer > 1)
       --outer;
@@ -68,7 +68,7 @@ private:
   void emitInner(size_t next) {
     bool onlyReductions = next < sizes.size();
     for (size_t i = next; i < sizes.size(); ++i)
-      onlyReductions &= !linalg::isParallelIterator(iterators[i]);
+      onlyReductions &= iterators[i] != utils::IteratorType::parallel;
     if (onlyReductions) {
       SmallVector<Value> results = emitReduction(next, loadOutputs());
       return store(results);

@@ -65,6 +65,8 @@ private:
     auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(loop.getContext()),
                                             {pointer, top.getI64Type(), top.getI64Type()});
     task = LLVM::LLVMFuncOp::create(top, loop.getLoc(), name, type, LLVM::Linkage::Internal);
+    // Called from one place and through a pointer: a second copy would gain nothing.
+    task.setNoInline(true);
     Block *entry = task.addEntryBlock(top);
     LlvmBuilder b(loop.getLoc(), OpBuilder::atBlockBegin(entry));
     IRMapping mapping;

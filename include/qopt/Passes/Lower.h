@@ -1,0 +1,17 @@
+//===- Lower.h - From a graph to what host code is made of ----------------===//
+#ifndef QOPT_PASSES_LOWER_H
+#define QOPT_PASSES_LOWER_H
+
+#include "qopt/Codegen/Codegen.h"
+#include "qopt/Passes/Passes.h"
+
+namespace qopt {
+
+/// Runs the pipeline `qopt-lower` on `module` (the onnx and qopt dialects) and
+/// says what compileHost's code of it has for entry points and parameters. Every
+/// public function is an entry point; all share one parameter table.
+mlir::FailureOr<LoweredModule> lowerModule(mlir::ModuleOp module);
+
+} // namespace qopt
+
+#endif // QOPT_PASSES_LOWER_H
