@@ -24,6 +24,10 @@ struct ConvertOnnxToLinalg : impl::ConvertOnnxToLinalgBase<ConvertOnnxToLinalg> 
   void runOnOperation() override {
     lowering::Handlers handlers;
     lowering::populateElementwise(handlers);
+    lowering::populateIndexing(handlers);
+    lowering::populateMatMuls(handlers);
+    lowering::populateMovement(handlers);
+    lowering::populateReductions(handlers);
     lowering::populateShapes(handlers);
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {
       if (function.isExternal())

@@ -131,8 +131,13 @@ Dims OnnxLowering::dims(Value value) {
 /// Dimensions of results of operations that are not onnx.
 Dims OnnxLowering::dimsOfOther(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
-  if (auto cast = value.getDefiningOp<tensor::CastOp>())
-    return dims(cast.getSource());
+  if (auto cast = value.getDefiningOp<tensor::CastOp>()) {
+    Dims result = dims(cast.getSource());
+    for (int64_t i = 0; i < type.getRank(); ++i)
+      if (!type.isDynamicDim(i))
+        result[i] = index(type.getDimSize(i));
+    return result;
+  }
   if (auto expand = value.getDefiningOp<tensor::ExpandShapeOp>())
     return expand.getMixedOutputShape();
   if (auto collapse = value.getDefiningOp<tensor::CollapseShapeOp>()) {
@@ -383,6 +388,15 @@ Value OnnxLowering::generic(ArrayRef<OpFoldResult> dims, Type element, ValueRang
   return op.getResult(0);
 }
 
+Value OnnxLowering::generate(ArrayRef<OpFoldResult> dims, Type element, Body body) {
+  return generic(dims, element, {}, {}, [&](ImplicitLocOpBuilder &builder, ValueRange) {
+    SmallVector<Value> indices;
+    for (size_t i = 0; i < dims.size(); ++i)
+      indices.push_back(linalg::IndexOp::create(builder, i));
+    return body(builder, indices);
+  });
+}
+
 FailureOr<Dims> OnnxLowering::broadcast(ArrayRef<Dims> operands) {
   size_t rank = 0;
   for (const Dims &operand : operands)
@@ -428,6 +442,7 @@ Value OnnxLowering::reshape(Value tensor, ArrayRef<OpFoldResult> from, ArrayRef<
   if (from == to)
     return tensor;
   Type element = getElementTypeOrSelf(tensor.getType());
+  tensor = castTo(tensor, typeOf(from, element));
   size_t before = 0, after = 0, shorter = std::min(from.size(), to.size());
   while (before < shorter && from[before] == to[before])
     ++before;

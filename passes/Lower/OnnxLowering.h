@@ -96,6 +96,8 @@ public:
   /// A linalg.generic whose loops are `dims`, all parallel, read through `maps`.
   mlir::Value generic(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element, mlir::ValueRange inputs,
                       llvm::ArrayRef<mlir::AffineMap> maps, Body body);
+  /// A linalg.generic that reads nothing by itself: `body` gets the indices.
+  mlir::Value generate(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element, Body body);
   /// Dimensions of numpy broadcasting, and how to read an operand of `from`
   /// dimensions in a loop nest over `to`. Two sizes of which neither is known to
   /// be 1 are required to be equal.

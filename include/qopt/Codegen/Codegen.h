@@ -24,6 +24,12 @@ struct LoweredModule {
   std::vector<std::unique_ptr<std::vector<char>>> expanded;
 };
 
+/// What `qopt-lower` left: the public functions are the entry points; the globals
+/// that it marked are the parameters, shared by all entry points. The names and
+/// symbols of inputs and outputs are those of the importer (`onnx.name`, `onnx.dims`).
+/// Emits a diagnostic on types that the runtime does not take and on missing data.
+mlir::FailureOr<LoweredModule> describeLoweredModule(mlir::ModuleOp module);
+
 /// Compiles `module` (functions on memrefs: memref, scf, vector, arith, math,
 /// func) for one level into an ELF shared object without imports whose public
 /// functions are QrtEntry. Leaves `module` as it was. Emits a diagnostic on failure.

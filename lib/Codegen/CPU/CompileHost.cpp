@@ -7,7 +7,9 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "qopt/Codegen/Codegen.h"
+#include "qopt/Codegen/Kernels.h"
 
 using namespace mlir;
 
@@ -16,9 +18,9 @@ FailureOr<std::vector<char>> qopt::compileHost(ModuleOp module, StringRef level)
     return module.emitError("has no code generator for \"") << level << '"';
   module.getContext()
       ->loadDialect<affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect, LLVM::LLVMDialect,
-                    math::MathDialect, memref::MemRefDialect, scf::SCFDialect>();
+                    math::MathDialect, memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   OwningOpRef<ModuleOp> copy(module.clone());
-  if (failed(host::lowerToLoops(*copy)) || failed(host::lowerAbi(*copy)) || failed(host::outlineTasks(*copy)))
+  if (failed(emitKernels(*copy, level)) || failed(host::lowerToLoops(*copy)) || failed(host::lowerAbi(*copy)) || failed(host::outlineTasks(*copy)))
     return failure();
   host::expandMath(*copy);
   if (failed(host::lowerToLlvm(*copy)))

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "qopt/Codegen/HostAbi.h"
 
 using namespace mlir;
@@ -163,6 +164,8 @@ private:
   }
 
   void lowerRequire(func::CallOp call) {
+    if (isOneInteger(call.getOperand(0)))
+      return call.erase();
     Block *failed = b.createBlock(exit);
     b.setInsertionPointToEnd(failed);
     Value code = call.getOperand(1);

@@ -1,15 +1,48 @@
 //===- LowerToLlvm.cpp - What is left to the LLVM dialect -----------------===//
 #include "HostCodegen.h"
 #include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
 
+/// expand-strided-metadata takes at most one dynamic size per group of an
+/// expand_shape; for dense memrefs the sizes that the operation has say it all.
+static void lowerExpandShapes(ModuleOp module) {
+  module.walk([](memref::ExpandShapeOp expand) {
+    MemRefType type = expand.getResultType();
+    if (!type.getLayout().isIdentity() || !expand.getSrcType().getLayout().isIdentity())
+      return;
+    OpBuilder b(expand);
+    Location loc = expand.getLoc();
+    SmallVector<OpFoldResult> sizes = expand.getMixedOutputShape(), strides(sizes.size());
+    OpFoldResult stride = b.getIndexAttr(1);
+    for (size_t i = sizes.size(); i-- > 0;) {
+      strides[i] = stride;
+      std::optional<int64_t> size = getConstantIntValue(sizes[i]), known = getConstantIntValue(stride);
+      if (size && known)
+        stride = b.getIndexAttr(*size * *known);
+      else
+        stride = arith::MulIOp::create(b, loc, getValueOrCreateConstantIndexOp(b, loc, stride),
+                                       getValueOrCreateConstantIndexOp(b, loc, sizes[i]))
+                     .getResult();
+    }
+    Value dense = memref::ReinterpretCastOp::create(b, loc, expand.getSrc(), b.getIndexAttr(0), sizes, strides);
+    if (dense.getType() != type)
+      dense = memref::CastOp::create(b, loc, type, dense);
+    expand.replaceAllUsesWith(dense);
+    expand.erase();
+  });
+}
+
 LogicalResult qopt::host::lowerToLlvm(ModuleOp module) {
+  lowerExpandShapes(module);
   PassManager passes(module.getContext());
   passes.addPass(createConvertVectorToSCFPass());
   passes.addPass(memref::createExpandStridedMetadataPass());

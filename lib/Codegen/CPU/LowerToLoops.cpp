@@ -66,9 +66,13 @@ private:
   Value size(size_t i) { return getValueOrCreateConstantIndexOp(b, b.getLoc(), sizes[i]); }
 
   void emitInner(size_t next) {
+    // A running sum is written at every step; a reduction once, at the end.
     bool onlyReductions = next < sizes.size();
-    for (size_t i = next; i < sizes.size(); ++i)
+    for (size_t i = next; i < sizes.size(); ++i) {
       onlyReductions &= iterators[i] != utils::IteratorType::parallel;
+      for (OpOperand &init : op.getDpsInitsMutable())
+        onlyReductions &= !op.getMatchingIndexingMap(&init).isFunctionOfDim(i);
+    }
     if (onlyReductions) {
       SmallVector<Value> results = emitReduction(next, loadOutputs());
       return store(results);

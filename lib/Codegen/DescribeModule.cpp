@@ -1,0 +1,112 @@
+//===- DescribeModule.cpp - Entry points and parameters of lowered IR -----===//
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "qopt/Codegen/Codegen.h"
+#include "qopt/Codegen/HostAbi.h"
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+
+/// Name, type and dimensions of an input or output. `unnamed` starts the symbols
+/// of dimensions that have none.
+FailureOr<TensorInfo> describe(func::FuncOp function, Type type, DictionaryAttr attributes, std::string unnamed) {
+  TensorInfo info;
+  auto shaped = dyn_cast<ShapedType>(type);
+  std::optional<int64_t> element = shaped ? getQrtType(shaped.getElementType()) : std::nullopt;
+  if (!element || !shaped.hasRank() || shaped.getRank() > QRT_MAX_RANK)
+    return function.emitOpError("has an input or output of type ") << type << ", which the runtime does not take";
+  info.type = *element;
+  auto name = attributes ? attributes.getAs<StringAttr>("onnx.name") : StringAttr();
+  auto symbols = attributes ? attributes.getAs<ArrayAttr>("onnx.dims") : ArrayAttr();
+  info.name = name ? name.str() : unnamed;
+  for (auto [i, size] : llvm::enumerate(shaped.getShape())) {
+    Dimension dimension;
+    if (!ShapedType::isDynamic(size))
+      dimension.size = size;
+    else if (symbols && i < symbols.size() && isa<StringAttr>(symbols[i]))
+      dimension.symbol = cast<StringAttr>(symbols[i]).str();
+    if (dimension.size < 0 && dimension.symbol.empty())
+      dimension.symbol = unnamed + "_" + std::to_string(i);
+    info.dims.push_back(dimension);
+  }
+  return info;
+}
+
+FailureOr<EntryPoint> describeEntry(func::FuncOp function) {
+  EntryPoint entry;
+  entry.name = function.getName().str();
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
+    FailureOr<TensorInfo> info = describe(function, type, function.getArgAttrDict(i), "input_" + std::to_string(i));
+    if (failed(info))
+      return failure();
+    entry.inputs.push_back(*info);
+  }
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
+    FailureOr<TensorInfo> info = describe(function, type, function.getResultAttrDict(i), "output_" + std::to_string(i));
+    if (failed(info))
+      return failure();
+    entry.outputs.push_back(*info);
+  }
+  return entry;
+}
+
+LogicalResult addParameter(memref::GlobalOp global, LoweredModule &lowered) {
+  auto value = global->getAttrOfType<ElementsAttr>(kParameterValueAttr);
+  Parameter parameter;
+  parameter.name = global->getAttrOfType<StringAttr>(kParameterNameAttr).str();
+  Type element = value.getElementType();
+  std::optional<int64_t> type = getQrtType(element);
+  if (!type)
+    return global.emitOpError("has elements of type ") << element << ", which the runtime does not take";
+  parameter.type = *type;
+  parameter.dims.assign(value.getShapedType().getShape().begin(), value.getShapedType().getShape().end());
+  int64_t size = element.isInteger(1) ? 1 : element.getIntOrFloatBitWidth() / 8;
+  parameter.bytes = value.getNumElements() * size;
+
+  ArrayRef<char> data;
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    if (!blob)
+      return global.emitOpError("has no data for resource \"") << resource.getRawHandle().getKey() << '"';
+    data = blob->getData();
+  } else if (auto dense = dyn_cast<DenseElementsAttr>(value); dense && !dense.isSplat() && !element.isInteger(1)) {
+    data = dense.getRawData();
+  } else if (dense) {
+    // A splat is held as one element, booleans as bits.
+    lowered.expanded.push_back(std::make_unique<std::vector<char>>());
+    std::vector<char> &bytes = *lowered.expanded.back();
+    if (element.isInteger(1))
+      for (bool bit : dense.getValues<bool>())
+        bytes.push_back(bit);
+    else
+      for (int64_t i = 0; i < value.getNumElements(); ++i)
+        bytes.insert(bytes.end(), dense.getRawData().begin(), dense.getRawData().begin() + size);
+    data = bytes;
+  }
+  if (int64_t(data.size()) != parameter.bytes)
+    return global.emitOpError("expected ") << parameter.bytes << " bytes of data but got " << data.size();
+  lowered.parameters.push_back(parameter);
+  lowered.weights.push_back({data.data(), data.size()});
+  return success();
+}
+
+} // namespace
+
+FailureOr<LoweredModule> qopt::describeLoweredModule(ModuleOp module) {
+  LoweredModule lowered;
+  for (func::FuncOp function : module.getOps<func::FuncOp>()) {
+    if (function.isPrivate())
+      continue;
+    FailureOr<EntryPoint> entry = describeEntry(function);
+    if (failed(entry))
+      return failure();
+    lowered.entryPoints.push_back(*entry);
+  }
+  for (memref::GlobalOp global : module.getOps<memref::GlobalOp>())
+    if (global->hasAttr(kParameterValueAttr) && failed(addParameter(global, lowered)))
+      return failure();
+  return lowered;
+}
