@@ -200,7 +200,9 @@ void buildScheme(OpPassManager &pm, const AssignSchemeOptions &scheme, const Cal
 //===----------------------------------------------------------------------===//
 
 void qopt::buildLowerPipeline(OpPassManager &pm) {
-  // Operators to loops over tensors; chains of elementwise ones to one loop.
+  // Heavy operators to calls of kernels, the others to loops over tensors; chains
+  // of elementwise ones to one loop.
+  pm.addPass(createConvertToKernels());
   pm.addPass(createConvertOnnxToLinalg());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
