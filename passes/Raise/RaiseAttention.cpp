@@ -80,7 +80,8 @@ private:
       slice.set(heads->value, randomTensor(typeFor(heads->value, sizes), random));
   }
 
-  /// The last query sees all keys: its scores are the products times the scale.
+  /// Whatever the mask, a query sees its own token: that score is their product
+  /// times the scale.
   std::optional<double> measureScale(const AttentionMatch &match) {
     Sizes sizes = inputs.adapt({2, 6, 0});
     reference::Slice slice;
@@ -92,10 +93,10 @@ private:
       return std::nullopt;
     auto at = [&](const Heads &heads, int64_t s) { return s * heads.size * (heads.isHeadsFirst() ? 1 : heads.heads); };
     double numerator = 0, denominator = 0;
-    for (int64_t j = 0; j < sizes.length; ++j) {
-      double product = 0, score = logits->floats[(sizes.length - 1) * sizes.length + j];
+    for (int64_t i = 0; i < sizes.length; ++i) {
+      double product = 0, score = logits->floats[i * sizes.length + i];
       for (int64_t d = 0; d < match.q.size; ++d)
-        product += q->floats[at(match.q, sizes.length - 1) + d] * k->floats[at(match.k, j) + d];
+        product += q->floats[at(match.q, i) + d] * k->floats[at(match.k, i) + d];
       if (match.softcap)
         score = *match.softcap * std::atanh(score / *match.softcap);
       numerator += score * product;

@@ -49,10 +49,20 @@ public:
     std::optional<Chain> chain = findChain(value, activations);
     if (!chain || chain->tables.empty())
       return false;
-    std::optional<Rotation> rotation = describe(*chain);
+    reference::Quiet quiet(function.getContext());
+    // Where neighbouring channels turn they are joined and reshaped at the end, so
+    // the first value that could be the result need not be it.
+    for (size_t end : chain->cuts)
+      if (end >= chain->lastUse && tryEnd(*chain, end))
+        return true;
+    return false;
+  }
+
+private:
+  bool tryEnd(const Chain &chain, size_t end) {
+    std::optional<Rotation> rotation = describe(chain, end);
     if (!rotation)
       return false;
-    reference::Quiet quiet(function.getContext());
     for (bool headsFirst : {true, false}) {
       rotation->headsFirst = headsFirst;
       if (typeOf(rotation->rotated).getDimSize(headsFirst ? 1 : 2) != rotation->heads)
@@ -60,35 +70,32 @@ public:
       std::optional<RotaryTables> tables = readRotaryTables(inputs, *rotation, maxPosition);
       if (!tables)
         continue;
-      for (Value positions : positionCandidates(rotation->rotated, chain->tables))
+      for (Value positions : positionCandidates(chain.tables))
         if (replace(*rotation, *tables, positions))
           return true;
     }
     return false;
   }
 
-private:
-  /// Where the rotation starts and ends, and how many heads it turns.
-  std::optional<Rotation> describe(const Chain &chain) {
-    std::optional<size_t> start, end;
-    for (size_t cut : chain.cuts) {
+  /// Where the rotation starts, and how many heads it turns.
+  std::optional<Rotation> describe(const Chain &chain, size_t end) {
+    std::optional<size_t> start;
+    for (size_t cut : chain.cuts)
       if (cut < chain.firstUse)
         start = cut;
-      else if (cut >= chain.lastUse && !end)
-        end = cut;
-    }
-    if (!start || !end)
+    if (!start)
       return std::nullopt;
-    Rotation rotation{{}, chain.values[*end], chain.tables, 0, 0, false};
+    Rotation rotation{{}, chain.values[end], chain.tables, 0, 0, false};
     RankedTensorType rotated = typeOf(rotation.rotated);
     if (rotated.getRank() != 4 || rotated.isDynamicDim(3))
       return std::nullopt;
     rotation.size = rotated.getDimSize(3);
     auto isStatic = [](RankedTensorType type, int64_t dim) { return !type.isDynamicDim(dim); };
-    // The projection's own result is best, then the nearest value of four dimensions.
+    // The projection's own result is best, then the value of four dimensions that is
+    // nearest to it.
     for (Value value = chain.values[*start]; value; value = skipMovement(value)) {
       RankedTensorType type = typeOf(value);
-      if (type.getRank() == 4 && type.getDimSize(3) == rotation.size && !rotation.source)
+      if (type.getRank() == 4 && type.getDimSize(3) == rotation.size)
         rotation.source = value;
       if (type.getRank() == 3 && isStatic(type, 2) && type.getDimSize(2) % rotation.size == 0) {
         rotation.source = value;
@@ -106,7 +113,7 @@ private:
   }
 
   /// The model's positions, 0, 1, 2 ..., and what the exporter computed.
-  SmallVector<Value> positionCandidates(Value rotated, ArrayRef<Value> tables) {
+  SmallVector<Value> positionCandidates(ArrayRef<Value> tables) {
     SmallVector<Value> result;
     if (inputs.positionIds)
       result.push_back(inputs.positionIds);
@@ -199,7 +206,8 @@ private:
   bool isSame(const Rotation &rotation, Value replacement, int64_t positions) {
     std::mt19937 random(1);
     for (auto [wanted, padding] : kTrials) {
-      Sizes sizes = inputs.adapt(wanted);
+      // Counted positions must be in the tables.
+      Sizes sizes = inputs.adapt({wanted.batch, std::min(wanted.length, std::max<int64_t>(positions - wanted.past, 1)), wanted.past});
       reference::Slice slice;
       inputs.fill(slice, sizes, padding, positions, random);
       slice.set(rotation.source, randomTensor(rotation.sourceType(sizes), random));
