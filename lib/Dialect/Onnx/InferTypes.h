@@ -11,6 +11,7 @@ namespace qopt::onnx {
 using namespace mlir;
 
 inline constexpr int64_t kDynamic = ShapedType::kDynamic;
+inline constexpr int64_t kMaxRank = 64;
 using Dims = SmallVector<int64_t>;
 using Types = SmallVectorImpl<Type>;
 
@@ -23,18 +24,21 @@ inline LogicalResult withElement(Types &types, ArrayRef<int64_t> dims, Type elem
 }
 
 template <typename... Args>
- LogicalResult error(std::optional<Location> loc, Args &&...args) {
+LogicalResult error(std::optional<Location> loc, Args &&...args) {
   return emitOptionalError(loc, std::forward<Args>(args)...);
 }
 
 /// `axis` counted from the end when negative; fails outside [-rank, rank).
-inline FailureOr<int64_t> normalizeAxis(std::optional<Location> loc, int64_t axis, int64_t rank, bool endAllowed = false) {
+inline FailureOr<int64_t> normalizeAxis(std::optional<Location> loc, int64_t axis, int64_t rank,
+                                        bool endAllowed = false) {
   if (axis < -rank || axis >= rank + (endAllowed ? 1 : 0))
     return error(loc, "expected an axis in [", -rank, ", ", rank - (endAllowed ? 0 : 1), "] but got ", axis);
   return axis < 0 ? axis + rank : axis;
 }
 
 inline FailureOr<Dims> normalizeAxes(std::optional<Location> loc, ArrayRef<int64_t> axes, int64_t rank) {
+  if (axes.size() > kMaxRank)
+    return error(loc, "expected at most ", kMaxRank, " axes but got ", axes.size());
   Dims result;
   for (int64_t axis : axes) {
     FailureOr<int64_t> normalized = normalizeAxis(loc, axis, rank);
@@ -52,8 +56,8 @@ inline FailureOr<int64_t> lengthOf(std::optional<Location> loc, Value shape, Str
   RankedTensorType type = typeOf(shape);
   if (type.getRank() != 1 || type.isDynamicDim(0))
     return error(loc, "requires ", what, " of rank 1 and known length but got ", type);
-  if (type.getDimSize(0) > 64)
-    return error(loc, "expected at most 64 dimensions but got ", type.getDimSize(0));
+  if (type.getDimSize(0) > kMaxRank)
+    return error(loc, "expected at most ", kMaxRank, " dimensions but got ", type.getDimSize(0));
   return type.getDimSize(0);
 }
 
@@ -79,6 +83,32 @@ inline LogicalResult requireSameElement(std::optional<Location> loc, ValueRange 
     if (typeOf(operand).getElementType() != typeOf(operands[0]).getElementType())
       return error(loc, "requires operands of one element type but got ", typeOf(operands[0]).getElementType(), " and ",
                    typeOf(operand).getElementType());
+  return success();
+}
+
+/// Whether `value` can be broadcast to `dims` and leaves them as they are.
+inline LogicalResult requireBroadcastTo(std::optional<Location> loc, Value value, ArrayRef<int64_t> dims) {
+  ArrayRef<int64_t> shape = typeOf(value).getShape();
+  bool fits = shape.size() <= dims.size();
+  for (size_t i = 0; fits && i < shape.size(); ++i) {
+    int64_t from = shape[shape.size() - 1 - i], to = dims[dims.size() - 1 - i];
+    fits = from == 1 || from == to || from == kDynamic || to == kDynamic;
+  }
+  if (fits)
+    return success();
+  return error(loc, "cannot broadcast ", value.getType(), " to ", RankedTensorType::get(dims, typeOf(value).getElementType()));
+}
+
+inline LogicalResult requireFloat(std::optional<Location> loc, Value value) {
+  if (!isa<FloatType>(typeOf(value).getElementType()))
+    return error(loc, "requires a float operand but got ", value.getType());
+  return success();
+}
+
+inline LogicalResult requireBoolean(std::optional<Location> loc, ValueRange operands) {
+  for (Value operand : operands)
+    if (!typeOf(operand).getElementType().isInteger(1))
+      return error(loc, "requires boolean operands but got ", operand.getType());
   return success();
 }
 

@@ -81,7 +81,11 @@ std::optional<double> qopt::onnx::getConstantScalar(Value value) {
     first.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
     return first.convertToDouble();
   }
-  if (auto ints = elements.tryGetValues<APInt>())
-    return static_cast<double>((*ints->begin()).getSExtValue());
+  if (auto ints = elements.tryGetValues<APInt>()) {
+    auto type = cast<IntegerType>(elements.getElementType());
+    APInt first = *ints->begin();
+    bool isUnsigned = type.isUnsigned() || type.getWidth() == 1;
+    return isUnsigned ? static_cast<double>(first.getZExtValue()) : static_cast<double>(first.getSExtValue());
+  }
   return std::nullopt;
 }

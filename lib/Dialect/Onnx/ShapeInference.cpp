@@ -28,46 +28,51 @@ static LogicalResult inferBroadcast(std::optional<Location> loc, ValueRange oper
   return withElement(types, dims, element);
 }
 
-#define INFER_UNARY(OP)                                                                                                \
-  static LogicalResult infer##OP(std::optional<Location>, OP::Adaptor op, Types &types) {                              \
+#define INFER_UNARY(OP, REQUIREMENT)                                                                                   \
+  static LogicalResult infer##OP([[maybe_unused]] std::optional<Location> loc, OP::Adaptor op, Types &types) {         \
     types.push_back(op.getInput().getType());                                                                          \
-    return success();                                                                                                  \
+    return REQUIREMENT;                                                                                                \
   }                                                                                                                    \
   INFER(OP)
-INFER_UNARY(AbsOp)
-INFER_UNARY(CeilOp)
-INFER_UNARY(ClipOp)
-INFER_UNARY(CosOp)
-INFER_UNARY(ErfOp)
-INFER_UNARY(ExpOp)
-INFER_UNARY(FloorOp)
-INFER_UNARY(GeluOp)
-INFER_UNARY(IdentityOp)
-INFER_UNARY(LogOp)
-INFER_UNARY(NegOp)
-INFER_UNARY(NotOp)
-INFER_UNARY(ReciprocalOp)
-INFER_UNARY(ReluOp)
-INFER_UNARY(RoundOp)
-INFER_UNARY(SigmoidOp)
-INFER_UNARY(SignOp)
-INFER_UNARY(SinOp)
-INFER_UNARY(SoftplusOp)
-INFER_UNARY(SqrtOp)
-INFER_UNARY(SwishOp)
-INFER_UNARY(TanhOp)
+#define ANY success()
+#define FLOAT requireFloat(loc, op.getInput())
+#define BOOLEAN requireBoolean(loc, op.getInput())
+INFER_UNARY(AbsOp, ANY)
+INFER_UNARY(CeilOp, FLOAT)
+INFER_UNARY(ClipOp, requireSameElement(loc, op.getOperands()))
+INFER_UNARY(CosOp, FLOAT)
+INFER_UNARY(ErfOp, FLOAT)
+INFER_UNARY(ExpOp, FLOAT)
+INFER_UNARY(FloorOp, FLOAT)
+INFER_UNARY(GeluOp, FLOAT)
+INFER_UNARY(IdentityOp, ANY)
+INFER_UNARY(LogOp, FLOAT)
+INFER_UNARY(NegOp, ANY)
+INFER_UNARY(NotOp, BOOLEAN)
+INFER_UNARY(ReciprocalOp, FLOAT)
+INFER_UNARY(ReluOp, ANY)
+INFER_UNARY(RoundOp, FLOAT)
+INFER_UNARY(SigmoidOp, FLOAT)
+INFER_UNARY(SignOp, ANY)
+INFER_UNARY(SinOp, FLOAT)
+INFER_UNARY(SoftplusOp, FLOAT)
+INFER_UNARY(SqrtOp, FLOAT)
+INFER_UNARY(SwishOp, FLOAT)
+INFER_UNARY(TanhOp, FLOAT)
 
 #define INFER_PREDICATE(OP)                                                                                            \
-  static LogicalResult infer##OP(std::optional<Location>, OP::Adaptor op, Types &types) {                              \
+  static LogicalResult infer##OP(std::optional<Location> loc, OP::Adaptor op, Types &types) {                          \
+    if (failed(requireFloat(loc, op.getInput())))                                                                      \
+      return failure();                                                                                                \
     return withElement(types, typeOf(op.getInput()).getShape(), IntegerType::get(op.getInput().getContext(), 1));      \
   }                                                                                                                    \
   INFER(OP)
 INFER_PREDICATE(IsInfOp)
 INFER_PREDICATE(IsNaNOp)
 
-#define INFER_BINARY(OP, ELEMENT)                                                                                      \
+#define INFER_BINARY(OP, ELEMENT, ...)                                                                                 \
   static LogicalResult infer##OP(std::optional<Location> loc, OP::Adaptor op, Types &types) {                          \
-    if (failed(requireSameElement(loc, op.getOperands())))                                                             \
+    if (failed(requireSameElement(loc, op.getOperands())) __VA_OPT__(|| failed(__VA_ARGS__)))                          \
       return failure();                                                                                                \
     [[maybe_unused]] MLIRContext *context = op.getOperands()[0].getContext();                                          \
     return inferBroadcast(loc, op.getOperands(), ELEMENT, types);                                                      \
@@ -76,13 +81,13 @@ INFER_PREDICATE(IsNaNOp)
 #define SAME_ELEMENT typeOf(op.getOperands()[0]).getElementType()
 #define BOOL_ELEMENT IntegerType::get(context, 1)
 INFER_BINARY(AddOp, SAME_ELEMENT)
-INFER_BINARY(AndOp, SAME_ELEMENT)
+INFER_BINARY(AndOp, SAME_ELEMENT, requireBoolean(loc, op.getOperands()))
 INFER_BINARY(DivOp, SAME_ELEMENT)
 INFER_BINARY(ModOp, SAME_ELEMENT)
 INFER_BINARY(MulOp, SAME_ELEMENT)
-INFER_BINARY(OrOp, SAME_ELEMENT)
+INFER_BINARY(OrOp, SAME_ELEMENT, requireBoolean(loc, op.getOperands()))
 INFER_BINARY(SubOp, SAME_ELEMENT)
-INFER_BINARY(XorOp, SAME_ELEMENT)
+INFER_BINARY(XorOp, SAME_ELEMENT, requireBoolean(loc, op.getOperands()))
 INFER_BINARY(EqualOp, BOOL_ELEMENT)
 INFER_BINARY(GreaterOp, BOOL_ELEMENT)
 INFER_BINARY(GreaterOrEqualOp, BOOL_ELEMENT)
@@ -108,7 +113,9 @@ INFER_VARIADIC(MaxOp)
 INFER_VARIADIC(MinOp)
 INFER_VARIADIC(SumOp)
 
-static LogicalResult inferCastOp(std::optional<Location>, CastOp::Adaptor op, Types &types) {
+static LogicalResult inferCastOp(std::optional<Location> loc, CastOp::Adaptor op, Types &types) {
+  if (!op.getTo().isIntOrFloat())
+    return error(loc, "cannot cast to ", op.getTo());
   return withElement(types, typeOf(op.getInput()).getShape(), op.getTo());
 }
 INFER(CastOp)
@@ -134,15 +141,15 @@ INFER(ConstantOp)
 
 /// The dimensions that a constant shape operand spells out, else all `?`.
 static FailureOr<Dims> dimsFromShape(std::optional<Location> loc, Value shape, StringRef what) {
-  if (auto ints = getConstantInts(shape)) {
-    if (!checkedNumElements(*ints))
-      return error(loc, "expected ", what, " of non-negative dimensions whose product fits 64 bits");
-    return Dims(*ints);
-  }
   FailureOr<int64_t> rank = lengthOf(loc, shape, what);
   if (failed(rank))
     return failure();
-  return Dims(*rank, kDynamic);
+  auto ints = getConstantInts(shape);
+  if (!ints)
+    return Dims(*rank, kDynamic);
+  if (!checkedNumElements(*ints))
+    return error(loc, "expected ", what, " of non-negative dimensions whose product fits 64 bits");
+  return Dims(*ints);
 }
 
 static LogicalResult inferConstantOfShapeOp(std::optional<Location> loc, ConstantOfShapeOp::Adaptor op, Types &types) {
@@ -177,13 +184,12 @@ INFER(ShapeOp)
 
 static LogicalResult inferReshapeOp(std::optional<Location> loc, ReshapeOp::Adaptor op, Types &types) {
   RankedTensorType data = typeOf(op.getData());
+  FailureOr<int64_t> rank = lengthOf(loc, op.getShape(), "a shape");
+  if (failed(rank))
+    return failure();
   auto shape = getConstantInts(op.getShape());
-  if (!shape) {
-    FailureOr<int64_t> rank = lengthOf(loc, op.getShape(), "a shape");
-    if (failed(rank))
-      return failure();
+  if (!shape)
     return withElement(types, Dims(*rank, kDynamic), data.getElementType());
-  }
   Dims dims(*shape);
   int64_t inferred = -1;
   Dims remaining(data.getShape()); // input dimensions that are not copied by a 0
@@ -359,12 +365,15 @@ INFER(TriluOp)
 static LogicalResult inferRangeOp(std::optional<Location> loc, RangeOp::Adaptor op, Types &types) {
   if (failed(requireSameElement(loc, op.getOperands())))
     return failure();
+  for (Value operand : op.getOperands())
+    if (typeOf(operand).getRank() > 1)
+      return error(loc, "requires scalars but got ", operand.getType());
   int64_t size = kDynamic;
   auto start = getConstantScalar(op.getStart()), limit = getConstantScalar(op.getLimit()),
        delta = getConstantScalar(op.getDelta());
   if (delta && *delta == 0)
     return error(loc, "requires a delta other than 0");
-  if (start && limit && delta)
+  if (start && limit && delta && std::isfinite((*limit - *start) / *delta))
     size = static_cast<int64_t>(std::clamp(std::ceil((*limit - *start) / *delta), 0.0, 9e15));
   return withElement(types, size, typeOf(op.getStart()).getElementType());
 }

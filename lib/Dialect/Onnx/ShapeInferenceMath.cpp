@@ -31,9 +31,11 @@ static LogicalResult inferSplitOp(std::optional<Location> loc, SplitOp::Adaptor 
     int64_t count = op.getNumOutputs().value_or(0);
     if (count < 1 || count > 4096)
       return error(loc, "expected 1 to 4096 parts but got ", count);
-    int64_t each = size == kDynamic ? kDynamic : (size + count - 1) / count;
-    for (int64_t i = 0; i < count; ++i)
-      parts.push_back(size == kDynamic ? kDynamic : std::clamp<int64_t>(size - i * each, 0, each));
+    int64_t each = size / count + (size % count != 0);
+    for (int64_t i = 0, left = size; i < count; ++i) {
+      parts.push_back(size == kDynamic ? kDynamic : std::min(left, each));
+      left -= parts.back() == kDynamic ? 0 : parts.back();
+    }
   }
   for (int64_t part : parts) {
     Dims dims(input.getShape());
@@ -208,7 +210,8 @@ INFER_REDUCE(ReduceProdOp)
 INFER_REDUCE(ReduceSumOp)
 
 static LogicalResult inferSoftmaxOp(std::optional<Location> loc, SoftmaxOp::Adaptor op, Types &types) {
-  if (failed(normalizeAxis(loc, op.getAxis(), typeOf(op.getInput()).getRank())))
+  if (failed(normalizeAxis(loc, op.getAxis(), typeOf(op.getInput()).getRank())) ||
+      failed(requireFloat(loc, op.getInput())))
     return failure();
   types.push_back(op.getInput().getType());
   return success();
@@ -250,7 +253,7 @@ static LogicalResult inferGemmOp(std::optional<Location> loc, GemmOp::Adaptor op
   if (inner != rows && inner != kDynamic && rows != kDynamic)
     return error(loc, "inner dimensions differ: ", inner, " and ", rows);
   Dims dims = {a.getDimSize(op.getTransA() ? 1 : 0), b.getDimSize(op.getTransB() ? 0 : 1)};
-  if (op.getC() && failed(broadcast(loc, dims, typeOf(op.getC()).getShape())))
+  if (op.getC() && failed(requireBroadcastTo(loc, op.getC(), dims)))
     return failure();
   return withElement(types, dims, a.getElementType());
 }
@@ -258,11 +261,9 @@ INFER(GemmOp)
 
 static LogicalResult inferRMSNormalizationOp(std::optional<Location> loc, RMSNormalizationOp::Adaptor op, Types &types) {
   RankedTensorType x = typeOf(op.getX());
-  if (failed(normalizeAxis(loc, op.getAxis(), x.getRank())))
+  if (failed(normalizeAxis(loc, op.getAxis(), x.getRank())) || failed(requireFloat(loc, op.getX())) ||
+      failed(requireFloat(loc, op.getScale())) || failed(requireBroadcastTo(loc, op.getScale(), x.getShape())))
     return failure();
-  FailureOr<Dims> dims = broadcast(loc, x.getShape(), typeOf(op.getScale()).getShape());
-  if (failed(dims) || static_cast<int64_t>(dims->size()) != x.getRank())
-    return error(loc, "cannot scale ", x, " by ", op.getScale().getType());
   types.push_back(x);
   return success();
 }
@@ -281,35 +282,66 @@ static LogicalResult inferRotaryEmbeddingOp(std::optional<Location> loc, RotaryE
 }
 INFER(RotaryEmbeddingOp)
 
+/// The dimensions of Q, K and V that must agree: those of the 4-D form, [batch,
+/// heads, length, head size].
+static FailureOr<Dims> headDims(std::optional<Location> loc, RankedTensorType type, int64_t heads) {
+  if (type.getRank() == 4)
+    return Dims(type.getShape());
+  int64_t columns = type.getShape().back();
+  if (columns != kDynamic && columns % heads != 0)
+    return error(loc, "cannot divide ", columns, " columns into ", heads, " heads");
+  return Dims{type.getDimSize(0), heads, type.getDimSize(1), columns == kDynamic ? kDynamic : columns / heads};
+}
+
+static bool differ(int64_t a, int64_t b) { return a != b && a != kDynamic && b != kDynamic; }
+
 static LogicalResult inferAttentionOp(std::optional<Location> loc, AttentionOp::Adaptor op, Types &types) {
   RankedTensorType q = typeOf(op.getQ()), k = typeOf(op.getK()), v = typeOf(op.getV());
   if (q.getRank() != k.getRank() || k.getRank() != v.getRank() || (q.getRank() != 3 && q.getRank() != 4))
     return error(loc, "requires Q, K and V of rank 3 or 4 but got ", q.getRank(), ", ", k.getRank(), " and ", v.getRank());
-  int64_t qHeads = op.getQNumHeads(), kvHeads = op.getKvNumHeads();
-  if (q.getRank() == 4) {
-    qHeads = q.getDimSize(1);
-    kvHeads = k.getDimSize(1);
-  }
-  if (qHeads < 1 || kvHeads < 1 || qHeads % kvHeads != 0)
+  for (Value operand : {op.getQ(), op.getK(), op.getV()})
+    if (failed(requireFloat(loc, operand)))
+      return failure();
+  if (q.getRank() == 3 && (op.getQNumHeads() < 1 || op.getKvNumHeads() < 1))
+    return error(loc, "requires q_num_heads and kv_num_heads above 0 but got ", op.getQNumHeads(), " and ",
+                 op.getKvNumHeads());
+  FailureOr<Dims> qDims = headDims(loc, q, op.getQNumHeads()), kDims = headDims(loc, k, op.getKvNumHeads()),
+                  vDims = headDims(loc, v, op.getKvNumHeads());
+  if (failed(qDims) || failed(kDims) || failed(vDims))
+    return failure();
+  int64_t qHeads = (*qDims)[1], kvHeads = (*kDims)[1];
+  if (qHeads != kDynamic && kvHeads != kDynamic && (kvHeads < 1 || qHeads % kvHeads != 0))
     return error(loc, "requires a multiple of the kv heads as q heads but got ", qHeads, " and ", kvHeads);
+  if (differ((*qDims)[0], (*kDims)[0]) || differ((*kDims)[0], (*vDims)[0]))
+    return error(loc, "requires one batch size but got ", (*qDims)[0], ", ", (*kDims)[0], " and ", (*vDims)[0]);
+  if (differ((*qDims)[3], (*kDims)[3]))
+    return error(loc, "requires heads of one size in Q and K but got ", (*qDims)[3], " and ", (*kDims)[3]);
+  if (differ((*kDims)[1], (*vDims)[1]) || differ((*kDims)[2], (*vDims)[2]))
+    return error(loc, "requires K and V of as many heads and one length but got ", k, " and ", v);
+  if (op.getAttnMask() && typeOf(op.getAttnMask()).getRank() > 4)
+    return error(loc, "requires a mask of rank 4 or less but got ", op.getAttnMask().getType());
+
   Dims result(q.getShape());
-  int64_t valueSize = v.getShape().back();
+  int64_t valueSize = (*vDims)[3];
   if (q.getRank() == 4)
     result[3] = valueSize;
   else
-    result[2] = valueSize == kDynamic ? kDynamic : valueSize / kvHeads * qHeads;
+    result[2] = valueSize == kDynamic ? kDynamic : checkedMul(valueSize, qHeads).value_or(kDynamic);
   types.push_back(RankedTensorType::get(result, q.getElementType()));
   if (!op.getPastKey() != !op.getPastValue())
     return error(loc, "requires past_key and past_value together");
-  if (op.getPastKey()) {
-    for (Value past : {op.getPastKey(), op.getPastValue()}) {
-      RankedTensorType type = typeOf(past);
-      if (type.getRank() != 4)
-        return error(loc, "requires past_key and past_value of rank 4 but got ", type.getRank());
-      Dims dims(type.getShape());
-      dims[2] = kDynamic;
-      types.push_back(RankedTensorType::get(dims, type.getElementType()));
-    }
+  if (!op.getPastKey())
+    return success();
+  for (auto [past, dims] : {std::pair(op.getPastKey(), *kDims), std::pair(op.getPastValue(), *vDims)}) {
+    RankedTensorType type = typeOf(past);
+    if (type.getRank() != 4)
+      return error(loc, "requires past_key and past_value of rank 4 but got ", type.getRank());
+    Dims present(type.getShape());
+    for (int axis : {0, 1, 3})
+      if (differ(present[axis], dims[axis]))
+        return error(loc, "past ", type, " does not continue with heads of ", dims[3], " in ", dims[1]);
+    present[2] = kDynamic;
+    types.push_back(RankedTensorType::get(present, type.getElementType()));
   }
   return success();
 }

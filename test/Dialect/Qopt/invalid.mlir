@@ -1,0 +1,223 @@
+// RUN: qopt-opt %s --split-input-file --verify-diagnostics
+
+func.func @observe_name(%x: tensor<4xf32>) {
+  // expected-error @below {{requires a non-empty name}}
+  %r = qopt.observe %x "" ["absmax"] : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @observe_nothing(%x: tensor<4xf32>) {
+  // expected-error @below {{requires at least one statistic}}
+  %r = qopt.observe %x "l" [] : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @observe_unknown(%x: tensor<4xf32>) {
+  // expected-error @below {{expected statistic "absmax" or "hessian" but got "mean"}}
+  %r = qopt.observe %x "l" ["mean"] : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_scale(%x: tensor<4xf32>, %s: tensor<4xf32>) {
+  // expected-error @below {{expected a scale of rank 0 but got rank 1}}
+  %r = qopt.quantize %x, %s : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_shape(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error @below {{requires codes of the input's shape}}
+  %r = qopt.quantize %x, %s : (tensor<4xf32>, tensor<f32>) -> tensor<5xi8>
+  return
+}
+
+// -----
+
+func.func @dynamic_rank(%x: tensor<f32>) {
+  // expected-error @below {{requires an input of rank 1 or more}}
+  %r, %s = qopt.dynamic_quantize %x : (tensor<f32>) -> (tensor<i8>, tensor<f32>)
+  return
+}
+
+// -----
+
+func.func @dynamic_shape(%x: tensor<2x4xf32>) {
+  // expected-error @below {{requires codes of the input's shape}}
+  %r, %s = qopt.dynamic_quantize %x : (tensor<2x4xf32>) -> (tensor<2x5xi8>, tensor<2xf32>)
+  return
+}
+
+// -----
+
+func.func @dynamic_scale(%x: tensor<2x4xf32>) {
+  // expected-error @below {{requires a scale of the input's shape without its last dimension}}
+  %r, %s = qopt.dynamic_quantize %x : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<3xf32>)
+  return
+}
+
+// -----
+
+func.func @split_threshold(%x: tensor<2x4xf32>) {
+  // expected-error @below {{requires a threshold above 0}}
+  %r, %s, %k = qopt.split_columns %x {threshold = 0.0 : f32} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<4xi32>)
+  return
+}
+
+// -----
+
+func.func @split_columns(%x: tensor<2x4xf32>) {
+  // expected-error @below {{requires one entry of columns per input column}}
+  %r, %s, %k = qopt.split_columns %x {threshold = 6.0 : f32} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2xi32>)
+  return
+}
+
+// -----
+
+func.func @group_size(%c: tensor<8x32xi8>, %s: tensor<8x1xf16>) {
+  // expected-error @below {{expected a group size in [1, 64] but got 65}}
+  %r = qopt.dequantize %c, %s {group_size = 65} : (tensor<8x32xi8>, tensor<8x1xf16>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @group_codes(%c: tensor<8x64xi8>, %s: tensor<8x2xf16>) {
+  // expected-error @below {{expected 8x32 bytes of codes but got 'tensor<8x64xi8>'}}
+  %r = qopt.dequantize %c, %s {group_size = 32} : (tensor<8x64xi8>, tensor<8x2xf16>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @group_scales(%c: tensor<8x32xi8>, %s: tensor<8x3xf16>) {
+  // expected-error @below {{expected 2 scales for each of 8 rows in groups of 32, but got 'tensor<8x3xf16>'}}
+  %r = qopt.dequantize %c, %s {group_size = 32} : (tensor<8x32xi8>, tensor<8x3xf16>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @group_zeros(%c: tensor<8x32xi8>, %s: tensor<8x2xf16>, %z: tensor<8xi8>) {
+  // expected-error @below {{requires zeros of the shape of scale}}
+  %r = qopt.dequantize %c, %s, %z {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>, tensor<8xi8>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @group_result(%c: tensor<8x32xi8>, %s: tensor<8x2xf16>) {
+  // expected-error @below {{requires a static matrix as result of groups}}
+  %r = qopt.dequantize %c, %s {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @zeros_without_groups(%c: tensor<8x64xi8>, %s: tensor<8xf32>, %z: tensor<8xi8>) {
+  // expected-error @below {{requires group_size with zeros}}
+  %r = qopt.dequantize %c, %s, %z : (tensor<8x64xi8>, tensor<8xf32>, tensor<8xi8>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @dequantize_shape(%c: tensor<8x64xi8>, %s: tensor<8xf32>) {
+  // expected-error @below {{requires a result of the shape of codes}}
+  %r = qopt.dequantize %c, %s : (tensor<8x64xi8>, tensor<8xf32>) -> tensor<8x32xf32>
+  return
+}
+
+// -----
+
+func.func @dequantize_scale(%c: tensor<8x64xi8>, %s: tensor<64xf32>) {
+  // expected-error @below {{expected a scale of rank 0 or one per row of codes, but got 'tensor<64xf32>'}}
+  %r = qopt.dequantize %c, %s : (tensor<8x64xi8>, tensor<64xf32>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @product_columns(%x: tensor<2x32xf32>, %w: tensor<8x64xi8>, %s: tensor<8xf32>) {
+  // expected-error @below {{expected x with 64 columns but got 'tensor<2x32xf32>'}}
+  %r = qopt.matmul_w8a16 %x, %w, %s : (tensor<2x32xf32>, tensor<8x64xi8>, tensor<8xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @product_result(%x: tensor<2x64xf32>, %w: tensor<8x64xi8>, %s: tensor<8xf32>) {
+  // expected-error @below {{expected a result of 8 columns and the rows of x, but got 'tensor<2x9xf32>'}}
+  %r = qopt.matmul_w8a16 %x, %w, %s : (tensor<2x64xf32>, tensor<8x64xi8>, tensor<8xf32>) -> tensor<2x9xf32>
+  return
+}
+
+// -----
+
+func.func @product_static(%x: tensor<2x64xf32>, %w: tensor<?x64xi8>, %s: tensor<?xf32>) {
+  // expected-error @below {{requires a static weight matrix}}
+  %r = qopt.matmul_w8a16 %x, %w, %s : (tensor<2x64xf32>, tensor<?x64xi8>, tensor<?xf32>) -> tensor<2x?xf32>
+  return
+}
+
+// -----
+
+func.func @product_scales(%x: tensor<2x64xf32>, %w: tensor<8x64xi8>, %s: tensor<7xf32>) {
+  // expected-error @below {{expected 8 weight scales but got 'tensor<7xf32>'}}
+  %r = qopt.matmul_w8a16 %x, %w, %s : (tensor<2x64xf32>, tensor<8x64xi8>, tensor<7xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w8a8_scale(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<3xf32>) {
+  // expected-error @below {{expected x_scale of rank 0 or one per row of x, but got 'tensor<3xf32>'}}
+  %r = qopt.matmul_w8a8 %x, %t, %w, %s : (tensor<2x64xi8>, tensor<3xf32>, tensor<8x64xi8>, tensor<8xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w8a8_pair(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %o: tensor<2x64xf32>) {
+  // expected-error @below {{requires outliers and columns together}}
+  %r = qopt.matmul_w8a8 %x, %t, %w, %s outliers(%o) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<2x64xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w8a8_outliers(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %o: tensor<2x32xf32>, %k: tensor<64xi32>) {
+  // expected-error @below {{requires outliers of the shape of x}}
+  %r = qopt.matmul_w8a8 %x, %t, %w, %s outliers(%o) columns(%k) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<2x32xf32>, tensor<64xi32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w8a8_columns(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %o: tensor<2x64xf32>, %k: tensor<32xi32>) {
+  // expected-error @below {{requires one entry of columns per column of x}}
+  %r = qopt.matmul_w8a8 %x, %t, %w, %s outliers(%o) columns(%k) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<2x64xf32>, tensor<32xi32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w4a16_static(%x: tensor<2x64xf32>, %w: tensor<?x32xi8>, %g: tensor<8x2xf16>) {
+  // expected-error @below {{requires a static weight matrix}}
+  %r = qopt.matmul_w4a16 %x, %w, %g {group_size = 32 : i64} : (tensor<2x64xf32>, tensor<?x32xi8>, tensor<8x2xf16>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w4a16_columns(%x: tensor<2x?xf32>, %w: tensor<8x32xi8>, %g: tensor<8x2xf16>) {
+  // expected-error @below {{requires x with a known number of columns}}
+  %r = qopt.matmul_w4a16 %x, %w, %g {group_size = 32 : i64} : (tensor<2x?xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<2x8xf32>
+  return
+}

@@ -1,0 +1,51 @@
+// RUN: qopt-opt %s --verify-roundtrip | FileCheck %s
+
+// CHECK-LABEL: func.func @values
+func.func @values(%x: tensor<?x?x64xf32>) -> tensor<?x?x64xf32> {
+  // CHECK: qopt.parameter "model.norm.weight" dense<1.000000e+00> : tensor<64xf32>
+  %w = qopt.parameter "model.norm.weight" dense<1.0> : tensor<64xf32>
+  // CHECK: qopt.observe %{{.*}} "q_proj" ["absmax", "hessian"] : tensor<?x?x64xf32>
+  %0 = qopt.observe %x "q_proj" ["absmax", "hessian"] : tensor<?x?x64xf32>
+  // CHECK: qopt.observe %{{.*}} "q_proj" ["absmax"] absmax(3.500000e+00)
+  %1 = qopt.observe %0 "q_proj" ["absmax"] absmax(3.5) : tensor<?x?x64xf32>
+  %s = qopt.parameter "scale" dense<0.5> : tensor<f32>
+  // CHECK: qopt.quantize %{{.*}}, %{{.*}} : (tensor<?x?x64xf32>, tensor<f32>) -> tensor<?x?x64xi8>
+  %2 = qopt.quantize %1, %s : (tensor<?x?x64xf32>, tensor<f32>) -> tensor<?x?x64xi8>
+  // CHECK: qopt.dequantize %{{.*}}, %{{.*}} : (tensor<?x?x64xi8>, tensor<f32>) -> tensor<?x?x64xf32>
+  %3 = qopt.dequantize %2, %s : (tensor<?x?x64xi8>, tensor<f32>) -> tensor<?x?x64xf32>
+  return %3 : tensor<?x?x64xf32>
+}
+
+// CHECK-LABEL: func.func @weights
+func.func @weights(%c: tensor<8x64xi8>, %s: tensor<8xf32>, %p: tensor<8x32xi8>, %g: tensor<8x2xf16>, %z: tensor<8x2xi8>) {
+  // CHECK: qopt.dequantize %{{.*}}, %{{.*}} : (tensor<8x64xi8>, tensor<8xf32>) -> tensor<8x64xf32>
+  %0 = qopt.dequantize %c, %s : (tensor<8x64xi8>, tensor<8xf32>) -> tensor<8x64xf32>
+  // CHECK: qopt.dequantize %{{.*}}, %{{.*}} {group_size = 32 : i64}
+  %1 = qopt.dequantize %p, %g {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<8x64xf32>
+  // CHECK: qopt.dequantize %{{.*}}, %{{.*}}, %{{.*}} {group_size = 32 : i64}
+  %2 = qopt.dequantize %p, %g, %z {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>, tensor<8x2xi8>) -> tensor<8x64xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @products
+func.func @products(%x: tensor<?x64xf32>, %w: tensor<8x64xi8>, %ws: tensor<8xf32>, %p: tensor<8x32xi8>, %g: tensor<8x2xf16>) {
+  // CHECK: qopt.dynamic_quantize %{{.*}} : (tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?xf32>)
+  %c, %s = qopt.dynamic_quantize %x : (tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?xf32>)
+  // CHECK: qopt.matmul_w8a8 %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} :
+  %0 = qopt.matmul_w8a8 %c, %s, %w, %ws : (tensor<?x64xi8>, tensor<?xf32>, tensor<8x64xi8>, tensor<8xf32>) -> tensor<?x8xf32>
+  // CHECK: qopt.split_columns %{{.*}} {threshold = 6.000000e+00 : f32}
+  %d, %t, %columns = qopt.split_columns %x {threshold = 6.0 : f32} : (tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?xf32>, tensor<64xi32>)
+  // CHECK: qopt.matmul_w8a8 %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} outliers(%{{.*}}) columns(%{{.*}}) :
+  %1 = qopt.matmul_w8a8 %d, %t, %w, %ws outliers(%x) columns(%columns) : (tensor<?x64xi8>, tensor<?xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<?x64xf32>, tensor<64xi32>) -> tensor<?x8xf32>
+  // CHECK: qopt.matmul_w8a16
+  %2 = qopt.matmul_w8a16 %x, %w, %ws : (tensor<?x64xf32>, tensor<8x64xi8>, tensor<8xf32>) -> tensor<?x8xf32>
+  // CHECK: qopt.matmul_w4a16 %{{.*}}, %{{.*}}, %{{.*}} {group_size = 32 : i64}
+  %3 = qopt.matmul_w4a16 %x, %p, %g {group_size = 32 : i64} : (tensor<?x64xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<?x8xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @scheme
+// CHECK-SAME: #qopt.scheme<kind = "llm-int8", threshold = 6.000000e+00 : f32>
+func.func @scheme() attributes {a = #qopt.scheme<kind = "gptq-int4", groupSize = 32>, b = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} {
+  return
+}
