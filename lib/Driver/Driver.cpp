@@ -29,6 +29,8 @@ double secondsSince(Clock::time_point start) { return std::chrono::duration<doub
 class Compilation {
 public:
   explicit Compilation(const CompileOptions &options) : options(options), context(registry()) {
+    // Calibration compiles inside a pass, where no dialect may be loaded any more.
+    context.loadAllAvailableDialects();
     if (options.threads == 1)
       context.disableMultithreading();
   }

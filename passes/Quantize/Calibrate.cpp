@@ -3,6 +3,7 @@
 // The work is lib/Calibration's; here options and samples come together.
 //
 //===----------------------------------------------------------------------===//
+#include "CompiledRunner.h"
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/Calibrator.h"
 #include "qopt/Calibration/Linear.h"
@@ -33,7 +34,7 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
     if (failed(readOptions(options)) || failed(readWindows(windows)))
       return signalPassFailure();
     for (func::FuncOp function : observed) {
-      FailureOr<CalibrationSummary> summary = calibrate(function, windows, options, createReferenceRunner);
+      FailureOr<CalibrationSummary> summary = calibrate(function, windows, options, createCompiledRunner);
       if (failed(summary))
         return signalPassFailure();
       numStages += summary->stages;
