@@ -62,6 +62,9 @@ LogicalResult OnnxLowering::run() {
     old.push_back(&op);
     if (lowerOnElements(&op, *this) || isa<onnx::ConstantOp>(op))
       continue;
+    for (Value value : op.getOperands())
+      if (getElementTypeOrSelf(value.getType()).isUnsignedInteger())
+        return op.emitOpError("has no lowering for elements of type ") << getElementTypeOrSelf(value.getType());
     const Handler *handler = handlers.find(&op);
     if (!handler)
       return op.emitOpError("has no lowering to host code");

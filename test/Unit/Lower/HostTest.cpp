@@ -164,12 +164,36 @@ void HostTest::check(StringRef source, std::vector<Tensor> inputs, double tolera
   auto function = graph->lookupSymbol<func::FuncOp>("f");
   FailureOr<std::vector<Tensor>> expected = reference::evaluate(function, inputs);
   ASSERT_TRUE(succeeded(expected)) << diagnostics;
+  addCase(function, source.str(), std::move(inputs), std::move(*expected), tolerance);
+}
+
+void HostTest::addCase(func::FuncOp function, std::string trace, std::vector<Tensor> inputs,
+                       std::vector<Tensor> expected, double tolerance) {
   if (!together)
     together = ModuleOp::create(UnknownLoc::get(ir.get()));
   std::string entry = "f" + std::to_string(cases.size());
   function.setName(entry);
-  function->moveBefore(together->getBody(), together->getBody()->end());
-  cases.push_back({source.str(), entry, std::move(inputs), std::move(*expected), tolerance});
+  function->remove();
+  together->push_back(function);
+  cases.push_back({std::move(trace), entry, std::move(inputs), std::move(expected), tolerance});
+}
+
+bool HostTest::checkAgainstAttributes(func::FuncOp function) {
+  auto crosses = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && getQrtType(tensor.getElementType()) && !tensor.getElementType().isUnsignedInteger();
+  };
+  if (!llvm::all_of(function.getArgumentTypes(), crosses) || !llvm::all_of(function.getResultTypes(), crosses))
+    return false;
+  std::vector<Tensor> inputs, expected;
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    inputs.push_back(*reference::fromAttribute(function.getArgAttrOfType<ElementsAttr>(i, "test.value")));
+  for (unsigned i = 0; i < function.getNumResults(); ++i)
+    expected.push_back(*reference::fromAttribute(function.getResultAttrOfType<ElementsAttr>(i, "test.value")));
+  function.setArgAttrsAttr(ArrayAttr());
+  function.setResAttrsAttr(ArrayAttr());
+  addCase(function, function.getName().str(), std::move(inputs), std::move(expected), 1e-3);
+  return true;
 }
 
 void HostTest::TearDown() {

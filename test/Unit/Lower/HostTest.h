@@ -28,6 +28,9 @@ protected:
   /// tolerance * max(1, |expected|); results of 1 and 3 threads have equal bytes.
   /// All functions of a test are compiled together when it ends.
   void check(llvm::StringRef source, std::vector<reference::Tensor> inputs, double tolerance = 1e-6);
+  /// The same for a function whose inputs and results are in `test.value`, within
+  /// 1e-3; false where its types cannot cross the runtime's boundary.
+  bool checkAgainstAttributes(mlir::func::FuncOp function);
   /// The function fails at run time; the runtime's message.
   std::string runAndFail(llvm::StringRef source, std::vector<reference::Tensor> inputs);
   /// What lowering says of a source that it refuses.
@@ -57,6 +60,8 @@ private:
     double tolerance;
   };
   std::unique_ptr<Compiled> compile(mlir::OwningOpRef<mlir::ModuleOp> module);
+  void addCase(mlir::func::FuncOp function, std::string trace, std::vector<reference::Tensor> inputs,
+               std::vector<reference::Tensor> expected, double tolerance);
   void checkCase(const Compiled &compiled, size_t level, const Case &test);
 
   std::unique_ptr<mlir::MLIRContext> ir;
