@@ -71,7 +71,8 @@ Value KernelCalls::fromRows(Value rows, Value like, int64_t dropped, Type type) 
   SmallVector<OpFoldResult> sizes;
   int64_t product = 1;
   for (int64_t i = 0; i < leading; ++i) {
-    sizes.push_back(getAsOpFoldResult(dim(like, i)));
+    // Of the kind that the type says: upstream folds rely on it.
+    sizes.push_back(ShapedType::isDynamic(shape[i]) ? OpFoldResult(dim(like, i)) : b.getIndexAttr(shape[i]));
     product = ShapedType::isDynamic(shape[i]) || ShapedType::isDynamic(product) ? ShapedType::kDynamic : product * shape[i];
   }
   shape.push_back(width);
@@ -94,7 +95,7 @@ Value KernelCalls::splitHeads(Value tensor, int64_t heads) {
   SmallVector<OpFoldResult> sizes;
   SmallVector<ReassociationIndices> groups;
   for (int64_t i = 0; i + 1 < rank; ++i) {
-    sizes.push_back(getAsOpFoldResult(dim(tensor, i)));
+    sizes.push_back(ShapedType::isDynamic(shape[i]) ? OpFoldResult(dim(tensor, i)) : b.getIndexAttr(shape[i]));
     groups.push_back({i});
   }
   groups.push_back({rank - 1, rank});

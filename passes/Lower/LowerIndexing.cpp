@@ -76,7 +76,7 @@ LogicalResult requireInRange(Value indices, OpFoldResult size, OnnxLowering &sta
 
 LogicalResult lowerGather(onnx::GatherOp op, OnnxLowering &state) {
   Dims data = state.dims(op.getData()), indices = state.dims(op.getIndices());
-  int64_t axis = op.getAxis() < 0 ? op.getAxis() + data.size() : op.getAxis();
+  int64_t axis = positiveAxis(op.getAxis(), data.size());
   if (failed(requireInRange(op.getIndices(), data[axis], state)))
     return failure();
   Dims to(ArrayRef(data).take_front(axis));
@@ -103,7 +103,7 @@ LogicalResult lowerGather(onnx::GatherOp op, OnnxLowering &state) {
 
 LogicalResult lowerGatherElements(onnx::GatherElementsOp op, OnnxLowering &state) {
   Dims data = state.dims(op.getData()), to = state.dims(op.getIndices());
-  int64_t axis = op.getAxis() < 0 ? op.getAxis() + data.size() : op.getAxis();
+  int64_t axis = positiveAxis(op.getAxis(), data.size());
   if (failed(requireInRange(op.getIndices(), data[axis], state)))
     return failure();
   // The other dimensions may be shorter than those of the data, not longer.

@@ -10,8 +10,6 @@ using namespace qopt::lowering;
 
 namespace {
 
-int64_t positiveAxis(int64_t axis, size_t rank) { return axis < 0 ? axis + int64_t(rank) : axis; }
-
 LogicalResult lowerConcat(onnx::ConcatOp op, OnnxLowering &state) {
   Dims dims = state.dims(op.getInputs()[0]);
   int64_t axis = positiveAxis(op.getAxis(), dims.size());

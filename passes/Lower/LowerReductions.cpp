@@ -110,7 +110,7 @@ LogicalResult lowerReduce(Op op, OnnxLowering &state) {
     if (!axes)
       return op.emitOpError("requires constant axes");
     for (int64_t axis : *axes)
-      reduced.set(axis < 0 ? axis + dims.size() : axis);
+      reduced.set(positiveAxis(axis, dims.size()));
   }
   if ((!axes || axes->empty()) && !op.getNoopWithEmptyAxes())
     reduced.set();
@@ -161,11 +161,13 @@ LogicalResult lowerSoftmax(onnx::SoftmaxOp op, OnnxLowering &state) {
   if (!type)
     return op.emitOpError("has no lowering for elements of type ") << element;
   Type working = type.getWidth() < 32 ? Type(b.getF32Type()) : element;
-  int64_t axis = op.getAxis() < 0 ? op.getAxis() + dims.size() : op.getAxis();
+  int64_t axis = positiveAxis(op.getAxis(), dims.size());
   llvm::SmallBitVector reduced(dims.size());
   reduced.set(axis);
   AffineMap all = b.getMultiDimIdentityMap(dims.size());
-  AffineMap rest = all.dropResult(axis);
+  SmallVector<AffineExpr> others(all.getResults());
+  others.erase(others.begin() + axis);
+  AffineMap rest = AffineMap::get(dims.size(), 0, others, b.getContext());
   Value largest = reduce(state, data, dims, reduced, Kind::Max);
   Value powers = state.generic(dims, working, {data, largest}, {all, rest},
                                [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
@@ -202,7 +204,7 @@ LogicalResult lowerCumSum(onnx::CumSumOp op, OnnxLowering &state) {
   std::optional<int64_t> axis = axes && axes->size() == 1 ? constantOf(axes->front()) : std::nullopt;
   if (!axis)
     return op.emitOpError("requires a constant axis");
-  int64_t at = *axis < 0 ? *axis + dims.size() : *axis, rank = dims.size();
+  int64_t at = positiveAxis(*axis, dims.size()), rank = dims.size();
   Value data = state.tensor(op.getX());
   Type element = getElementTypeOrSelf(data.getType());
   Type working = isa<FloatType>(element) ? Type(b.getF64Type()) : element;

@@ -86,7 +86,7 @@ LogicalResult lowerReshape(onnx::ReshapeOp op, OnnxLowering &state) {
 
 LogicalResult lowerFlatten(onnx::FlattenOp op, OnnxLowering &state) {
   Dims from = state.dims(op.getInput());
-  int64_t rank = from.size(), axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
+  int64_t axis = positiveAxis(op.getAxis(), from.size());
   Dims to{state.product(ArrayRef(from).take_front(axis)), state.product(ArrayRef(from).drop_front(axis))};
   state.setTensor(op.getOutput(), state.reshape(state.tensor(op.getInput()), from, to), to);
   return success();
@@ -100,7 +100,7 @@ LogicalResult lowerUnsqueeze(onnx::UnsqueezeOp op, OnnxLowering &state) {
   int64_t rank = from.size() + axes->size();
   llvm::SmallDenseSet<int64_t> ones;
   for (int64_t axis : *axes)
-    ones.insert(axis < 0 ? axis + rank : axis);
+    ones.insert(positiveAxis(axis, rank));
   Dims to;
   size_t next = 0;
   for (int64_t i = 0; i < rank; ++i)
@@ -118,7 +118,7 @@ LogicalResult lowerSqueeze(onnx::SqueezeOp op, OnnxLowering &state) {
     if (!axes)
       return op.emitOpError("requires constant axes");
     for (int64_t axis : *axes)
-      dropped.insert(axis < 0 ? axis + rank : axis);
+      dropped.insert(positiveAxis(axis, rank));
   }
   for (auto [i, size] : llvm::enumerate(from)) {
     bool drop = op.getAxes() ? dropped.contains(i) : constantOf(size) == 1;

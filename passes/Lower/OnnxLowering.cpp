@@ -2,6 +2,7 @@
 #include "OnnxLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 
@@ -13,9 +14,7 @@ using namespace qopt::lowering;
 static constexpr int64_t kMaxElements = 64;
 
 std::optional<int64_t> lowering::constantOf(OpFoldResult size) {
-  if (auto attribute = dyn_cast<Attribute>(size))
-    return cast<IntegerAttr>(attribute).getInt();
-  return std::nullopt;
+  return getConstantIntValue(size);
 }
 
 OnnxLowering::OnnxLowering(func::FuncOp function, const Handlers &handlers)
@@ -128,6 +127,9 @@ Dims OnnxLowering::dims(Value value) {
   if (auto found = sizes.find(value); found != sizes.end())
     return found->second;
   Dims found = dimsOfOther(value);
+  for (OpFoldResult &size : found)
+    if (std::optional<int64_t> constant = constantOf(size))
+      size = index(*constant); // of one type, so that equal ones compare equal
   return sizes[value] = found;
 }
 

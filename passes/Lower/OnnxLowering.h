@@ -25,6 +25,9 @@ using Dims = llvm::SmallVector<mlir::OpFoldResult>;
 /// Makes one element of a result from the elements of the inputs.
 using Body = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::ValueRange)>;
 
+/// Counted from the end where negative, as ONNX's axes are.
+inline int64_t positiveAxis(int64_t axis, size_t rank) { return axis < 0 ? axis + int64_t(rank) : axis; }
+
 /// The constant behind `size`, if it is one.
 std::optional<int64_t> constantOf(mlir::OpFoldResult size);
 

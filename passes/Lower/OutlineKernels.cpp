@@ -24,6 +24,8 @@ struct OutlineKernels : impl::OutlineKernelsBase<OutlineKernels> {
     for (func::FuncOp function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       if (function.isExternal() || function.isPrivate())
         continue;
+      // Entry points are not merged, even if they do the same.
+      function->setAttr("qopt.entry", function.getSymNameAttr());
       turnCopiesIntoLoops(function);
       unsigned next = 0;
       for (Operation &op : llvm::make_early_inc_range(function.getBody().front()))
