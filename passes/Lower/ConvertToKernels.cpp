@@ -60,6 +60,9 @@ private:
     return success();
   }
 
+  /// W [K, N] that is no constant, in the form of packFloatWeights: worth it for the
+  /// many rows of calibration, where stages get their weights as arguments.
+  Value packAtRunTime(Value w);
   LogicalResult convert(onnx::MatMulOp op);
   LogicalResult convert(MatmulW8A16Op op);
   LogicalResult convert(MatmulW4A16Op op);
@@ -77,16 +80,33 @@ private:
 // Matrix products
 //===----------------------------------------------------------------------===//
 
+Value Converter::packAtRunTime(Value w) {
+  int64_t k = typeOf(w).getDimSize(0), n = typeOf(w).getDimSize(1);
+  if (int64_t rest = n % kColumns) {
+    auto type = RankedTensorType::get({k, kColumns - rest}, f32);
+    Value zeros = onnx::ConstantOp::create(c.b, DenseElementsAttr::get(type, 0.0f));
+    w = onnx::ConcatOp::create(c.b, ValueRange{w, zeros}, /*axis=*/uint64_t(1));
+  }
+  Value columns = tensor::ExpandShapeOp::create(c.b, RankedTensorType::get({k, blocks(n), kColumns}, f32), w,
+                                                ArrayRef<ReassociationIndices>{{0}, {1, 2}});
+  return onnx::TransposeOp::create(c.b, columns, ArrayRef<int64_t>{1, 0, 2});
+}
+
 LogicalResult Converter::convert(onnx::MatMulOp op) {
-  auto w = c.constant(op.getB(), f32, 2);
-  if (!w || !isFloatTensor(op.getA()) || typeOf(op.getA()).getRank() < 1)
+  RankedTensorType type = typeOf(op.getB());
+  if (!isFloatTensor(op.getA()) || typeOf(op.getA()).getRank() < 1 || !type.getElementType().isF32() ||
+      type.getRank() != 2 || !type.hasStaticShape())
     return failure();
-  int64_t k = w->value.getShapedType().getDimSize(0), n = w->value.getShapedType().getDimSize(1);
+  int64_t k = type.getDimSize(0), n = type.getDimSize(1);
   if (!k || !n)
     return failure();
-  Value packed = c.parameter<float>(*w, "packed", {blocks(n), k, kColumns}, f32, [&] {
-    return packFloatWeights(KernelCalls::elements<float>(w->value), k, n);
-  });
+  Value packed;
+  if (auto w = c.constant(op.getB(), f32, 2))
+    packed = c.parameter<float>(*w, "packed", {blocks(n), k, kColumns}, f32, [&] {
+      return packFloatWeights(KernelCalls::elements<float>(w->value), k, n);
+    });
+  else
+    packed = packAtRunTime(op.getB());
   return replace(op, rowsToRows("matmul_f32", op.getA(), k, n, packed, op.getType()));
 }
 

@@ -80,12 +80,24 @@ func.func @cached(%q: tensor<?x?x8xf32>, %k: tensor<?x?x8xf32>, %past: tensor<?x
   return %y, %keys : tensor<?x?x8xf32>, tensor<?x2x?x4xf32>
 }
 
-// A weight that is no constant cannot be packed.
-// CHECK-LABEL: func.func @skips_dynamic_weight(
-func.func @skips_dynamic_weight(%x: tensor<2x4xf32>, %w: tensor<4x8xf32>) -> tensor<2x8xf32> {
+// A weight that is no constant is packed when the program runs.
+// CHECK-LABEL: func.func @packs_argument(
+// CHECK-SAME: %{{.*}}: tensor<2x4xf32>, %[[W:.*]]: tensor<4x24xf32>
+func.func @packs_argument(%x: tensor<2x4xf32>, %w: tensor<4x24xf32>) -> tensor<2x24xf32> {
+  // CHECK: %[[ZEROS:.*]] = onnx.Constant dense<0.000000e+00> : tensor<4x8xf32>
+  // CHECK: %[[WIDE:.*]] = onnx.Concat %[[W]], %[[ZEROS]] {axis = 1 : i64}
+  // CHECK: %[[BLOCKS:.*]] = tensor.expand_shape %[[WIDE]] {{.*}} into tensor<4x2x16xf32>
+  // CHECK: onnx.Transpose %[[BLOCKS]] {perm = array<i64: 1, 0, 2>} : (tensor<4x2x16xf32>) -> tensor<2x4x16xf32>
+  // CHECK: call @matmul_f32_n24_k4(
+  %0 = onnx.MatMul %x, %w : (tensor<2x4xf32>, tensor<4x24xf32>) -> tensor<2x24xf32>
+  return %0 : tensor<2x24xf32>
+}
+
+// CHECK-LABEL: func.func @skips_weight_of_unknown_size(
+func.func @skips_weight_of_unknown_size(%x: tensor<2x4xf32>, %w: tensor<4x?xf32>) -> tensor<2x?xf32> {
   // CHECK-NEXT: onnx.MatMul
-  %0 = onnx.MatMul %x, %w : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
-  return %0 : tensor<2x8xf32>
+  %0 = onnx.MatMul %x, %w : (tensor<2x4xf32>, tensor<4x?xf32>) -> tensor<2x?xf32>
+  return %0 : tensor<2x?xf32>
 }
 
 // CHECK-LABEL: func.func @skips_axis(
