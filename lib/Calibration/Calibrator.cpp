@@ -253,9 +253,11 @@ private:
     Clock::time_point begin = Clock::now();
     const Linear &first = linears.front();
     int64_t tokens = hessian.tokens;
-    if (tokens < first.inFeatures)
+    if (tokens < first.inFeatures && !warned) {
+      warned = true;
       emitWarning(first.op->getLoc()) << "only " << tokens << " calibration tokens for the " << first.inFeatures
-                                      << " inputs of layer \"" << first.name << '"';
+                                      << " inputs of layer \"" << first.name << "\": its codes are a guess";
+    }
     GptqOptions gptq = options.gptq;
     gptq.groups = groupOptions(first.scheme, first.inFeatures, options.gptq.groups);
     Result<std::unique_ptr<GptqSolver>> solver = GptqSolver::create(std::move(hessian), gptq, parallelFor);
@@ -309,6 +311,7 @@ private:
   StagePlan plan;
   std::unique_ptr<StageRunner> runner;
   bool needsFloat = false;
+  bool warned = false; ///< of too few tokens, once
   std::vector<std::array<Live, 2>> live;             ///< by batch and stream
   std::map<Operation *, WeightCodes> quantized;      ///< by GPTQ, until the stage that computes with them
   int64_t done = 0;                                  ///< batches of all stages
