@@ -48,11 +48,11 @@ private:
     if (!groups)
       return emitError(location) << "expected grid \"search\" or \"minmax\" but got \"" << grid << '"';
     if (batchSize < 1)
-      return emitError(location) << "expected a batch size of at least 1 but got " << batchSize;
+      return emitError(location) << "expected a batch size of at least 1 but got " << int64_t(batchSize);
     if (!(momentum >= 0 && momentum < 1))
-      return emitError(location) << "expected a momentum in [0, 1) but got " << momentum;
+      return emitError(location) << "expected a momentum in [0, 1) but got " << double(momentum);
     if (polish < 0 || polish > 1000)
-      return emitError(location) << "expected 0 to 1000 polishing passes but got " << polish;
+      return emitError(location) << "expected 0 to 1000 polishing passes but got " << int64_t(polish);
     options.batchSize = batchSize;
     options.momentum = momentum;
     options.gptq.groups = *groups;

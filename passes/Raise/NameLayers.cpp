@@ -111,8 +111,9 @@ struct NameLayers : impl::NameLayersBase<NameLayers> {
       ElementsAttr weights;
       if (!linear || !matchPattern(linear.getB(), m_Constant(&weights)) || weights.getShapedType().getRank() != 2)
         return;
+      auto given = op->getAttrOfType<StringAttr>(kLayerAttr);
       auto scope = op->getAttrOfType<StringAttr>("onnx.scope");
-      std::string candidates[] = {scope ? scope.str() : std::string(), nameFromNode(op->getLoc()),
+      std::string candidates[] = {given ? given.str() : std::string(), scope ? scope.str() : std::string(), nameFromNode(op->getLoc()),
                                   nameFromWeight(linear.getB()), nameFromPlace(linear, attentions)};
       std::string name;
       for (const std::string &candidate : candidates)
