@@ -113,8 +113,9 @@ struct NameLayers : impl::NameLayersBase<NameLayers> {
         return;
       auto given = op->getAttrOfType<StringAttr>(kLayerAttr);
       auto scope = op->getAttrOfType<StringAttr>("onnx.scope");
-      std::string candidates[] = {given ? given.str() : std::string(), scope ? scope.str() : std::string(), nameFromNode(op->getLoc()),
-                                  nameFromWeight(linear.getB()), nameFromPlace(linear, attentions)};
+      std::string candidates[] = {given ? given.str() : std::string(), scope ? scope.str() : std::string(),
+                                  nameFromNode(op->getLoc()), nameFromWeight(linear.getB()),
+                                  nameFromPlace(linear, attentions)};
       std::string name;
       for (const std::string &candidate : candidates)
         if (name.empty() && !candidate.empty() && !taken.contains(candidate))
