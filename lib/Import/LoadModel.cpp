@@ -9,18 +9,24 @@
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
 using namespace qopt;
 
-/// Deeper text would exhaust the stack of MLIR's recursive parser.
+//===----------------------------------------------------------------------===//
+// Text that MLIR's parser does not survive
+//===----------------------------------------------------------------------===//
+
+/// Deeper text would exhaust the stack of the recursive parser.
 static constexpr int kMaxNesting = 256;
 
-/// The deepest nesting of brackets in `text`, outside strings and comments.
+/// The deepest nesting of brackets and minus signs in `text`, outside strings and
+/// comments.
 static int nestingOf(StringRef text) {
-  int depth = 0, deepest = 0;
+  int depth = 0, signs = 0, deepest = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     char c = text[i];
     if (c == '"') {
@@ -33,8 +39,41 @@ static int nestingOf(StringRef text) {
     } else if (StringRef(")}]>").contains(c) && !(c == '>' && i > 0 && text[i - 1] == '-')) {
       depth = std::max(depth - 1, 0);
     }
+    signs = c == '-' ? signs + 1 : llvm::isSpace(c) ? signs : 0;
+    deepest = std::max(deepest, signs);
   }
   return deepest;
+}
+
+/// Where a blob in the resources asks for an alignment that is 0 or more than a
+/// page, for which the parser would try to allocate it; npos where none does.
+static size_t findBadAlignment(StringRef text) {
+  constexpr uint32_t kMaxAlignment = 1 << 16;
+  size_t position = text.find("{-#");
+  while (position != StringRef::npos) {
+    position = text.find("\"0x", position);
+    if (position == StringRef::npos)
+      break;
+    // Little-endian: two digits per byte, the lowest first.
+    StringRef digits = text.substr(position + 3, 8);
+    uint32_t alignment = 0;
+    for (size_t byte = 0; byte < 4 && digits.size() == 8; ++byte)
+      alignment |= (llvm::hexDigitValue(digits[2 * byte]) * 16 + llvm::hexDigitValue(digits[2 * byte + 1])) % 256
+                   << (8 * byte);
+    if (digits.size() == 8 && llvm::all_of(digits, llvm::isHexDigit) && (alignment == 0 || alignment > kMaxAlignment))
+      return position;
+    position += 3;
+  }
+  return StringRef::npos;
+}
+
+/// Nothing where `text` may be given to the parser, else what is wrong with it.
+static Status checkText(StringRef text) {
+  if (int depth = nestingOf(text); depth > kMaxNesting)
+    return Error{std::to_string(depth) + " nested brackets or signs; expected at most " + std::to_string(kMaxNesting)};
+  if (size_t position = findBadAlignment(text); position != StringRef::npos)
+    return Error{"the resource at byte " + std::to_string(position) + " has an alignment that is 0 or more than 65536"};
+  return {};
 }
 
 /// "FILE:LINE:COLUMN" where `location` is in the text, else "FILE" or "FILE: NAME".
@@ -117,9 +156,8 @@ static OwningOpRef<ModuleOp> loadMlir(const std::string &path, MLIRContext &cont
     return nullptr;
   }
   if (!isBytecode((*buffer)->getMemBufferRef())) {
-    if (int depth = nestingOf((*buffer)->getBuffer()); depth > kMaxNesting) {
-      error = printable(path) + ": " + std::to_string(depth) + " nested brackets; expected at most " +
-              std::to_string(kMaxNesting);
+    if (Status status = checkText((*buffer)->getBuffer()); !status) {
+      error = printable(path) + ": " + status.error().message;
       return nullptr;
     }
   }
