@@ -98,9 +98,12 @@ static MatMulOp findScores(AttentionMatch &match, const llvm::DenseSet<Value> &a
     } else if (!isa<SubOp, MulOp, DivOp, CastOp, ReshapeOp, TransposeOp, UnsqueezeOp, SqueezeOp, MaxOp, ClipOp, IdentityOp>(op)) {
       return {};
     }
-    for (Value operand : op->getOperands())
+    for (Value operand : op->getOperands()) {
       if (activations.contains(operand))
         open.push_back(operand);
+      else if (!operand.getDefiningOp<ConstantOp>())
+        match.masks.push_back(operand);
+    }
   }
   return scores;
 }

@@ -25,6 +25,8 @@ struct AttentionMatch {
   std::optional<double> softcap;
   /// A mask that does not depend on activations: added, or kept where true.
   mlir::Value addedMask, keptMask;
+  /// All computed values without activations that act on the scores.
+  llvm::SmallVector<mlir::Value> masks;
 };
 
 /// Finds the parts around `softmax`; nothing when it is no attention.

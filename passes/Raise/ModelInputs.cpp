@@ -171,6 +171,16 @@ double raise::toleranceOf(Type element) {
   return element.isF16() ? 1e-2 : 6e-2;
 }
 
+FailureOr<int64_t> raise::contextLength(func::FuncOp function, int64_t option) {
+  int64_t length = option;
+  auto context = function->getParentOp()->getAttrOfType<IntegerAttr>("qopt.context_length");
+  if (length == 0)
+    length = context ? context.getInt() : 4096;
+  if (length < 1 || length > (int64_t(1) << 20))
+    return emitError(function.getLoc()) << "expected a context of 1 to 1048576 tokens but got " << length;
+  return length;
+}
+
 void raise::eraseDeadOps(func::FuncOp function) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.front())))
     if (isOpTriviallyDead(&op))

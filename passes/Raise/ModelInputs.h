@@ -53,6 +53,10 @@ reference::Tensor randomTensor(mlir::RankedTensorType type, std::mt19937 &random
 /// By how much two ways to compute the same value in `element` may differ.
 double toleranceOf(mlir::Type element);
 
+/// The tokens a raised model must work for: `option`, else the module's
+/// `qopt.context_length`, else 4096. Fails, diagnosed, outside [1, 2^20].
+mlir::FailureOr<int64_t> contextLength(mlir::func::FuncOp function, int64_t option);
+
 /// Erases operators that nothing uses.
 void eraseDeadOps(mlir::func::FuncOp function);
 

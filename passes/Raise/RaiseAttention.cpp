@@ -27,7 +27,10 @@ using reference::Tensor;
 constexpr std::pair<Sizes, Padding> kTrials[] = {{{2, 6, 3}, Padding::None},
                                                  {{2, 6, 2}, Padding::Left},
                                                  {{2, 5, 4}, Padding::Right},
-                                                 {{2, 7, 3}, Padding::Holes}};
+                                                 {{2, 7, 3}, Padding::Holes},
+                                                 {{1, 40, 2}, Padding::None}};
+/// Distances between tokens up to this one occur in the trials.
+constexpr int64_t kSeenDistance = 32;
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
@@ -39,7 +42,8 @@ struct Mask {
 
 class Raiser {
 public:
-  Raiser(func::FuncOp function) : function(function), inputs(function), activations(inputs.activations()) {}
+  Raiser(func::FuncOp function, int64_t context)
+      : function(function), inputs(function), activations(inputs.activations()), context(context) {}
 
   bool raise(onnx::SoftmaxOp softmax) {
     std::optional<AttentionMatch> match = matchAttention(softmax, activations);
@@ -49,12 +53,15 @@ public:
     std::optional<double> scale = measureScale(*match);
     if (!scale)
       return false;
-    SmallVector<Mask> masks = {{true, {}}};
-    if (inputs.attentionMask)
-      masks.push_back({true, paddingMask()});
-    masks.push_back({false, {}});
-    if (inputs.attentionMask)
-      masks.push_back({false, paddingMask()});
+    SmallVector<Mask> masks;
+    if (!llvm::any_of(match->masks, [&](Value mask) { return changesLater(mask); })) {
+      masks.push_back({true, {}});
+      if (inputs.attentionMask)
+        masks.push_back({true, paddingMask()});
+      masks.push_back({false, {}});
+      if (inputs.attentionMask)
+        masks.push_back({false, paddingMask()});
+    }
     for (Value own : {match->addedMask, match->keptMask})
       if (own && typeOf(own).getRank() <= 4)
         masks.push_back({false, own});
@@ -106,6 +113,63 @@ private:
     if (!std::isfinite(scale))
       return std::nullopt;
     return std::abs(scale / usual - 1) < toleranceOf(logits->type.getElementType()) ? usual : scale;
+  }
+
+  /// Whether the mask does something that only sequences longer than a trial show, a
+  /// window of 4096 tokens say. Such a number is a constant behind the mask: with a
+  /// small one in its place the effect shows at once.
+  bool changesLater(Value mask) {
+    auto [entry, isNew] = later.try_emplace(mask, false);
+    if (!isNew)
+      return entry->second;
+    Sizes sizes = inputs.adapt({1, 9, 2});
+    auto evaluate = [&](Value constant, const Tensor &value) {
+      reference::Slice slice;
+      std::mt19937 random;
+      inputs.fill(slice, sizes, Padding::None, sizes.length, random);
+      if (constant)
+        slice.set(constant, value);
+      return slice.get(mask);
+    };
+    FailureOr<Tensor> expected = evaluate({}, {});
+    if (failed(expected))
+      return entry->second = true;
+    for (Value constant : constantsBehind(mask)) {
+      FailureOr<Tensor> value = reference::getConstant(constant);
+      if (failed(value) || value->numElements() != 1)
+        continue;
+      double number = value->isFloat() ? value->floats[0] : static_cast<double>(value->ints[0]);
+      // A negative float is what hidden scores get.
+      if (std::abs(number) <= kSeenDistance || std::abs(number) >= static_cast<double>(context) ||
+          (value->isFloat() && number < 0))
+        continue;
+      for (int64_t small : {2, 5}) {
+        Tensor other = *value;
+        other.floats.assign(other.floats.size(), std::copysign(static_cast<double>(small), number));
+        other.ints.assign(other.ints.size(), number < 0 ? -small : small);
+        // A number that is part of a shape cannot be changed alone, and is none of these.
+        FailureOr<Tensor> actual = evaluate(constant, other);
+        if (succeeded(actual) && (actual->floats != expected->floats || actual->ints != expected->ints))
+          return later[mask] = true;
+      }
+    }
+    return false;
+  }
+
+  static llvm::SetVector<Value> constantsBehind(Value value) {
+    llvm::SetVector<Value> constants;
+    llvm::SetVector<Operation *> seen;
+    SmallVector<Value> open = {value};
+    while (!open.empty()) {
+      Value next = open.pop_back_val();
+      Operation *op = next.getDefiningOp();
+      if (!op || !seen.insert(op))
+        continue;
+      if (isa<onnx::ConstantOp>(op))
+        constants.insert(next);
+      open.append(op->operand_begin(), op->operand_end());
+    }
+    return constants;
   }
 
   /// attention_mask as booleans [batch, 1, 1, keys], one for all layers.
@@ -202,14 +266,19 @@ private:
   func::FuncOp function;
   ModelInputs inputs;
   llvm::DenseSet<Value> activations;
+  int64_t context;
   Value padding;
+  llvm::DenseMap<Value, bool> later;
 };
 
 struct RaiseAttention : impl::RaiseAttentionBase<RaiseAttention> {
   using Base::Base;
 
   void runOnOperation() override {
-    Raiser raiser(getOperation());
+    FailureOr<int64_t> context = contextLength(getOperation(), maxPosition);
+    if (failed(context))
+      return signalPassFailure();
+    Raiser raiser(getOperation(), *context);
     SmallVector<onnx::SoftmaxOp> softmaxes(getOperation().front().getOps<onnx::SoftmaxOp>());
     for (onnx::SoftmaxOp softmax : softmaxes)
       numRaised += raiser.raise(softmax);

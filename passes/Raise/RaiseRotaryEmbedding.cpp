@@ -232,16 +232,10 @@ struct RaiseRotaryEmbedding : impl::RaiseRotaryEmbeddingBase<RaiseRotaryEmbeddin
 
   void runOnOperation() override {
     func::FuncOp function = getOperation();
-    int64_t positions = maxPosition;
-    if (auto context = function->getParentOp()->getAttrOfType<IntegerAttr>("qopt.context_length"); context && positions == 0)
-      positions = context.getInt();
-    if (positions == 0)
-      positions = 4096;
-    if (positions < 1 || positions > (int64_t(1) << 20)) {
-      emitError(function.getLoc()) << "expected a context of 1 to 1048576 tokens but got " << positions;
+    FailureOr<int64_t> positions = contextLength(function, maxPosition);
+    if (failed(positions))
       return signalPassFailure();
-    }
-    Raiser raiser(function, positions);
+    Raiser raiser(function, *positions);
     // Queries and keys meet in a product of two activations or in an Attention; keys
     // also leave through a cache.
     llvm::DenseSet<Value> activations = ModelInputs(function).activations();

@@ -33,7 +33,7 @@ public:
   int64_t run() {
     refineTypes();
     for (Operation &op : llvm::make_early_inc_range(function.front().without_terminator()))
-      resolved += replaceByConstants(&op) || replaceByOperand(&op) || rewriteShape(&op);
+      resolved += replaceByConstants(&op) || replaceByOperand(&op) || rewriteShape(&op) || readFromArguments(&op);
     raise::eraseDeadOps(function);
     return resolved;
   }
@@ -129,6 +129,42 @@ private:
     if (auto reshape = dyn_cast<onnx::ReshapeOp>(op))
       reshape.setAllowzero(0);
     return true;
+  }
+
+  /// The shape of an activation, from the inputs' shapes: no shape computation then
+  /// hangs on the rest of the model.
+  bool readFromArguments(Operation *op) {
+    auto shape = dyn_cast<onnx::ShapeOp>(op);
+    if (!shape || isa<BlockArgument>(shape.getData()))
+      return false;
+    OpBuilder builder(op);
+    SmallVector<Value> parts;
+    for (int64_t i = 0, n = samples[0].find(shape.getShape())->second.type.getNumElements(); i < n; ++i) {
+      SmallVector<int64_t> sizes;
+      for (Sample &sample : samples)
+        sizes.push_back(sample.find(shape.getShape())->second.elements->ints[i]);
+      if (llvm::all_equal(sizes)) {
+        parts.push_back(raise::createInts(builder, op->getLoc(), {sizes[0]}));
+        continue;
+      }
+      auto [argument, dim] = findDimension(sizes);
+      if (!argument)
+        return false;
+      parts.push_back(onnx::ShapeOp::create(builder, op->getLoc(), argument, dim, builder.getI64IntegerAttr(dim + 1)));
+    }
+    if (parts.empty())
+      return false;
+    replace(op, parts.size() == 1 ? parts[0] : Value(onnx::ConcatOp::create(builder, op->getLoc(), parts, 0)));
+    return true;
+  }
+
+  /// An argument's dimension that has these sizes in the samples.
+  std::pair<Value, int64_t> findDimension(ArrayRef<int64_t> sizes) {
+    for (Value argument : function.getArguments())
+      for (int64_t i = 0, rank = cast<RankedTensorType>(argument.getType()).getRank(); i < rank; ++i)
+        if (dimOf(argument, i) == sizes)
+          return {argument, i};
+    return {};
   }
 
   /// Operators that are no longer used go at the end: samples are keyed by their

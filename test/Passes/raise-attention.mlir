@@ -1,4 +1,5 @@
 // RUN: qopt-opt %s --split-input-file --qopt-raise-attention --cse | FileCheck %s
+// RUN: qopt-opt %s --split-input-file --qopt-raise-attention=max-position=64 --cse | FileCheck %s --check-prefix=SHORT
 // Two query heads of 4 channels share one key and value head. What masks the scores
 // is recognised by what it hides, not by how it is written.
 
@@ -102,6 +103,42 @@ func.func @keeps_other_mask(%q: tensor<?x?x4xf32>, %k: tensor<?x?x4xf32>, %v: te
   %j = onnx.Unsqueeze %range, %axis0 : (tensor<?xi64>, tensor<1xi64>) -> tensor<1x?xi64>
   %distance = onnx.Sub %i, %j : (tensor<?x1xi64>, tensor<1x?xi64>) -> tensor<?x?xi64>
   %near = onnx.LessOrEqual %distance, %one : (tensor<?x?xi64>, tensor<i64>) -> tensor<?x?xi1>
+  %before = onnx.GreaterOrEqual %distance, %zero : (tensor<?x?xi64>, tensor<i64>) -> tensor<?x?xi1>
+  %keep = onnx.And %near, %before : (tensor<?x?xi1>, tensor<?x?xi1>) -> tensor<?x?xi1>
+  %shown = onnx.Constant dense<0.0> : tensor<f32>
+  %hidden = onnx.Constant dense<-1.0e9> : tensor<f32>
+  %mask = onnx.Where %keep, %shown, %hidden : (tensor<?x?xi1>, tensor<f32>, tensor<f32>) -> tensor<?x?xf32>
+  %k1 = onnx.Transpose %k {perm = array<i64: 0, 2, 1>} : (tensor<?x?x4xf32>) -> tensor<?x4x?xf32>
+  %a = onnx.MatMul %q, %k1 : (tensor<?x?x4xf32>, tensor<?x4x?xf32>) -> tensor<?x?x?xf32>
+  %b = onnx.Add %a, %mask : (tensor<?x?x?xf32>, tensor<?x?xf32>) -> tensor<?x?x?xf32>
+  %p = onnx.Softmax %b : (tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
+  %o = onnx.MatMul %p, %v : (tensor<?x?x?xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  %y = onnx.Identity %o : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  return %y : tensor<?x?x4xf32>
+}
+
+// -----
+
+// A window of a hundred tokens shows in no short sequence, and stays all the same.
+// SHORT-LABEL: @keeps_long_window
+// SHORT: onnx.Attention %{{.*}}, %{{.*}}, %{{.*}} {is_causal = 1
+// CHECK-LABEL: @keeps_long_window
+// CHECK: %[[M:.*]] = onnx.Where
+// CHECK: onnx.Attention %{{.*}}, %{{.*}}, %{{.*}} mask(%[[M]])
+// CHECK-NOT: is_causal
+func.func @keeps_long_window(%q: tensor<?x?x4xf32>, %k: tensor<?x?x4xf32>, %v: tensor<?x?x4xf32>) -> tensor<?x?x4xf32> {
+  %zero = onnx.Constant dense<0> : tensor<i64>
+  %window = onnx.Constant dense<100> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %axis0 = onnx.Constant dense<0> : tensor<1xi64>
+  %axis1 = onnx.Constant dense<1> : tensor<1xi64>
+  %s = onnx.Shape %q {start = 1 : i64, end = 2 : i64} : (tensor<?x?x4xf32>) -> tensor<1xi64>
+  %length = onnx.Squeeze %s, %axis0 : (tensor<1xi64>, tensor<1xi64>) -> tensor<i64>
+  %range = onnx.Range %zero, %length, %one : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %i = onnx.Unsqueeze %range, %axis1 : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %j = onnx.Unsqueeze %range, %axis0 : (tensor<?xi64>, tensor<1xi64>) -> tensor<1x?xi64>
+  %distance = onnx.Sub %i, %j : (tensor<?x1xi64>, tensor<1x?xi64>) -> tensor<?x?xi64>
+  %near = onnx.LessOrEqual %distance, %window : (tensor<?x?xi64>, tensor<i64>) -> tensor<?x?xi1>
   %before = onnx.GreaterOrEqual %distance, %zero : (tensor<?x?xi64>, tensor<i64>) -> tensor<?x?xi1>
   %keep = onnx.And %near, %before : (tensor<?x?xi1>, tensor<?x?xi1>) -> tensor<?x?xi1>
   %shown = onnx.Constant dense<0.0> : tensor<f32>

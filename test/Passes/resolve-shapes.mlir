@@ -98,3 +98,19 @@ func.func @keeps_contradictions(%x: tensor<?xf32> {onnx.dims = ["a"]}, %y: tenso
   %z = onnx.Reshape %y, %s : (tensor<?x3xf32>, tensor<2xi64>) -> tensor<?x?xf32>
   return %z : tensor<?x?xf32>
 }
+
+// -----
+
+// The shape of an activation is that of the tokens.
+// CHECK-LABEL: @reads_shapes_from_arguments
+// CHECK-SAME: %[[IDS:.*]]: tensor<?x?xi64>, %[[X:.*]]: tensor<?x?x8xf32>
+func.func @reads_shapes_from_arguments(%ids: tensor<?x?xi64>, %x: tensor<?x?x8xf32>) -> tensor<?x?xf32> {
+  // CHECK-NOT: onnx.Abs
+  // CHECK-DAG: onnx.Shape %[[IDS]] {end = 1 : i64}
+  // CHECK-DAG: onnx.Shape %[[IDS]] {end = 2 : i64, start = 1 : i64}
+  // CHECK: onnx.Concat
+  %a = onnx.Abs %x : (tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  %s = onnx.Shape %a {end = 2 : i64} : (tensor<?x?x8xf32>) -> tensor<2xi64>
+  %z = onnx.ConstantOfShape %s, dense<0.0> : tensor<1xf32> : (tensor<2xi64>) -> tensor<?x?xf32>
+  return %z : tensor<?x?xf32>
+}

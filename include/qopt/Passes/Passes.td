@@ -44,8 +44,10 @@ def RaiseAttention : Pass<"qopt-raise-attention", "::mlir::func::FuncOp"> {
     values becomes one operator: heads split and joined, key heads repeated, scores
     scaled and masked. Where the mask equals the causal one, it goes; where it also
     hides padding, `attention_mask` stays as a boolean mask; another mask stays as
-    it is. Recognised by probing, and replaced only where both compute the same. Rows
-    that the exporter's own graph makes NaN or 0, because they see no key, do not count.
+    it is: so does one that differs from these for sequences up to `max-position`
+    tokens (a sliding window). Recognised by probing, and replaced only where both
+    compute the same. Rows that the exporter's own graph makes NaN or 0, because they
+    see no key, do not count.
 
     ```mlir
     %q4 = onnx.Transpose %q3 {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x2x8xf32>) -> tensor<?x2x?x8xf32>
@@ -61,6 +63,9 @@ def RaiseAttention : Pass<"qopt-raise-attention", "::mlir::func::FuncOp"> {
     ```
     Expects: resolved shapes, rotary embeddings already raised.
   }];
+  let options = [
+    Option<"maxPosition", "max-position", "int64_t", /*default=*/"0", "Longest sequence; 0: the module's qopt.context_length, or 4096">,
+  ];
   let statistics = [Statistic<"numRaised", "raised", "Attentions found">];
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
