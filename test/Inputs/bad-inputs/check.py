@@ -33,15 +33,17 @@ for path, wrong, expected in rows:
     seconds = time.monotonic() - start
     lines = run.stderr.decode("utf-8", "strict").splitlines()
     if expected == "accepted":
-        good = run.returncode == 0 and not lines and os.path.exists(output)
+        good = run.returncode == 0 and not any("error" in line for line in lines) and os.path.exists(output)
         if good:
             with open(output, encoding="utf-8") as file:
                 file.read()  # valid UTF-8
-            os.remove(output)
     else:
         prefix = f"{name}: error: {source}:"
         good = run.returncode == 1 and len(lines) == 1 and lines[0].startswith(prefix) and expected in lines[0]
-    if not good or run.stdout or seconds > 10 or os.path.exists(output):
+        good = good and not os.path.exists(output)
+    if os.path.exists(output):
+        os.remove(output)
+    if not good or run.stdout or seconds > 10:
         failures += 1
         print(f"{path} ({wrong}): exit code {run.returncode} after {seconds:.1f} s, expected: {expected}")
         print(run.stdout.decode(errors="replace"), run.stderr.decode(errors="replace"), sep="")
