@@ -342,9 +342,9 @@ OpFoldResult OnnxLowering::product(ArrayRef<OpFoldResult> factors) {
 }
 
 LogicalResult OnnxLowering::requireEqual(OpFoldResult lhs, OpFoldResult rhs) {
-  if (lhs == rhs)
-    return success();
   std::optional<int64_t> x = constantOf(lhs), y = constantOf(rhs);
+  if (lhs == rhs || (x && x == y))
+    return success();
   if (x && y)
     return emitError(b.getLoc()) << "requires equal sizes but got " << *x << " and " << *y;
   Value l = value(lhs), r = value(rhs);

@@ -283,7 +283,12 @@ def Calibrate : Pass<"qopt-calibrate", "::mlir::ModuleOp"> {
   ];
   let statistics = [Statistic<"numStages", "stages", "Stages run">,
                     Statistic<"numDistinct", "distinct", "Stages compiled">];
-  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect"];
+  // Of the code generator too, which runs within the pass.
+  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::bufferization::BufferizationDialect", "::mlir::cf::ControlFlowDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::vector::VectorDialect"];
 }
 
 def FoldCalibration : Pass<"qopt-fold-calibration", "::mlir::func::FuncOp"> {
