@@ -4,6 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "CompiledRunner.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/Calibrator.h"
 #include "qopt/Calibration/Linear.h"
