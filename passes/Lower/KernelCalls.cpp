@@ -6,10 +6,10 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "qopt/Codegen/HostAbi.h"
 #include "qopt/Codegen/Kernels.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
-#include "qopt/Runtime/Abi.h"
 
 using namespace mlir;
 
@@ -24,19 +24,8 @@ Value KernelCalls::dim(Value tensor, int64_t i) { return b.createOrFold<tensor::
 void KernelCalls::requireEqual(Value x, Value y) {
   if (x == y || (getConstantIntValue(x) && getConstantIntValue(x) == getConstantIntValue(y)))
     return;
-  constexpr llvm::StringLiteral kRequire = "qrt_require";
-  Type i64 = b.getI64Type();
-  if (!symbols.lookup(kRequire)) {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(module.getBody());
-    auto function = func::FuncOp::create(b, kRequire, b.getFunctionType({b.getI1Type(), i64, i64, i64}, {}));
-    function.setPrivate();
-    symbols.insert(function);
-  }
   Value equal = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, y);
-  auto number = [&](Value v) { return Value(arith::IndexCastOp::create(b, i64, v)); };
-  Value code = arith::ConstantOp::create(b, b.getI64IntegerAttr(QRT_SHAPE_MISMATCH));
-  func::CallOp::create(b, kRequire, TypeRange{}, ValueRange{equal, code, number(x), number(y)});
+  emitRequire(b, b.getLoc(), equal, QRT_SHAPE_MISMATCH, x, y);
 }
 
 Value KernelCalls::withShape(Value tensor, ArrayRef<int64_t> shape, ValueRange sizes) {

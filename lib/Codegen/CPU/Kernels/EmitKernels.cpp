@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "qopt/Codegen/HostAbi.h"
 #include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
@@ -70,11 +71,11 @@ Generator find(StringRef name) {
 
 /// The kernels of index checks call it; declared once per module.
 void declareFail(ModuleOp module) {
-  if (module.lookupSymbol(kFail))
+  if (module.lookupSymbol(kFailFunction))
     return;
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
   Type i64 = b.getI64Type();
-  auto function = func::FuncOp::create(b, module.getLoc(), kFail, b.getFunctionType({i64, i64, i64}, {}));
+  auto function = func::FuncOp::create(b, module.getLoc(), kFailFunction, b.getFunctionType({i64, i64, i64}, {}));
   function.setPrivate();
 }
 

@@ -3,6 +3,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "qopt/Codegen/HostAbi.h"
 
 using namespace mlir;
 
@@ -221,7 +222,7 @@ Values Emitter::chunks(int64_t size, ValueRange initial, function_ref<Values(Val
 void Emitter::parallel(Value count, int64_t grain, function_ref<void(Value)> body) {
   auto loop = scf::ParallelOp::create(*this, ValueRange{index(0)}, ValueRange{count}, ValueRange{index(1)});
   if (grain > 1)
-    loop->setAttr(kGrain, getI64IntegerAttr(grain));
+    loop->setAttr(kGrainAttr, getI64IntegerAttr(grain));
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPoint(loop.getBody()->getTerminator());
   // One iteration's stack memory ends with it, however the loop is cut up later.
@@ -253,7 +254,8 @@ void Emitter::tiles(Value begin, Value end, ArrayRef<int64_t> sizes, function_re
 
 void Emitter::failIndex(Value position, Value size) {
   auto toI64 = [&](Value v) { return v.getType().isInteger(64) ? v : createOrFold<arith::IndexCastOp>(getI64Type(), v); };
-  func::CallOp::create(*this, kFail, TypeRange{}, ValueRange{i64(/*QRT_INDEX_OUT_OF_RANGE=*/2), toI64(position), toI64(size)});
+  func::CallOp::create(*this, kFailFunction, TypeRange{},
+                       ValueRange{i64(QRT_INDEX_OUT_OF_RANGE), toI64(position), toI64(size)});
 }
 
 } // namespace qopt::kernels

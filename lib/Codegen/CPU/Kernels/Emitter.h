@@ -21,10 +21,6 @@ using Values = llvm::SmallVector<Value>;
 
 /// Lanes of every vector.
 inline constexpr int64_t kLanes = kColumns;
-/// A private declaration that stands for QrtApi::fail; takes (i64 code, i64 a, i64 b).
-inline constexpr llvm::StringLiteral kFail = "qrt_fail";
-/// IntegerAttr on scf.parallel: iterations worth a range of their own.
-inline constexpr llvm::StringLiteral kGrain = "qopt.grain";
 /// Roughly how many bytes a range of a cheap loop should touch.
 inline constexpr int64_t kGrainBytes = 16384;
 inline int64_t grainOfRows(int64_t rowBytes) { return std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(rowBytes, 1)); }
@@ -103,7 +99,7 @@ public:
   /// Covers [begin, end) with pieces of the given sizes, largest first; the last size must be 1.
   void tiles(Value begin, Value end, llvm::ArrayRef<int64_t> sizes, llvm::function_ref<void(Value, int64_t)> body);
 
-  /// Calls the failure function: index out of [0, size).
+  /// Reports an index out of [0, size).
   void failIndex(Value index, Value size);
 
 private:
