@@ -40,6 +40,8 @@ struct LlmInt8Options : PassPipelineOptions<LlmInt8Options>, SchemeOptions {
 
 struct StaticOptions : PassPipelineOptions<StaticOptions>, SchemeOptions {
   Option<std::string> calibration{*this, "calibration", llvm::cl::desc("Token ids [n, length] as .npy")};
+  Option<std::string> observer{*this, "observer", llvm::cl::desc("How input scales are chosen: mse or absmax"),
+                               llvm::cl::init("mse")};
   Option<Compat> compat{*this, "compat", llvm::cl::desc("Whose choices to repeat"), llvm::cl::init(Compat::None),
                         llvm::cl::values(clEnumValN(Compat::None, "none", "qopt's own"),
                                          clEnumValN(Compat::Package, "quanto", "A moving average over batches of 2"))};
@@ -100,9 +102,10 @@ AssignSchemeOptions groupAssignment(StringRef scheme, const GroupOptions &option
 CalibrateOptions calibration(const StaticOptions &options) {
   CalibrateOptions result;
   result.calibration = options.calibration;
+  result.observer = options.observer;
   if (options.compat == Compat::Package) {
     result.batchSize = 2;
-    result.momentum = 0.9;
+    result.observer = "moving-average";
   }
   return result;
 }

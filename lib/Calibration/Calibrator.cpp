@@ -81,7 +81,7 @@ private:
     bool weightsDiffer = false;
     if (failed(loadWeights(stage, weights, weightsDiffer)))
       return failure();
-    Statistics statistics(stage.observe, options.momentum);
+    Statistics statistics(stage.observe, options.range);
     for (size_t i = 0; i < batches.size(); ++i) {
       if (Status status = runBatch(stage, i, weights, weightsDiffer); !status)
         return fail(stage, status.error());

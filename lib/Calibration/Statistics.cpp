@@ -1,5 +1,6 @@
 //===- Statistics.cpp - What one observer gathers -------------------------===//
 #include "Statistics.h"
+#include "llvm/ADT/StringSwitch.h"
 #include <algorithm>
 #include <cmath>
 
@@ -10,8 +11,16 @@ bool qopt::observes(ObserveOp observe, StringRef statistic) {
   return llvm::is_contained(observe.getStatistics().getAsValueRange<StringAttr>(), statistic);
 }
 
-Statistics::Statistics(ObserveOp observe, double momentum)
-    : wantsRange(observes(observe, "absmax")), wantsHessian(observes(observe, "hessian")), momentum(momentum) {}
+std::optional<RangeRule> qopt::parseRangeRule(StringRef name) {
+  return llvm::StringSwitch<std::optional<RangeRule>>(name)
+      .Case("mse", RangeRule::LeastSquares)
+      .Case("absmax", RangeRule::Largest)
+      .Case("moving-average", RangeRule::MovingAverage)
+      .Default(std::nullopt);
+}
+
+Statistics::Statistics(ObserveOp observe, RangeRule rule)
+    : wantsRange(observes(observe, "absmax")), wantsHessian(observes(observe, "hessian")), rule(rule) {}
 
 Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch,
                        const ParallelFor &parallelFor) {
@@ -30,8 +39,12 @@ Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const Sa
     if (seen.nonFinite() > 0)
       return Error{std::to_string(seen.nonFinite()) + " activations are infinite or not a number"};
     range.observe(values, batch.mask);
-    average.update(seen.absMax(), momentum);
-    scales.push_back(average.scale());
+    if (rule == RangeRule::LeastSquares)
+      errors.observe(values, batch.mask);
+    if (rule == RangeRule::MovingAverage) {
+      average.update(seen.absMax());
+      scales.push_back(average.scale());
+    }
   }
   if (wantsHessian) {
     MatrixRef<const float> target;
@@ -42,9 +55,23 @@ Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const Sa
   return Status::success();
 }
 
-float Statistics::absMax() const { return momentum > 0 ? average.scale() * 127 : range.absMax(); }
+float Statistics::absMax() const {
+  if (rule == RangeRule::Largest || range.absMax() == 0)
+    return range.absMax();
+  return (rule == RangeRule::LeastSquares ? errors.int8Scale() : average.scale()) * 127;
+}
 
-float Statistics::scale(size_t index) const { return momentum > 0 ? scales[index] : range.int8Scale(); }
+float Statistics::scale(size_t index) const {
+  switch (rule) {
+  case RangeRule::LeastSquares:
+    return errors.int8Scale();
+  case RangeRule::Largest:
+    return range.int8Scale();
+  case RangeRule::MovingAverage:
+    return scales[index];
+  }
+  llvm_unreachable("a rule without a scale");
+}
 
 qrt::Tensor qopt::roundTo(const qrt::Tensor &x, float scale, const ParallelFor &parallelFor) {
   qrt::Tensor result(QRT_F32, x.dims());

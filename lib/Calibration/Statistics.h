@@ -2,6 +2,7 @@
 #ifndef QOPT_LIB_CALIBRATION_STATISTICS_H
 #define QOPT_LIB_CALIBRATION_STATISTICS_H
 
+#include "qopt/Calibration/Calibrator.h"
 #include "qopt/Calibration/Samples.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Numerics/Gptq.h"
@@ -16,8 +17,7 @@ bool observes(ObserveOp observe, llvm::StringRef statistic);
 /// average, its scale.
 class Statistics {
 public:
-  /// `momentum` 0: the largest magnitude of all batches.
-  Statistics(ObserveOp observe, double momentum);
+  Statistics(ObserveOp observe, RangeRule rule);
 
   /// x [..., K] with the batch's positions as rows; `xFloat` the float model's,
   /// without data where both are equal, which must be so for all batches or for none. Errors: infinities or NaNs; another number of
@@ -26,6 +26,7 @@ public:
 
   bool hasRange() const { return wantsRange; }
   bool hasHessian() const { return wantsHessian; }
+  /// The magnitude that gets the largest code.
   float absMax() const;
   /// The scale that quantizes the activations of batch `index`: with a moving
   /// average the one known by then, as in quanto, else the final one.
@@ -35,8 +36,9 @@ public:
 
 private:
   bool wantsRange, wantsHessian;
-  double momentum;
+  RangeRule rule;
   RangeObserver range;
+  MseObserver errors;
   EmaScale average;
   std::vector<float> scales; ///< after each batch, of the moving average
   Hessian sums;

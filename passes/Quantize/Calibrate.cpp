@@ -55,12 +55,14 @@ private:
       return emitError(location) << "expected grid \"search\" or \"minmax\" but got \"" << grid << '"';
     if (batchSize < 1)
       return emitError(location) << "expected a batch size of at least 1 but got " << int64_t(batchSize);
-    if (!(momentum >= 0 && momentum < 1))
-      return emitError(location) << "expected a momentum in [0, 1) but got " << double(momentum);
+    std::optional<RangeRule> range = parseRangeRule(observer);
+    if (!range)
+      return emitError(location) << "expected observer \"mse\", \"absmax\" or \"moving-average\" but got \"" << observer
+                                 << '"';
     if (polish < 0 || polish > 1000)
       return emitError(location) << "expected 0 to 1000 polishing passes but got " << int64_t(polish);
     options.batchSize = batchSize;
-    options.momentum = momentum;
+    options.range = *range;
     options.gptq.groups = *groups;
     options.gptq.dampPercent = dampPercent;
     options.gptq.actOrder = actOrder;

@@ -1,13 +1,15 @@
-// RUN: qopt-opt %s --split-input-file --verify-diagnostics --pass-pipeline='builtin.module(qopt-calibrate{reference=true batch-size=2 calibration=%inputs/tokens.npy})' | FileCheck %s
+// RUN: qopt-opt %s --split-input-file --verify-diagnostics --pass-pipeline='builtin.module(qopt-calibrate{reference=true batch-size=2 observer=absmax calibration=%inputs/tokens.npy})' | FileCheck %s
 // RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate)' 2>&1 | FileCheck %s --check-prefix=NODATA
 // RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate{calibration=%s})' 2>&1 | FileCheck %s --check-prefix=NOTNPY
 // RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate{calibration=%inputs/tokens.npy grid=best})' 2>&1 | FileCheck %s --check-prefix=GRID
+// RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate{calibration=%inputs/tokens.npy observer=min})' 2>&1 | FileCheck %s --check-prefix=OBSERVER
 // RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate{calibration=%inputs/tokens.npy batch-size=0})' 2>&1 | FileCheck %s --check-prefix=BATCH
 
 // tokens.npy holds [[1,2,3,4,5,6],[0,3,1,7,2,2],[5,5,4,0,6,1],[7,3,2,6,1,4]].
 // NODATA: error: requires calibration data
 // NOTNPY: calibrate.mlir: is not a .npy file
 // GRID: error: expected grid "search" or "minmax" but got "best"
+// OBSERVER: error: expected observer "mse", "absmax" or "moving-average" but got "min"
 // BATCH: error: expected a batch size of at least 1 but got 0
 
 // The largest magnitude that is looked up is 60 (token 7); the second linear sees it through

@@ -19,9 +19,19 @@
 
 namespace qopt {
 
+/// How an `absmax` observer comes from what it saw to its one value.
+enum class RangeRule {
+  LeastSquares,  ///< the clipping point of least squared error (MseObserver)
+  Largest,       ///< the largest magnitude
+  MovingAverage, ///< over batches, as quanto (EmaScale); depends on the batch size
+};
+
+/// "mse", "absmax", "moving-average".
+std::optional<RangeRule> parseRangeRule(llvm::StringRef name);
+
 struct CalibrationOptions {
   int64_t batchSize = 8;
-  double momentum = 0;  ///< absmax: of a moving average over batches, as quanto; 0: largest of all
+  RangeRule range = RangeRule::LeastSquares;
   GptqOptions gptq;     ///< group size and symmetry come from each linear's scheme
   int threads = 1;
   int64_t maxMemory = 0; ///< bytes of activations in memory between stages; 0: no limit

@@ -270,7 +270,7 @@ def Calibrate : Pass<"qopt-calibrate", "::mlir::ModuleOp"> {
   let options = [
     Option<"calibration", "calibration", "std::string", /*default=*/"", "Token ids [n, length] as .npy; default: what the driver gives">,
     Option<"batchSize", "batch-size", "int64_t", /*default=*/"8", "Samples per run of a stage">,
-    Option<"momentum", "momentum", "double", /*default=*/"0.0", "absmax: weight of the past in a moving average over batches; 0: the largest of all">,
+    Option<"observer", "observer", "std::string", /*default=*/"\"mse\"", "absmax: the clipping point of least squared error (mse), the largest magnitude (absmax), or quanto's moving average over batches (moving-average)">,
     Option<"dampPercent", "damp-percent", "double", /*default=*/"0.01", "GPTQ: share of mean(diag(H)) added to the diagonal">,
     Option<"actOrder", "act-order", "bool", /*default=*/"true", "GPTQ: columns by falling diag(H)">,
     Option<"staticGroups", "static-groups", "bool", /*default=*/"true", "GPTQ: scales from the weights before any update">,

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "ParseModule.h"
 #include "qopt/Calibration/Calibrator.h"
+#include "qopt/Numerics/Observers.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include <random>
 
@@ -216,6 +217,7 @@ TEST_F(Calibration, warnsWhenTokensAreFewerThanInputs) {
 
 TEST_F(Calibration, findsTheRangeThatQuantizedLayersGive) {
   auto function = model("absmax", R"(kind = "int8-static")");
+  options.range = RangeRule::Largest;
   options.batchSize = 2;
   ASSERT_TRUE(calibrate(function)) << error;
   std::vector<float> found;
@@ -237,10 +239,26 @@ TEST_F(Calibration, findsTheRangeThatQuantizedLayersGive) {
   EXPECT_NEAR(found[1], absMax(reluProduct(x, transposed(upQuantized))), 1e-4);
 }
 
+TEST_F(Calibration, clipsWhereTheSquaredErrorIsLeast) {
+  for (int64_t token = 0; token < embedding.rows; ++token)
+    for (int64_t k = 0; k < kHidden; ++k)
+      embedding(token, k) = std::sin(float(3 * token + k));
+  embedding(10, 0) = 10; // once among a thousand others
+  windows = {std::vector<int32_t>(1000, 3), {5, 10, 7}};
+  auto function = model("absmax", R"(kind = "int8-static")");
+  ASSERT_TRUE(calibrate(function)) << error;
+  Matrix<float> x = inputs();
+  MseObserver expected;
+  expected.observe(x);
+  ObserveOp first = *function.getOps<ObserveOp>().begin();
+  EXPECT_FLOAT_EQ(first.getAbsmax()->convertToFloat() / 127, expected.int8Scale());
+  EXPECT_LT(first.getAbsmax()->convertToFloat(), *std::max_element(x.values.begin(), x.values.end()));
+}
+
 TEST_F(Calibration, averagesTheRangeAsQuantoDoes) {
   auto function = model("absmax", R"(kind = "int8-static")");
   options.batchSize = 1;
-  options.momentum = 0.9;
+  options.range = RangeRule::MovingAverage;
   ASSERT_TRUE(calibrate(function)) << error;
   float average = 0;
   for (size_t i = 0; i < windows.size(); ++i) {

@@ -93,8 +93,8 @@ def Qopt_ObserveOp : Qopt_Op<"observe", [Pure, SameOperandsAndResultType]> {
   let description = [{
     Identity on `input`. `name` is the first of the linear layers that read the
     value; `statistics` says what is collected: `absmax`, `hessian`. After
-    calibration `absmax` holds the largest magnitude (for `--compat=quanto` the
-    moving average that quanto keeps).
+    calibration `absmax` holds the magnitude that gets the largest code: 127 times
+    the scale.
 
     ```mlir
     %1 = qopt.observe %0 "model.layers.0.self_attn.q_proj" ["absmax"] : tensor<?x?x64xf32>
