@@ -6,6 +6,7 @@
 // bias an Add.
 //
 //===----------------------------------------------------------------------===//
+#include "GreedyPatternPass.h"
 #include "mlir/IR/AsmState.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
@@ -113,23 +114,7 @@ struct SplitGemm : OpRewritePattern<GemmOp> {
   }
 };
 
-struct NormalizeLinears : impl::NormalizeLinearsBase<NormalizeLinears> {
-  using Base::Base;
-
-  LogicalResult initialize(MLIRContext *context) override {
-    RewritePatternSet set(context);
-    set.add<FoldTranspose, SplitGemm>(context);
-    patterns = std::move(set);
-    return success();
-  }
-
-  void runOnOperation() override {
-    if (failed(applyPatternsGreedily(getOperation(), patterns)))
-      signalPassFailure();
-  }
-
-  FrozenRewritePatternSet patterns;
-};
+struct NormalizeLinears : GreedyPatternPass<impl::NormalizeLinearsBase<NormalizeLinears>, FoldTranspose, SplitGemm> {};
 
 } // namespace
 } // namespace qopt

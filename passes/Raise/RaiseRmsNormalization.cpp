@@ -5,6 +5,7 @@
 // inverse, and casts to float32 and back around it.
 //
 //===----------------------------------------------------------------------===//
+#include "GreedyPatternPass.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Passes/Passes.h"
 
@@ -132,23 +133,7 @@ struct RaiseScaled : OpRewritePattern<MulOp> {
   }
 };
 
-struct RaiseRmsNormalization : impl::RaiseRmsNormalizationBase<RaiseRmsNormalization> {
-  using Base::Base;
-
-  LogicalResult initialize(MLIRContext *context) override {
-    RewritePatternSet set(context);
-    set.add<RaiseScaled>(context);
-    patterns = std::move(set);
-    return success();
-  }
-
-  void runOnOperation() override {
-    if (failed(applyPatternsGreedily(getOperation(), patterns)))
-      signalPassFailure();
-  }
-
-  FrozenRewritePatternSet patterns;
-};
+struct RaiseRmsNormalization : GreedyPatternPass<impl::RaiseRmsNormalizationBase<RaiseRmsNormalization>, RaiseScaled> {};
 
 } // namespace
 } // namespace qopt

@@ -3,6 +3,7 @@
 // Also called SiLU with alpha = 1 (Ramachandran et al., arXiv 1710.05941).
 //
 //===----------------------------------------------------------------------===//
+#include "GreedyPatternPass.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Passes/Passes.h"
 
@@ -59,23 +60,7 @@ struct RaiseProduct : OpRewritePattern<MulOp> {
   }
 };
 
-struct RaiseSwish : impl::RaiseSwishBase<RaiseSwish> {
-  using Base::Base;
-
-  LogicalResult initialize(MLIRContext *context) override {
-    RewritePatternSet set(context);
-    set.add<RaiseProduct>(context);
-    patterns = std::move(set);
-    return success();
-  }
-
-  void runOnOperation() override {
-    if (failed(applyPatternsGreedily(getOperation(), patterns)))
-      signalPassFailure();
-  }
-
-  FrozenRewritePatternSet patterns;
-};
+struct RaiseSwish : GreedyPatternPass<impl::RaiseSwishBase<RaiseSwish>, RaiseProduct> {};
 
 } // namespace
 } // namespace qopt
