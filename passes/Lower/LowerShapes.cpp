@@ -36,50 +36,60 @@ LogicalResult inferDimension(ArrayRef<OpFoldResult> from, Dims &to, size_t at, O
   return success();
 }
 
+/// A size that is known only at run time: 0 copies the input's, as a constant 0 does.
+OpFoldResult copyIfZero(OpFoldResult size, OpFoldResult copied, OnnxLowering &state) {
+  Value value = state.value(size);
+  if (copied == size || value.getDefiningOp<tensor::DimOp>())
+    return size;
+  Value isZero = arith::CmpIOp::create(state.b, arith::CmpIPredicate::eq, value, state.value(state.index(0)));
+  return arith::SelectOp::create(state.b, isZero, state.value(copied), value).getResult();
+}
+
+/// Elements of `shape` that were read from memory may be -1 and then take what the
+/// other sizes `to` leave.
+void inferAtRunTime(ArrayRef<OpFoldResult> shape, ArrayRef<OpFoldResult> from, Dims &to, OnnxLowering &state) {
+  Dims others(to);
+  for (auto [i, element] : llvm::enumerate(shape)) {
+    auto value = dyn_cast<Value>(element);
+    if (!value || !value.getDefiningOp<arith::IndexCastOp>() || constantOf(to[i]))
+      continue;
+    OpFoldResult own = std::exchange(others[i], state.index(1));
+    OpFoldResult rest = state.div(state.product(from), state.product(others));
+    others[i] = own;
+    Value isInferred = arith::CmpIOp::create(state.b, arith::CmpIPredicate::eq, value, state.value(state.index(-1)));
+    to[i] = arith::SelectOp::create(state.b, isInferred, state.value(rest), state.value(own)).getResult();
+  }
+}
+
 LogicalResult lowerReshape(onnx::ReshapeOp op, OnnxLowering &state) {
   std::optional<Dims> shape = state.elements(op.getShape());
   if (!shape)
     return op.emitOpError("requires a shape of known length");
-  Dims from = state.dims(op.getData()), to;
+  Dims from = state.dims(op.getData()), to(*shape);
   auto type = cast<RankedTensorType>(op.getReshaped().getType());
+  bool hasRank = type.getRank() == static_cast<int64_t>(to.size());
   std::optional<size_t> inferred;
-  for (auto [i, size] : llvm::enumerate(*shape)) {
+  for (auto [i, size] : llvm::enumerate(to)) {
     std::optional<int64_t> constant = constantOf(size);
-    if (constant == 0 && !op.getAllowzero()) {
-      if (i >= from.size())
-        return op.emitOpError("copies dimension ") << i << " of an input of rank " << from.size();
-      size = from[i];
-    } else if (constant == -1) {
-      if (inferred)
-        return op.emitOpError("has more than one -1 in its shape");
-      inferred = i;
-    } else if (!constant && type.getRank() == int64_t(shape->size()) && !type.isDynamicDim(i)) {
+    bool copies = !op.getAllowzero() && i < from.size();
+    if (!constant && hasRank && !type.isDynamicDim(i))
       size = state.index(type.getDimSize(i));
-    } else if (constant && *constant < -1) {
+    else if (!constant && copies)
+      size = copyIfZero(size, from[i], state);
+    else if (constant == 0 && copies)
+      size = from[i];
+    else if (constant == 0 && !op.getAllowzero())
+      return op.emitOpError("copies dimension ") << i << " of an input of rank " << from.size();
+    else if (constant == -1 && inferred)
+      return op.emitOpError("has more than one -1 in its shape");
+    else if (constant == -1)
+      inferred = i;
+    else if (constant && *constant < -1)
       return op.emitOpError("has dimension ") << *constant << " in its shape";
-    } else if (!constant) {
-      // Known at run time only, and may be 0 or -1 as well.
-      ImplicitLocOpBuilder &b = state.b;
-      Value value = state.value(size);
-      if (!op.getAllowzero() && i < from.size()) {
-        Value isZero = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, value, state.value(state.index(0)));
-        if (from[i] != size && !value.getDefiningOp<tensor::DimOp>())
-          size = arith::SelectOp::create(b, isZero, state.value(from[i]), value).getResult();
-      }
-      // An element that was read from memory and is -1 takes what is left.
-      if (value.getDefiningOp<arith::IndexCastOp>() && !inferred) {
-        Dims others;
-        for (auto [j, other] : llvm::enumerate(*shape))
-          if (j != i)
-            others.push_back(other);
-        OpFoldResult rest = state.div(state.product(from), state.product(others));
-        Value isInferred = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, value, state.value(state.index(-1)));
-        size = arith::SelectOp::create(b, isInferred, state.value(rest), state.value(size)).getResult();
-      }
-    }
-    to.push_back(size);
   }
-  if (inferred && failed(inferDimension(from, to, *inferred, state)))
+  if (!inferred)
+    inferAtRunTime(*shape, from, to, state);
+  else if (failed(inferDimension(from, to, *inferred, state)))
     return failure();
   return reshapeTo(op.getReshaped(), op.getData(), to, state);
 }

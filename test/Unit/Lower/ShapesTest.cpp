@@ -47,6 +47,8 @@ TEST_F(Shapes, ReshapeReadsItsShapeFromAnInput) {
   check(source, {randomFloats({2, 6}), ints({2}, {3, 4})}, 0);
   check(source, {randomFloats({2, 6}), ints({2}, {0, 6})}, 0);
   check(source, {randomFloats({2, 6}), ints({2}, {-1, 4})}, 0);
+  check(source, {randomFloats({2, 6}), ints({2}, {-1, 0})}, 0);
+  check(source, {randomFloats({2, 6}), ints({2}, {0, -1})}, 0);
   EXPECT_EQ(runAndFail(source, {randomFloats({2, 6}), ints({2}, {5, 3})}), "sizes 12 and 15 should be equal");
 }
 

@@ -1,0 +1,181 @@
+//===- CallDecoder.cpp - Parts of a decoder become calls of kernels -------===//
+//
+// Embedding, normalization, rotation of positions, attention.
+//
+//===----------------------------------------------------------------------===//
+#include "KernelConversions.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::lowering;
+
+LogicalResult lowering::convertToCall(onnx::RMSNormalizationOp op, KernelCalls &c) {
+  Value x = op.getX(), scale = op.getScale();
+  int64_t rank = typeOf(x).getRank(), axis = op.getAxis();
+  if ((axis != rank - 1 && axis != -1) || !isFloatTensor(x) || !isFloatTensor(scale) || typeOf(scale).getRank() != 1)
+    return failure();
+  int64_t k = typeOf(scale).getDimSize(0), last = typeOf(x).getShape().back();
+  if (ShapedType::isDynamic(k) || !k || (!ShapedType::isDynamic(last) && last != k))
+    return failure();
+  Value rows = c.toRows(x, k);
+  ResultBuffer y{{kUnknown, k}, c.b.getF32Type(), {c.dim(rows, 0)}};
+  NamedAttribute config = c.b.getNamedAttr("epsilon", op.getEpsilonAttr());
+  Value result = c.call("rms_norm", "_k" + Twine(k), {rows, scale}, {y}, config)[0];
+  return replace(op, c.fromRows(result, x, 1, op.getType()));
+}
+
+LogicalResult lowering::convertToCall(onnx::GatherOp op, KernelCalls &c) {
+  Value data = op.getData(), indices = op.getIndices();
+  RankedTensorType table = typeOf(data);
+  if (table.getRank() != 2 || op.getAxis() != 0 || table.isDynamicDim(1) || !table.getDimSize(1) ||
+      typeOf(indices).getRank() < 1)
+    return failure();
+  int64_t k = table.getDimSize(1), rank = typeOf(indices).getRank();
+  Value flat = indices;
+  if (rank > 1)
+    flat = tensor::CollapseShapeOp::create(
+        c.b, flat, ArrayRef<ReassociationIndices>{llvm::to_vector<2>(llvm::seq<int64_t>(0, rank))});
+  flat = c.withShape(flat, {kUnknown});
+  ResultBuffer y{{kUnknown, k}, table.getElementType(), {c.dim(flat, 0)}};
+  std::string suffix = "_k" + std::to_string(k);
+  Value rows = c.call("gather", suffix, {data, flat}, {y})[0];
+  return replace(op, c.fromRows(rows, indices, 0, op.getType()));
+}
+
+/// Q, K, V or X as [batch, ?, heads, size] or [batch, heads, ?, size]; null where
+/// heads or their size are not known.
+static Value toHeads(KernelCalls &c, Value x, int64_t heads) {
+  RankedTensorType type = typeOf(x);
+  if (type.getRank() == 3) {
+    int64_t hidden = type.getDimSize(2);
+    if (heads < 1 || ShapedType::isDynamic(hidden) || !hidden || hidden % heads)
+      return Value();
+    Value rows = c.withShape(x, {kUnknown, kUnknown, hidden});
+    return c.splitHeads(rows, heads);
+  }
+  if (type.getRank() != 4 || type.isDynamicDim(1) || type.isDynamicDim(3) || !type.getDimSize(1) || !type.getDimSize(3))
+    return Value();
+  return c.withShape(x, {kUnknown, type.getDimSize(1), kUnknown, type.getDimSize(3)});
+}
+
+/// A result of so many sequences and tokens in the form of the operator's.
+static Value fromHeads(KernelCalls &c, Value y, ArrayRef<Value> sizes, RankedTensorType type) {
+  SmallVector<Value> leading(sizes);
+  if (type.getRank() == 3)
+    y = tensor::CollapseShapeOp::create(c.b, y, ArrayRef<ReassociationIndices>{{0}, {1}, {2, 3}});
+  else
+    leading.insert(leading.begin() + 1, c.dim(y, 1));
+  return c.withShape(y, type.getShape(), leading);
+}
+
+LogicalResult lowering::convertToCall(onnx::RotaryEmbeddingOp op, KernelCalls &c) {
+  Value positions = op.getPositionIds();
+  RankedTensorType table = typeOf(op.getCosCache());
+  if (!isFloatTensor(op.getX()) || !isFloatTensor(op.getCosCache()) || !isFloatTensor(op.getSinCache()) ||
+      table.getRank() != (positions ? 2 : 3) || (positions && typeOf(positions).getRank() != 2))
+    return failure();
+  bool headsFirst = typeOf(op.getX()).getRank() == 4;
+  Value x = toHeads(c, op.getX(), op.getNumHeads());
+  if (!x)
+    return failure();
+  int64_t size = typeOf(x).getDimSize(3), rotated = op.getRotaryEmbeddingDim() ? op.getRotaryEmbeddingDim() : size;
+  if (rotated < 2 || rotated % 2 || rotated > size)
+    return failure();
+  SmallVector<int64_t> tableShape(positions ? 1 : 2, kUnknown);
+  tableShape.push_back(rotated / 2);
+  SmallVector<Value> operands{x, c.withShape(op.getCosCache(), tableShape), c.withShape(op.getSinCache(), tableShape)};
+  if (positions)
+    operands.push_back(c.withShape(positions, {kUnknown, kUnknown}));
+  for (int64_t i = 0; i + 1 < static_cast<int64_t>(tableShape.size()); ++i)
+    c.requireEqual(c.dim(operands[1], i), c.dim(operands[2], i));
+
+  SmallVector<NamedAttribute> config{c.b.getNamedAttr("rotary_dim", c.b.getI64IntegerAttr(rotated))};
+  if (headsFirst)
+    config.push_back(c.b.getNamedAttr("heads_first", c.b.getUnitAttr()));
+  if (op.getInterleaved())
+    config.push_back(c.b.getNamedAttr("interleaved", c.b.getUnitAttr()));
+  int64_t heads = typeOf(x).getDimSize(headsFirst ? 1 : 2);
+  ResultBuffer y{llvm::to_vector(typeOf(x).getShape()), c.b.getF32Type(), {c.dim(x, 0), c.dim(x, headsFirst ? 2 : 1)}};
+  Value result = c.call("rotary", "_h" + Twine(heads) + "_d" + Twine(size), operands, {y}, config)[0];
+  return replace(op, fromHeads(c, result, y.sizes, op.getType()));
+}
+
+/// Keys or values [batch, length, heads, size] or heads first, appended to those of
+/// earlier calls, heads first.
+static Value append(KernelCalls &c, Value past, Value now, bool headsFirst) {
+  if (!headsFirst)
+    now = onnx::TransposeOp::create(c.b, now, ArrayRef<int64_t>{0, 2, 1, 3});
+  return past ? onnx::ConcatOp::create(c.b, ValueRange{past, now}, /*axis=*/uint64_t(2)) : now;
+}
+
+LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
+  Value mask = op.getAttnMask();
+  Type maskType = mask ? typeOf(mask).getElementType() : c.b.getF32Type();
+  if (!isFloatTensor(op.getQ()) || !isFloatTensor(op.getK()) || !isFloatTensor(op.getV()) ||
+      (!maskType.isF32() && !maskType.isInteger(1)) || (mask && typeOf(mask).getRank() > 4) ||
+      static_cast<bool>(op.getPastKey()) != static_cast<bool>(op.getPastValue()))
+    return failure();
+  Value q = toHeads(c, op.getQ(), op.getQNumHeads()), k = toHeads(c, op.getK(), op.getKvNumHeads()),
+        v = toHeads(c, op.getV(), op.getKvNumHeads());
+  bool queryHeadsFirst = typeOf(op.getQ()).getRank() == 4, keyHeadsFirst = typeOf(op.getK()).getRank() == 4;
+  if (!q || !k || !v || keyHeadsFirst != (typeOf(op.getV()).getRank() == 4))
+    return failure();
+  int64_t heads = typeOf(q).getDimSize(queryHeadsFirst ? 1 : 2), keyHeads = typeOf(k).getDimSize(keyHeadsFirst ? 1 : 2);
+  int64_t size = typeOf(q).getDimSize(3), valueSize = typeOf(v).getDimSize(3);
+  if (typeOf(k).getDimSize(3) != size || typeOf(v).getDimSize(keyHeadsFirst ? 1 : 2) != keyHeads || heads % keyHeads)
+    return failure();
+  if (op.getPastKey() || op.getPresentKey() || op.getPresentValue()) {
+    k = append(c, op.getPastKey(), k, keyHeadsFirst);
+    v = append(c, op.getPastValue(), v, keyHeadsFirst);
+    for (auto [present, joined] : {std::pair(op.getPresentKey(), k), std::pair(op.getPresentValue(), v)})
+      if (present)
+        present.replaceAllUsesWith(c.withShape(joined, typeOf(present).getShape()));
+    keyHeadsFirst = true;
+    k = c.withShape(k, {kUnknown, keyHeads, kUnknown, size});
+    v = c.withShape(v, {kUnknown, keyHeads, kUnknown, valueSize});
+  }
+  c.requireEqual(c.dim(q, 0), c.dim(k, 0));
+  c.requireEqual(c.dim(q, 0), c.dim(v, 0));
+  c.requireEqual(c.dim(k, keyHeadsFirst ? 2 : 1), c.dim(v, keyHeadsFirst ? 2 : 1));
+
+  SmallVector<Value> operands{q, k, v};
+  if (mask) {
+    while (typeOf(mask).getRank() < 4) {
+      RankedTensorType type = typeOf(mask);
+      SmallVector<int64_t> shape{1};
+      llvm::append_range(shape, type.getShape());
+      SmallVector<OpFoldResult> sizes{c.b.getIndexAttr(1)};
+      SmallVector<ReassociationIndices> groups;
+      for (int64_t i = 0; i < type.getRank(); ++i) {
+        sizes.push_back(getAsOpFoldResult(c.dim(mask, i)));
+        groups.push_back({i + 1});
+      }
+      if (!groups.empty())
+        groups[0] = {0, 1};
+      mask = tensor::ExpandShapeOp::create(c.b, RankedTensorType::get(shape, maskType), mask, groups, sizes);
+    }
+    operands.push_back(mask);
+  }
+  SmallVector<NamedAttribute> config;
+  auto flag = [&](StringRef name, bool set) {
+    if (set)
+      config.push_back(c.b.getNamedAttr(name, c.b.getUnitAttr()));
+  };
+  flag("causal", op.getIsCausal());
+  flag("offset", op.getIsCausal() && op.getPastKey());
+  flag("q_heads_first", queryHeadsFirst);
+  flag("kv_heads_first", keyHeadsFirst);
+  if (op.getScaleAttr())
+    config.push_back(c.b.getNamedAttr("scale", op.getScaleAttr()));
+  if (op.getSoftcap().convertToFloat() > 0)
+    config.push_back(c.b.getNamedAttr("softcap", op.getSoftcapAttr()));
+  SmallVector<int64_t> shape(typeOf(q).getShape());
+  shape[3] = valueSize;
+  ResultBuffer y{shape, c.b.getF32Type(), {c.dim(q, 0), c.dim(q, queryHeadsFirst ? 2 : 1)}};
+  std::string suffix = "_h" + std::to_string(heads) + "_kv" + std::to_string(keyHeads) + "_d" + std::to_string(size);
+  Value result = c.call("attention", suffix, operands, {y}, config)[0];
+  op.getY().replaceAllUsesWith(fromHeads(c, result, y.sizes, typeOf(op.getY())));
+  op.erase();
+  return success();
+}
