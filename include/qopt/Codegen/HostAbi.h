@@ -23,6 +23,14 @@ inline constexpr llvm::StringLiteral kFailFunction = "qrt_fail";
 /// block of a function.
 inline constexpr llvm::StringLiteral kRequireFunction = "qrt_require";
 
+/// `@qrt_errors() -> !llvm.ptr`: the address of the QrtErrorRecord of this call, in
+/// the memory of the device.
+inline constexpr llvm::StringLiteral kErrorsFunction = "qrt_errors";
+
+/// IntegerAttr (i64) on a gpu.func: bytes of dynamic shared memory that its
+/// launches need at most.
+inline constexpr llvm::StringLiteral kSharedBytesAttr = "qopt.shared_bytes";
+
 /// IntegerAttr on an scf.parallel: indices that are worth a range of their own.
 /// Without it 1.
 inline constexpr llvm::StringLiteral kGrainAttr = "qopt.grain";

@@ -2,6 +2,7 @@
 #ifndef QOPT_LIB_CODEGEN_CPU_KERNELS_KERNEL_H
 #define QOPT_LIB_CODEGEN_CPU_KERNELS_KERNEL_H
 
+#include "../../KernelDeclaration.h"
 #include "Emitter.h"
 
 namespace qopt::kernels {
@@ -15,30 +16,13 @@ struct Target {
 };
 
 /// One declaration that is being given its body; the builder stands inside it.
-struct Kernel : Emitter {
+struct Kernel : Emitter, KernelDeclaration {
   Kernel(mlir::func::FuncOp function, Target target, const mlir::OpBuilder &builder)
-      : Emitter(function.getLoc(), builder), function(function), target(target) {}
+      : Emitter(function.getLoc(), builder), KernelDeclaration(function), target(target) {}
 
-  mlir::func::FuncOp function;
   Target target;
 
   Value arg(unsigned i) { return function.getArgument(i); }
-  mlir::MemRefType type(unsigned i) { return llvm::cast<mlir::MemRefType>(arg(i).getType()); }
-  int64_t size(unsigned i, unsigned dim) { return type(i).getDimSize(dim); }
-
-  /// Checks that there are memrefs of these ranks and that, where a size is at
-  /// least 1 in `sizes`, it is known. Emits a diagnostic otherwise.
-  mlir::LogicalResult expectRanks(llvm::ArrayRef<int64_t> ranks);
-  /// Checks that an operand has exactly these sizes and this element type; `?` matches
-  /// anything.
-  mlir::LogicalResult expectShape(unsigned i, llvm::ArrayRef<int64_t> shape, mlir::Type element);
-
-  bool flag(llvm::StringRef name);
-  int64_t integer(llvm::StringRef name, int64_t otherwise);
-  float real(llvm::StringRef name, float otherwise);
-
-private:
-  mlir::Attribute config(llvm::StringRef name);
 };
 
 // One generator per kernel; the file of each explains how it works.

@@ -1,0 +1,53 @@
+//===- EmitCudaKernels.cpp - From declarations to launches -----------------===//
+#include "Kernel.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "qopt/Codegen/Cuda.h"
+#include "qopt/Codegen/Kernels.h"
+#include "llvm/ADT/StringSwitch.h"
+
+using namespace mlir;
+
+namespace qopt::cuda {
+namespace {
+
+using Generator = LogicalResult (*)(Kernel &);
+
+Generator find(StringRef name) {
+  return llvm::StringSwitch<Generator>(name)
+      .Case("rms_norm", emitRmsNorm)
+      .Case("gather", emitGather)
+      .Default(nullptr);
+}
+
+LogicalResult emitBody(func::FuncOp function, StringRef name) {
+  Generator generate = find(name);
+  if (!generate)
+    return function.emitOpError() << "unknown kernel \"" << name << "\" for CUDA";
+  OpBuilder builder(function.getContext());
+  builder.setInsertionPointToEnd(function.addEntryBlock());
+  Kernel kernel(function, builder);
+  if (failed(generate(kernel)))
+    return failure();
+  func::ReturnOp::create(kernel);
+  return success();
+}
+
+} // namespace
+} // namespace qopt::cuda
+
+LogicalResult qopt::emitCudaKernels(ModuleOp module) {
+  module.getContext()
+      ->loadDialect<arith::ArithDialect, func::FuncDialect, gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect,
+                    memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
+  for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>())) {
+    auto kernel = function->getAttrOfType<StringAttr>(kKernelAttr);
+    if (kernel && function.isDeclaration() && failed(cuda::emitBody(function, kernel.getValue())))
+      return failure();
+  }
+  return success();
+}

@@ -1,0 +1,212 @@
+//===- Emitter.h - Writing GPU kernels as if they were CUDA C++ ------------===//
+//
+// A builder that stands inside a gpu.func. Memory is raw: pointers are !llvm.ptr
+// (device memory) or !llvm.ptr<3> (shared memory of the block). Integers are i32
+// where nothing else is said; i64 is for offsets that may pass 2^31. Everything
+// that code for a thread says is meant for that thread alone.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_LIB_CODEGEN_CUDA_EMITTER_H
+#define QOPT_LIB_CODEGEN_CUDA_EMITTER_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace qopt::cuda {
+
+using mlir::Type;
+using mlir::Value;
+using mlir::ValueRange;
+using Values = llvm::SmallVector<Value>;
+
+/// Threads of a warp.
+inline constexpr int64_t kWarp = 32;
+/// Shared memory that every GPU gives a block without being asked.
+inline constexpr int64_t kSharedBytes = 48 * 1024;
+/// Name of the symbol where the dynamic shared memory of a block begins.
+inline constexpr llvm::StringLiteral kSharedSymbol = "qopt_shared";
+
+class Emitter : public mlir::ImplicitLocOpBuilder {
+public:
+  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+
+  //===--------------------------------------------------------------------===//
+  // Types and constants
+  //===--------------------------------------------------------------------===//
+
+  Type f32Type() { return getF32Type(); }
+  Type i32Type() { return getI32Type(); }
+  /// `lanes` of `element`; the element itself for one lane.
+  Type vector(Type element, int64_t lanes);
+  Type pointer(unsigned addressSpace = 0);
+
+  Value i32(int64_t value) { return splat(getI32Type(), value); }
+  Value i64(int64_t value) { return splat(getI64Type(), value); }
+  Value f32(float value) { return splat(getF32Type(), value); }
+  Value boolean(bool value);
+  /// A constant of a scalar type, or a vector of equal lanes.
+  Value splat(Type type, int64_t value);
+  Value splat(Type type, double value);
+  Value splat(Type type, float value) { return splat(type, static_cast<double>(value)); }
+  Value splat(Type type, int value) { return splat(type, static_cast<int64_t>(value)); }
+
+  //===--------------------------------------------------------------------===//
+  // Arithmetic by element type, on scalars and vectors
+  //===--------------------------------------------------------------------===//
+
+  // Floats: one IEEE rounding each, never fused behind one's back. A number as second
+  // operand takes the type of the first.
+  Value add(Value a, Value b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  /// Integers: unsigned.
+  Value div(Value a, Value b);
+  Value rem(Value a, Value b);
+  Value add(Value a, int64_t b) { return add(a, splat(a.getType(), b)); }
+  Value sub(Value a, int64_t b) { return sub(a, splat(a.getType(), b)); }
+  Value mul(Value a, int64_t b) { return mul(a, splat(a.getType(), b)); }
+  Value div(Value a, int64_t b) { return div(a, splat(a.getType(), b)); }
+  Value rem(Value a, int64_t b) { return rem(a, splat(a.getType(), b)); }
+  /// a * b + c in one rounding.
+  Value fma(Value a, Value b, Value c);
+  /// Floats: b where either is NaN. Integers: signed.
+  Value max(Value a, Value b);
+  Value min(Value a, Value b);
+  Value abs(Value a);
+  Value sqrt(Value a);
+
+  // Bits of integers.
+  Value bitAnd(Value a, Value b);
+  Value bitOr(Value a, Value b);
+  Value bitXor(Value a, Value b);
+  Value bitAnd(Value a, int64_t b) { return bitAnd(a, splat(a.getType(), b)); }
+  Value bitOr(Value a, int64_t b) { return bitOr(a, splat(a.getType(), b)); }
+  Value bitXor(Value a, int64_t b) { return bitXor(a, splat(a.getType(), b)); }
+  Value shiftLeft(Value a, int64_t bits);
+  /// Zeros come in from the left.
+  Value shiftRight(Value a, int64_t bits);
+
+  // Comparisons; integers signed, false where a float is NaN.
+  Value less(Value a, Value b);
+  Value lessEqual(Value a, Value b);
+  Value equal(Value a, Value b);
+  Value less(Value a, int64_t b) { return less(a, splat(a.getType(), b)); }
+  Value equal(Value a, int64_t b) { return equal(a, splat(a.getType(), b)); }
+  /// a < b of unsigned integers.
+  Value below(Value a, Value b);
+  Value select(Value condition, Value a, Value b);
+  /// Of i1.
+  Value both(Value a, Value b) { return bitAnd(a, b); }
+  Value either(Value a, Value b) { return bitOr(a, b); }
+  Value negate(Value condition);
+
+  // Conversions to a type of as many lanes.
+  /// Integer to integer, signed.
+  Value toInteger(Value value, Type type);
+  /// Signed integer or float to float (to nearest even).
+  Value toFloat(Value value, Type type);
+  Value bitcast(Value value, Type type);
+
+  // Vectors.
+  Value broadcast(Value scalar, int64_t lanes);
+  Value extract(Value vector, int64_t lane);
+  Value insert(Value scalar, Value vector, int64_t lane);
+  /// Two or more scalars as one vector.
+  Value pack(ValueRange scalars);
+  /// Lanes first, first + 1, ... of one or, counting on, of two vectors.
+  Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> lanes);
+
+  // Approximate functions of the hardware, two units in the last place or so; f32.
+  Value exp2Approx(Value x);
+  Value rsqrtApprox(Value x);
+  Value reciprocalApprox(Value x);
+  /// A call of an LLVM intrinsic; a null result type for none.
+  Value intrinsic(llvm::StringRef name, Type result, ValueRange operands);
+
+  //===--------------------------------------------------------------------===//
+  // Memory
+  //===--------------------------------------------------------------------===//
+
+  /// base + index elements of `element`; the index is i32 or i64.
+  Value at(Value base, Type element, Value index);
+  Value at(Value base, Type element, int64_t index);
+  /// base + row * width elements, counted in i64.
+  Value row(Value base, Type element, Value row, int64_t width);
+  /// Aligned to `alignment` bytes, by default to the size of the type.
+  Value load(Type type, Value pointer, int64_t alignment = 0);
+  void store(Value value, Value pointer, int64_t alignment = 0);
+  /// Byte `offset` of the block's dynamic shared memory.
+  Value shared(int64_t offset = 0);
+
+  /// Most elements of `bytes` bytes, up to 16 bytes, that divide rows of `width`
+  /// elements: what one aligned load can take.
+  static int64_t lanesOf(int64_t width, int64_t bytes);
+
+  //===--------------------------------------------------------------------===//
+  // Threads
+  //===--------------------------------------------------------------------===//
+
+  Value thread(); ///< in a block of one dimension
+  Value block(unsigned dimension = 0);
+  Value lane();
+  Value warp();
+  /// All threads of the block have come here, and see each other's memory.
+  void barrier();
+  /// The same among the threads of a warp.
+  void warpBarrier();
+
+  // Exchange within a warp, all 32 lanes; f32 or i32.
+  Value shuffleXor(Value value, int64_t mask);
+  Value shuffleUp(Value value, int64_t distance); ///< the lane's own value at the edge
+  Value shuffleFrom(Value value, Value lane);
+  /// Sum and maximum over groups of `lanes` (a power of two) lanes, in each of them.
+  Value warpSum(Value value, int64_t lanes = kWarp);
+  Value warpMax(Value value, int64_t lanes = kWarp);
+  /// A bit for every lane where the condition holds.
+  Value ballot(Value condition);
+
+  //===--------------------------------------------------------------------===//
+  // Copies and products of the tensor cores (sm_80)
+  //===--------------------------------------------------------------------===//
+
+  /// Starts a copy of 4, 8 or 16 bytes from device to shared memory, both aligned to
+  /// that. With `condition` false zeros are written and nothing is read.
+  void copyAsync(Value shared, Value global, int64_t bytes, Value condition = Value());
+  void commitCopies();
+  /// Until at most `pending` commits are unfinished.
+  void waitCopies(int64_t pending);
+
+  /// Matrices 8x8 of 16 bits (or 8x16 of 8): lane i gives the address of row i % 8 of
+  /// matrix i / 8 (of 1, 2 or 4) in shared memory; one i32 per matrix.
+  Values loadMatrices(Value row, int64_t count, bool transposed = false);
+
+  /// a m16xk32 (4 i32), b k32xn8 (2 i32), c m16xn8 (4 i32): a b + c.
+  Values mmaS8(ValueRange a, ValueRange b, ValueRange c);
+  /// a m16xk16 (4 vector<2xf16>), b k16xn8 (2 vector<2xf16>), c m16xn8 (4 f32).
+  Values mmaF16(ValueRange a, ValueRange b, ValueRange c);
+
+  //===--------------------------------------------------------------------===//
+  // Control flow; bounds are i32 or i64, both of one type
+  //===--------------------------------------------------------------------===//
+
+  using Body = llvm::function_ref<void(Value)>;
+  using CarryingBody = llvm::function_ref<Values(Value, ValueRange)>;
+  void forLoop(Value begin, Value end, Value step, Body body);
+  void forLoop(Value begin, Value end, int64_t step, Body body);
+  Values forLoop(Value begin, Value end, Value step, ValueRange initial, CarryingBody body);
+  Values forLoop(Value begin, Value end, int64_t step, ValueRange initial, CarryingBody body);
+  void ifThen(Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise = nullptr);
+  Values ifElse(Value condition, llvm::function_ref<Values()> then, llvm::function_ref<Values()> otherwise);
+
+  /// The first error of the launch wins: {code, a, b} to the record that `errors`
+  /// (what Kernel::errors() gave) points to. `a` and `b` are i32 or i64.
+  void fail(Value errors, int64_t code, Value a, Value b);
+
+private:
+  Value reduceLanes(Value value, int64_t lanes, llvm::function_ref<Value(Value, Value)> combine);
+};
+
+} // namespace qopt::cuda
+
+#endif // QOPT_LIB_CODEGEN_CUDA_EMITTER_H

@@ -1,0 +1,121 @@
+//===- Kernel.cpp - Host bodies and the functions that they launch ---------===//
+#include "Kernel.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/SymbolTable.h"
+#include "qopt/Codegen/Cuda.h"
+#include "qopt/Codegen/HostAbi.h"
+
+using namespace mlir;
+
+namespace qopt::cuda {
+
+//===----------------------------------------------------------------------===//
+// Host code
+//===----------------------------------------------------------------------===//
+
+Value Kernel::dim(unsigned operand, unsigned dimension) {
+  if (!type(operand).isDynamicDim(dimension))
+    return i64(size(operand, dimension));
+  Value size = memref::DimOp::create(*this, function.getArgument(operand), dimension);
+  return arith::IndexCastOp::create(*this, getI64Type(), size);
+}
+
+Value Kernel::elements(unsigned operand) {
+  Value count = i64(1);
+  for (int64_t i = 0; i < type(operand).getRank(); ++i)
+    count = mul(count, dim(operand, i));
+  return count;
+}
+
+Value Kernel::address(unsigned operand) {
+  Value memref = function.getArgument(operand);
+  Value base = memref::ExtractAlignedPointerAsIndexOp::create(*this, memref);
+  Value integer = arith::IndexCastOp::create(*this, getI64Type(), base);
+  if (!type(operand).getLayout().isIdentity()) {
+    auto metadata = memref::ExtractStridedMetadataOp::create(*this, memref);
+    Value offset = createOrFold<arith::IndexCastOp>(getI64Type(), metadata.getOffset());
+    int64_t bytes = std::max<int64_t>(type(operand).getElementTypeBitWidth() / 8, 1);
+    integer = add(integer, mul(offset, bytes));
+  }
+  return LLVM::IntToPtrOp::create(*this, pointer(), integer);
+}
+
+Argument Kernel::errors() {
+  auto module = function->getParentOfType<ModuleOp>();
+  auto declaration = module.lookupSymbol<func::FuncOp>(kErrorsFunction);
+  if (!declaration) {
+    OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
+    declaration = func::FuncOp::create(b, module.getLoc(), kErrorsFunction, getFunctionType({}, pointer()));
+    declaration.setPrivate();
+  }
+  return {func::CallOp::create(*this, declaration, ValueRange()).getResult(0)};
+}
+
+//===----------------------------------------------------------------------===//
+// Launches
+//===----------------------------------------------------------------------===//
+
+static gpu::GPUModuleOp getKernelsModule(ModuleOp module) {
+  if (auto kernels = module.lookupSymbol<gpu::GPUModuleOp>(kKernelsModule))
+    return kernels;
+  module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(), UnitAttr::get(module.getContext()));
+  OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
+  return gpu::GPUModuleOp::create(b, module.getLoc(), kKernelsModule);
+}
+
+/// External, so that its size is what the launch says.
+static void declareShared(gpu::GPUModuleOp kernels) {
+  if (kernels.lookupSymbol(kSharedSymbol))
+    return;
+  OpBuilder b = OpBuilder::atBlockBegin(kernels.getBody());
+  auto type = LLVM::LLVMArrayType::get(b.getI8Type(), 0);
+  LLVM::GlobalOp::create(b, kernels.getLoc(), type, /*isConstant=*/false, LLVM::Linkage::External, kSharedSymbol,
+                         Attribute(), /*alignment=*/128, /*addrSpace=*/3);
+}
+
+/// Letters, digits and underscores: what PTX takes in names.
+static std::string ptxName(StringRef name) {
+  std::string result;
+  for (char c : name)
+    result += llvm::isAlnum(c) ? c : '_';
+  return llvm::isDigit(result[0]) ? "_" + result : result;
+}
+
+void Kernel::launch(const Launch &launch, ArrayRef<Argument> arguments, ThreadBody body) {
+  gpu::GPUModuleOp kernels = getKernelsModule(function->getParentOfType<ModuleOp>());
+  if (launch.sharedBytes)
+    declareShared(kernels);
+  Values values;
+  for (const Argument &argument : arguments)
+    values.push_back(argument.value);
+  Emitter device(getLoc(), OpBuilder(getContext()));
+  auto type = getFunctionType(ValueRange(values).getTypes(), {});
+  std::string name = ptxName((function.getSymName() + launch.suffix).str());
+  auto kernel = gpu::GPUFuncOp::create(device, name, type);
+  SymbolTable(kernels).insert(kernel);
+  kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), getUnitAttr());
+  kernel.setKnownBlockSizeAttr(getDenseI32ArrayAttr({static_cast<int32_t>(launch.threads), 1, 1}));
+  kernel->setAttr(kSharedBytesAttr, getI64IntegerAttr(launch.sharedBytes));
+  for (auto [i, argument] : llvm::enumerate(arguments)) {
+    if (!isa<LLVM::LLVMPointerType>(argument.value.getType()))
+      continue;
+    kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), getUnitAttr());
+    if (argument.readOnly)
+      kernel.setArgAttr(i, LLVM::LLVMDialect::getReadonlyAttrName(), getUnitAttr());
+  }
+  device.setInsertionPointToEnd(&kernel.getBody().front());
+  body(device, kernel.getBody().getArguments());
+  gpu::ReturnOp::create(device);
+
+  auto toIndex = [&](Value size) { return createOrFold<arith::IndexCastOp>(getIndexType(), size); };
+  Value one = arith::ConstantIndexOp::create(*this, 1);
+  Value grid[3] = {one, one, one};
+  for (auto [i, size] : llvm::enumerate(launch.grid))
+    grid[i] = toIndex(size);
+  Value threads = arith::ConstantIndexOp::create(*this, launch.threads);
+  gpu::LaunchFuncOp::create(*this, kernel, gpu::KernelDim3{grid[0], grid[1], grid[2]},
+                            gpu::KernelDim3{threads, one, one}, i32(launch.sharedBytes), values);
+}
+
+} // namespace qopt::cuda

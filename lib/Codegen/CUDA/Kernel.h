@@ -1,0 +1,68 @@
+//===- Kernel.h - What every kernel generator is given ---------------------===//
+//
+// A generator writes two things: the host body (size arithmetic and launches) with
+// the Kernel itself, and the code of a GPU thread with the Emitter that launch()
+// hands to its body:
+//
+//   Value rows = k.dim(0, 0);
+//   k.launch({.grid = {rows}, .threads = 256}, {k.input(0), k.output(1), {k.toI32(rows)}},
+//            [&](Emitter &t, ValueRange args) { ... t.load(t.f32Type(), t.at(args[0], ...)) ... });
+//
+// What the body uses must come from `args` or be made inside. The threads of a
+// block are one-dimensional.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_LIB_CODEGEN_CUDA_KERNEL_H
+#define QOPT_LIB_CODEGEN_CUDA_KERNEL_H
+
+#include "../KernelDeclaration.h"
+#include "Emitter.h"
+
+namespace qopt::cuda {
+
+struct Launch {
+  Values grid;              ///< blocks in x, y, z: 1 to 3 values of i64
+  int64_t threads = 256;    ///< per block
+  int64_t sharedBytes = 0;  ///< dynamic shared memory per block
+  llvm::StringRef suffix = ""; ///< of the kernel's name, where a function launches several
+};
+
+/// What a launch passes on: an address, i32, i64 or f32. Memory that is passed must not
+/// be written through two of the arguments.
+struct Argument {
+  Value value;
+  bool readOnly = false; ///< nobody writes this memory during the launch
+};
+
+/// Blocks of a grid-wide loop over `count` (i64) elements.
+inline constexpr int64_t kLoopThreads = 256;
+
+struct Kernel : Emitter, KernelDeclaration {
+  /// The builder stands inside the function.
+  Kernel(mlir::func::FuncOp function, const mlir::OpBuilder &builder)
+      : Emitter(function.getLoc(), builder), KernelDeclaration(function) {}
+
+  // Host code. Sizes are i64.
+  Value dim(unsigned operand, unsigned dimension);
+  /// The number of elements of an operand.
+  Value elements(unsigned operand);
+  Value ceilDiv(Value a, int64_t b) { return div(add(a, b - 1), b); }
+  Value toI32(Value size) { return toInteger(size, getI32Type()); }
+  /// Address of the first element of an operand.
+  Value address(unsigned operand);
+  Argument input(unsigned operand) { return {address(operand), /*readOnly=*/true}; }
+  Argument output(unsigned operand) { return {address(operand)}; }
+  /// Where Emitter::fail writes to.
+  Argument errors();
+
+  using ThreadBody = llvm::function_ref<void(Emitter &, ValueRange)>;
+  void launch(const Launch &launch, llvm::ArrayRef<Argument> arguments, ThreadBody body);
+};
+
+// One generator per kernel; the file of each explains how it works.
+mlir::LogicalResult emitGather(Kernel &k);
+mlir::LogicalResult emitRmsNorm(Kernel &k);
+
+} // namespace qopt::cuda
+
+#endif // QOPT_LIB_CODEGEN_CUDA_KERNEL_H

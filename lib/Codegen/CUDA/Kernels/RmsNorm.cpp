@@ -1,0 +1,84 @@
+//===- RmsNorm.cpp - x / sqrt(mean(x^2) + epsilon) * weight ----------------===//
+//
+// One block per row. The squares are summed in the order of the CPU's kernel, so that
+// what is quantized afterwards gets the same codes: 64 partial sums, the p-th over
+// the elements p, p + 64, ..., then those in halves. A chain of K / 64 dependent
+// steps is short, but only if none of them waits for memory: all threads first bring
+// the row into shared memory, two warps then run the 64 chains from there. Rows that
+// do not fit are read from memory twice.
+//
+//===----------------------------------------------------------------------===//
+#include "../Kernel.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace qopt::cuda {
+
+namespace {
+
+constexpr int64_t kSums = 64;
+
+/// The sum of kSums numbers in shared memory as the CPU's vectors add them: the four
+/// vectors of 16 first, then halves. Called by one warp; every lane gets it.
+Value sumInHalves(Emitter &t, Value sums) {
+  Type f32 = t.f32Type();
+  Value lane = t.bitAnd(t.lane(), 15);
+  auto part = [&](int64_t i) { return t.load(f32, t.at(t.at(sums, f32, lane), f32, 16 * i)); };
+  return t.warpSum(t.add(t.add(part(0), part(2)), t.add(part(1), part(3))), /*lanes=*/16);
+}
+
+} // namespace
+
+/// x [R,K], weight [K], y [R,K].
+LogicalResult emitRmsNorm(Kernel &k) {
+  Type f32 = k.f32Type();
+  if (failed(k.expectRanks({2, 1, 2})))
+    return failure();
+  int64_t width = k.size(1, 0);
+  if (ShapedType::isDynamic(width))
+    return k.function.emitOpError("requires rows of known size");
+  if (failed(k.expectShape(0, {ShapedType::kDynamic, width}, f32)) || failed(k.expectShape(1, {width}, f32)) ||
+      failed(k.expectShape(2, {ShapedType::kDynamic, width}, f32)))
+    return failure();
+  float epsilon = k.real("epsilon", 1e-5f);
+
+  int64_t lanes = Emitter::lanesOf(width, 4), pieces = width / lanes;
+  Type piece = k.vector(f32, lanes);
+  int64_t threads = std::clamp<int64_t>(llvm::alignTo(pieces, kWarp), kSums, 512);
+  // Shared memory: the partial sums, and the row if there is room.
+  int64_t rowOffset = kSums * 4;
+  bool isStaged = rowOffset + width * 4 <= kSharedBytes;
+  int64_t sharedBytes = rowOffset + (isStaged ? width * 4 : 0);
+  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = sharedBytes},
+           {k.input(0), k.input(1), k.output(2)}, [&](Emitter &t, ValueRange args) {
+    Value thread = t.thread(), row = t.block();
+    Value x = t.row(args[0], f32, row, width), y = t.row(args[2], f32, row, width), weight = args[1];
+    Value sums = t.shared(), source = x;
+    if (isStaged) {
+      Value staged = t.shared(rowOffset);
+      t.forLoop(thread, t.i32(pieces), threads,
+                [&](Value i) { t.store(t.load(piece, t.at(x, piece, i)), t.at(staged, piece, i)); });
+      t.barrier();
+      source = staged;
+    }
+    t.ifThen(t.less(thread, kSums), [&] {
+      Values sum = t.forLoop(thread, t.i32(width), kSums, {t.f32(0)}, [&](Value i, ValueRange carried) {
+        Value v = t.load(f32, t.at(source, f32, i));
+        return Values{t.fma(v, v, carried[0])};
+      });
+      t.store(sum[0], t.at(sums, f32, thread));
+    });
+    t.barrier();
+    Value mean = t.div(sumInHalves(t, sums), t.f32(static_cast<float>(width)));
+    Value factor = t.div(t.f32(1), t.sqrt(t.add(mean, t.f32(epsilon))));
+    Value factors = t.broadcast(factor, lanes);
+    t.forLoop(thread, t.i32(pieces), threads, [&](Value i) {
+      Value v = t.mul(t.load(piece, t.at(source, piece, i)), factors);
+      t.store(t.mul(v, t.load(piece, t.at(weight, piece, i))), t.at(y, piece, i));
+    });
+  });
+  return success();
+}
+
+} // namespace qopt::cuda

@@ -1,0 +1,42 @@
+//===- KernelDeclaration.h - What a kernel's declaration says --------------===//
+//
+// Shared by the generators of all targets (include/qopt/Codegen/Kernels.h says what
+// a declaration looks like).
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_LIB_CODEGEN_KERNELDECLARATION_H
+#define QOPT_LIB_CODEGEN_KERNELDECLARATION_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinTypes.h"
+
+namespace qopt {
+
+struct KernelDeclaration {
+  explicit KernelDeclaration(mlir::func::FuncOp function) : function(function) {}
+
+  mlir::func::FuncOp function;
+
+  unsigned numOperands() { return function.getNumArguments(); }
+  mlir::MemRefType type(unsigned i) { return llvm::cast<mlir::MemRefType>(function.getFunctionType().getInput(i)); }
+  int64_t size(unsigned i, unsigned dim) { return type(i).getDimSize(dim); }
+
+  /// Checks that the operands are contiguous memrefs of these ranks. Emits a
+  /// diagnostic otherwise.
+  mlir::LogicalResult expectRanks(llvm::ArrayRef<int64_t> ranks);
+  /// Checks that an operand has exactly these sizes and this element type; `?` matches
+  /// anything.
+  mlir::LogicalResult expectShape(unsigned i, llvm::ArrayRef<int64_t> shape, mlir::Type element);
+
+  // Entries of `qopt.config`.
+  bool flag(llvm::StringRef name);
+  int64_t integer(llvm::StringRef name, int64_t otherwise);
+  float real(llvm::StringRef name, float otherwise);
+
+private:
+  mlir::Attribute config(llvm::StringRef name);
+};
+
+} // namespace qopt
+
+#endif // QOPT_LIB_CODEGEN_KERNELDECLARATION_H

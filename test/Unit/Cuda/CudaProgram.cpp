@@ -1,0 +1,54 @@
+//===- CudaProgram.cpp - CUDA kernels compiled in process, for tests -------===//
+#include "CudaProgram.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "qopt/Codegen/Cuda.h"
+
+using namespace mlir;
+
+namespace qopt::test {
+
+static void loadDialects(MLIRContext &context) {
+  context.disableMultithreading();
+  context.loadDialect<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect, math::MathDialect,
+                      memref::MemRefDialect, scf::SCFDialect>();
+}
+
+[[noreturn]] static void stop(const char *what) { llvm::report_fatal_error(what, /*gen_crash_diag=*/false); }
+
+CudaProgram::CudaProgram(const std::string &text) {
+  loadDialects(context);
+  module = parseSourceString<ModuleOp>(text, &context);
+  if (!module)
+    stop("the test's text does not parse");
+  if (failed(emitCudaKernels(*module)) || failed(verify(*module)))
+    stop("no kernels");
+}
+
+std::string CudaProgram::ptx(const std::string &chip) {
+  FailureOr<std::string> text = compilePtx(*module, chip);
+  if (failed(text))
+    stop("no PTX");
+  return *text;
+}
+
+std::string diagnose(const std::string &text) {
+  MLIRContext context;
+  loadDialects(context);
+  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, &context);
+  if (!module)
+    stop("the test's text does not parse");
+  std::string messages;
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) { messages += diagnostic.str() + "\n"; });
+  LogicalResult result = emitCudaKernels(*module);
+  return succeeded(result) ? "" : messages;
+}
+
+} // namespace qopt::test

@@ -1,0 +1,28 @@
+//===- CudaProgram.h - CUDA kernels compiled in process, for tests ---------===//
+#ifndef QOPT_TEST_UNIT_CUDA_CUDAPROGRAM_H
+#define QOPT_TEST_UNIT_CUDA_CUDAPROGRAM_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include <memory>
+#include <string>
+
+namespace qopt::test {
+
+/// Kernels and loop functions with host bodies and gpu.funcs.
+struct CudaProgram {
+  /// `text`: declarations of kernels and functions with loops. Exits on any error.
+  explicit CudaProgram(const std::string &text);
+
+  /// A copy of its own from the same text.
+  std::string ptx(const std::string &chip = "sm_80");
+
+  mlir::MLIRContext context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+};
+
+/// The diagnostics that emitCudaKernels gives for `text`.
+std::string diagnose(const std::string &text);
+
+} // namespace qopt::test
+
+#endif // QOPT_TEST_UNIT_CUDA_CUDAPROGRAM_H
