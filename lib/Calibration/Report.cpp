@@ -32,6 +32,19 @@ static SmallVector<Value> weightArrays(Operation *op) {
       .Default([](Operation *) { return SmallVector<Value>(); });
 }
 
+/// The scale of activations that have one for all; nothing for other inputs.
+static std::optional<double> staticInputScale(Operation *op) {
+  Value scale;
+  if (auto product = dyn_cast<MatmulW8A8Op>(op))
+    scale = product.getXScale();
+  else if (auto folded = op->getOperand(0).getDefiningOp<DequantizeOp>())
+    scale = folded.getScale();
+  auto value = scale ? dyn_cast_or_null<DenseElementsAttr>(getConstantValue(scale)) : DenseElementsAttr();
+  if (!value || value.getNumElements() != 1 || !value.getElementType().isF32())
+    return std::nullopt;
+  return value.getSplatValue<float>();
+}
+
 std::optional<LayerReport> qopt::describeLayer(Operation *op) {
   auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
   SmallVector<Value> arrays = name ? weightArrays(op) : SmallVector<Value>();
@@ -51,10 +64,7 @@ std::optional<LayerReport> qopt::describeLayer(Operation *op) {
     layer.inFeatures = cast<RankedTensorType>(op->getOperand(0).getType()).getShape().back();
     layer.outFeatures = cast<RankedTensorType>(arrays.front().getType()).getDimSize(0);
   }
-  if (auto product = dyn_cast<MatmulW8A8Op>(op))
-    if (ElementsAttr scale = getConstantValue(product.getXScale()); scale && scale.getNumElements() == 1)
-      if (auto dense = dyn_cast<DenseElementsAttr>(scale))
-        layer.inputScale = dense.getSplatValue<float>();
+  layer.inputScale = staticInputScale(op);
   layer.bitsPerWeight = storedBits(arrays) / (double(layer.inFeatures) * layer.outFeatures);
   return layer;
 }

@@ -1,4 +1,4 @@
-"""Compares what qopt computed with a reference; exits 1 with the numbers when it differs.
+r"""Compares what qopt computed with a reference; exits 1 with the numbers when it differs.
 
 value  RESULT.json KEY  (NUMBER | REF.json KEY)  --rel X | --abs X | --below X
 list   RESULT.json KEY  REF.json KEY  --abs X
@@ -7,7 +7,7 @@ codes  MODULE.mlir REF.npz --equal SHARE        int4 codes of the IR against cod
 int8   MODULE.mlir REF.safetensors SUFFIX_CODES SUFFIX_SCALES [--scale-factor F]
                                                 int8 codes and scales, bit for bit
 scales REPORT.json QUANTO.json                   input scales of every layer
-KEY is a path such as fp32.ppl; * takes every element of a list.
+KEY is a path such as fp32.ppl; * takes every element of a list, a dot in a name is \.
 """
 import argparse
 import json
@@ -26,7 +26,7 @@ def lookup(path, key):
             return [descend(element, parts[1:]) for element in value]
         return descend(value[int(parts[0]) if isinstance(value, list) else parts[0]], parts[1:])
 
-    return descend(json.load(open(path)), key.split("."))
+    return descend(json.load(open(path)), [part.replace("\\.", ".") for part in re.split(r"(?<!\\)\.", key)])
 
 
 def resources(path):

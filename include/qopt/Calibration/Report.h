@@ -19,7 +19,7 @@ struct LayerReport {
   int64_t outFeatures = 0, inFeatures = 0;
   double bitsPerWeight = 32; ///< codes, scales and zero points as stored
   std::optional<double> sqnrDb;    ///< of the weights: 10 log10(sum w^2 / sum (w - q)^2); absent when exact
-  std::optional<double> inputScale; ///< int8-static: of the activations
+  std::optional<double> inputScale; ///< int8-static: of the activations; known once calibration is folded
   std::optional<double> loss;      ///< GPTQ: tr((W-Q) H (W-Q)^T) / N, H a mean over tokens
   std::optional<double> damping;   ///< GPTQ: the share finally added to the diagonal
   int64_t tokens = 0;              ///< calibration tokens that weighed in
