@@ -1,5 +1,4 @@
 #include "qopt/Runtime/ScoringText.h"
-#include "qopt/Tokenizer/TokenWindows.h"
 #include <algorithm>
 
 using namespace qrt;
@@ -8,10 +7,10 @@ using qopt::CorpusOptions;
 using qopt::DocumentRule;
 using qopt::Error;
 
-static CorpusOptions corpusOptionsFor(PerplexityMode mode) {
+static CorpusOptions corpusOptionsFor(PerplexityMode mode, DocumentRule documents) {
   switch (mode) {
   case PerplexityMode::Windows:
-    return {};
+    return {documents};
   case PerplexityMode::PerText:
   case PerplexityMode::Seed:
     return {DocumentRule::Lines, /*appendEndOfText=*/false};
@@ -35,7 +34,10 @@ Result<std::vector<std::vector<int32_t>>> qrt::readScoringRows(const std::string
   bool isByText = mode == PerplexityMode::PerText || mode == PerplexityMode::Seed;
   if (isByText && (options.window > 0 || options.maxWindows > 0))
     return Error{std::string("mode ") + perplexityModeName(mode) + " scores whole texts, so windows mean nothing"};
-  Result<Corpus> corpus = qopt::readCorpus(path, tokenizer, model.vocabularySize(), corpusOptionsFor(mode));
+  if (mode != PerplexityMode::Windows && options.documents != DocumentRule::Automatic)
+    return Error{std::string("mode ") + perplexityModeName(mode) + " has its own rule for what a document is"};
+  Result<Corpus> corpus =
+      qopt::readCorpus(path, tokenizer, model.vocabularySize(), corpusOptionsFor(mode, options.documents));
   if (!corpus)
     return corpus.error();
   if (isByText)

@@ -27,7 +27,7 @@ static std::string place(Location location) {
 }
 
 DiagnosticCollector::DiagnosticCollector(MLIRContext &context, std::string file)
-    : file(std::move(file)), handler(&context, [this](Diagnostic &diagnostic) {
+    : file(printable(file)), handler(&context, [this](Diagnostic &diagnostic) {
         std::string where = place(diagnostic.getLocation());
         std::string line = this->file + ": " + (where.empty() ? "" : printable(where) + ": ") +
                            printable(firstLine(diagnostic.str()));

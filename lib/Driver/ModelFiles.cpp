@@ -1,8 +1,10 @@
 //===- ModelFiles.cpp - What lies beside a model and what goes into it ----===//
 #include "ModelFiles.h"
-#include "qopt/Tokenizer/TokenWindows.h"
+#include "qopt/Support/Tool.h"
+#include "qopt/Support/Utf8.h"
 
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 using namespace qopt;
@@ -46,10 +48,10 @@ Result<TokenizerFile> qopt::readTokenizer(const CompileOptions &options) {
     return TokenizerFile();
   Result<MappedFile> file = MappedFile::open(result.path);
   if (!file)
-    return Error{result.path + ": " + file.error().message};
+    return inFile(result.path, file.error());
   auto tokenizer = Tokenizer::parse(file->text());
   if (!tokenizer)
-    return Error{result.path + ": " + tokenizer.error().message};
+    return inFile(result.path, tokenizer.error());
   result.file = std::move(*file);
   result.tokenizer = std::move(*tokenizer);
   return result;
@@ -57,8 +59,10 @@ Result<TokenizerFile> qopt::readTokenizer(const CompileOptions &options) {
 
 Result<std::vector<std::vector<int32_t>>> qopt::readSamples(const CompileOptions &options, const Tokenizer *tokenizer,
                                                             int64_t contextLength, int64_t vocabularySize) {
-  auto failure = [&](const Error &error) { return Error{options.calibration + ": " + error.message}; };
-  Result<Corpus> corpus = readCorpus(options.calibration, tokenizer, vocabularySize);
+  auto failure = [&](const Error &error) { return inFile(options.calibration, error); };
+  // Ids cannot be judged before they reach a model whose vocabulary is not known.
+  int64_t limit = vocabularySize > 0 ? vocabularySize : std::numeric_limits<int32_t>::max();
+  Result<Corpus> corpus = readCorpus(options.calibration, tokenizer, limit, {options.documents});
   if (!corpus)
     return failure(corpus.error());
   int64_t length = options.calibrationLength;
@@ -73,7 +77,7 @@ Result<std::vector<std::vector<int32_t>>> qopt::readSamples(const CompileOptions
   // An .npy file is used whole, rows in order.
   if (!corpus->isWindows) {
     if (windows->count() < options.calibrationSamples && options.onWarning)
-      options.onWarning(options.calibration + ": asked for " + std::to_string(options.calibrationSamples) +
+      options.onWarning(printable(options.calibration) + ": asked for " + std::to_string(options.calibrationSamples) +
                         " windows of " + std::to_string(length) + " tokens, have " + std::to_string(windows->count()));
     *windows = drawWindows(*windows, options.calibrationSamples, options.seed);
   }

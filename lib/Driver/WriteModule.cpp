@@ -5,6 +5,7 @@
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "qopt/Passes/Lower.h"
 #include "qopt/Support/File.h"
+#include "qopt/Support/Tool.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <filesystem>
@@ -50,7 +51,7 @@ Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &content
 
   if (Status status = ModuleWriter::write(options.output, describe(contents, *lowered), sections, lowered->weights);
       !status)
-    return Error{options.output + ": " + status.error().message};
+    return inFile(options.output, status.error());
   std::error_code ignored;
   return static_cast<int64_t>(std::filesystem::file_size(options.output, ignored));
 }
@@ -77,7 +78,7 @@ private:
 } // namespace
 
 Status qopt::writeIr(ModuleOp module, const std::string &path) {
-  auto failure = [&](const Error &error) { return Error{path + ": " + error.message}; };
+  auto failure = [&](const Error &error) { return inFile(path, error); };
   Result<AtomicFile> file = AtomicFile::create(path);
   if (!file)
     return failure(file.error());

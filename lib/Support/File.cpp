@@ -1,4 +1,5 @@
 #include "qopt/Support/File.h"
+#include "qopt/Support/TemporaryDirectory.h"
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -7,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <random>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -91,6 +93,7 @@ struct TemporarySlot {
   enum State { Free, Busy, Used };
   std::atomic<int> state = Free;
   int directory;
+  int flags; // of unlinkat()
   char name[NAME_MAX + 1];
 };
 } // namespace
@@ -98,12 +101,16 @@ struct TemporarySlot {
 static std::array<TemporarySlot, 64> temporaries;
 static_assert(std::atomic<int>::is_always_lock_free);
 
-static int registerTemporary(int directory, const std::string &name) {
+/// -1 when there is no place for it.
+static int registerTemporary(int directory, const std::string &name, int flags = 0) {
+  if (name.size() > NAME_MAX)
+    return -1;
   for (size_t i = 0; i < temporaries.size(); ++i) {
     int expected = TemporarySlot::Free;
     if (!temporaries[i].state.compare_exchange_strong(expected, TemporarySlot::Busy))
       continue;
     temporaries[i].directory = directory;
+    temporaries[i].flags = flags;
     std::memcpy(temporaries[i].name, name.c_str(), name.size() + 1);
     temporaries[i].state = TemporarySlot::Used;
     return static_cast<int>(i);
@@ -111,10 +118,16 @@ static int registerTemporary(int directory, const std::string &name) {
   return -1;
 }
 
+static void releaseTemporary(int slot) {
+  if (slot >= 0)
+    temporaries[static_cast<size_t>(slot)].state = TemporarySlot::Free;
+}
+
 static void removeTemporariesAndDie(int signal) {
-  for (TemporarySlot &slot : temporaries)
-    if (slot.state == TemporarySlot::Used)
-      ::unlinkat(slot.directory, slot.name, 0);
+  for (int flags : {0, AT_REMOVEDIR}) // files first: they may be in the directories
+    for (TemporarySlot &slot : temporaries)
+      if (slot.state == TemporarySlot::Used && slot.flags == flags)
+        ::unlinkat(slot.directory, slot.name, flags);
   ::raise(signal); // SA_RESETHAND restored the default action
 }
 
@@ -210,8 +223,7 @@ void AtomicFile::discard() {
   if (!temporary.empty())
     ::unlinkat(directory, temporary.c_str(), 0);
   temporary.clear();
-  if (slot >= 0)
-    temporaries[static_cast<size_t>(slot)].state = TemporarySlot::Free;
+  releaseTemporary(slot);
   slot = -1;
   if (file >= 0)
     ::close(file);
@@ -262,4 +274,32 @@ Status qopt::writeFileAtomically(const std::string &path, std::string_view conte
   if (Status status = file->write(contents); !status)
     return status;
   return file->commit();
+}
+
+//===----------------------------------------------------------------------===//
+// TemporaryDirectory
+//===----------------------------------------------------------------------===//
+
+Result<TemporaryDirectory> TemporaryDirectory::create(const std::string &name) {
+  std::error_code code;
+  std::filesystem::path parent = std::filesystem::temp_directory_path(code);
+  if (code)
+    return Error{"no directory for temporary files: " + code.message()};
+  TemporaryDirectory result;
+  std::string path = (parent / (name + "-XXXXXX")).string();
+  if (!::mkdtemp(path.data()))
+    return systemError(("cannot create a directory in " + parent.string()).c_str(), errno);
+  result.directory = path;
+  result.slot = registerTemporary(AT_FDCWD, path, AT_REMOVEDIR);
+  return result;
+}
+
+TemporaryDirectory::TemporaryDirectory(TemporaryDirectory &&other) noexcept
+    : directory(std::exchange(other.directory, {})), slot(std::exchange(other.slot, -1)) {}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  if (!directory.empty())
+    std::filesystem::remove_all(directory, ignored);
+  releaseTemporary(slot);
 }

@@ -24,6 +24,8 @@ int qopt::reportError(const std::string &name, const std::string &message, ExitC
   return code;
 }
 
+Error qopt::inFile(const std::string &path, const Error &error) { return {printable(path) + ": " + error.message}; }
+
 static int reportUsage(const std::string &name, const std::string &message) {
   return reportError(name, message + " (see " + name + " --help)", ExitUsage);
 }

@@ -14,6 +14,16 @@ static constexpr std::string_view endOfTextMarker = "<|endoftext|>";
 static constexpr std::string_view whiteSpace = " \t\n\v\f\r";
 static constexpr size_t maxStandardInput = size_t(1) << 30;
 
+std::optional<DocumentRule> qopt::documentRuleByName(std::string_view name) {
+  if (name == "auto")
+    return DocumentRule::Automatic;
+  if (name == "whole")
+    return DocumentRule::Whole;
+  if (name == "blank-lines")
+    return DocumentRule::BlankLines;
+  return std::nullopt;
+}
+
 int64_t Corpus::numTokens() const {
   int64_t count = 0;
   for (const std::vector<int32_t> &document : documents)

@@ -1,15 +1,17 @@
 //===- qopt.cpp - The command line of the compiler ------------------------===//
 #include "qopt/Driver/Driver.h"
 #include "qopt/Support/File.h"
-#include "qopt/Support/Options.h"
 #include "qopt/Support/Progress.h"
+#include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <thread>
 
 using namespace qopt;
@@ -19,7 +21,8 @@ namespace {
 struct CommandLine {
   CompileOptions compile;
   bool listLayers = false, quiet = false;
-  std::string report, log, eval, until = "end";
+  std::string report, log, eval, until = "end", documents = "auto", cpu;
+  int64_t threads = 0, seed = 0;
   std::vector<std::string> mlirArguments;
 };
 
@@ -37,22 +40,6 @@ std::vector<const char *> takeMlirArguments(int argc, char **argv, std::vector<s
   return rest;
 }
 
-Status splitComma(const std::string &text, std::vector<std::string> &out, const std::vector<std::string> &allowed) {
-  size_t begin = 0;
-  while (begin <= text.size()) {
-    size_t end = std::min(text.find(',', begin), text.size());
-    out.push_back(text.substr(begin, end - begin));
-    if (std::find(allowed.begin(), allowed.end(), out.back()) == allowed.end()) {
-      std::string list;
-      for (const std::string &name : allowed)
-        list += (list.empty() ? "" : ", ") + name;
-      return Error{"expected " + list + " but got \"" + printable(out.back()) + "\""};
-    }
-    begin = end + 1;
-  }
-  return Status::success();
-}
-
 void addOptions(Options &options, CommandLine &command) {
   CompileOptions &compile = command.compile;
   options.section("Compilation");
@@ -68,9 +55,7 @@ void addOptions(Options &options, CommandLine &command) {
                "lm_head=rtn-int4{group-size=32}; the last match wins (repeatable)");
   options.choice("compat", {"gptq", "quanto"}, compile.compat, "repeat that package's choices exactly");
   options.choice("until", {"import", "raise", "quantize", "lower", "end"}, command.until, "stop after a phase");
-  options.custom("cpu", "LEVELS",
-                 [&](const std::string &text) { return splitComma(text, compile.cpus, {"x86-64-v3", "x86-64-v4"}); },
-                 "host code to generate: x86-64-v3,x86-64-v4 (default: both)");
+  options.choice("cpu", {"x86-64-v3", "x86-64-v4"}, command.cpu, "host code for this level only (default: for both)");
 
   options.section("Calibration");
   options.text("calibration", "FILE", compile.calibration,
@@ -78,15 +63,11 @@ void addOptions(Options &options, CommandLine &command) {
   options.integer("calibration-samples", "N", compile.calibrationSamples, 1, 1 << 20, "windows to draw (default 128)");
   options.integer("calibration-length", "N", compile.calibrationLength, 2, 1 << 20,
                   "tokens per window (default: 2048, at most the model's context)");
-  options.custom("seed", "N",
-                 [&](const std::string &text) -> Status {
-                   int64_t value;
-                   if (!parseInteger(text, value) || value < 0)
-                     return Error{"expected an integer of at least 0"};
-                   compile.seed = value;
-                   return Status::success();
-                 },
-                 "of the draw (default 0)");
+  options.integer("seed", "N", command.seed, 0, std::numeric_limits<int64_t>::max(), "of the draw (default 0)");
+  options.choice("documents", {"auto", "whole", "blank-lines"}, command.documents,
+                 "where a .txt (here and in --eval) is cut into documents, each with\n"
+                 "BOS and end of text around it: at <|endoftext|>, else not at all\n"
+                 "(auto, the default), never, or at blank lines");
   options.text("tokenizer", "FILE", compile.tokenizer, "default: tokenizer.json beside the model");
 
   options.section("Output");
@@ -97,65 +78,41 @@ void addOptions(Options &options, CommandLine &command) {
   options.flag("quiet", command.quiet, "no progress and no summary");
 
   options.section("Resources");
-  options.custom("threads", "N",
-                 [&](const std::string &text) -> Status {
-                   int64_t value;
-                   if (!parseInteger(text, value) || value < 1 || value > 1024)
-                     return Error{"expected 1 to 1024"};
-                   compile.threads = static_cast<int>(value);
-                   return Status::success();
-                 },
-                 "default: all cores; the result does not depend on it");
+  options.integer("threads", "N", command.threads, 1, 1024, "default: all cores; the result does not depend on it");
   options.integer("max-memory", "BYTES", compile.maxMemory, 1 << 20, int64_t(1) << 50,
                   "of activations kept between calibration stages; the rest goes to a temporary file");
   options.epilog("MLIR's debugging options (--mlir-print-ir-after-all, --mlir-timing, ...) work as in mlir-opt.\n"
                  "Exit status: 0 done, 1 error, 2 wrong command line.");
 }
 
-int usageError(const std::string &message) {
-  std::fprintf(stderr, "qopt: error: %s (see qopt --help)\n", printable(message).c_str());
-  return 2;
+/// Options that mean nothing without another, and what no single option can see.
+void checkCombination(const Options &options, const CommandLine &command) {
+  constexpr std::pair<const char *, const char *> needs[] = {
+      {"override", "pass-pipeline"},           {"compat", "pass-pipeline"},           {"calibration", "pass-pipeline"},
+      {"calibration-samples", "calibration"}, {"calibration-length", "calibration"}, {"seed", "calibration"},
+  };
+  if (options.positional().size() != 1)
+    throw UsageError{"expected one model but got " + std::to_string(options.positional().size())};
+  for (auto [option, other] : needs)
+    if (options.wasGiven(option) && !options.wasGiven(other))
+      throw UsageError{std::string("--") + option + " needs --" + other};
+  if (command.compile.calibration == "-" && command.eval == "-")
+    throw UsageError{"standard input cannot be both --calibration and --eval"};
 }
 
-int failure(const Error &error) {
-  std::fprintf(stderr, "qopt: error: %s\n", error.message.c_str());
-  return 1;
-}
-
-void printLayers(const CompileReport &report) {
-  size_t width = 5;
-  for (const LayerReport &layer : report.layers)
-    width = std::max(width, printable(layer.name).size());
-  int columns = static_cast<int>(width);
-  std::printf("%-*s  %12s  %-*s  %s\n", columns, "layer", "shape", columns, "group", "scheme");
-  for (const LayerReport &layer : report.layers) {
-    std::string shape = std::to_string(layer.outFeatures) + "x" + std::to_string(layer.inFeatures);
-    std::printf("%-*s  %12s  %-*s  %s\n", columns, printable(layer.name).c_str(), shape.c_str(), columns,
-                printable(layer.group).c_str(), layer.scheme.c_str());
-  }
-}
-
-void printSummary(const CompileReport &report, const std::string &output) {
-  size_t quantized = 0, fallbacks = 0;
-  for (const LayerReport &layer : report.layers) {
-    quantized += layer.scheme != "float";
-    fallbacks += layer.fallback;
-  }
-  std::fprintf(stderr, "%s: %.1f MB, %zu of %zu linear layers quantized, %.3f bits per weight, %.1f s\n",
-               printable(output).c_str(), report.moduleBytes / 1e6, quantized, report.layers.size(), report.bitsPerWeight,
-               report.seconds);
-  if (fallbacks)
-    std::fprintf(stderr, "qopt: warning: %zu layers fell back to round to nearest\n", fallbacks);
-}
-
-Status writeReports(const CompileReport &report, const CommandLine &command) {
-  for (const auto &[path, text] : {std::pair(command.report, toJson(report)), std::pair(command.log, toCsv(report))}) {
-    if (path.empty())
-      continue;
-    if (Status status = writeFileAtomically(path, text); !status)
-      return Error{printable(path) + ": " + status.error().message};
-  }
-  return Status::success();
+/// Where the module or the IR goes, by default and by what its ending may be.
+void chooseOutput(CommandLine &command) {
+  CompileOptions &compile = command.compile;
+  bool isWhole = compile.until == Phase::End;
+  if (compile.output.empty())
+    compile.output = std::filesystem::path(compile.model).stem().string() + (isWhole ? ".qmod" : ".mlir");
+  bool isModule = compile.output.ends_with(".qmod");
+  bool isIr = compile.output.ends_with(".mlir") || compile.output.ends_with(".mlirbc");
+  if (isWhole ? !isModule && !isIr : !isIr)
+    throw UsageError{"cannot write \"" + printable(compile.output) + "\": expected " +
+                     (isWhole ? ".qmod, .mlir or .mlirbc" : ".mlir or .mlirbc after a phase")};
+  if (!command.eval.empty() && !isModule)
+    throw UsageError{"--eval needs a .qmod as output"};
 }
 
 Phase phaseOf(const std::string &name) {
@@ -163,87 +120,107 @@ Phase phaseOf(const std::string &name) {
          : name == "lower" ? Phase::Lower : Phase::End;
 }
 
-int run(CommandLine &command) {
-  CompileOptions &compile = command.compile;
+void applyMlirArguments(CommandLine &command) {
+  if (command.mlirArguments.empty())
+    return;
+  mlir::registerPassManagerCLOptions();
+  mlir::registerMLIRContextCLOptions();
+  std::vector<const char *> forwarded = {"qopt"};
+  for (const std::string &argument : command.mlirArguments)
+    forwarded.push_back(argument.c_str());
+  std::string message;
+  llvm::raw_string_ostream stream(message);
+  if (!llvm::cl::ParseCommandLineOptions(forwarded.size(), forwarded.data(), "", &stream))
+    throw UsageError{printable(message.substr(0, message.find('\n')))};
+  command.compile.mlirOptions = true;
+}
+
+/// What must not fail after hours of work: text that is not there, results that
+/// cannot be written.
+Status checkFiles(const CommandLine &command) {
+  if (!command.eval.empty() && command.eval != "-")
+    if (auto text = MappedFile::open(command.eval); !text)
+      return inFile(command.eval, text.error());
+  for (const std::string &path : {command.compile.output, command.report, command.log})
+    if (!path.empty())
+      if (auto file = AtomicFile::create(path); !file)
+        return inFile(path, file.error());
+  return {};
+}
+
+Status writeReports(const CompileReport &report, const CommandLine &command) {
+  for (const auto &[path, text] : {std::pair(command.report, toJson(report)), std::pair(command.log, toCsv(report))})
+    if (!path.empty())
+      if (Status status = writeFileAtomically(path, text); !status)
+        return inFile(path, status.error());
+  return {};
+}
+
+Status list(const CommandLine &command) {
+  Result<CompileReport> report = listModelLayers(command.compile);
+  if (!report)
+    return report.error();
+  if (Status status = writeReports(*report, command); !status)
+    return status;
+  std::fputs(layerTable(*report).c_str(), stdout);
+  return {};
+}
+
+Status compile(CommandLine &command) {
   Progress progress("calibrating", command.quiet);
-  compile.onProgress = [&](int64_t done, int64_t total) { progress.update(done, total); };
   auto printLine = [&](const std::string &text) {
     if (command.quiet)
       return;
     progress.clear();
     std::fprintf(stderr, "%s\n", text.c_str());
   };
-  compile.onWarning = [&](const std::string &text) { printLine("qopt: warning: " + text); };
-  compile.onLayer = [&](const LayerReport &layer) {
-    char text[256];
-    std::snprintf(text, sizeof text, "%s  %lldx%lld  loss %.4g  damping %.2g  %.2f s%s", printable(layer.name).c_str(),
-                  static_cast<long long>(layer.outFeatures), static_cast<long long>(layer.inFeatures),
-                  layer.loss.value_or(0), layer.damping.value_or(0), layer.seconds,
-                  layer.fallback ? "  fell back to round to nearest" : "");
+  CompileOptions &options = command.compile;
+  options.onProgress = [&](int64_t done, int64_t total) { progress.update(done, total); };
+  options.onWarning = [&](const std::string &text) { printLine("qopt: warning: " + text); };
+  options.onLayer = [&](const LayerReport &layer) {
     if (layer.loss)
-      printLine(text);
+      printLine(progressLine(layer));
   };
-
-  Result<CompileReport> report = command.listLayers ? listModelLayers(compile) : compileModel(compile);
+  if (Status status = checkFiles(command); !status)
+    return status;
+  Result<CompileReport> report = compileModel(options);
   progress.clear();
   if (!report)
-    return failure(report.error());
-  if (!command.eval.empty() && !command.listLayers) {
-    Result<Evaluation> evaluation = evaluateModel(compile, command.eval);
+    return report.error();
+  if (!command.eval.empty()) {
+    Result<Evaluation> evaluation = evaluateModel(options, command.eval);
     if (!evaluation)
-      return failure(evaluation.error());
+      return evaluation.error();
     report->evaluation = *evaluation;
-    std::printf("%s", toText(*evaluation).c_str());
+    std::fputs(toText(*evaluation).c_str(), stdout);
   }
   if (Status status = writeReports(*report, command); !status)
-    return failure(status.error());
-  if (command.listLayers)
-    printLayers(*report);
-  else if (!command.quiet)
-    printSummary(*report, compile.output);
-  return 0;
+    return status;
+  printLine(summaryLine(*report, options.output));
+  return {};
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
-  removeTemporariesOnSignal();
   CommandLine command;
-  command.compile.threads = std::max(1u, std::thread::hardware_concurrency());
   Options options("qopt MODEL [options]", "Compiles an ONNX language model, quantized, into a module that qrun runs.");
   addOptions(options, command);
   std::vector<const char *> arguments = takeMlirArguments(argc, argv, command.mlirArguments);
-  if (Status status = options.parse(arguments.size(), arguments.data()); !status)
-    return usageError(status.error().message);
-  if (options.wantsHelp()) {
-    std::fputs(options.help().c_str(), stdout);
-    return 0;
-  }
-  if (options.wantsVersion()) {
-    std::puts("qopt " QOPT_VERSION);
-    return 0;
-  }
-  if (options.positional().size() != 1)
-    return usageError("expected one model but got " + std::to_string(options.positional().size()));
-  if (!command.mlirArguments.empty()) {
-    mlir::registerPassManagerCLOptions();
-    mlir::registerMLIRContextCLOptions();
-    std::vector<const char *> forwarded = {argv[0]};
-    for (const std::string &argument : command.mlirArguments)
-      forwarded.push_back(argument.c_str());
-    if (!llvm::cl::ParseCommandLineOptions(forwarded.size(), forwarded.data(), "", &llvm::errs()))
-      return 2;
-    command.compile.mlirOptions = true;
-  }
-
-  CompileOptions &compile = command.compile;
-  compile.model = options.positional()[0];
-  compile.until = phaseOf(command.until);
-  if (compile.output.empty())
-    compile.output = std::filesystem::path(compile.model).stem().string() + (compile.until == Phase::End ? ".qmod" : ".mlir");
-  bool known = compile.output.ends_with(".qmod") || compile.output.ends_with(".mlir") || compile.output.ends_with(".mlirbc");
-  if (!known || (compile.output.ends_with(".qmod") && compile.until != Phase::End))
-    return usageError("cannot write \"" + compile.output + "\": expected " +
-                      (compile.until == Phase::End ? ".qmod, .mlir or .mlirbc" : ".mlir or .mlirbc after a phase"));
-  return run(command);
+  return runTool("qopt", options, static_cast<int>(arguments.size()), arguments.data(), [&]() -> Status {
+    checkCombination(options, command);
+    applyMlirArguments(command);
+    CompileOptions &compileOptions = command.compile;
+    compileOptions.model = options.positional()[0];
+    compileOptions.until = phaseOf(command.until);
+    compileOptions.documents = *documentRuleByName(command.documents);
+    compileOptions.seed = static_cast<uint64_t>(command.seed);
+    compileOptions.threads = static_cast<int>(command.threads > 0 ? command.threads : std::max(1u, std::thread::hardware_concurrency()));
+    if (!command.cpu.empty())
+      compileOptions.cpus = {command.cpu};
+    if (command.listLayers)
+      return list(command);
+    chooseOutput(command);
+    return compile(command);
+  });
 }

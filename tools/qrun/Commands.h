@@ -3,6 +3,7 @@
 #define QOPT_TOOLS_QRUN_COMMANDS_H
 
 #include "qopt/Runtime/LanguageModel.h"
+#include "qopt/Support/Tool.h"
 #include "qopt/Tokenizer/Tokenizer.h"
 #include <string>
 #include <vector>
@@ -11,7 +12,7 @@
 struct Request {
   std::string modulePath;
 
-  std::string perplexityFile, mode = "windows", compareModule;
+  std::string perplexityFile, mode = "windows", documents = "auto", compareModule;
   int64_t window = 0, maxWindows = 0, paddingId = -1;
 
   std::vector<std::string> inputs;
@@ -38,9 +39,6 @@ qopt::Result<std::unique_ptr<qopt::Tokenizer>> openTokenizer(const qrt::Session 
 
 /// Writes `json` where --json says, if it does.
 qopt::Status writeJson(const Request &request, const std::string &json);
-
-/// "FILE: message".
-qopt::Error inFile(const std::string &path, const qopt::Error &error);
 
 qopt::Status measure(const Request &request);
 qopt::Status runOnce(const Request &request);

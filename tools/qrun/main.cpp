@@ -36,6 +36,10 @@ static void addOptions(Options &options, Request &request) {
                  "per-text: mean over lines of exp of the line's mean NLL\n"
                  "seed: the same in one batch, padded on the left\n"
                  "llama.cpp: windows begin with BOS, second halves count");
+  options.choice("documents", {"auto", "whole", "blank-lines"}, request.documents,
+                 "where a .txt of mode windows is cut into documents, each with\n"
+                 "BOS and end of text around it: at <|endoftext|>, else not at\n"
+                 "all (auto, the default), never, or at blank lines");
   options.integer("window", "N", request.window, 2, int64_t(1) << 24,
                   "tokens per window (default: 2048, llama.cpp: 512, or the\n"
                   "context of the model when that is less)");
@@ -75,7 +79,7 @@ static void addOptions(Options &options, Request &request) {
 /// Options that mean nothing without another.
 static void checkCombination(const Options &options) {
   constexpr std::pair<const char *, const char *> needs[] = {
-      {"mode", "perplexity"},    {"window", "perplexity"},   {"max-windows", "perplexity"}, {"compare", "perplexity"}, {"padding-id", "perplexity"},
+      {"mode", "perplexity"},    {"documents", "perplexity"}, {"window", "perplexity"},   {"max-windows", "perplexity"}, {"compare", "perplexity"}, {"padding-id", "perplexity"},
       {"output", "input"},       {"max-tokens", "prompt"},   {"temperature", "prompt"}, {"top-p", "prompt"},
       {"seed", "prompt"},        {"out", "extract"},         {"extract", "out"},
   };
@@ -114,8 +118,6 @@ static const Command &chooseCommand(const Options &options) {
 //===----------------------------------------------------------------------===//
 // What the commands share
 //===----------------------------------------------------------------------===//
-
-Error inFile(const std::string &path, const Error &error) { return {printable(path) + ": " + error.message}; }
 
 static void warnIfOthersCanWrite(const std::string &path) {
   struct stat info;

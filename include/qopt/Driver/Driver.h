@@ -9,6 +9,7 @@
 
 #include "qopt/Calibration/Report.h"
 #include "qopt/Support/Result.h"
+#include "qopt/Tokenizer/TokenWindows.h"
 #include <functional>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@ struct CompileOptions {
   Phase until = Phase::End;
 
   std::string calibration; ///< corpus or .npy; "-": standard input; empty: none
+  DocumentRule documents = DocumentRule::Automatic; ///< of plain text, to calibrate and to evaluate on
   int64_t calibrationSamples = 128;
   int64_t calibrationLength = 0; ///< 0: min(2048, context of the model)
   uint64_t seed = 0;
@@ -76,8 +78,12 @@ Result<CompileReport> listModelLayers(const CompileOptions &options);
 /// Runs options.output beside the float model on `text` (.txt, .jsonl, .npy).
 Result<Evaluation> evaluateModel(const CompileOptions &options, const std::string &text);
 
-/// One short table for people.
+/// Texts for people: one short table; a table of the layers; one line without its
+/// end on the finished module; one on a layer that was just quantized.
 std::string toText(const Evaluation &evaluation);
+std::string layerTable(const CompileReport &report);
+std::string summaryLine(const CompileReport &report, const std::string &output);
+std::string progressLine(const LayerReport &layer);
 
 /// The report as JSON (keys as in docs) and as CSV, one row per layer.
 std::string toJson(const CompileReport &report);

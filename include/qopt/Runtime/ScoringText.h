@@ -3,6 +3,7 @@
 #define QOPT_RUNTIME_SCORINGTEXT_H
 
 #include "qopt/Runtime/Perplexity.h"
+#include "qopt/Tokenizer/TokenWindows.h"
 #include "qopt/Tokenizer/Tokenizer.h"
 
 namespace qrt {
@@ -15,6 +16,8 @@ struct ScoringOptions {
   /// Only that many windows, evenly spaced: number k is window floor(k * all / n);
   /// 0: all. Not for texts.
   int64_t maxWindows = 0;
+  /// How plain text is cut into documents; mode Windows only.
+  qopt::DocumentRule documents = qopt::DocumentRule::Automatic;
 };
 
 /// The rows that measurePerplexity() scores, from a file of the kinds
@@ -27,7 +30,7 @@ struct ScoringOptions {
 ///                   by BOS (where the tokenizer adds it)
 ///
 /// `tokenizer` may be null for files of ids. Errors: a window for an .npy of
-/// another length, windows of texts, those of readCorpus() and makeWindows().
+/// another length, windows of texts, a document rule that the mode does not know, those of readCorpus() and makeWindows().
 Result<std::vector<std::vector<int32_t>>> readScoringRows(const std::string &path, const ScoringOptions &options,
                                                           const qopt::Tokenizer *tokenizer,
                                                           const LanguageModel &model);

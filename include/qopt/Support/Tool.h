@@ -23,6 +23,9 @@ int runTool(const std::string &name, Options &options, int argc, const char *con
 /// "NAME: error: message" on stderr; returns `code`.
 int reportError(const std::string &name, const std::string &message, ExitCode code = ExitFailure);
 
+/// "FILE: message", safe to print whatever the path is.
+Error inFile(const std::string &path, const Error &error);
+
 /// An error in the command line that only the body of runTool() could see: exit
 /// code 2 and a hint at --help.
 struct UsageError {

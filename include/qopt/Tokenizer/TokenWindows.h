@@ -15,8 +15,10 @@
 
 #include "qopt/Support/Result.h"
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace qopt {
@@ -36,6 +38,9 @@ enum class DocumentRule {
   /// Every line that is not blank.
   Lines
 };
+
+/// The rule that command lines call auto, whole or blank-lines; nothing for another name.
+std::optional<DocumentRule> documentRuleByName(std::string_view name);
 
 struct CorpusOptions {
   DocumentRule rule = DocumentRule::Automatic;

@@ -1,0 +1,73 @@
+//===- ReportText.cpp - The report for people -----------------------------===//
+#include "qopt/Driver/Driver.h"
+#include "qopt/Support/Utf8.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace qopt;
+using llvm::format;
+
+std::string qopt::toText(const Evaluation &evaluation) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << "perplexity (windows of " << evaluation.window << " tokens, " << evaluation.tokens << " tokens scored)\n"
+         << format("  float      %10.4f\n", evaluation.floatPerplexity)
+         << format("  quantized  %10.4f  (%+.2f %%)\n", evaluation.quantizedPerplexity,
+                   100 * (evaluation.quantizedPerplexity / evaluation.floatPerplexity - 1))
+         << format("mean KL divergence %.5f, same top-1 %.1f %%\n", evaluation.klDivergenceMean,
+                   100 * evaluation.sameTop1);
+  return text;
+}
+
+static std::string shapeOf(const LayerReport &layer) {
+  return std::to_string(layer.outFeatures) + "x" + std::to_string(layer.inFeatures);
+}
+
+std::string qopt::layerTable(const CompileReport &report) {
+  size_t width = 5;
+  for (const LayerReport &layer : report.layers)
+    width = std::max(width, printable(layer.name).size());
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  auto row = [&](llvm::StringRef name, llvm::StringRef shape, llvm::StringRef group, llvm::StringRef scheme) {
+    stream << llvm::left_justify(name, width) << "  " << llvm::right_justify(shape, 12) << "  "
+           << llvm::left_justify(group, width) << "  " << scheme << '\n';
+  };
+  row("layer", "shape", "group", "scheme");
+  for (const LayerReport &layer : report.layers)
+    row(printable(layer.name), shapeOf(layer), printable(layer.group), layer.scheme);
+  return text;
+}
+
+std::string qopt::summaryLine(const CompileReport &report, const std::string &output) {
+  size_t quantized = 0, fallbacks = 0;
+  for (const LayerReport &layer : report.layers) {
+    quantized += layer.scheme != "float";
+    fallbacks += layer.fallback;
+  }
+  std::string text = printable(output) + ": ";
+  llvm::raw_string_ostream stream(text);
+  if (report.moduleBytes > 0)
+    stream << format("%.1f MB, ", report.moduleBytes / 1e6);
+  stream << quantized << " of " << report.layers.size() << " linear layers quantized, ";
+  if (quantized > 0)
+    stream << format("%.3f bits per weight, ", report.bitsPerWeight);
+  if (fallbacks > 0)
+    stream << fallbacks << " fell back to round to nearest, ";
+  stream << format("%.1f s", report.seconds);
+  return text;
+}
+
+std::string qopt::progressLine(const LayerReport &layer) {
+  std::string text = printable(layer.name) + "  " + shapeOf(layer) + "  " + layer.scheme;
+  llvm::raw_string_ostream stream(text);
+  if (layer.loss)
+    stream << format("  loss %.4g", *layer.loss);
+  if (layer.damping)
+    stream << format("  damping %.2g", *layer.damping);
+  stream << format("  %.2f s", layer.seconds);
+  if (layer.fallback)
+    stream << "  fell back to round to nearest";
+  return text;
+}
