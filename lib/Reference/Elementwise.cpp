@@ -41,6 +41,8 @@ static double sigmoid(double x) {
   // exp never overflows in this form.
   return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
 }
+static double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }
+static double smaller(double a, double b) { return std::isnan(a) || a < b ? a : b; }
 static double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 static double gelu(double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }
 static double geluTanh(double x) {
@@ -59,11 +61,11 @@ static Outcome evaluateUnary(Operation *op, const Tensor &in, Tensor &out) {
                           [](int64_t x) { return static_cast<int64_t>(-static_cast<uint64_t>(x)); });
       })
       .Case([&](onnx::SignOp) {
-        return mapNumbers(in, out, [](double x) { return static_cast<double>((x > 0) - (x < 0)); },
+        return mapNumbers(in, out, [](double x) { return std::isnan(x) ? x : static_cast<double>((x > 0) - (x < 0)); },
                           [](int64_t x) { return static_cast<int64_t>((x > 0) - (x < 0)); });
       })
       .Case([&](onnx::ReluOp) {
-        return mapNumbers(in, out, [](double x) { return x > 0 ? x : 0.0; }, [](int64_t x) { return std::max<int64_t>(x, 0); });
+        return mapNumbers(in, out, [](double x) { return larger(x, 0.0); }, [](int64_t x) { return std::max<int64_t>(x, 0); });
       })
       .Case([&](onnx::IdentityOp) { return mapNumbers(in, out, [](double x) { return x; }, [](int64_t x) { return x; }); })
       .Case([&](onnx::NotOp) { return mapNumbers(in, out, [](double x) { return x; }, [](int64_t x) { return x == 0; }); })
@@ -252,9 +254,6 @@ static Outcome evaluateWhere(Operands in, Tensor &out) {
   });
   return Outcome::Done;
 }
-
-static double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }
-static double smaller(double a, double b) { return std::isnan(a) || a < b ? a : b; }
 
 Outcome reference::evaluateElementwise(Operation *op, Operands in, Results out) {
   if (!isa_and_present<onnx::OnnxDialect>(op->getDialect()) || out.size() != 1)
