@@ -109,11 +109,53 @@ static Value append(KernelCalls &c, Value past, Value now, bool headsFirst) {
   return past ? onnx::ConcatOp::create(c.b, ValueRange{past, now}, /*axis=*/uint64_t(2)) : now;
 }
 
+/// The kernel computes in f32; narrower floats are widened for it.
+static bool fitsF32(Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
+
+static Value widen(KernelCalls &c, Value x) {
+  return isFloatTensor(x) ? x : onnx::CastOp::create(c.b, x, c.b.getF32Type()).getResult();
+}
+
+/// A mask that is added to the scores. The lowest number of a narrower type means
+/// "hidden" there and stays the lowest, so that a query that sees nothing still gets the
+/// mean of all values.
+static Value widenMask(KernelCalls &c, Value mask) {
+  auto type = dyn_cast<FloatType>(typeOf(mask).getElementType());
+  if (!type || type.isF32())
+    return mask;
+  auto lowest = [&](FloatType type) -> Value {
+    APFloat value = APFloat::getLargest(type.getFloatSemantics(), /*Negative=*/true);
+    return onnx::ConstantOp::create(c.b, DenseElementsAttr::get(RankedTensorType::get({}, type), value));
+  };
+  Value hidden = onnx::LessOrEqualOp::create(c.b, mask, lowest(type));
+  return onnx::WhereOp::create(c.b, hidden, lowest(c.b.getF32Type()), widen(c, mask));
+}
+
+/// With leading dimensions of 1, up to rank 4.
+static Value toRank4(KernelCalls &c, Value mask) {
+  while (typeOf(mask).getRank() < 4) {
+    RankedTensorType type = typeOf(mask);
+    SmallVector<int64_t> shape{1};
+    llvm::append_range(shape, type.getShape());
+    SmallVector<OpFoldResult> sizes{c.b.getIndexAttr(1)};
+    SmallVector<ReassociationIndices> groups;
+    for (int64_t i = 0; i < type.getRank(); ++i) {
+      sizes.push_back(getAsOpFoldResult(c.dim(mask, i)));
+      groups.push_back({i + 1});
+    }
+    if (!groups.empty())
+      groups[0] = {0, 1};
+    mask = tensor::ExpandShapeOp::create(c.b, type.clone(shape), mask, groups, sizes);
+  }
+  return mask;
+}
+
 LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
   Value mask = op.getAttnMask();
-  Type maskType = mask ? typeOf(mask).getElementType() : c.b.getF32Type();
-  if (!isFloatTensor(op.getQ()) || !isFloatTensor(op.getK()) || !isFloatTensor(op.getV()) ||
-      (!maskType.isF32() && !maskType.isInteger(1)) || (mask && typeOf(mask).getRank() > 4) ||
+  Type element = typeOf(op.getQ()).getElementType();
+  auto isFloat = [](Value x) { return fitsF32(typeOf(x).getElementType()); };
+  bool fitsMask = !mask || isFloat(mask) || typeOf(mask).getElementType().isInteger(1);
+  if (!isFloat(op.getQ()) || !isFloat(op.getK()) || !isFloat(op.getV()) || !fitsMask || (mask && typeOf(mask).getRank() > 4) ||
       static_cast<bool>(op.getPastKey()) != static_cast<bool>(op.getPastValue()))
     return failure();
   Value q = toHeads(c, op.getQ(), op.getQNumHeads()), k = toHeads(c, op.getK(), op.getKvNumHeads()),
@@ -139,24 +181,9 @@ LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
   c.requireEqual(c.dim(q, 0), c.dim(v, 0));
   c.requireEqual(c.dim(k, keyHeadsFirst ? 2 : 1), c.dim(v, keyHeadsFirst ? 2 : 1));
 
-  SmallVector<Value> operands{q, k, v};
-  if (mask) {
-    while (typeOf(mask).getRank() < 4) {
-      RankedTensorType type = typeOf(mask);
-      SmallVector<int64_t> shape{1};
-      llvm::append_range(shape, type.getShape());
-      SmallVector<OpFoldResult> sizes{c.b.getIndexAttr(1)};
-      SmallVector<ReassociationIndices> groups;
-      for (int64_t i = 0; i < type.getRank(); ++i) {
-        sizes.push_back(getAsOpFoldResult(c.dim(mask, i)));
-        groups.push_back({i + 1});
-      }
-      if (!groups.empty())
-        groups[0] = {0, 1};
-      mask = tensor::ExpandShapeOp::create(c.b, RankedTensorType::get(shape, maskType), mask, groups, sizes);
-    }
-    operands.push_back(mask);
-  }
+  SmallVector<Value> operands{widen(c, q), widen(c, k), widen(c, v)};
+  if (mask)
+    operands.push_back(toRank4(c, widenMask(c, mask)));
   SmallVector<NamedAttribute> config;
   auto flag = [&](StringRef name, bool set) {
     if (set)
@@ -175,6 +202,8 @@ LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
   ResultBuffer y{shape, c.b.getF32Type(), {c.dim(q, 0), c.dim(q, queryHeadsFirst ? 2 : 1)}};
   std::string suffix = "_h" + std::to_string(heads) + "_kv" + std::to_string(keyHeads) + "_d" + std::to_string(size);
   Value result = c.call("attention", suffix, operands, {y}, config)[0];
+  if (!element.isF32())
+    result = onnx::CastOp::create(c.b, result, element);
   op.getY().replaceAllUsesWith(fromHeads(c, result, y.sizes, typeOf(op.getY())));
   op.erase();
   return success();

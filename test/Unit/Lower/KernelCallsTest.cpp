@@ -146,4 +146,25 @@ TEST_F(KernelCalls, Attention) {
   })", {randomFloats({2, 3, 8}), randomFloats({2, 3, 8}), randomFloats({2, 2, 7, 4})}, 2e-6);
 }
 
+// The kernel computes in f32; what is 1e-3 apart are one or two units of the narrow types.
+TEST_F(KernelCalls, AttentionOfNarrowFloats) {
+  for (auto [name, type, tolerance] : {std::tuple("f16", Type(Float16Type::get(&context())), 2e-3),
+                                       std::tuple("bf16", Type(BFloat16Type::get(&context())), 2e-2)}) {
+    std::string rows = "tensor<?x?x8x" + std::string(name) + ">", heads = "tensor<?x2x?x4x" + std::string(name) + ">";
+    check("func.func @f(%q: " + rows + ", %k: " + rows + ", %p: " + heads + ") -> (" + rows + ", " + heads + ", " + heads + R"() {
+    %y, %keys, %values = onnx.Attention %q, %k, %k past_key(%p) past_value(%p) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64}
+      : ()" + rows + ", " + rows + ", " + rows + ", " + heads + ", " + heads + ") -> (" + rows + ", " + heads + ", " + heads + R"()
+    return %y, %keys, %values : )" + rows + ", " + heads + ", " + heads + "\n}",
+          {convert(randomFloats({2, 3, 8}, 0.5), type), convert(randomFloats({2, 3, 8}, 0.5), type),
+           convert(randomFloats({2, 2, 7, 4}), type)}, tolerance);
+    // The first query sees nothing: all its scores are the lowest number of the type.
+    double lowest = type.isF16() ? -65504.0 : -0x1.fep127;
+    std::string mask = "tensor<?x?x" + std::string(name) + ">";
+    check("func.func @f(%x: " + heads + ", %m: " + mask + ") -> " + heads + " {\n  %y = onnx.Attention %x, %x, %x mask(%m) : (" +
+              heads + ", " + heads + ", " + heads + ", " + mask + ") -> " + heads + "\n  return %y : " + heads + "\n}",
+          {convert(randomFloats({1, 2, 2, 4}, 0.5), type),
+           convert(floats({2, 2}, {lowest, -std::numeric_limits<double>::infinity(), 0.0, -1.0}), type)}, tolerance);
+  }
+}
+
 } // namespace
