@@ -25,6 +25,27 @@ LogicalResult lowering::convertToCall(onnx::RMSNormalizationOp op, KernelCalls &
   return replace(op, c.fromRows(result, x, 1, op.getType()));
 }
 
+/// The weight [K, V] of a product in the module that is the table [V, K] transposed, as
+/// that of a head tied to the embedding: then only one of the two need be stored.
+static std::optional<KernelCalls::Constant> tiedWeight(KernelCalls &c, Value table) {
+  Type f32 = c.b.getF32Type();
+  auto rows = c.constant(table, f32, 2);
+  const auto *row = rows ? KernelCalls::data<uint32_t>(rows->value) : nullptr;
+  int64_t v = typeOf(table).getDimSize(0), k = typeOf(table).getDimSize(1);
+  for (Value weight : c.floatWeights()) {
+    auto columns = c.constant(weight, f32, 2);
+    const auto *column = KernelCalls::data<uint32_t>(columns->value);
+    if (!row || !column || columns->value.getShapedType().getShape() != ArrayRef<int64_t>{k, v})
+      continue;
+    auto isRow = [&](int64_t j) {
+      return llvm::all_of(llvm::seq(k), [&](int64_t i) { return row[j * k + i] == column[i * v + j]; });
+    };
+    if (llvm::all_of(llvm::seq(v), isRow))
+      return columns;
+  }
+  return std::nullopt;
+}
+
 LogicalResult lowering::convertToCall(onnx::GatherOp op, KernelCalls &c) {
   Value data = op.getData(), indices = op.getIndices();
   RankedTensorType table = typeOf(data);
@@ -39,7 +60,13 @@ LogicalResult lowering::convertToCall(onnx::GatherOp op, KernelCalls &c) {
   flat = c.withShape(flat, {kUnknown});
   ResultBuffer y{{kUnknown, k}, table.getElementType(), {c.dim(flat, 0)}};
   std::string suffix = "_k" + std::to_string(k);
-  Value rows = c.call("gather", suffix, {data, flat}, {y})[0];
+  SmallVector<NamedAttribute> config;
+  if (auto weight = tiedWeight(c, data)) {
+    suffix += "_packed";
+    config.push_back(c.b.getNamedAttr("rows", c.b.getI64IntegerAttr(table.getDimSize(0))));
+    data = packedFloatWeight(c, *weight);
+  }
+  Value rows = c.call("gather", suffix, {data, flat}, {y}, config)[0];
   return replace(op, c.fromRows(rows, indices, 0, op.getType()));
 }
 

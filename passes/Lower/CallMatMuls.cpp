@@ -35,8 +35,14 @@ static Value packAtRunTime(Value w, KernelCalls &c) {
   return onnx::TransposeOp::create(c.b, columns, ArrayRef<int64_t>{1, 0, 2});
 }
 
+Value lowering::packedFloatWeight(KernelCalls &c, const KernelCalls::Constant &weight) {
+  int64_t k = weight.value.getShapedType().getDimSize(0), n = weight.value.getShapedType().getDimSize(1);
+  return c.parameter<float>(weight, "packed", {blocks(n), k, kColumns}, c.b.getF32Type(), [&] {
+    return packFloatWeights(KernelCalls::elements<float>(weight.value), k, n);
+  });
+}
+
 LogicalResult lowering::convertToCall(onnx::MatMulOp op, KernelCalls &c) {
-  Type f32 = c.b.getF32Type();
   RankedTensorType type = typeOf(op.getB());
   if (!isFloatTensor(op.getA()) || typeOf(op.getA()).getRank() < 1 || !type.getElementType().isF32() ||
       type.getRank() != 2 || !type.hasStaticShape())
@@ -44,13 +50,8 @@ LogicalResult lowering::convertToCall(onnx::MatMulOp op, KernelCalls &c) {
   int64_t k = type.getDimSize(0), n = type.getDimSize(1);
   if (!k || !n)
     return failure();
-  Value packed;
-  if (auto w = c.constant(op.getB(), f32, 2))
-    packed = c.parameter<float>(*w, "packed", {blocks(n), k, kColumns}, f32, [&] {
-      return packFloatWeights(KernelCalls::elements<float>(w->value), k, n);
-    });
-  else
-    packed = packAtRunTime(op.getB(), c);
+  auto w = c.constant(op.getB(), c.b.getF32Type(), 2);
+  Value packed = w ? packedFloatWeight(c, *w) : packAtRunTime(op.getB(), c);
   return replace(op, rowsToRows(c, "matmul_f32", op.getA(), k, n, packed, op.getType()));
 }
 

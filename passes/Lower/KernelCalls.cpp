@@ -15,7 +15,12 @@ using namespace mlir;
 
 namespace qopt::lowering {
 
-KernelCalls::KernelCalls(ModuleOp module) : b(module.getLoc(), module.getContext()), module(module), symbols(module) {}
+KernelCalls::KernelCalls(ModuleOp module) : b(module.getLoc(), module.getContext()), module(module), symbols(module) {
+  module.walk([&](onnx::MatMulOp product) {
+    if (constant(product.getB(), b.getF32Type(), 2))
+      weights.push_back(product.getB());
+  });
+}
 
 static RankedTensorType typeOf(Value tensor) { return cast<RankedTensorType>(tensor.getType()); }
 
@@ -170,15 +175,18 @@ std::optional<KernelCalls::Constant> KernelCalls::constant(Value value, Type ele
   return result;
 }
 
+std::optional<ArrayRef<char>> KernelCalls::rawBytes(ElementsAttr value) {
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
+    return resource.getRawHandle().getBlob()->getData();
+  auto dense = cast<DenseElementsAttr>(value);
+  return dense.isSplat() ? std::nullopt : std::optional(dense.getRawData());
+}
+
 std::vector<char> KernelCalls::bytesOf(ElementsAttr value) {
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
-    ArrayRef<char> data = resource.getRawHandle().getBlob()->getData();
-    return {data.begin(), data.end()};
-  }
+  if (std::optional<ArrayRef<char>> bytes = rawBytes(value))
+    return {bytes->begin(), bytes->end()};
   auto dense = cast<DenseElementsAttr>(value);
   ArrayRef<char> data = dense.getRawData();
-  if (!dense.isSplat())
-    return {data.begin(), data.end()};
   std::vector<char> repeated;
   for (int64_t i = 0; i < dense.getNumElements(); ++i)
     repeated.insert(repeated.end(), data.begin(), data.end());

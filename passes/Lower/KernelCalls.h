@@ -55,8 +55,16 @@ public:
     mlir::Attribute key; ///< all that packed data is made of; null: `value`
   };
   std::optional<Constant> constant(mlir::Value value, mlir::Type element, int64_t rank);
+  /// Constant float weights [K, N] of products in the module, before any is converted.
+  llvm::ArrayRef<mlir::Value> floatWeights() const { return weights; }
   template <typename T>
   static std::vector<T> elements(mlir::ElementsAttr value);
+  /// Where the elements lie; null for a splat.
+  template <typename T>
+  static const T *data(mlir::ElementsAttr value) {
+    std::optional<llvm::ArrayRef<char>> bytes = rawBytes(value);
+    return bytes ? reinterpret_cast<const T *>(bytes->data()) : nullptr;
+  }
   /// A new parameter with these elements. Equal sources share their data: `make` is
   /// called once per source and form.
   template <typename T>
@@ -66,12 +74,14 @@ public:
 private:
   mlir::func::FuncOp declare(llvm::StringRef kernel, const std::string &name, mlir::FunctionType type,
                              mlir::DictionaryAttr config);
+  static std::optional<llvm::ArrayRef<char>> rawBytes(mlir::ElementsAttr value);
   static std::vector<char> bytesOf(mlir::ElementsAttr value);
   mlir::Value parameterOfBytes(const Constant &source, llvm::StringRef form, mlir::RankedTensorType type,
                                llvm::function_ref<std::vector<char>()> make);
 
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
+  llvm::SmallVector<mlir::Value> weights;
   llvm::DenseMap<std::pair<mlir::Attribute, mlir::StringAttr>, mlir::ElementsAttr> packed;
 };
 

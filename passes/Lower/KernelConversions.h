@@ -45,6 +45,10 @@ inline int64_t widthOf(mlir::Value tensor) {
   return type.getRank() == 0 || mlir::ShapedType::isDynamic(type.getShape().back()) ? 0 : type.getShape().back();
 }
 
+/// The constant weight [K, N] as packFloatWeights has it. Products and gathers with one
+/// weight share it.
+mlir::Value packedFloatWeight(KernelCalls &c, const KernelCalls::Constant &weight);
+
 /// Replaces `op` with `values`.
 inline mlir::LogicalResult replace(mlir::Operation *op, mlir::ValueRange values) {
   op->replaceAllUsesWith(values);

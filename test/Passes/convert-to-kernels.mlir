@@ -93,6 +93,31 @@ func.func @packs_argument(%x: tensor<2x4xf32>, %w: tensor<4x24xf32>) -> tensor<2
   return %0 : tensor<2x24xf32>
 }
 
+// A head tied to the embedding is stored once, packed.
+// CHECK-LABEL: func.func @tied(
+func.func @tied(%ids: tensor<2xi64>) -> tensor<2x3xf32> {
+  %table = onnx.Constant dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]> : tensor<3x2xf32>
+  %head = qopt.parameter "head" dense<[[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]]> : tensor<2x3xf32>
+  // CHECK-NOT: onnx.Constant
+  // CHECK: qopt.parameter "head.packed" [[DATA:dense_resource<.*>]] : tensor<1x2x16xf32>
+  // CHECK: call @gather_k2_packed(
+  // CHECK: qopt.parameter "head.packed" [[DATA]] : tensor<1x2x16xf32>
+  // CHECK: call @matmul_f32_n3_k2(
+  %0 = onnx.Gather %table, %ids : (tensor<3x2xf32>, tensor<2xi64>) -> tensor<2x2xf32>
+  %1 = onnx.MatMul %0, %head : (tensor<2x2xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  return %1 : tensor<2x3xf32>
+}
+
+// CHECK-LABEL: func.func @skips_table_of_other_numbers(
+func.func @skips_table_of_other_numbers(%ids: tensor<2xi64>) -> tensor<2x3xf32> {
+  %table = onnx.Constant dense<[[1.0, 2.0], [3.0, 4.0], [5.0, -6.0]]> : tensor<3x2xf32>
+  %head = qopt.parameter "head" dense<[[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]]> : tensor<2x3xf32>
+  // CHECK: call @gather_k2(
+  %0 = onnx.Gather %table, %ids : (tensor<3x2xf32>, tensor<2xi64>) -> tensor<2x2xf32>
+  %1 = onnx.MatMul %0, %head : (tensor<2x2xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  return %1 : tensor<2x3xf32>
+}
+
 // CHECK-LABEL: func.func @skips_weight_of_unknown_size(
 func.func @skips_weight_of_unknown_size(%x: tensor<2x4xf32>, %w: tensor<4x?xf32>) -> tensor<2x?xf32> {
   // CHECK-NEXT: onnx.MatMul
@@ -112,3 +137,4 @@ func.func @skips_axis(%x: tensor<4x8xf32>, %i: tensor<2xi64>) -> tensor<4x2xf32>
 // CHECK: func.func private @rotary_h2_d4({{.*}}) attributes {qopt.config = {rotary_dim = 4 : i64}, qopt.kernel = "rotary"}
 // CHECK: func.func private @attention_h2_kv2_d4({{.*}}memref<?x1x1x?xi1>{{.*}}) attributes {qopt.config = {causal}, qopt.kernel = "attention"}
 // CHECK: func.func private @attention_h2_kv2_d4_1({{.*}}) attributes {qopt.config = {causal, kv_heads_first, offset}, qopt.kernel = "attention"}
+// CHECK: func.func private @gather_k2_packed(memref<1x2x16xf32>, {{.*}}) attributes {qopt.config = {rows = 3 : i64}, qopt.kernel = "gather"}

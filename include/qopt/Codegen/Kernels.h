@@ -96,7 +96,8 @@ Int4Weights packInt4(llvm::ArrayRef<int8_t> codes, llvm::ArrayRef<char> scales, 
 // rotary           x, cos, sin (, positions i64) -> y {interleaved, rotary_dim}; x is
 //                  [B,S,heads,head size] or, with {heads_first}, [B,heads,S,head size];
 //                  cos [max,rotary_dim/2] with positions [B or 1,S], else [B or 1,S,rotary_dim/2]
-// gather           data [V,K], indices [R] i32|i64 -> y [R,K], any element type
+// gather           data [V,K], indices [R] i32|i64 -> y [R,K], any element type; with {rows}
+//                  = V: data [V/16,K,16], the weight of a product with the transposed table
 // attention        q, k, v (, mask) -> y {causal, offset, scale, softcap}; q and y
 //                  [B,S,heads,head size] or, with {q_heads_first}, [B,heads,S,head size]; k
 //                  and v alike with {kv_heads_first}; mask [B|1,heads|1,S|1,T|1] i1 or f32;

@@ -450,8 +450,9 @@ def ConvertToKernels : Pass<"qopt-convert-to-kernels", "::mlir::ModuleOp"> {
     Matrix products with constant weights, quantization of activations,
     RMSNormalization, RotaryEmbedding, Attention and Gather of rows become calls of
     functions that the code generator writes, one per shape and configuration
-    (Codegen/Kernels.h). Weights are packed for them. Operators that no kernel fits
-    are left.
+    (Codegen/Kernels.h). Weights are packed for them; a float table of which a weight
+    is the transpose (a tied head) is read from the packed weight. Operators that no
+    kernel fits are left.
 
     ```mlir
     %1 = onnx.MatMul %0, %w : (tensor<?x?x256xf32>, tensor<256x768xf32>) -> tensor<?x?x768xf32>

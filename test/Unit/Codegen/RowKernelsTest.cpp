@@ -1,5 +1,6 @@
 //===- RowKernelsTest.cpp - Kernels that work row by row -------------------===//
 #include "KernelProgram.h"
+#include "qopt/Codegen/Kernels.h"
 #include <cmath>
 #include <gtest/gtest.h>
 
@@ -76,6 +77,26 @@ TEST_P(RowKernels, Gather) {
   Buffer index = makeBuffer<int32_t>({1}, {4});
   program.run("bytes", {&byteData, &index, &y});
   EXPECT_TRUE(std::equal(y.as<int8_t>(), y.as<int8_t>() + 40, &bytes[4 * 40]));
+}
+
+// 21 rows of 5 as columns of packed weights, of which the last block holds 5.
+TEST_P(RowKernels, GatherPacked) {
+  KernelProgram program("func.func private @packed(memref<2x5x16xf32>, memref<?xi64>, memref<?x5xf32>) "
+                        "attributes {qopt.kernel = \"gather\", qopt.config = {rows = 21 : i64}}\n",
+                        GetParam());
+  std::vector<float> weights = randomFloats(5 * 21, 1);
+  Buffer data = makeBuffer<float>({2, 5, 16}, qopt::packFloatWeights(weights, 5, 21));
+  std::vector<int64_t> rows{0, 15, 16, 20, -1, -21};
+  Buffer index = makeBuffer<int64_t>({6}, rows), y = makeBuffer<float>({6, 5});
+  program.run("packed", {&data, &index, &y});
+  EXPECT_TRUE(failures.empty());
+  for (int64_t r = 0; r < 6; ++r)
+    for (int64_t i = 0; i < 5; ++i)
+      EXPECT_EQ(y.as<float>()[r * 5 + i], weights[i * 21 + (rows[r] + 21) % 21]);
+  // Columns that only pad are not rows.
+  index = makeBuffer<int64_t>({2}, {21, -22}), y = makeBuffer<float>({2, 5});
+  program.run("packed", {&data, &index, &y});
+  EXPECT_EQ(failures, (std::vector<std::array<int64_t, 3>>{{2, 21, 21}, {2, -22, 21}}));
 }
 
 struct RotaryCase {

@@ -127,6 +127,32 @@ TEST_F(KernelCalls, EmbeddingNormAndRotary) {
   EXPECT_EQ(runAndFail(source, {ints({1, 1}, {0}), ints({1, 1}, {9}), cos, sin}), "index 9 is out of range for 9 rows");
 }
 
+// The embedding reads the packed weight of a head that is its transpose.
+TEST_F(KernelCalls, TiedHeadIsStoredOnce) {
+  std::string rows, columns;
+  for (int v = 0; v < 19; ++v)
+    rows += std::string(v ? ", [" : "[") + std::to_string(v) + ".5, " + std::to_string(-v) + ".25, 0.125]";
+  for (int k = 0; k < 3; ++k) {
+    columns += k ? ", [" : "[";
+    for (int v = 0; v < 19; ++v)
+      columns += (v ? ", " : "") + (k == 0 ? std::to_string(v) + ".5" : k == 1 ? std::to_string(-v) + ".25" : "0.125");
+    columns += "]";
+  }
+  std::string source = "func.func @f(%ids: tensor<?x?xi64>) -> (tensor<?x?x3xf32>, tensor<?x?x19xf32>) {\n"
+                       "  %table = onnx.Constant dense<[" + rows + "]> : tensor<19x3xf32>\n"
+                       "  %head = onnx.Constant dense<[" + columns + R"(]> : tensor<3x19xf32>
+    %0 = onnx.Gather %table, %ids : (tensor<19x3xf32>, tensor<?x?xi64>) -> tensor<?x?x3xf32>
+    %1 = onnx.MatMul %0, %head : (tensor<?x?x3xf32>, tensor<3x19xf32>) -> tensor<?x?x19xf32>
+    return %0, %1 : tensor<?x?x3xf32>, tensor<?x?x19xf32>
+  })";
+  check(source, {ints({2, 3}, {0, 18, -1, 16, 15, -19})});
+  EXPECT_EQ(runAndFail(source, {ints({1, 1}, {19})}), "index 19 is out of range for 19 rows");
+  auto compiled = compile(source);
+  ASSERT_TRUE(compiled) << diagnostics;
+  ASSERT_EQ(compiled->lowered.weights.size(), 1u);
+  EXPECT_EQ(compiled->lowered.weights[0].size(), 2u * 3 * 16 * sizeof(float));
+}
+
 TEST_F(KernelCalls, Attention) {
   check(R"(func.func @f(%q: tensor<?x?x12xf32>, %k: tensor<?x?x6xf32>, %v: tensor<?x?x6xf32>, %mask: tensor<?x1x1x?xi1>) -> tensor<?x?x12xf32> {
     %0 = onnx.Attention %q, %k, %v mask(%mask) {is_causal = 1 : i64, q_num_heads = 4 : i64, kv_num_heads = 2 : i64}
