@@ -9,6 +9,7 @@
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
+#include "qopt/Support/Utf8.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <chrono>
@@ -123,38 +124,38 @@ Status Compilation::runPasses(const std::string &pipeline) {
   std::string parseError;
   llvm::raw_string_ostream stream(parseError);
   if (failed(parsePassPipeline(pipeline, manager, stream)))
-    return Error{"pipeline \"" + pipeline + "\": " + firstLine(stream.str())};
+    return Error{"pipeline \"" + printable(pipeline) + "\": " + printable(firstLine(stream.str()))};
   if (failed(manager.run(*module)))
     return diagnostics.error("a pass failed");
   diagnostics.forwardWarnings(options.onWarning);
   return Status::success();
 }
 
-/// The pipeline that the user asked for, as text for MLIR's parser. `--compat=X`
-/// is the option compat=X of every scheme that can be made to repeat package X.
-static std::string pipelineText(const CompileOptions &options) {
-  std::string text = options.pipeline;
-  if (StringRef(text).starts_with("builtin.module("))
-    text = text.substr(15, text.size() - 16);
-  static const std::multimap<std::string, std::string> schemes = {
-      {"gptq", "rtn-int4"}, {"gptq", "gptq-int4"}, {"quanto", "int8-static"}};
-  auto [first, last] = schemes.equal_range(options.compat);
-  for (const auto &[package, scheme] : llvm::make_range(first, last)) {
-    size_t end = text.find(scheme);
-    if (end == std::string::npos)
-      continue;
-    end += scheme.size();
-    if (end < text.size() && text[end] == '{')
-      text.insert(end + 1, "compat=" + package + " ");
-    else
-      text.insert(end, "{compat=" + package + "}");
-  }
-  return text;
+/// The pipeline that the user asked for, as text for MLIR's parser. `--compat=X` is
+/// the first option, compat=X, of a scheme that can be made to repeat package X.
+static Result<std::string> pipelineText(const CompileOptions &options) {
+  StringRef text = options.pipeline;
+  if (text.consume_front("builtin.module("))
+    text = text.drop_back();
+  if (options.compat.empty())
+    return text.str();
+  auto [name, rest] = text.split('{');
+  if (options.compat == "quanto" && name == "int8-weights")
+    return text.str(); // there is nothing that quanto does differently
+  bool known = options.compat == "quanto" ? name == "int8-static" : name == "rtn-int4" || name == "gptq-int4";
+  if (!known)
+    return Error{"--compat=" + options.compat + " is for " +
+                 (options.compat == "quanto" ? "int8-weights and int8-static" : "rtn-int4 and gptq-int4") +
+                 ", not for the pipeline \"" + printable(options.pipeline) + "\""};
+  return (name + "{compat=" + options.compat + (text.contains('{') ? " " + rest.str() : "}")).str();
 }
 
 Status Compilation::quantize() {
   Clock::time_point start = Clock::now();
-  Status status = runPasses(pipelineText(options));
+  Result<std::string> pipeline = pipelineText(options);
+  if (!pipeline)
+    return pipeline.error();
+  Status status = runPasses(*pipeline);
   quantizeSeconds = secondsSince(start);
   return status;
 }

@@ -1,6 +1,7 @@
 // RUN: qopt-opt %s --float | FileCheck %s --check-prefix=FLOAT
 // RUN: qopt-opt %s --int8-weights | FileCheck %s --check-prefix=INT8W
 // RUN: qopt-opt %s --int8-dynamic | FileCheck %s --check-prefix=INT8D
+// RUN: qopt-opt %s --qopt-raise --qopt-prepare="scheme=int8-dynamic" --qopt-quantize | FileCheck %s --check-prefix=INT8D
 // RUN: qopt-opt %s --llm-int8="threshold=4" | FileCheck %s --check-prefix=LLM
 // RUN: qopt-opt %s --rtn-int4="group-size=3 head=true" | FileCheck %s --check-prefix=RTN
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(int8-weights{overrides=*.gate_proj=skip,lm_head=rtn-int4{group-size=-1}})' | FileCheck %s --check-prefix=MIXED
