@@ -51,6 +51,14 @@ inline FailureOr<Dims> normalizeAxes(std::optional<Location> loc, ArrayRef<int64
   return result;
 }
 
+/// The axes that an operand lists, as normalizeAxes has them; fails where it is no constant.
+inline FailureOr<Dims> constantAxes(std::optional<Location> loc, Value axes, int64_t rank) {
+  auto ints = getConstantInts(axes);
+  if (!ints)
+    return error(loc, "requires constant axes");
+  return normalizeAxes(loc, *ints, rank);
+}
+
 /// A rank taken from the length of a shape operand; fails when it is not known.
 inline FailureOr<int64_t> lengthOf(std::optional<Location> loc, Value shape, StringRef what) {
   RankedTensorType type = typeOf(shape);

@@ -265,13 +265,10 @@ static LogicalResult inferSqueezeOp(std::optional<Location> loc, SqueezeOp::Adap
   RankedTensorType data = typeOf(op.getData());
   Dims axes;
   if (op.getAxes()) {
-    auto ints = getConstantInts(op.getAxes());
-    if (!ints)
-      return error(loc, "requires constant axes");
-    FailureOr<Dims> normalized = normalizeAxes(loc, *ints, data.getRank());
-    if (failed(normalized))
+    FailureOr<Dims> given = constantAxes(loc, op.getAxes(), data.getRank());
+    if (failed(given))
       return failure();
-    axes = *normalized;
+    axes = *given;
   } else {
     for (auto [i, dim] : llvm::enumerate(data.getShape())) {
       if (dim == kDynamic)

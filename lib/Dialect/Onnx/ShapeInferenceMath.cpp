@@ -68,13 +68,10 @@ static LogicalResult inferSliceOp(std::optional<Location> loc, SliceOp::Adaptor 
     return failure();
   Dims axes, steps(*count, 1);
   if (op.getAxes()) {
-    auto ints = getConstantInts(op.getAxes());
-    if (!ints)
-      return error(loc, "requires constant axes");
-    FailureOr<Dims> normalized = normalizeAxes(loc, *ints, data.getRank());
-    if (failed(normalized))
+    FailureOr<Dims> given = constantAxes(loc, op.getAxes(), data.getRank());
+    if (failed(given))
       return failure();
-    axes = *normalized;
+    axes = *given;
   } else {
     for (int64_t i = 0; i < *count; ++i)
       axes.push_back(i);
@@ -173,21 +170,14 @@ template <typename Adaptor>
 static LogicalResult inferReduce(std::optional<Location> loc, Adaptor op, Types &types) {
   RankedTensorType data = typeOf(op.getData());
   Dims axes;
-  std::optional<SmallVector<int64_t>> ints = SmallVector<int64_t>();
   if (op.getAxes()) {
-    ints = getConstantInts(op.getAxes());
-    if (!ints)
-      return error(loc, "requires constant axes");
-  }
-  if (ints->empty() && !op.getNoopWithEmptyAxes()) {
-    for (int64_t i = 0; i < data.getRank(); ++i)
-      axes.push_back(i);
-  } else {
-    FailureOr<Dims> normalized = normalizeAxes(loc, *ints, data.getRank());
-    if (failed(normalized))
+    FailureOr<Dims> given = constantAxes(loc, op.getAxes(), data.getRank());
+    if (failed(given))
       return failure();
-    axes = *normalized;
+    axes = *given;
   }
+  if (axes.empty() && !op.getNoopWithEmptyAxes())
+    axes = llvm::to_vector(llvm::seq(data.getRank()));
   Dims dims;
   for (auto [i, dim] : llvm::enumerate(data.getShape())) {
     if (!llvm::is_contained(axes, static_cast<int64_t>(i)))
