@@ -15,8 +15,9 @@
 namespace qopt::host {
 
 /// linalg operations on memrefs become loops: the leading parallel dimensions one
-/// scf.parallel, the others scf.for.
-mlir::LogicalResult lowerToLoops(mlir::ModuleOp module);
+/// scf.parallel, the others scf.for. Where all are parallel the last one is kept for
+/// vectors, unless `parallelInnermost`.
+mlir::LogicalResult lowerToLoops(mlir::ModuleOp module, bool parallelInnermost = false);
 
 /// Public functions become QrtEntry. Private ones get the call frame {QrtApi*,
 /// QrtContext*, i64 status} as first argument. Allocations, parameters, qrt_fail

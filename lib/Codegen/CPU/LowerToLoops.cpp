@@ -33,11 +33,11 @@ public:
     indices.resize(sizes.size());
   }
 
-  void emit() {
+  void emit(bool parallelInnermost) {
     size_t outer = 0;
     while (outer < iterators.size() && iterators[outer] == utils::IteratorType::parallel)
       ++outer;
-    if (outer == iterators.size() && outer > 1)
+    if (outer == iterators.size() && outer > 1 && !parallelInnermost)
       --outer;
     if (outer == 0)
       return emitInner(0);
@@ -159,14 +159,14 @@ private:
 
 } // namespace
 
-LogicalResult qopt::host::lowerToLoops(ModuleOp module) {
+LogicalResult qopt::host::lowerToLoops(ModuleOp module, bool parallelInnermost) {
   SmallVector<linalg::LinalgOp> ops;
   module.walk([&](linalg::LinalgOp op) { ops.push_back(op); });
   for (linalg::LinalgOp op : ops) {
     if (!op.hasPureBufferSemantics())
       return op->emitOpError("expected operands that are memrefs");
     ImplicitLocOpBuilder b(op.getLoc(), op);
-    LoopNest(op, b).emit();
+    LoopNest(op, b).emit(parallelInnermost);
     op->erase();
   }
   return success();

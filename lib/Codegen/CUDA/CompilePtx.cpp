@@ -5,7 +5,6 @@
 // one rounding per operation (`.rn` in PTX, so that ptxas does not fuse them either).
 //
 //===----------------------------------------------------------------------===//
-#include "../CPU/HostCodegen.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
@@ -80,7 +79,6 @@ struct ConvertKernelsToLlvm : PassWrapper<ConvertKernelsToLlvm, OperationPass<gp
 };
 
 LogicalResult lower(ModuleOp module) {
-  qopt::host::expandMath(module);
   PassManager passes(module.getContext());
   OpPassManager &nested = passes.nest<gpu::GPUModuleOp>();
   nested.addPass(memref::createExpandStridedMetadataPass());

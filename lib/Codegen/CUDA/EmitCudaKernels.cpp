@@ -1,5 +1,8 @@
 //===- EmitCudaKernels.cpp - From declarations to launches -----------------===//
+#include "../CPU/HostCodegen.h"
 #include "Kernel.h"
+#include "Loops.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -19,7 +22,11 @@ using Generator = LogicalResult (*)(Kernel &);
 
 Generator find(StringRef name) {
   return llvm::StringSwitch<Generator>(name)
+      .Case("quantize", emitQuantize)
+      .Case("dynamic_quantize", emitDynamicQuantize)
+      .Case("split_columns", emitSplitColumns)
       .Case("rms_norm", emitRmsNorm)
+      .Case("rotary", emitRotary)
       .Case("gather", emitGather)
       .Default(nullptr);
 }
@@ -42,12 +49,15 @@ LogicalResult emitBody(func::FuncOp function, StringRef name) {
 
 LogicalResult qopt::emitCudaKernels(ModuleOp module) {
   module.getContext()
-      ->loadDialect<arith::ArithDialect, func::FuncDialect, gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect,
+      ->loadDialect<affine::AffineDialect, arith::ArithDialect, func::FuncDialect, gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect,
                     memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
+  if (failed(cuda::emitLoops(module)))
+    return failure();
   for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>())) {
     auto kernel = function->getAttrOfType<StringAttr>(kKernelAttr);
     if (kernel && function.isDeclaration() && failed(cuda::emitBody(function, kernel.getValue())))
       return failure();
   }
+  host::expandMath(module);
   return success();
 }

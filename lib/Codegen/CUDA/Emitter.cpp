@@ -29,7 +29,7 @@ Value Emitter::splat(Type type, int64_t value) {
   Type element = getElementTypeOrSelf(type);
   if (isa<FloatType>(element))
     return splat(type, static_cast<double>(value));
-  unsigned bits = element.getIntOrFloatBitWidth();
+  unsigned bits = element.isIndex() ? 64 : element.getIntOrFloatBitWidth();
   return constant(*this, type, getIntegerAttr(element, APInt(bits, value, /*isSigned=*/true, /*implicitTrunc=*/true)));
 }
 Value Emitter::splat(Type type, double value) {
@@ -189,6 +189,10 @@ void Emitter::forLoop(Value begin, Value end, int64_t step, Body body) {
   forLoop(begin, end, splat(begin.getType(), step), body);
 }
 Values Emitter::forLoop(Value begin, Value end, Value step, ValueRange initial, CarryingBody body) {
+  if (initial.empty()) {
+    forLoop(begin, end, step, [&](Value i) { body(i, {}); });
+    return {};
+  }
   auto loop = scf::ForOp::create(*this, begin, end, step, initial);
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPointToEnd(loop.getBody());
@@ -209,6 +213,17 @@ void Emitter::ifThen(Value condition, function_ref<void()> then, function_ref<vo
     otherwise();
   }
 }
+Values Emitter::whileLoop(ValueRange initial, function_ref<Value(ValueRange)> condition,
+                          function_ref<Values(ValueRange)> body) {
+  auto loop = scf::WhileOp::create(*this, initial.getTypes(), initial,
+                                   [&](OpBuilder &, Location, ValueRange) {}, [&](OpBuilder &, Location, ValueRange) {});
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToEnd(loop.getBeforeBody());
+  scf::ConditionOp::create(*this, condition(loop.getBeforeArguments()), loop.getBeforeArguments());
+  setInsertionPointToEnd(loop.getAfterBody());
+  scf::YieldOp::create(*this, body(loop.getAfterArguments()));
+  return llvm::to_vector(ValueRange(loop.getResults()));
+}
 Values Emitter::ifElse(Value condition, function_ref<Values()> then, function_ref<Values()> otherwise) {
   Block *blocks[2] = {new Block, new Block};
   SmallVector<Type> types;
@@ -225,8 +240,8 @@ Values Emitter::ifElse(Value condition, function_ref<Values()> then, function_re
   return llvm::to_vector(ValueRange(op.getResults()));
 }
 
-void Emitter::fail(Value errors, int64_t code, Value a, Value b) {
-  Value found = LLVM::AtomicCmpXchgOp::create(*this, errors, i64(0), i64(code), LLVM::AtomicOrdering::monotonic,
+void Emitter::fail(Value errors, Value code, Value a, Value b) {
+  Value found = LLVM::AtomicCmpXchgOp::create(*this, errors, i64(0), code, LLVM::AtomicOrdering::monotonic,
                                               LLVM::AtomicOrdering::monotonic);
   Value isFirst = LLVM::ExtractValueOp::create(*this, found, ArrayRef<int64_t>{1});
   ifThen(isFirst, [&] {

@@ -165,6 +165,9 @@ public:
   Value warpMax(Value value, int64_t lanes = kWarp);
   /// A bit for every lane where the condition holds.
   Value ballot(Value condition);
+  /// Maximum over a block of `threads` (a multiple of 32) threads, in each of them.
+  /// `scratch`: 4 bytes of shared memory per warp, free again after the next barrier.
+  Value blockMax(Value value, int64_t threads, Value scratch);
 
   //===--------------------------------------------------------------------===//
   // Copies and products of the tensor cores (sm_80)
@@ -197,11 +200,15 @@ public:
   Values forLoop(Value begin, Value end, Value step, ValueRange initial, CarryingBody body);
   Values forLoop(Value begin, Value end, int64_t step, ValueRange initial, CarryingBody body);
   void ifThen(Value condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise = nullptr);
+  /// While `condition` of the carried values holds.
+  Values whileLoop(ValueRange initial, llvm::function_ref<Value(ValueRange)> condition,
+                   llvm::function_ref<Values(ValueRange)> body);
   Values ifElse(Value condition, llvm::function_ref<Values()> then, llvm::function_ref<Values()> otherwise);
 
   /// The first error of the launch wins: {code, a, b} to the record that `errors`
   /// (what Kernel::errors() gave) points to. `a` and `b` are i32 or i64.
-  void fail(Value errors, int64_t code, Value a, Value b);
+  void fail(Value errors, Value code, Value a, Value b);
+  void fail(Value errors, int64_t code, Value a, Value b) { fail(errors, i64(code), a, b); }
 
 private:
   Value reduceLanes(Value value, int64_t lanes, llvm::function_ref<Value(Value, Value)> combine);

@@ -45,6 +45,16 @@ Value Emitter::ballot(Value condition) {
   return NVVM::VoteSyncOp::create(*this, getI32Type(), i32(-1), condition, NVVM::VoteSyncKind::ballot);
 }
 
+Value Emitter::blockMax(Value value, int64_t threads, Value scratch) {
+  Type type = value.getType();
+  value = warpMax(value);
+  ifThen(equal(lane(), 0), [&] { store(value, at(scratch, type, warp())); });
+  barrier();
+  // Lanes without a warp of their own repeat the last one.
+  Value last = i32(threads / kWarp - 1);
+  return warpMax(load(type, at(scratch, type, min(lane(), last))));
+}
+
 //===----------------------------------------------------------------------===//
 // Copies and tensor cores
 //===----------------------------------------------------------------------===//

@@ -14,11 +14,11 @@ namespace qopt::cuda {
 // Host code
 //===----------------------------------------------------------------------===//
 
-Value Kernel::dim(unsigned operand, unsigned dimension) {
-  if (!type(operand).isDynamicDim(dimension))
-    return i64(size(operand, dimension));
-  Value size = memref::DimOp::create(*this, function.getArgument(operand), dimension);
-  return arith::IndexCastOp::create(*this, getI64Type(), size);
+Value Kernel::dim(Value memref, unsigned dimension) {
+  auto type = cast<MemRefType>(memref.getType());
+  if (!type.isDynamicDim(dimension))
+    return i64(type.getDimSize(dimension));
+  return arith::IndexCastOp::create(*this, getI64Type(), memref::DimOp::create(*this, memref, dimension));
 }
 
 Value Kernel::elements(unsigned operand) {
@@ -28,15 +28,14 @@ Value Kernel::elements(unsigned operand) {
   return count;
 }
 
-Value Kernel::address(unsigned operand) {
-  Value memref = function.getArgument(operand);
+Value Kernel::address(Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
   Value base = memref::ExtractAlignedPointerAsIndexOp::create(*this, memref);
   Value integer = arith::IndexCastOp::create(*this, getI64Type(), base);
-  if (!type(operand).getLayout().isIdentity()) {
+  if (!type.getLayout().isIdentity()) {
     auto metadata = memref::ExtractStridedMetadataOp::create(*this, memref);
     Value offset = createOrFold<arith::IndexCastOp>(getI64Type(), metadata.getOffset());
-    int64_t bytes = std::max<int64_t>(type(operand).getElementTypeBitWidth() / 8, 1);
-    integer = add(integer, mul(offset, bytes));
+    integer = add(integer, mul(offset, std::max<int64_t>(type.getElementTypeBitWidth() / 8, 1)));
   }
   return LLVM::IntToPtrOp::create(*this, pointer(), integer);
 }
@@ -100,7 +99,8 @@ void Kernel::launch(const Launch &launch, ArrayRef<Argument> arguments, ThreadBo
   for (auto [i, argument] : llvm::enumerate(arguments)) {
     if (!isa<LLVM::LLVMPointerType>(argument.value.getType()))
       continue;
-    kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), getUnitAttr());
+    if (!argument.mayAlias)
+      kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), getUnitAttr());
     if (argument.readOnly)
       kernel.setArgAttr(i, LLVM::LLVMDialect::getReadonlyAttrName(), getUnitAttr());
   }
@@ -116,6 +116,18 @@ void Kernel::launch(const Launch &launch, ArrayRef<Argument> arguments, ThreadBo
   Value threads = arith::ConstantIndexOp::create(*this, launch.threads);
   gpu::LaunchFuncOp::create(*this, kernel, gpu::KernelDim3{grid[0], grid[1], grid[2]},
                             gpu::KernelDim3{threads, one, one}, i32(launch.sharedBytes), values);
+}
+
+void Kernel::launchOver(Value count, ArrayRef<Argument> arguments, function_ref<void(Emitter &, ValueRange, Value)> body,
+                        StringRef suffix) {
+  SmallVector<Argument> all(arguments);
+  all.push_back({count});
+  launch({.grid = {ceilDiv(count, kLoopThreads)}, .threads = kLoopThreads, .suffix = suffix}, all,
+         [&](Emitter &t, ValueRange args) {
+    Type i64 = t.getI64Type();
+    Value i = t.add(t.mul(t.toInteger(t.block(), i64), kLoopThreads), t.toInteger(t.thread(), i64));
+    t.ifThen(t.less(i, args.back()), [&] { body(t, args.drop_back(), i); });
+  });
 }
 
 } // namespace qopt::cuda

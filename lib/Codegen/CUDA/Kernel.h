@@ -32,9 +32,10 @@ struct Launch {
 struct Argument {
   Value value;
   bool readOnly = false; ///< nobody writes this memory during the launch
+  bool mayAlias = false; ///< unlike what is said above
 };
 
-/// Blocks of a grid-wide loop over `count` (i64) elements.
+/// Threads of a block of launchOver.
 inline constexpr int64_t kLoopThreads = 256;
 
 struct Kernel : Emitter, KernelDeclaration {
@@ -43,13 +44,15 @@ struct Kernel : Emitter, KernelDeclaration {
       : Emitter(function.getLoc(), builder), KernelDeclaration(function) {}
 
   // Host code. Sizes are i64.
-  Value dim(unsigned operand, unsigned dimension);
+  Value dim(unsigned operand, unsigned dimension) { return dim(function.getArgument(operand), dimension); }
+  Value dim(Value memref, unsigned dimension);
   /// The number of elements of an operand.
   Value elements(unsigned operand);
   Value ceilDiv(Value a, int64_t b) { return div(add(a, b - 1), b); }
   Value toI32(Value size) { return toInteger(size, getI32Type()); }
-  /// Address of the first element of an operand.
-  Value address(unsigned operand);
+  /// Address of the first element.
+  Value address(unsigned operand) { return address(function.getArgument(operand)); }
+  Value address(Value memref);
   Argument input(unsigned operand) { return {address(operand), /*readOnly=*/true}; }
   Argument output(unsigned operand) { return {address(operand)}; }
   /// Where Emitter::fail writes to.
@@ -57,11 +60,18 @@ struct Kernel : Emitter, KernelDeclaration {
 
   using ThreadBody = llvm::function_ref<void(Emitter &, ValueRange)>;
   void launch(const Launch &launch, llvm::ArrayRef<Argument> arguments, ThreadBody body);
+  /// A thread for each i (i64) of [0, count): body(thread, arguments, i).
+  void launchOver(Value count, llvm::ArrayRef<Argument> arguments,
+                  llvm::function_ref<void(Emitter &, ValueRange, Value)> body, llvm::StringRef suffix = "");
 };
 
 // One generator per kernel; the file of each explains how it works.
 mlir::LogicalResult emitGather(Kernel &k);
 mlir::LogicalResult emitRmsNorm(Kernel &k);
+mlir::LogicalResult emitRotary(Kernel &k);
+mlir::LogicalResult emitQuantize(Kernel &k);
+mlir::LogicalResult emitDynamicQuantize(Kernel &k);
+mlir::LogicalResult emitSplitColumns(Kernel &k);
 
 } // namespace qopt::cuda
 

@@ -30,6 +30,91 @@ func.func private @ragged(memref<?x21xf16>, memref<?xi32>, memref<?x21xf16>) att
 func.func private @bytes(memref<9x40xi8>, memref<?xi32>, memref<?x40xi8>) attributes {qopt.kernel = "gather"}
 func.func private @bits(memref<9x7xi1>, memref<?xi64>, memref<?x7xi1>) attributes {qopt.kernel = "gather"}
 )"},
+    {"quantize", R"(
+func.func private @even(memref<?x4096xf32>, memref<f32>, memref<?x4096xi8>) attributes {qopt.kernel = "quantize"}
+func.func private @ragged(memref<?x171xf32>, memref<f32>, memref<?x171xi8>) attributes {qopt.kernel = "quantize"}
+)"},
+    {"dynamic_quantize", R"(
+func.func private @even(memref<?x4096xf32>, memref<?x4096xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
+func.func private @partial(memref<?x11008xf32>, memref<?x11008xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
+func.func private @ragged(memref<?x171xf32>, memref<?x171xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
+func.func private @wide(memref<?x28672xf32>, memref<?x28672xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
+)"},
+    {"split_columns", R"(
+func.func private @even(memref<?x4096xf32>, memref<?x4096xi8>, memref<?xf32>, memref<4096xi32>)
+    attributes {qopt.kernel = "split_columns", qopt.config = {threshold = 6.0 : f32}}
+func.func private @ragged(memref<?x171xf32>, memref<?x171xi8>, memref<?xf32>, memref<171xi32>)
+    attributes {qopt.kernel = "split_columns", qopt.config = {threshold = 0.0 : f32}}
+func.func private @wide(memref<?x28672xf32>, memref<?x28672xi8>, memref<?xf32>, memref<28672xi32>)
+    attributes {qopt.kernel = "split_columns"}
+)"},
+    {"rotary", R"(
+func.func private @positions(memref<?x?x32x128xf32>, memref<?x64xf32>, memref<?x64xf32>, memref<?x?xi64>, memref<?x?x32x128xf32>)
+    attributes {qopt.kernel = "rotary", qopt.config = {rotary_dim = 128 : i64}}
+func.func private @counted(memref<?x2x?x24xf32>, memref<?x?x6xf32>, memref<?x?x6xf32>, memref<?x2x?x24xf32>)
+    attributes {qopt.kernel = "rotary", qopt.config = {heads_first, rotary_dim = 12 : i64}}
+func.func private @interleaved(memref<?x?x4x64xf32>, memref<?x32xf32>, memref<?x32xf32>, memref<?x?xi32>, memref<?x?x4x64xf32>)
+    attributes {qopt.kernel = "rotary", qopt.config = {interleaved, rotary_dim = 64 : i64}}
+func.func private @odd(memref<?x?x3x5xf32>, memref<?x1xf32>, memref<?x1xf32>, memref<?x?xi64>, memref<?x?x3x5xf32>)
+    attributes {qopt.kernel = "rotary", qopt.config = {interleaved, rotary_dim = 2 : i64}}
+)"},
+    {"loops", R"(
+#id = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+#row = affine_map<(d0, d1) -> (d0)>
+#all = affine_map<(d0, d1) -> (d0, d1)>
+#none = affine_map<(d0, d1) -> ()>
+func.func private @swish(%x: memref<?x?x172xf32>, %up: memref<?x?x172xf32>) {
+  %one = arith.constant 1.0 : f32
+  linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%x, %up : memref<?x?x172xf32>, memref<?x?x172xf32>) outs(%x : memref<?x?x172xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %n = arith.negf %a : f32
+    %e = math.exp %n : f32
+    %d = arith.addf %e, %one : f32
+    %s = arith.divf %a, %d : f32
+    %y = arith.mulf %s, %b : f32
+    linalg.yield %y : f32
+  }
+  return
+}
+func.func private @functions(%x: memref<?xf32>, %y: memref<?xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}
+      ins(%x : memref<?xf32>) outs(%y : memref<?xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %0 = math.log %a : f32
+    %1 = math.tanh %0 : f32
+    %2 = math.erf %1 : f32
+    %3 = math.sin %2 : f32
+    %4 = math.cos %3 : f32
+    %5 = math.powf %4, %a : f32
+    %6 = math.rsqrt %5 : f32
+    %7 = arith.remf %6, %a : f32
+    %8 = math.roundeven %7 : f32
+    %9 = math.floor %8 : f32
+    %10 = arith.maximumf %9, %a : f32
+    linalg.yield %10 : f32
+  }
+  return
+}
+func.func private @sum_rows(%x: memref<?x?xf32, strided<[?, ?], offset: ?>>, %y: memref<?xf32>) {
+  linalg.generic {indexing_maps = [#all, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<?x?xf32, strided<[?, ?], offset: ?>>) outs(%y : memref<?xf32>) {
+  ^bb0(%a: f32, %sum: f32):
+    %0 = arith.addf %sum, %a : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+func.func private @sum_all(%x: memref<3x?xi64>, %y: memref<i64>) {
+  linalg.generic {indexing_maps = [#all, #none], iterator_types = ["reduction", "reduction"]}
+      ins(%x : memref<3x?xi64>) outs(%y : memref<i64>) {
+  ^bb0(%a: i64, %sum: i64):
+    %0 = arith.addi %sum, %a : i64
+    linalg.yield %0 : i64
+  }
+  return
+}
+)"},
 };
 
 class Ptx : public testing::TestWithParam<PtxCase> {};

@@ -1,0 +1,90 @@
+//===- Codes.cpp - int8 codes of activations -------------------------------===//
+#include "Codes.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace qopt::cuda {
+
+static int64_t lanesOfType(Type type) {
+  auto vector = dyn_cast<VectorType>(type);
+  return vector ? vector.getNumElements() : 1;
+}
+
+// The clamped value plus 1.5 * 2^23 is rounded to nearest even by the addition itself,
+// and its low byte is the code.
+Value toCodes(Emitter &t, Value v) {
+  Type type = v.getType();
+  int64_t lanes = lanesOfType(type);
+  v = t.select(t.equal(v, v), v, t.splat(type, 0.0));
+  Value clamped = t.min(t.max(v, t.splat(type, -128.0)), t.splat(type, 127.0));
+  Value bits = t.bitcast(t.add(clamped, t.splat(type, 12582912.0)), t.vector(t.getI32Type(), lanes));
+  return t.toInteger(bits, t.vector(t.getI8Type(), lanes));
+}
+
+Value toRowCodes(Emitter &t, Value v, Value absmax) {
+  return toCodes(t, t.div(t.mul(v, t.splat(v.getType(), 127.0)), t.broadcast(absmax, lanesOfType(v.getType()))));
+}
+
+FailureOr<int64_t> checkCodes(Kernel &k, unsigned codes) {
+  int64_t width = k.size(0, 1);
+  if (ShapedType::isDynamic(width))
+    return k.function.emitOpError("requires rows of known size");
+  if (failed(k.expectShape(0, {ShapedType::kDynamic, width}, k.getF32Type())) ||
+      failed(k.expectShape(codes, {ShapedType::kDynamic, width}, k.getI8Type())))
+    return failure();
+  return width;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows in registers
+//===----------------------------------------------------------------------===//
+
+/// At most this many pieces per thread, 32 registers.
+static constexpr int64_t kKeptPieces = 8;
+
+int64_t RowPieces::threadsFor(int64_t width) {
+  int64_t pieces = width / Emitter::lanesOf(width, 4);
+  return std::clamp<int64_t>(llvm::alignTo(pieces, kWarp), 2 * kWarp, 512);
+}
+
+RowPieces::RowPieces(Emitter &t, Value address, int64_t width, int64_t threads)
+    : t(t), address(address), thread(t.thread()), numLanes(Emitter::lanesOf(width, 4)), numPieces(width / numLanes),
+      threads(threads), type(t.vector(t.getF32Type(), numLanes)) {
+  if (numPieces > kKeptPieces * threads)
+    return;
+  Value zero = t.splat(type, 0.0);
+  for (int64_t first = 0; first < numPieces; first += threads) {
+    Value i = t.add(thread, first);
+    if (first + threads <= numPieces)
+      kept.push_back(read(i));
+    else
+      kept.push_back(t.ifElse(t.less(i, numPieces), [&] { return Values{read(i)}; }, [&] { return Values{zero}; })[0]);
+  }
+}
+
+Value RowPieces::read(Value i) { return t.load(type, t.at(address, type, i)); }
+
+Values RowPieces::fold(ValueRange initial, function_ref<Values(Value, Value, ValueRange)> body) {
+  if (kept.empty())
+    return t.forLoop(thread, t.i32(numPieces), threads, initial,
+                     [&](Value i, ValueRange carried) { return body(i, read(i), carried); });
+  Values carried = llvm::to_vector(initial);
+  for (auto [j, piece] : llvm::enumerate(kept)) {
+    Value i = t.add(thread, static_cast<int64_t>(j) * threads), value = piece;
+    if (static_cast<int64_t>(j + 1) * threads <= numPieces)
+      carried = body(i, value, carried);
+    else
+      carried = t.ifElse(t.less(i, numPieces), [&] { return body(i, value, carried); }, [&] { return carried; });
+  }
+  return carried;
+}
+
+void RowPieces::forEach(function_ref<void(Value, Value)> body) {
+  fold({}, [&](Value i, Value piece, ValueRange) {
+    body(i, piece);
+    return Values();
+  });
+}
+
+} // namespace qopt::cuda

@@ -1,0 +1,48 @@
+//===- Codes.h - int8 codes of activations ---------------------------------===//
+#ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_CODES_H
+#define QOPT_LIB_CODEGEN_CUDA_KERNELS_CODES_H
+
+#include "../Kernel.h"
+
+namespace qopt::cuda {
+
+/// int8 codes of floats (a scalar or a vector) that are already divided by their
+/// scale; 0 for NaN. Bit by bit those of the CPU's kernels.
+Value toCodes(Emitter &t, Value v);
+
+/// Codes of a row's elements, in this order of roundings: (x * 127) / absmax. Where
+/// absmax is 0, so are x and the code.
+Value toRowCodes(Emitter &t, Value v, Value absmax);
+
+/// x [R,K] f32 and codes [R,K] i8: K, or nothing after a diagnostic.
+mlir::FailureOr<int64_t> checkCodes(Kernel &k, unsigned codes);
+
+/// A row of `width` floats at `address`, cut into pieces of up to four for the threads
+/// of a block. Where it fits, every thread keeps its pieces in registers from the first
+/// pass over the row to the next; longer rows are read again.
+class RowPieces {
+public:
+  RowPieces(Emitter &t, Value address, int64_t width, int64_t threads);
+
+  /// The block size for rows of this width.
+  static int64_t threadsFor(int64_t width);
+
+  /// body(piece number (i32), piece, carried values).
+  Values fold(ValueRange initial, llvm::function_ref<Values(Value, Value, ValueRange)> body);
+  void forEach(llvm::function_ref<void(Value, Value)> body);
+
+  int64_t lanes() const { return numLanes; }
+
+private:
+  Value read(Value i);
+
+  Emitter &t;
+  Value address, thread;
+  int64_t numLanes, numPieces, threads;
+  Type type;
+  Values kept; ///< empty: not kept
+};
+
+} // namespace qopt::cuda
+
+#endif // QOPT_LIB_CODEGEN_CUDA_KERNELS_CODES_H

@@ -1,0 +1,148 @@
+//===- SplitColumns.cpp - Columns with outliers apart (LLM.int8) -----------===//
+//
+// Three launches. The first marks the columns that hold an outlier: a warp reads 32
+// columns of every eighth row of a block. The second, a single block, turns the
+// marks into the list of columns in place: what is written never lies behind what is
+// still to be read. The third quantizes row by row; there each block makes a byte
+// per column from the list, whose first -1 ends a thread's part of it.
+//
+//===----------------------------------------------------------------------===//
+#include "Codes.h"
+#include "llvm/Support/MathExtras.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace qopt::cuda {
+
+namespace {
+
+struct SplitColumns {
+  Kernel &k;
+  int64_t width;
+  float threshold;
+
+  void mark();
+  void compact();
+  void quantizeRows();
+};
+
+/// columns[i]: 1 where column i holds an outlier, else 0.
+void SplitColumns::mark() {
+  constexpr int64_t kWarps = 8, kThreads = kWarps * kWarp;
+  k.launch({.grid = {k.i64(llvm::divideCeil(width, kWarp))}, .threads = kThreads, .sharedBytes = kThreads * 4,
+            .suffix = "_mark"},
+           {k.input(0), k.output(3), {k.toI32(k.dim(0, 0))}}, [&](Emitter &t, ValueRange args) {
+    Type f32 = t.f32Type(), i32 = t.i32Type();
+    Value lane = t.lane(), warp = t.warp();
+    Value column = t.add(t.mul(t.block(), kWarp), lane), exists = t.less(column, width);
+    Value found = t.ifElse(exists, [&] {
+      return t.forLoop(warp, args[2], kWarps, {t.i32(0)}, [&](Value row, ValueRange carried) {
+        Value v = t.load(f32, t.at(t.row(args[0], f32, row, width), f32, column));
+        return Values{t.select(t.lessEqual(t.f32(threshold), t.abs(v)), t.i32(1), carried[0])};
+      });
+    }, [&] { return Values{t.i32(0)}; })[0];
+    t.store(found, t.at(t.shared(), i32, t.thread()));
+    t.barrier();
+    t.ifThen(t.both(t.equal(warp, 0), exists), [&] {
+      Value any = found;
+      for (int64_t i = 1; i < kWarps; ++i)
+        any = t.bitOr(any, t.load(i32, t.at(t.at(t.shared(), i32, lane), i32, i * kWarp)));
+      t.store(any, t.at(args[1], i32, column));
+    });
+  });
+}
+
+/// Marks to numbers of columns, then -1.
+void SplitColumns::compact() {
+  int64_t threads = std::min<int64_t>(1024, llvm::alignTo(width, kWarp)), warps = threads / kWarp;
+  k.launch({.grid = {k.i64(1)}, .threads = threads, .sharedBytes = warps * 4, .suffix = "_compact"}, {k.output(3)},
+           [&](Emitter &t, ValueRange args) {
+    Type i32 = t.i32Type();
+    Value thread = t.thread(), warp = t.warp(), counts = t.shared();
+    auto countBits = [&](Value bits) { return t.intrinsic("llvm.ctpop", i32, bits); };
+    Values count = t.forLoop(t.i32(0), t.i32(width), threads, {t.i32(0)}, [&](Value first, ValueRange carried) {
+      Value column = t.add(first, thread);
+      Value mark = t.ifElse(t.less(column, width), [&] { return Values{t.load(i32, t.at(args[0], i32, column))}; },
+                            [&] { return Values{t.i32(0)}; })[0];
+      Value isMarked = t.equal(mark, 1), bits = t.ballot(isMarked);
+      t.ifThen(t.equal(t.lane(), 0), [&] { t.store(countBits(bits), t.at(counts, i32, warp)); });
+      t.barrier();
+      // Marks before this thread's: of this warp, and of the warps before.
+      Value lower = t.sub(arith::ShLIOp::create(t, t.i32(1), t.lane()).getResult(), 1);
+      Value before = t.add(carried[0], countBits(t.bitAnd(bits, lower))), total = carried[0];
+      for (int64_t i = 0; i < warps; ++i) {
+        Value ofWarp = t.load(i32, t.at(counts, i32, i));
+        before = t.add(before, t.select(t.less(t.i32(i), warp), ofWarp, t.i32(0)));
+        total = t.add(total, ofWarp);
+      }
+      t.ifThen(isMarked, [&] { t.store(column, t.at(args[0], i32, before)); });
+      t.barrier();
+      return Values{total};
+    });
+    t.forLoop(t.add(count[0], thread), t.i32(width), threads,
+              [&](Value i) { t.store(t.i32(-1), t.at(args[0], i32, i)); });
+  });
+}
+
+void SplitColumns::quantizeRows() {
+  int64_t threads = RowPieces::threadsFor(width), lanes = Emitter::lanesOf(width, 4);
+  int64_t marksOffset = 128; // after the scratch of blockMax
+  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = marksOffset + width, .suffix = "_rows"},
+           {k.input(0), k.output(1), k.output(2), k.input(3)}, [&](Emitter &t, ValueRange args) {
+    Type f32 = t.f32Type(), i8 = t.getI8Type(), i32 = t.i32Type();
+    Type flags = t.vector(t.getI8Type(), lanes), piece = t.vector(f32, lanes);
+    Value row = t.block(), thread = t.thread(), marks = t.shared(marksOffset);
+    RowPieces pieces(t, t.row(args[0], f32, row, width), width, threads);
+    t.forLoop(thread, t.i32(width / lanes), threads,
+              [&](Value i) { t.store(t.splat(flags, int64_t(0)), t.at(marks, flags, i)); });
+    t.barrier();
+    auto entry = [&](Value i) {
+      return t.ifElse(t.less(i, width), [&] { return Values{t.load(i32, t.at(args[3], i32, i))}; },
+                      [&] { return Values{t.i32(-1)}; })[0];
+    };
+    t.whileLoop({thread, entry(thread)}, [&](ValueRange state) { return t.lessEqual(t.i32(0), state[1]); },
+                [&](ValueRange state) {
+      t.store(t.splat(i8, int64_t(1)), t.at(marks, i8, state[1]));
+      Value next = t.add(state[0], threads);
+      return Values{next, entry(next)};
+    });
+    Values largest = pieces.fold({t.f32(0)}, [&](Value, Value v, ValueRange carried) {
+      Value result = carried[0], magnitudes = t.abs(v);
+      for (int64_t j = 0; j < lanes; ++j) {
+        Value m = t.extract(magnitudes, j);
+        result = t.max(t.select(t.less(m, t.f32(threshold)), m, t.f32(0)), result);
+      }
+      return Values{result};
+    });
+    Value absmax = t.blockMax(largest[0], threads, t.shared());
+    t.ifThen(t.equal(thread, 0), [&] { t.store(t.div(absmax, t.f32(127)), t.at(args[2], f32, row)); });
+    Value codes = t.row(args[1], i8, row, width);
+    // A single row loses only its outliers, which is the same set of columns.
+    pieces.forEach([&](Value i, Value v) {
+      Value isFree = t.equal(t.load(flags, t.at(marks, flags, i)), t.splat(flags, int64_t(0)));
+      t.store(toRowCodes(t, t.select(isFree, v, t.splat(piece, 0.0)), absmax), t.at(codes, flags, i));
+    });
+  });
+}
+
+} // namespace
+
+/// x [R,K], codes [R,K], scale [R], columns [K].
+LogicalResult emitSplitColumns(Kernel &k) {
+  if (failed(k.expectRanks({2, 2, 1, 1})) || failed(k.expectShape(2, {ShapedType::kDynamic}, k.getF32Type())))
+    return failure();
+  FailureOr<int64_t> width = checkCodes(k, 1);
+  if (failed(width) || failed(k.expectShape(3, {*width}, k.getI32Type())))
+    return failure();
+  float threshold = k.real("threshold", 6.0f);
+  if (!(threshold > 0)) // 0 means: no outliers
+    threshold = INFINITY;
+  SplitColumns split{k, *width, threshold};
+  split.mark();
+  split.compact();
+  split.quantizeRows();
+  return success();
+}
+
+} // namespace qopt::cuda

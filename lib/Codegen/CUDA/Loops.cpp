@@ -1,0 +1,417 @@
+//===- Loops.cpp - Outlined loops to kernels --------------------------------===//
+//
+// What has no hand-shaped kernel: linalg operations, scf loops, loads and stores. In
+// the top block of such a function
+//
+// - size arithmetic stays on the host;
+// - every scf.parallel becomes a launch with one thread per index (all indices of
+//   several dimensions, and of loops directly inside);
+// - what else touches memory becomes, together with its neighbours, a launch of a
+//   single thread: slow, but rare (a sum over everything).
+//
+// Memrefs are passed as pointer, sizes and strides and put together again inside.
+//
+//===----------------------------------------------------------------------===//
+#include "Loops.h"
+#include "../CPU/HostCodegen.h"
+#include "Kernel.h"
+#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/Transforms.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "qopt/Codegen/HostAbi.h"
+
+using namespace mlir;
+
+namespace qopt::cuda {
+
+namespace {
+
+//===----------------------------------------------------------------------===//
+// Fewer dimensions: less arithmetic per element
+//===----------------------------------------------------------------------===//
+
+/// Neighbouring parallel dimensions that every operand has side by side in memory
+/// become one.
+void collapseDimensions(func::FuncOp function) {
+  SmallVector<linalg::LinalgOp> ops;
+  function.walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+  for (linalg::LinalgOp op : ops) {
+    bool isDense = llvm::all_of(op->getOperandTypes(), [](Type type) {
+      auto memref = dyn_cast<MemRefType>(type);
+      return !memref || memref.getLayout().isIdentity();
+    });
+    if (!isDense || op.hasIndexSemantics() || op.getNumLoops() < 2)
+      continue;
+    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
+    SmallVector<ReassociationIndices> groups{{0}};
+    for (int64_t i = 1; i < static_cast<int64_t>(op.getNumLoops()); ++i) {
+      ReassociationIndices longer = groups.back();
+      longer.push_back(i);
+      bool isParallel = llvm::all_of(longer, [&](int64_t d) { return iterators[d] == utils::IteratorType::parallel; });
+      if (isParallel && linalg::areDimSequencesPreserved(maps, longer))
+        groups.back() = longer;
+      else
+        groups.push_back({i});
+    }
+    if (groups.size() == op.getNumLoops())
+      continue;
+    IRRewriter rewriter(op);
+    if (succeeded(linalg::collapseOpIterationDims(op, groups, rewriter)))
+      rewriter.eraseOp(op);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Which launches
+//===----------------------------------------------------------------------===//
+
+/// Operations of the top block that become one launch.
+struct Part {
+  SmallVector<Operation *> ops;
+  scf::ParallelOp loop; ///< the only operation; null: one thread runs `ops`
+};
+
+bool isHostOperation(Operation &op) {
+  if (isa<memref::AllocOp, memref::DeallocOp>(op))
+    return true;
+  if (auto call = dyn_cast<func::CallOp>(op))
+    return call.getCallee() == kRequireFunction;
+  return isMemoryEffectFree(&op);
+}
+
+/// What an operation and its regions use from outside.
+llvm::SetVector<Value> usedValues(Operation &op) {
+  llvm::SetVector<Value> used(op.operand_begin(), op.operand_end());
+  for (Region &region : op.getRegions())
+    getUsedValuesDefinedAbove(region, used);
+  return used;
+}
+
+/// The launches of a function in order. Fails where the host, or another launch, would
+/// need a value that a launch computes.
+FailureOr<SmallVector<Part>> cutUp(func::FuncOp function) {
+  SmallVector<Part> parts;
+  llvm::DenseMap<Operation *, size_t> partOf;
+  for (Operation &op : function.getBody().front().without_terminator()) {
+    std::optional<size_t> source;
+    for (Value value : usedValues(op)) {
+      auto found = partOf.find(value.getDefiningOp());
+      if (found != partOf.end())
+        source = std::max(source.value_or(0), found->second);
+    }
+    auto loop = dyn_cast<scf::ParallelOp>(op);
+    if (isHostOperation(op) && !source) {
+      // Memory must not go while a launch that uses it is still being put together.
+      if (isa<memref::DeallocOp>(op))
+        parts.emplace_back();
+      continue;
+    }
+    if (loop || parts.empty() || parts.back().loop)
+      parts.push_back({{}, loop});
+    parts.back().ops.push_back(&op);
+    partOf[&op] = parts.size() - 1;
+    if (source && *source != parts.size() - 1)
+      return op.emitOpError("needs a value that an earlier kernel computes");
+    if (isa<func::CallOp, memref::DeallocOp, memref::AllocOp>(op))
+      return op.emitOpError("cannot run in a kernel");
+  }
+  llvm::erase_if(parts, [](const Part &part) { return part.ops.empty(); });
+  return parts;
+}
+
+//===----------------------------------------------------------------------===//
+// What a launch takes with it
+//===----------------------------------------------------------------------===//
+
+/// Collects the arguments of a launch for values of the host, and makes the values
+/// again from them inside.
+class Captures {
+public:
+  explicit Captures(Kernel &k) : k(k), types(k.getContext()) {}
+
+  SmallVector<Argument> arguments;
+
+  LogicalResult add(Value value) {
+    if (Operation *op = value.getDefiningOp(); op && op->hasTrait<OpTrait::ConstantLike>()) {
+      makers.push_back({value, [op](Emitter &t, ValueRange) { return t.clone(*op)->getResult(0); }});
+      return success();
+    }
+    if (isa<MemRefType>(value.getType())) {
+      addMemRef(value);
+      return success();
+    }
+    return addScalar(value);
+  }
+  /// An i64 of the host as an index value.
+  size_t addSize(Value size) { return addArgument(size); }
+  Value size(Emitter &t, ValueRange args, size_t i) { return toIndex(t, args[i]); }
+
+  void makeAll(Emitter &t, ValueRange args, IRMapping &mapping) {
+    for (auto &[value, make] : makers)
+      mapping.map(value, make(t, args));
+  }
+
+  static Value toIndex(Emitter &t, Value value) { return t.createOrFold<arith::IndexCastOp>(t.getIndexType(), value); }
+
+private:
+  size_t addArgument(Value value, bool mayAlias = false) {
+    arguments.push_back({value, /*readOnly=*/false, mayAlias});
+    return arguments.size() - 1;
+  }
+
+  LogicalResult addScalar(Value value) {
+    Type type = value.getType();
+    if (type.isIndex()) {
+      size_t at = addArgument(arith::IndexCastOp::create(k, k.getI64Type(), value));
+      makers.push_back({value, [at](Emitter &t, ValueRange args) { return toIndex(t, args[at]); }});
+    } else if (type.isInteger(64) || type.isInteger(32) || type.isF32()) {
+      size_t at = addArgument(value);
+      makers.push_back({value, [at](Emitter &, ValueRange args) { return args[at]; }});
+    } else if (type.isInteger() && type.getIntOrFloatBitWidth() < 32) {
+      size_t at = addArgument(arith::ExtUIOp::create(k, k.getI32Type(), value));
+      makers.push_back({value, [at, type](Emitter &t, ValueRange args) -> Value {
+        return arith::TruncIOp::create(t, type, args[at]);
+      }});
+    } else if (type.isF16() || type.isBF16()) {
+      size_t at = addArgument(k.toFloat(value, k.getF32Type()));
+      makers.push_back({value, [at, type](Emitter &t, ValueRange args) { return t.toFloat(args[at], type); }});
+    } else if (type.isF64()) {
+      size_t at = addArgument(arith::BitcastOp::create(k, k.getI64Type(), value));
+      makers.push_back({value, [at, type](Emitter &t, ValueRange args) -> Value {
+        return arith::BitcastOp::create(t, type, args[at]);
+      }});
+    } else {
+      return k.function.emitOpError("cannot pass a value of type ") << type << " to a kernel";
+    }
+    return success();
+  }
+
+  void addMemRef(Value value) {
+    auto type = cast<MemRefType>(value.getType());
+    int64_t rank = type.getRank(), offset;
+    SmallVector<int64_t> strides;
+    (void)type.getStridesAndOffset(strides, offset);
+    bool isIdentity = type.getLayout().isIdentity();
+    // A dynamic offset becomes part of the address; a static one belongs to the type.
+    size_t base = addArgument(k.address(value), /*mayAlias=*/true);
+    SmallVector<size_t> sizeAt(rank), strideAt(rank);
+    memref::ExtractStridedMetadataOp metadata;
+    for (int64_t i = 0; i < rank; ++i) {
+      if (type.isDynamicDim(i))
+        sizeAt[i] = addArgument(k.dim(value, i));
+      if (isIdentity || !ShapedType::isDynamic(strides[i]))
+        continue;
+      if (!metadata)
+        metadata = memref::ExtractStridedMetadataOp::create(k, value);
+      strideAt[i] = addArgument(arith::IndexCastOp::create(k, k.getI64Type(), metadata.getStrides()[i]));
+    }
+    int64_t staticOffset = ShapedType::isDynamic(offset) ? 0 : offset;
+    makers.push_back({value, [=, this](Emitter &t, ValueRange args) -> Value {
+      Location loc = t.getLoc();
+      auto descriptor = MemRefDescriptor::poison(t, loc, types.convertType(type));
+      Type element = t.getIntegerType(std::max<int64_t>(type.getElementTypeBitWidth(), 8));
+      Value pointer = t.at(args[base], element, t.i64(-staticOffset));
+      descriptor.setAllocatedPtr(t, loc, pointer);
+      descriptor.setAlignedPtr(t, loc, pointer);
+      descriptor.setConstantOffset(t, loc, staticOffset);
+      Value dense = t.i64(1);
+      for (int64_t i = rank; i-- > 0;) {
+        Value size = type.isDynamicDim(i) ? args[sizeAt[i]] : t.i64(type.getDimSize(i));
+        Value stride = isIdentity                            ? dense
+                       : ShapedType::isDynamic(strides[i]) ? args[strideAt[i]]
+                                                             : t.i64(strides[i]);
+        descriptor.setSize(t, loc, i, size);
+        descriptor.setStride(t, loc, i, stride);
+        dense = t.mul(dense, size);
+      }
+      return UnrealizedConversionCastOp::create(t, type, ValueRange{descriptor}).getResult(0);
+    }});
+  }
+
+  Kernel &k;
+  LLVMTypeConverter types;
+  SmallVector<std::pair<Value, std::function<Value(Emitter &, ValueRange)>>> makers;
+};
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+class LoopKernel {
+public:
+  LoopKernel(Kernel &k, Part &part, StringRef suffix) : k(k), part(part), suffix(suffix), captures(k) {}
+
+  LogicalResult emit() {
+    for (Operation *op : part.ops)
+      hoistConstants(op);
+    if (failed(capture()))
+      return failure();
+    if (part.loop)
+      return emitParallel();
+    k.launch({.grid = {k.i64(1)}, .threads = 1, .suffix = suffix}, captures.arguments, [&](Emitter &t, ValueRange args) {
+      IRMapping mapping;
+      captures.makeAll(t, args, mapping);
+      for (Operation *op : part.ops)
+        finish(t, t.clone(*op, mapping), args);
+    });
+    return success();
+  }
+
+private:
+  /// Constants and globals of inner loops are seen from outside.
+  void hoistConstants(Operation *op) {
+    op->walk([&](Operation *inner) {
+      if (inner != op && (inner->hasTrait<OpTrait::ConstantLike>() || isa<memref::GetGlobalOp>(inner)))
+        inner->moveBefore(op);
+    });
+  }
+
+  LogicalResult capture() {
+    llvm::SetVector<Value> used;
+    llvm::SmallPtrSet<Operation *, 8> inside(part.ops.begin(), part.ops.end());
+    for (Operation *op : part.ops) {
+      used.insert_range(usedValues(*op));
+      WalkResult walk = op->walk([&](Operation *inner) {
+        auto call = dyn_cast<func::CallOp>(inner);
+        callsFail |= call && call.getCallee() == kFailFunction;
+        bool isForbidden = (call && call.getCallee() != kFailFunction) || isa<memref::AllocOp, memref::CopyOp>(inner);
+        if (auto loop = dyn_cast<scf::ParallelOp>(inner))
+          isForbidden |= loop.getNumReductions() > 0;
+        if (!isForbidden)
+          return WalkResult::advance();
+        inner->emitOpError("cannot run in a kernel");
+        return WalkResult::interrupt();
+      });
+      if (walk.wasInterrupted())
+        return failure();
+    }
+    for (Value value : used)
+      if (!inside.contains(value.getDefiningOp()) && failed(captures.add(value)))
+        return failure();
+    if (callsFail) {
+      errors = captures.arguments.size();
+      captures.arguments.push_back(k.errors());
+    }
+    return success();
+  }
+
+  /// Loops whose indices all get threads of their own: `part.loop` and those that are
+  /// all there is inside.
+  SmallVector<scf::ParallelOp> nest() {
+    SmallVector<scf::ParallelOp> loops{part.loop};
+    while (true) {
+      Block &body = *loops.back().getBody();
+      auto inner = dyn_cast<scf::ParallelOp>(body.front());
+      if (!inner || inner->getNextNode() != body.getTerminator() || llvm::any_of(inner->getOperands(), [&](Value bound) {
+            return part.loop.getRegion().isAncestor(bound.getParentRegion());
+          }))
+        return loops;
+      loops.push_back(inner);
+    }
+  }
+
+  /// How many steps from `lower` to `upper`, not less than none, as i64.
+  Value extent(Value lower, Value upper, Value step) {
+    auto toI64 = [&](Value value) { return k.createOrFold<arith::IndexCastOp>(k.getI64Type(), value); };
+    Value length = k.max(k.sub(toI64(upper), toI64(lower)), k.i64(0));
+    Value size = toI64(step);
+    return k.div(k.add(length, k.sub(size, 1)), size);
+  }
+
+  LogicalResult emitParallel() {
+    SmallVector<scf::ParallelOp> loops = nest();
+    Value count = k.i64(1);
+    Values indices, lowers, steps;
+    SmallVector<size_t> extents;
+    for (scf::ParallelOp loop : loops)
+      for (auto [index, lower, upper, step] :
+           llvm::zip(loop.getInductionVars(), loop.getLowerBound(), loop.getUpperBound(), loop.getStep())) {
+        Value size = extent(lower, upper, step);
+        count = k.mul(count, size);
+        extents.push_back(captures.addSize(size));
+        indices.push_back(index);
+        lowers.push_back(lower);
+        steps.push_back(step);
+      }
+    k.launchOver(count, captures.arguments, [&](Emitter &t, ValueRange args, Value i) {
+      IRMapping mapping;
+      captures.makeAll(t, args, mapping);
+      Value rest = Captures::toIndex(t, i);
+      for (size_t d = indices.size(); d-- > 0;) {
+        Value own = rest;
+        if (d > 0) {
+          Value size = captures.size(t, args, extents[d]);
+          own = t.rem(rest, size);
+          rest = t.div(rest, size);
+        }
+        Value step = mapping.lookup(steps[d]), lower = mapping.lookup(lowers[d]);
+        mapping.map(indices[d], t.add(t.mul(own, step), lower));
+      }
+      for (Operation &op : loops.back().getBody()->without_terminator())
+        finish(t, t.clone(op, mapping), args);
+    }, suffix);
+    return success();
+  }
+
+  /// Inner parallel loops run one after the other; errors go to the device's record.
+  void finish(Emitter &t, Operation *op, ValueRange args) {
+    SmallVector<scf::ParallelOp> loops;
+    SmallVector<func::CallOp> calls;
+    op->walk([&](func::CallOp call) { calls.push_back(call); });
+    op->walk([&](scf::ParallelOp loop) { loops.push_back(loop); });
+    for (func::CallOp call : calls) {
+      Emitter inner(t.getLoc(), OpBuilder(call));
+      inner.fail(args[errors], call.getOperand(0), call.getOperand(1), call.getOperand(2));
+      call.erase();
+    }
+    for (scf::ParallelOp loop : loops) {
+      IRRewriter rewriter(loop);
+      (void)scf::parallelForToNestedFors(rewriter, loop);
+    }
+  }
+
+  Kernel &k;
+  Part &part;
+  StringRef suffix;
+  Captures captures;
+  bool callsFail = false;
+  size_t errors = 0;
+};
+
+} // namespace
+
+LogicalResult emitLoops(ModuleOp module) {
+  SmallVector<func::FuncOp> functions;
+  for (auto function : module.getOps<func::FuncOp>())
+    if (function.isPrivate() && !function.isDeclaration())
+      functions.push_back(function);
+  for (func::FuncOp function : functions)
+    collapseDimensions(function);
+  if (failed(host::lowerToLoops(module, /*parallelInnermost=*/true)))
+    return failure();
+  for (func::FuncOp function : functions) {
+    FailureOr<SmallVector<Part>> parts = cutUp(function);
+    if (failed(parts))
+      return failure();
+    for (auto [i, part] : llvm::enumerate(*parts)) {
+      Kernel k(function, OpBuilder(part.ops.back()));
+      std::string suffix = parts->size() > 1 ? "_" + std::to_string(i) : "";
+      if (failed(LoopKernel(k, part, suffix).emit()))
+        return failure();
+      for (Operation *op : llvm::reverse(part.ops))
+        op->erase();
+    }
+  }
+  return success();
+}
+
+} // namespace qopt::cuda
