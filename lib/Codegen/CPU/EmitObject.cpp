@@ -14,6 +14,7 @@
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Instrumentation/ThreadSanitizer.h"
 #include <mutex>
 
 using namespace mlir;
@@ -102,8 +103,13 @@ static void defineMemoryFunctions(llvm::Module &module) {
   builder.CreateRet(set->getArg(0));
 }
 
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine, bool detectRaces) {
   llvm::PassBuilder builder(&machine);
+  if (detectRaces)
+    builder.registerOptimizerLastEPCallback([](llvm::ModulePassManager &passes, auto...) {
+      passes.addPass(llvm::ModuleThreadSanitizerPass());
+      passes.addPass(llvm::createModuleToFunctionPassAdaptor(llvm::ThreadSanitizerPass()));
+    });
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
@@ -120,7 +126,7 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
 }
 
-FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, StringRef level) {
+FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, StringRef level, bool detectRaces) {
   std::string error;
   std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(level, error);
   if (!machine)
@@ -139,10 +145,12 @@ FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, StringRef l
       function.addFnAttr("target-cpu", machine->getTargetCPU());
       function.addFnAttr("target-features", machine->getTargetFeatureString());
       function.addFnAttr(llvm::Attribute::NoUnwind);
+      if (detectRaces && !function.hasHiddenVisibility())
+        function.addFnAttr(llvm::Attribute::SanitizeThread);
     }
   if (llvm::verifyModule(*code))
     return module.emitError("generated code is malformed");
-  optimize(*code, *machine);
+  optimize(*code, *machine, detectRaces);
   SmallVector<char> object;
   llvm::raw_svector_ostream stream(object);
   llvm::legacy::PassManager passes;

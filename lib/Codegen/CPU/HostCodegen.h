@@ -35,11 +35,12 @@ void expandMath(mlir::ModuleOp module);
 /// To the LLVM dialect.
 mlir::LogicalResult lowerToLlvm(mlir::ModuleOp module);
 
-/// LLVM dialect to the bytes of an object file.
-mlir::FailureOr<std::vector<char>> emitObject(mlir::ModuleOp module, llvm::StringRef level);
+/// LLVM dialect to the bytes of an object file. `detectRaces`: accesses of memory
+/// are announced to ThreadSanitizer.
+mlir::FailureOr<std::vector<char>> emitObject(mlir::ModuleOp module, llvm::StringRef level, bool detectRaces = false);
 
-/// One object file to a shared object without imports.
-mlir::FailureOr<std::vector<char>> linkShared(mlir::Location loc, llvm::ArrayRef<char> object);
+/// One object file to a shared object; without imports unless `mayImport`.
+mlir::FailureOr<std::vector<char>> linkShared(mlir::Location loc, llvm::ArrayRef<char> object, bool mayImport = false);
 
 } // namespace qopt::host
 

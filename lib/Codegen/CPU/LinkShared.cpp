@@ -39,7 +39,7 @@ private:
 
 } // namespace
 
-FailureOr<std::vector<char>> qopt::host::linkShared(Location loc, ArrayRef<char> object) {
+FailureOr<std::vector<char>> qopt::host::linkShared(Location loc, ArrayRef<char> object, bool mayImport) {
   PrivateDirectory directory;
   if (directory.error)
     return emitError(loc) << "cannot make a temporary directory: " << directory.error.message();
@@ -57,7 +57,7 @@ FailureOr<std::vector<char>> qopt::host::linkShared(Location loc, ArrayRef<char>
       return emitError(loc) << "cannot write " << input << ": " << error.message();
   }
   const char *arguments[] = {"ld.lld", "-shared",         "--gc-sections",    "-Bsymbolic",  "-z",
-                             "defs",   "--build-id=none", "--hash-style=gnu", "--threads=1", "-o",
+                             mayImport ? "undefs" : "defs", "--build-id=none", "--hash-style=gnu", "--threads=1", "-o",
                              output.c_str(), input.c_str()};
   std::string out, messages;
   {

@@ -1,0 +1,158 @@
+//===- Mma.cpp - Matrix products of a warp --------------------------------===//
+//
+// The registers of the lanes are put together as matrices (PTX ISA, "Matrix
+// fragments for mma.m16n8k..."): lane 4g+t holds 32-bit words t (and t+4) of rows g
+// and g+8 of A and of column g of B, and columns 2t, 2t+1 of rows g, g+8 of C. Then
+// eight columns are one vector. This file is compiled for x86-64-v3.
+//
+//===----------------------------------------------------------------------===//
+#include "Mma.h"
+#include <bit>
+#include <cstring>
+#include <immintrin.h>
+
+using namespace qrt::sim;
+
+namespace {
+
+constexpr int rows = 16, columns = 8, maxWords = 8;
+
+/// A[row][word] and B[word][column] of 32-bit words along k.
+struct Operands {
+  int words;
+  uint32_t a[rows][maxWords];
+  uint32_t b[maxWords][columns];
+};
+
+void gather(Operands &o, bool isHalf, QrtSimMma *const *registers) {
+  o.words = isHalf ? 4 : 8;
+  for (int lane = 0; lane < 32; ++lane) {
+    int g = lane / 4, t = lane % 4;
+    const QrtSimMma &r = *registers[lane];
+    o.a[g][t] = r.a[0];
+    o.a[g + 8][t] = r.a[1];
+    o.b[t][g] = r.b[0];
+    if (!isHalf) {
+      o.a[g][t + 4] = r.a[2];
+      o.a[g + 8][t + 4] = r.a[3];
+      o.b[t + 4][g] = r.b[1];
+    }
+  }
+}
+
+/// The bytes (or halves of bytes) of a word as 16-bit integers.
+void widen(uint32_t word, uint8_t type, int16_t *out) {
+  bool isSigned = type == QRT_SIM_S8 || type == QRT_SIM_S4;
+  if (type == QRT_SIM_S8 || type == QRT_SIM_U8)
+    for (int i = 0; i < 4; ++i)
+      out[i] = isSigned ? int16_t(int8_t(word >> 8 * i)) : int16_t(uint8_t(word >> 8 * i));
+  else
+    for (int i = 0; i < 8; ++i)
+      out[i] = isSigned ? int16_t(int32_t(word << (28 - 4 * i)) >> 28) : int16_t(word >> 4 * i & 15);
+}
+
+void multiplyIntegers(const QrtSimMmaKind &kind, const Operands &o, int32_t (*sum)[columns]) {
+  int perWord = kind.a >= QRT_SIM_S4 ? 8 : 4, pairs = o.words * perWord / 2;
+  alignas(32) int16_t a[rows][64], b[32][columns][2];
+  for (int m = 0; m < rows; ++m)
+    for (int w = 0; w < o.words; ++w)
+      widen(o.a[m][w], kind.a, &a[m][w * perWord]);
+  for (int w = 0; w < o.words; ++w)
+    for (int n = 0; n < columns; ++n) {
+      int16_t values[8];
+      widen(o.b[w][n], kind.b, values);
+      for (int i = 0; i < perWord; ++i)
+        b[(w * perWord + i) / 2][n][i % 2] = values[i];
+    }
+  for (int m = 0; m < rows; ++m) {
+    __m256i total = _mm256_setzero_si256();
+    for (int p = 0; p < pairs; ++p) {
+      int32_t pair;
+      std::memcpy(&pair, &a[m][2 * p], sizeof pair);
+      __m256i column = _mm256_load_si256(reinterpret_cast<const __m256i *>(b[p]));
+      total = _mm256_add_epi32(total, _mm256_madd_epi16(_mm256_set1_epi32(pair), column));
+    }
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(sum[m]), total);
+  }
+}
+
+float halfToFloat(uint32_t bits) { return _cvtsh_ss(static_cast<unsigned short>(bits)); }
+uint32_t floatToHalf(float value) { return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT); }
+
+/// The one or two floats in a word.
+void widen(uint32_t word, uint8_t type, float *out) {
+  if (type == QRT_SIM_TF32) {
+    // The low 13 bits are not there.
+    out[0] = std::bit_cast<float>(word & 0xFFFFE000u);
+  } else if (type == QRT_SIM_F16) {
+    out[0] = halfToFloat(word & 0xFFFF);
+    out[1] = halfToFloat(word >> 16);
+  } else {
+    out[0] = std::bit_cast<float>(word << 16);
+    out[1] = std::bit_cast<float>(word & 0xFFFF0000u);
+  }
+}
+
+void multiplyFloats(const QrtSimMmaKind &kind, const Operands &o, float (*sum)[columns]) {
+  int perWord = kind.a == QRT_SIM_TF32 ? 1 : 2, depth = o.words * perWord;
+  alignas(32) float a[rows][16], b[16][columns];
+  for (int m = 0; m < rows; ++m)
+    for (int w = 0; w < o.words; ++w)
+      widen(o.a[m][w], kind.a, &a[m][w * perWord]);
+  for (int w = 0; w < o.words; ++w)
+    for (int n = 0; n < columns; ++n) {
+      float values[2];
+      widen(o.b[w][n], kind.b, values);
+      for (int i = 0; i < perWord; ++i)
+        b[w * perWord + i][n] = values[i];
+    }
+  for (int m = 0; m < rows; ++m) {
+    __m256 total = _mm256_setzero_ps();
+    for (int k = 0; k < depth; ++k)
+      total = _mm256_fmadd_ps(_mm256_set1_ps(a[m][k]), _mm256_load_ps(b[k]), total);
+    _mm256_storeu_ps(sum[m], total);
+  }
+}
+
+uint32_t accumulate(int32_t sum, uint32_t c, bool isSaturating) {
+  int32_t result;
+  if (__builtin_add_overflow(sum, static_cast<int32_t>(c), &result) && isSaturating)
+    result = sum < 0 ? INT32_MIN : INT32_MAX;
+  return static_cast<uint32_t>(result);
+}
+
+} // namespace
+
+void qrt::sim::multiplyWarp(const QrtSimMmaKind &kind, QrtSimMma *const *registers) {
+  Operands operands;
+  gather(operands, kind.isHalf, registers);
+  bool isInteger = kind.a >= QRT_SIM_S8;
+  union {
+    int32_t i[rows][columns];
+    float f[rows][columns];
+  } sum;
+  if (isInteger)
+    multiplyIntegers(kind, operands, sum.i);
+  else
+    multiplyFloats(kind, operands, sum.f);
+  for (int lane = 0; lane < 32; ++lane) {
+    int g = lane / 4, t = lane % 4;
+    uint32_t *c = registers[lane]->c;
+    for (int half = 0; half < 2; ++half) {
+      int row = g + 8 * half;
+      if (kind.isF16) {
+        float low = sum.f[row][2 * t] + halfToFloat(c[half] & 0xFFFF);
+        float high = sum.f[row][2 * t + 1] + halfToFloat(c[half] >> 16);
+        c[half] = floatToHalf(low) | floatToHalf(high) << 16;
+        continue;
+      }
+      for (int i = 0; i < 2; ++i) {
+        uint32_t &value = c[2 * half + i];
+        if (isInteger)
+          value = accumulate(sum.i[row][2 * t + i], value, kind.isSaturating);
+        else
+          value = std::bit_cast<uint32_t>(std::bit_cast<float>(value) + sum.f[row][2 * t + i]);
+      }
+    }
+  }
+}
