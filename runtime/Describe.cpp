@@ -111,6 +111,18 @@ std::string qrt::describeModule(const Module &module) {
     text += "  all: " + fixed(totals.weights, 0) + " weights, " + fixed(totals.bitsPerWeight(), 3) + " bits per weight\n";
   }
 
+  if (!info.kernels.empty()) {
+    Table kernels;
+    for (const KernelInfo &kernel : info.kernels) {
+      std::string use;
+      for (const KernelUse &on : kernel.resources)
+        use += (use.empty() ? "" : "; ") + printable(on.arch) + ": " + std::to_string(on.registers) + " registers" +
+               (on.spillBytes > 0 ? ", " + std::to_string(on.spillBytes) + " B spilled" : "");
+      kernels.add({printable(kernel.name), std::to_string(kernel.sharedBytes) + " B shared", use});
+    }
+    text += "\nkernels:\n" + kernels.text();
+  }
+
   Table sections;
   for (const Section &section : module.sections())
     sections.add({printable(section.name), humanBytes(section.bytes), "at " + std::to_string(section.offset)});
@@ -140,6 +152,7 @@ std::string qrt::describeModuleAsJson(const Module &module) {
                {"bits_per_weight", totalsOf(info).bitsPerWeight()},
                {"entry_points", Json::array()},
                {"layers", Json::array()},
+               {"kernels", Json::array()},
                {"sections", Json::array()}};
   for (const EntryPoint &entry : info.entryPoints)
     json["entry_points"].push_back({{"name", entry.name},
@@ -150,6 +163,12 @@ std::string qrt::describeModuleAsJson(const Module &module) {
                               {"shape", {layer.outFeatures, layer.inFeatures}},
                               {"scheme", layer.scheme},
                               {"bits_per_weight", layer.bitsPerWeight}});
+  for (const KernelInfo &kernel : info.kernels) {
+    Json resources = Json::object();
+    for (const KernelUse &on : kernel.resources)
+      resources[on.arch] = {{"registers", on.registers}, {"spill_bytes", on.spillBytes}};
+    json["kernels"].push_back({{"name", kernel.name}, {"shared_bytes", kernel.sharedBytes}, {"resources", resources}});
+  }
   for (const Section &section : module.sections())
     json["sections"].push_back({{"name", section.name}, {"offset", section.offset}, {"bytes", section.bytes}});
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

@@ -5,9 +5,12 @@
 //  "entry_points": [{"name": ..., "inputs": [T...], "outputs": [T...]}],
 //  "parameters": [{"name": ..., "type": "i8", "dims": [n...], "offset": n, "bytes": n}],
 //  "layers": [{"name": ..., "scheme": ..., "out_features": n, "in_features": n, "bits_per_weight": x}],
+//  "kernels": [{"name": ..., "shared_bytes": n,
+//               "resources": [{"arch": "sm_90a", "registers": n, "spill_bytes": n}]}],
 //  "sections": [{"name": ..., "offset": n, "bytes": n}]}
 // T is {"name": ..., "type": "f32", "dims": [2048, "batch", ...]}: a string is a
-// symbol. Keys that are not known are skipped: a later minor version may add some.
+// symbol. "kernels" is there from version 1.1 on. Keys that are not known are
+// skipped: a later minor version may add some.
 //
 //===----------------------------------------------------------------------===//
 #include "Layout.h"
@@ -15,6 +18,7 @@
 #include "qopt/Runtime/Abi.h"
 #include "qopt/Support/CheckedMath.h"
 #include "qopt/Support/Utf8.h"
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -68,6 +72,12 @@ std::string qopt::writeHeader(const ModuleHeader &header) {
                        {"in_features", layer.inFeatures},
                        {"bits_per_weight", layer.bitsPerWeight}};
   });
+  json["kernels"] = listOf(info.kernels, [](const KernelInfo &kernel) {
+    auto resources = listOf(kernel.resources, [](const KernelUse &needs) {
+      return OrderedJson{{"arch", needs.arch}, {"registers", needs.registers}, {"spill_bytes", needs.spillBytes}};
+    });
+    return OrderedJson{{"name", kernel.name}, {"shared_bytes", kernel.sharedBytes}, {"resources", resources}};
+  });
   json["sections"] = listOf(header.sections, [](const Section &section) {
     return OrderedJson{{"name", section.name}, {"offset", section.offset}, {"bytes", section.bytes}};
   });
@@ -94,6 +104,33 @@ static Status checkTensor(const EntryPoint &entry, const TensorInfo &tensor) {
   return {};
 }
 
+/// A kernel's name is handed to the driver and the dynamic loader.
+static bool isSymbol(const std::string &name) {
+  auto isAllowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
+  };
+  return !name.empty() && name.size() <= 4096 && std::all_of(name.begin(), name.end(), isAllowed);
+}
+
+static Status checkKernels(const std::vector<KernelInfo> &kernels) {
+  constexpr int64_t mostShared = 1 << 20, mostRegisters = 255; // no GPU has more
+  std::set<std::string> names;
+  for (const KernelInfo &kernel : kernels) {
+    std::string what = "kernel " + quoted(kernel.name);
+    if (!isSymbol(kernel.name) || !names.insert(kernel.name).second)
+      return Error{what + " has no proper name or occurs twice"};
+    if (kernel.sharedBytes < 0 || kernel.sharedBytes > mostShared)
+      return Error{what + " needs " + std::to_string(kernel.sharedBytes) + " bytes of shared memory, more than " +
+                   std::to_string(mostShared)};
+    std::set<std::string> archs;
+    for (const KernelUse &needs : kernel.resources)
+      if (!isSymbol(needs.arch) || !archs.insert(needs.arch).second || needs.registers < 0 ||
+          needs.registers > mostRegisters || needs.spillBytes < 0)
+        return Error{what + " has impossible resources for " + quoted(needs.arch)};
+  }
+  return {};
+}
+
 Status qopt::checkInfo(const ModuleInfo &info) {
   if (info.contextLength < 0 || info.vocabularySize < 0)
     return Error{"context length " + std::to_string(info.contextLength) + " or vocabulary size " +
@@ -116,7 +153,7 @@ Status qopt::checkInfo(const ModuleInfo &info) {
       return Error{"parameter " + quoted(parameter.name) + " has " + std::to_string(parameter.bytes) +
                    " bytes, but its shape needs " + std::to_string(*bytes)};
   }
-  return {};
+  return checkKernels(info.kernels);
 }
 
 /// Whether [offset, offset + bytes) lies after `end` and inside `limit`; moves
@@ -234,7 +271,15 @@ static TensorInfo readTensor(FieldReader &read, const Json &json) {
   return tensor;
 }
 
-static ModuleInfo readInfo(FieldReader &read, const Json &json) {
+static KernelInfo readKernel(FieldReader &read, const Json &json) {
+  KernelInfo kernel{read.string(json, "name"), read.size(json, "shared_bytes"), {}};
+  for (const Json &item : read.list(json, "resources"))
+    kernel.resources.push_back(
+        {read.string(item, "arch"), read.size(item, "registers"), read.size(item, "spill_bytes")});
+  return kernel;
+}
+
+static ModuleInfo readInfo(FieldReader &read, const Json &json, uint32_t minor) {
   ModuleInfo info;
   info.producer = read.string(json, "producer");
   info.model = read.string(json, "model");
@@ -260,10 +305,13 @@ static ModuleInfo readInfo(FieldReader &read, const Json &json) {
   for (const Json &item : read.list(json, "layers"))
     info.layers.push_back({read.string(item, "name"), read.string(item, "scheme"), read.size(item, "out_features"),
                            read.size(item, "in_features"), read.number(item, "bits_per_weight")});
+  if (minor >= 1)
+    for (const Json &item : read.list(json, "kernels"))
+      info.kernels.push_back(readKernel(read, item));
   return info;
 }
 
-Result<ModuleHeader> qopt::readHeader(std::string_view text, int64_t firstOffset, int64_t fileBytes) {
+Result<ModuleHeader> qopt::readHeader(std::string_view text, uint32_t minor, int64_t firstOffset, int64_t fileBytes) {
   // The deepest value is a dimension: entry_points[i].inputs[j].dims[k].
   constexpr int deepest = 7;
   bool isTooDeep = false;
@@ -281,7 +329,7 @@ Result<ModuleHeader> qopt::readHeader(std::string_view text, int64_t firstOffset
 
   FieldReader read;
   ModuleHeader header;
-  header.info = readInfo(read, json);
+  header.info = readInfo(read, json, minor);
   for (const Json &item : read.list(json, "sections"))
     header.sections.push_back({read.string(item, "name"), read.size(item, "offset"), read.size(item, "bytes")});
   if (!read.error.empty())

@@ -11,7 +11,7 @@ namespace qopt {
 static_assert(std::endian::native == std::endian::little, ".qmod files are read and written as memory is");
 
 inline constexpr char moduleMagic[] = "QMOD\r\n\x1a\n";
-inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 0;
+inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 1;
 inline constexpr int64_t sectionAlignment = 64, weightsAlignment = 4096, parameterAlignment = 64;
 inline constexpr const char *weightsSection = "weights";
 
@@ -39,8 +39,9 @@ struct ModuleHeader {
 
 std::string writeHeader(const ModuleHeader &header);
 /// Checks types, ranges and shapes, and that sections and parameters are sorted,
-/// aligned, disjoint and inside [`firstOffset`, `fileBytes`].
-Result<ModuleHeader> readHeader(std::string_view json, int64_t firstOffset, int64_t fileBytes);
+/// aligned, disjoint and inside [`firstOffset`, `fileBytes`]. `minor`: of the version
+/// that the file has.
+Result<ModuleHeader> readHeader(std::string_view json, uint32_t minor, int64_t firstOffset, int64_t fileBytes);
 /// The checks of readHeader() that do not depend on the file: names present and
 /// unique, types known, ranks at most QRT_MAX_RANK, bytes as the shapes need.
 Status checkInfo(const ModuleInfo &info);

@@ -79,7 +79,7 @@ Result<std::shared_ptr<const Module>> Module::open(const std::string &path) {
 
   size_t headerBytes = static_cast<size_t>(preamble->headerBytes);
   Result<ModuleHeader> header =
-      readHeader(file->text().substr(sizeof(ModulePreamble), headerBytes),
+      readHeader(file->text().substr(sizeof(ModulePreamble), headerBytes), preamble->versionMinor,
                  static_cast<int64_t>(sizeof(ModulePreamble) + headerBytes), static_cast<int64_t>(file->size()));
   if (!header)
     return header.error();

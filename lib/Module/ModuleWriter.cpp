@@ -68,7 +68,7 @@ Status ModuleWriter::write(const std::string &path, ModuleInfo info, std::span<c
   std::string json = placeSections(header);
   int64_t fileBytes = alignUp(header.sections.back().offset + header.sections.back().bytes, sectionAlignment);
   // The reader's own checks, so that nothing is written that it would refuse.
-  if (Result<ModuleHeader> checked = readHeader(json, sizeof(ModulePreamble), fileBytes); !checked)
+  if (Result<ModuleHeader> checked = readHeader(json, moduleVersionMinor, sizeof(ModulePreamble), fileBytes); !checked)
     return checked.error();
 
   ModulePreamble preamble = {};

@@ -10,9 +10,20 @@
 //         ..   sections, each at a multiple of 64 (weights: 4096), zero-padded
 //
 // The header names every section with offset and size, the entry points with
-// their inputs and outputs, and the parameters with their place in the section
-// "weights". Nothing in a file is used before the hash and every offset have been
-// checked. The same content gives the same bytes.
+// their inputs and outputs, the parameters with their place in the section
+// "weights", and the kernels that the code of a GPU launches by number. Nothing in
+// a file is used before the hash and every offset have been checked. The same
+// content gives the same bytes.
+//
+// Sections:
+//   host:x86-64-v3, host:x86-64-v4   code for a CPU (ELF; Runtime/Abi.h)
+//   host:cuda                        code that launches the kernels (the same)
+//   ptx, cubin:sm_90a, ...           the kernels for GPUs: as text, and assembled
+//   sim                              the kernels for the simulator (Runtime/SimAbi.h)
+//   tokenizer                        tokenizer.json
+//   weights                          the parameters, last
+//
+// Version 1.1 added the kernels; a file of version 1.0 has none.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_MODULE_MODULE_H
@@ -62,8 +73,23 @@ struct LayerInfo {
   double bitsPerWeight = 0; ///< codes, scales and zero points
 };
 
+/// What a kernel uses on one GPU architecture.
+struct KernelUse {
+  std::string arch;        ///< "sm_90a"
+  int64_t registers = 0;   ///< of a thread, 1 to 255
+  int64_t spillBytes = 0;  ///< of a thread
+};
+
+/// A kernel of the sections "ptx", "cubin:..." and "sim", where its name is the
+/// symbol. Launches name it by its place in the list.
+struct KernelInfo {
+  std::string name;
+  int64_t sharedBytes = 0; ///< dynamic shared memory of a block, at most
+  std::vector<KernelUse> resources; ///< one for each cubin
+};
+
 struct Section {
-  std::string name; ///< "host:x86-64-v3", "weights", "tokenizer", "ptx", "cubin:sm_90a"
+  std::string name;
   int64_t offset = 0, bytes = 0;
 };
 
@@ -77,6 +103,7 @@ struct ModuleInfo {
   std::vector<EntryPoint> entryPoints;
   std::vector<Parameter> parameters;
   std::vector<LayerInfo> layers;
+  std::vector<KernelInfo> kernels;
 };
 
 /// Writes a .qmod: sections are streamed, so no weight is held in memory twice.

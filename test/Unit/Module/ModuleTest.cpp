@@ -31,6 +31,7 @@ protected:
                          {{"input_ids", QRT_I64, {{-1, "batch"}, {-1, "seq"}}}},
                          {{"logits", QRT_F32, {{-1, "batch"}, {-1, "seq"}, {2048, ""}}}}}};
     info.parameters = {{"codes", QRT_U8, {3, 5}, 0, 15}, {"scales", QRT_F16, {3}, 0, 6}, {"none", QRT_F32, {0, 4}, 0, 0}};
+    info.kernels = {{"matmul_w8a8$1", 49152, {{"sm_80", 96, 0}, {"sm_90a", 168, 8}}}, {"rms_norm", 0, {}}};
     info.layers = {{"model.layers.0.mlp.up_proj", "gptq-int4", 3, 10, 4.6}};
     return info;
   }
@@ -58,11 +59,12 @@ protected:
     std::memcpy(bytes.data() + 32, digest.data(), 32);
     return bytes;
   }
-  /// A module of 16384 bytes with this JSON header.
-  static std::string withHeader(const std::string &json) {
+  /// A module of 16384 bytes with this JSON header, of version 1.`minor`.
+  static std::string withHeader(const std::string &json, uint32_t minor = 0) {
     ModulePreamble preamble = {};
     std::memcpy(preamble.magic, moduleMagic, 8);
     preamble.versionMajor = 1;
+    preamble.versionMinor = minor;
     preamble.headerBytes = json.size();
     preamble.fileBytes = 16384;
     std::string bytes(reinterpret_cast<const char *>(&preamble), sizeof preamble);
@@ -100,6 +102,14 @@ TEST_F(ModuleFile, RoundTrip) {
   EXPECT_EQ(info.entryPoints[0].inputs[0].type, QRT_I64);
   ASSERT_EQ(info.layers.size(), 1u);
   EXPECT_EQ(info.layers[0].bitsPerWeight, 4.6);
+  ASSERT_EQ(info.kernels.size(), 2u);
+  EXPECT_EQ(info.kernels[0].name, "matmul_w8a8$1");
+  EXPECT_EQ(info.kernels[0].sharedBytes, 49152);
+  ASSERT_EQ(info.kernels[0].resources.size(), 2u);
+  EXPECT_EQ(info.kernels[0].resources[1].arch, "sm_90a");
+  EXPECT_EQ(info.kernels[0].resources[1].registers, 168);
+  EXPECT_EQ(info.kernels[0].resources[1].spillBytes, 8);
+  EXPECT_EQ(info.kernels[1].name, "rms_norm");
 
   auto text = [](std::span<const char> bytes) { return std::string(bytes.begin(), bytes.end()); };
   EXPECT_EQ(text((*module)->section("host:x86-64-v3")), code);
@@ -158,10 +168,51 @@ TEST_F(ModuleFile, OtherFilesAreNamed) {
 TEST_F(ModuleFile, VersionsAreCompared) {
   ASSERT_TRUE(writeExample(path));
   std::string newer = read(path);
-  newer[12] = 1; // minor
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.1, but this program reads 1.0 to 1.0");
+  newer[12] = 2; // minor
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.2, but this program reads 1.0 to 1.1");
   newer[8] = 2; // major
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.1, but this program reads 1.0 to 1.0");
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.2, but this program reads 1.0 to 1.1");
+}
+
+// Version 1.0 had no table of kernels; 1.1 must have one.
+TEST_F(ModuleFile, KernelsAreThereFromVersion1_1On) {
+  EXPECT_EQ(errorOf(withHeader(header(""), 0)), "");
+  EXPECT_EQ(errorOf(withHeader(header(""), 1)), "header field 'kernels' is missing");
+}
+
+TEST_F(ModuleFile, HostileKernelTables) {
+  auto table = [](const std::string &kernels) {
+    std::string json = header("");
+    return json.insert(json.size() - 1, R"(,"kernels":)" + kernels);
+  };
+  auto kernel = [](const std::string &name, const std::string &shared, const std::string &resources = "") {
+    return R"({"name":)" + name + R"(,"shared_bytes":)" + shared + R"(,"resources":[)" + resources + "]}";
+  };
+  auto resources = [](const std::string &arch, const std::string &registers, const std::string &spills) {
+    return R"({"arch":")" + arch + R"(","registers":)" + registers + R"(,"spill_bytes":)" + spills + "}";
+  };
+  const std::string good = kernel("\"a\"", "49152", resources("sm_80", "255", "0"));
+  EXPECT_EQ(errorOf(withHeader(table("[" + good + "]"), 1)), "");
+  const std::pair<std::string, const char *> cases[] = {
+      {"{}", "'kernels' is not a list"},
+      {"[3]", "'name' is missing"},
+      {"[" + kernel("3", "0") + "]", "'name' is not a string"},
+      {"[" + kernel("\"\"", "0") + "]", "kernel '' has no proper name"},
+      {"[" + kernel("\"a\\u0000b\"", "0") + "]", "has no proper name"},
+      {"[" + kernel("\"../a\"", "0") + "]", "kernel '../a' has no proper name"},
+      {"[" + good + "," + good + "]", "kernel 'a' has no proper name or occurs twice"},
+      {"[" + kernel("\"a\"", "-1") + "]", "'shared_bytes' is not an integer from 0"},
+      {"[" + kernel("\"a\"", "1048577") + "]", "kernel 'a' needs 1048577 bytes of shared memory, more than 1048576"},
+      {"[" + kernel("\"a\"", "0", resources("sm_80", "256", "0")) + "]", "impossible resources for 'sm_80'"},
+      {"[" + kernel("\"a\"", "0", resources("", "1", "0")) + "]", "impossible resources for ''"},
+      {"[" + kernel("\"a\"", "0", resources("sm_80", "1", "-1")) + "]", "'spill_bytes' is not an integer from 0"},
+      {"[" + kernel("\"a\"", "0", resources("sm_80", "1", "0") + "," + resources("sm_80", "1", "0")) + "]",
+       "impossible resources for 'sm_80'"},
+  };
+  for (const auto &[kernels, expected] : cases) {
+    std::string message = errorOf(withHeader(table(kernels), 1));
+    EXPECT_NE(message.find(expected), std::string::npos) << kernels << "\n  gave: " << message;
+  }
 }
 
 TEST_F(ModuleFile, HostileHeadersWithTheRightHash) {
