@@ -10,44 +10,63 @@ using qopt::Error;
 // What generated code can call
 //===----------------------------------------------------------------------===//
 
-static void fail(QrtContext *context, int64_t code, int64_t a, int64_t b) {
-  std::lock_guard<std::mutex> lock(context->mutex);
-  if (context->code != QRT_OK)
+static constexpr QrtApi api = {
+    [](QrtContext *context, int64_t bytes) { return context->allocate(bytes); },
+    [](QrtContext *context, void *memory) { context->release(memory); },
+    [](QrtContext *context, QrtTask task, void *args, int64_t count, int64_t grain) {
+      context->threads.parallelFor(task, args, count, grain);
+    },
+    [](QrtContext *context, int64_t code, int64_t a, int64_t b) { context->fail(code, a, b); },
+    [](QrtContext *context, const QrtLaunch *launch, void *const *args) { context->launch(*launch, args); },
+    [](QrtContext *context) { return context->errors(); },
+};
+
+void QrtContext::fail(int64_t newCode, int64_t newA, int64_t newB, std::string text) {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (failed())
     return;
-  context->code = code;
-  context->a = a;
-  context->b = b;
+  code = newCode;
+  a = newA;
+  b = newB;
+  message = std::move(text);
 }
 
-static void *allocate(QrtContext *context, int64_t bytes) {
+//===----------------------------------------------------------------------===//
+// Memory of the host
+//===----------------------------------------------------------------------===//
+
+void *HostContext::allocate(int64_t bytes) {
   void *memory = nullptr;
   if (bytes >= 0 && bytes < std::numeric_limits<int64_t>::max() / 2)
     memory = std::aligned_alloc(64, (static_cast<size_t>(bytes) + 64) / 64 * 64);
   if (!memory) {
-    fail(context, QRT_OUT_OF_MEMORY, bytes, 0);
+    fail(QRT_OUT_OF_MEMORY, bytes, 0);
     return nullptr;
   }
-  std::lock_guard<std::mutex> lock(context->mutex);
-  context->allocations.emplace(memory, bytes);
+  std::lock_guard<std::mutex> lock(mutex);
+  allocations.emplace(memory, bytes);
   return memory;
 }
 
-static void release(QrtContext *context, void *memory) {
+void HostContext::release(void *memory) {
   {
-    std::lock_guard<std::mutex> lock(context->mutex);
-    if (context->allocations.erase(memory) == 0)
+    std::lock_guard<std::mutex> lock(mutex);
+    if (allocations.erase(memory) == 0)
       return;
   }
   std::free(memory);
 }
 
-static void parallelFor(QrtContext *context, QrtTask task, void *args, int64_t count, int64_t grain) {
-  context->threads.parallelFor(task, args, count, grain);
+void HostContext::launch(const QrtLaunch &launch, void *const *) {
+  fail(QRT_LAUNCH_FAILED, launch.kernel, 0, "the code launches kernels, but it was started on the CPU");
 }
 
-static constexpr QrtApi api = {allocate, release, parallelFor, fail};
+void *HostContext::errors() {
+  fail(QRT_LAUNCH_FAILED, 0, 0, "the code launches kernels, but it was started on the CPU");
+  return nullptr;
+}
 
-QrtContext::~QrtContext() {
+HostContext::~HostContext() {
   for (auto [memory, bytes] : allocations)
     std::free(memory);
 }
@@ -57,6 +76,8 @@ QrtContext::~QrtContext() {
 //===----------------------------------------------------------------------===//
 
 Error qrt::describeError(const QrtContext &context) {
+  if (!context.message.empty())
+    return {context.message};
   std::string a = std::to_string(context.a), b = std::to_string(context.b);
   switch (context.code) {
   case QRT_OUT_OF_MEMORY:
@@ -70,8 +91,15 @@ Error qrt::describeError(const QrtContext &context) {
   }
 }
 
+Error qrt::describeError(const QrtContext &context, const qopt::Module &module) {
+  int64_t vocabulary = module.info().vocabularySize;
+  if (context.message.empty() && context.code == QRT_INDEX_OUT_OF_RANGE && vocabulary > 0 && context.b == vocabulary)
+    return {"token id " + std::to_string(context.a) + " is beyond the vocabulary of " + std::to_string(vocabulary)};
+  return describeError(context);
+}
+
 /// Why `output` is not a tensor in memory of this call; empty when it is.
-static std::string findFault(const QrtContext &context, const QrtTensor &output) {
+static std::string findFault(const std::unordered_map<void *, int64_t> &allocations, const QrtTensor &output) {
   if (elementBytes(output.type) == 0)
     return "element type " + std::to_string(output.type);
   if (output.rank < 0 || output.rank > QRT_MAX_RANK)
@@ -80,30 +108,45 @@ static std::string findFault(const QrtContext &context, const QrtTensor &output)
   std::optional<int64_t> bytes = elements ? qopt::checkedMul(*elements, elementBytes(output.type)) : std::nullopt;
   if (!bytes)
     return "an impossible shape";
-  auto found = context.allocations.find(output.data);
-  if (found == context.allocations.end())
+  auto found = allocations.find(output.data);
+  if (found == allocations.end())
     return "memory that it did not allocate";
   if (found->second < *bytes)
     return "a shape of " + std::to_string(*bytes) + " bytes in " + std::to_string(found->second) + " bytes of memory";
   return {};
 }
 
-Result<std::vector<Tensor>> qrt::call(QrtContext &context, QrtEntry entry, std::span<const void *const> parameters,
+Result<std::vector<QrtTensor>> qrt::callEntry(QrtContext &context, QrtEntry entry,
+                                              std::span<const void *const> parameters,
+                                              std::span<const QrtTensor> inputs, size_t numOutputs) {
+  std::vector<QrtTensor> outputs(numOutputs);
+  int64_t code = entry(&api, &context, parameters.data(), inputs.data(), outputs.data());
+  context.finish();
+  if (code != QRT_OK)
+    context.fail(code, 0, 0); // where it was returned without having been recorded
+  if (context.failed())
+    return describeError(context);
+
+  // Two outputs in the same memory are a fault as well.
+  std::unordered_map<void *, int64_t> unused = context.allocations;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (std::string fault = findFault(unused, outputs[i]); !fault.empty())
+      return Error{"the code of the module returned " + fault + " as output " + std::to_string(i)};
+    unused.erase(outputs[i].data);
+  }
+  return outputs;
+}
+
+Result<std::vector<Tensor>> qrt::call(HostContext &context, QrtEntry entry, std::span<const void *const> parameters,
                                       std::span<const Tensor> inputs, size_t numOutputs) {
-  std::vector<QrtTensor> rawInputs, rawOutputs(numOutputs);
+  std::vector<QrtTensor> rawInputs;
   for (const Tensor &input : inputs)
     rawInputs.push_back(input.raw());
-  int64_t code = entry(&api, &context, parameters.data(), rawInputs.data(), rawOutputs.data());
-  if (code != QRT_OK || context.code != QRT_OK) {
-    if (context.code == QRT_OK)
-      context.code = code; // returned without having been recorded
-    return describeError(context);
-  }
-
+  Result<std::vector<QrtTensor>> rawOutputs = callEntry(context, entry, parameters, rawInputs, numOutputs);
+  if (!rawOutputs)
+    return rawOutputs.error();
   std::vector<Tensor> outputs;
-  for (const QrtTensor &output : rawOutputs) {
-    if (std::string fault = findFault(context, output); !fault.empty())
-      return Error{"the code of the module returned " + fault + " as output " + std::to_string(outputs.size())};
+  for (const QrtTensor &output : *rawOutputs) {
     context.allocations.erase(output.data);
     outputs.push_back(Tensor::adopt(output));
   }
@@ -112,6 +155,6 @@ Result<std::vector<Tensor>> qrt::call(QrtContext &context, QrtEntry entry, std::
 
 Result<std::vector<Tensor>> qrt::call(QrtEntry entry, ThreadPool &threads, std::span<const void *const> parameters,
                                       std::span<const Tensor> inputs, size_t numOutputs) {
-  QrtContext context(threads);
+  HostContext context(threads);
   return call(context, entry, parameters, inputs, numOutputs);
 }

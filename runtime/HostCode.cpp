@@ -31,9 +31,7 @@ public:
       ::dlclose(library);
     ::close(file);
   }
-  QrtEntry entry(const std::string &name) const override {
-    return reinterpret_cast<QrtEntry>(::dlsym(library, name.c_str()));
-  }
+  void *symbol(const std::string &name) const override { return ::dlsym(library, name.c_str()); }
 
   int file;
   void *library = nullptr;

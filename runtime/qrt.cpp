@@ -54,15 +54,20 @@ int qrt_api_version(void) { return QRT_API_VERSION; }
 
 const char *qrt_last_error(void) { return lastError.c_str(); }
 
-qrt_module *qrt_open(const char *path, int threads) {
+qrt_module *qrt_open(const char *path, int threads) { return qrt_open_on(path, "auto", threads); }
+
+qrt_module *qrt_open_on(const char *path, const char *device, int threads) {
   return guarded<qrt_module *>(nullptr, [&]() -> Result<qrt_module *> {
-    if (!path || threads < 0)
-      return Error{"expected a path and a number of threads of at least 0, but got " + std::to_string(threads)};
+    if (!path || !device || threads < 0)
+      return Error{"expected a path, a device and a number of threads of at least 0, but got " + std::to_string(threads)};
     Result<std::shared_ptr<const qopt::Module>> module = qopt::Module::open(path);
     if (!module)
       return module.error();
     int cores = static_cast<int>(std::thread::hardware_concurrency());
-    auto session = qrt::Session::create(std::move(*module), threads > 0 ? threads : std::max(cores, 1));
+    qrt::SessionOptions options;
+    options.threads = threads > 0 ? threads : std::max(cores, 1);
+    options.device = device;
+    auto session = qrt::Session::create(std::move(*module), options);
     if (!session)
       return session.error();
     return new qrt_module{std::move(*session)};
@@ -72,6 +77,8 @@ qrt_module *qrt_open(const char *path, int threads) {
 void qrt_close(qrt_module *module) { delete module; }
 
 const char *qrt_device(const qrt_module *module) { return module ? module->session->device().c_str() : nullptr; }
+
+const char *qrt_code(const qrt_module *module) { return module ? module->session->code().c_str() : nullptr; }
 
 const char *qrt_entry_name(const qrt_module *module, size_t index) {
   if (!module || index >= module->session->module().info().entryPoints.size())

@@ -2,6 +2,7 @@
 #include "qopt/Codegen/HostAbi.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 
 using namespace mlir;
 
@@ -38,6 +39,15 @@ void emitFail(OpBuilder &builder, Location loc, QrtError code, Value a, Value b)
 void emitRequire(OpBuilder &builder, Location loc, Value condition, QrtError code, Value a, Value b) {
   Value codeValue = arith::ConstantIntOp::create(builder, loc, code, 64);
   emitCall(builder, loc, kRequireFunction, {condition, codeValue, toI64(builder, loc, a), toI64(builder, loc, b)});
+}
+
+std::vector<gpu::GPUFuncOp> listKernels(ModuleOp module) {
+  std::vector<gpu::GPUFuncOp> kernels;
+  for (auto gpuModule : module.getOps<gpu::GPUModuleOp>())
+    for (auto function : gpuModule.getOps<gpu::GPUFuncOp>())
+      if (function.isKernel())
+        kernels.push_back(function);
+  return kernels;
 }
 
 std::optional<int64_t> getQrtType(Type element) {

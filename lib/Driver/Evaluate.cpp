@@ -21,7 +21,7 @@ static Result<Loaded> load(const std::string &path, int threads) {
   auto module = Module::open(path);
   if (!module)
     return inFile(path, module.error());
-  auto session = qrt::Session::create(*module, threads);
+  auto session = qrt::Session::create(*module, {.threads = threads});
   if (!session)
     return inFile(path, session.error());
   auto model = qrt::makeSessionModel(**session);

@@ -10,7 +10,7 @@
 using namespace qopt;
 using Json = nlohmann::ordered_json;
 
-static Json toJson(const qrt::Perplexity &result, const std::string &hostLevel) {
+static Json toJson(const qrt::Perplexity &result, const qrt::Session &session) {
   Json json = {{"perplexity", result.perplexity},
                {"nll", result.nll},
                {"standard_error", result.standardError}, // null when it is NaN
@@ -18,8 +18,8 @@ static Json toJson(const qrt::Perplexity &result, const std::string &hostLevel) 
                {"windows", result.rowNll.size()},
                {"window", result.window},
                {"mode", qrt::perplexityModeName(result.mode)},
-               {"device", "cpu"},
-               {"host_level", hostLevel},
+               {"device", session.device()},
+               {"code", session.code()},
                {"seconds", result.seconds}};
   if (result.divergence) {
     json["kl_divergence_mean"] = result.divergence->mean;
@@ -101,5 +101,5 @@ Status measure(const Request &request) {
     return inFile(request.perplexityFile, result.error());
   if (!request.jsonToStdout())
     print(*result);
-  return writeJson(request, toJson(*result, (*session)->device()).dump(2) + "\n");
+  return writeJson(request, toJson(*result, **session).dump(2) + "\n");
 }

@@ -1,6 +1,7 @@
 //===- main.cpp - qrun: runs compiled modules -----------------------------===//
 #include "Commands.h"
 #include "qopt/Support/File.h"
+#include "qopt/Support/Progress.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 #include <cstdio>
@@ -14,6 +15,15 @@ using namespace qopt;
 //===----------------------------------------------------------------------===//
 // The command line
 //===----------------------------------------------------------------------===//
+
+static Status setDevice(const std::string &name, Request &request) {
+  int64_t number = 0;
+  bool isNumbered = name.starts_with("cuda:") && parseInteger(name.substr(5), number) && number >= 0;
+  if (name != "auto" && name != "cpu" && name != "cuda" && name != "sim" && !isNumbered)
+    return Error{"expected cpu, cuda, cuda:N or sim"};
+  request.device = name;
+  return {};
+}
 
 static void addOptions(Options &options, Request &request) {
   options.section("What to do (one of these)");
@@ -61,8 +71,10 @@ static void addOptions(Options &options, Request &request) {
   options.integer("seed", "S", request.seed, 0, std::numeric_limits<int64_t>::max(), "for sampling (default: 0)");
 
   options.section("Running");
-  options.choice("device", {"auto", "cpu", "cuda", "sim"}, request.device,
-                 "where to run (default: auto, the best there is code for)");
+  options.custom("device", "NAME", [&](const std::string &name) { return setDevice(name, request); },
+                 "where to run: cpu, cuda, cuda:N (device number N) or sim\n"
+                 "(default: cuda where there is a driver, a device and code\n"
+                 "for it in the module, else cpu)");
   options.choice("host-level", {"x86-64-v3", "x86-64-v4"}, request.hostLevel,
                  "which code for the CPU (default: the best that runs here)");
   options.integer("threads", "N", request.threads, 1, 1024, "default: one per core; results do not depend on it");
@@ -127,20 +139,27 @@ static void warnIfOthersCanWrite(const std::string &path) {
 }
 
 Result<std::unique_ptr<qrt::Session>> openSession(const Request &request, const std::string &path) {
-  if (request.device == "cuda" || request.device == "sim")
-    return inFile(path, {"the module has no code for device " + request.device + "; run with --device=cpu"});
   auto module = Module::open(path);
   if (!module)
     return inFile(path, module.error());
   warnIfOthersCanWrite(path);
   int64_t cores = std::max<int64_t>(std::thread::hardware_concurrency(), 1);
-  int64_t threads = request.threads > 0 ? request.threads : cores;
-  auto session = qrt::Session::create(*module, static_cast<int>(threads), request.hostLevel);
+  Progress progress("weights", request.isQuiet);
+  qrt::SessionOptions options;
+  options.threads = static_cast<int>(request.threads > 0 ? request.threads : cores);
+  options.device = request.device;
+  options.hostLevel = request.hostLevel;
+  options.onUpload = [&](int64_t done, int64_t total) { progress.update(done, total); };
+  options.onWarning = [&](const std::string &text) {
+    progress.clear();
+    std::fprintf(stderr, "qrun: warning: %s: %s\n", printable(path).c_str(), text.c_str());
+  };
+  auto session = qrt::Session::create(*module, options);
+  progress.clear();
   if (!session)
     return inFile(path, session.error());
   if (!request.isQuiet)
-    std::fprintf(stderr, "qrun: %s runs on cpu (%s, %d threads)\n", printable(path).c_str(),
-                 (*session)->device().c_str(), (*session)->threads().size());
+    std::fprintf(stderr, "qrun: %s runs on %s\n", printable(path).c_str(), (*session)->description().c_str());
   return session;
 }
 

@@ -11,6 +11,11 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Runtime/Abi.h"
+#include <vector>
+
+namespace mlir::gpu {
+class GPUFuncOp;
+}
 
 namespace qopt {
 
@@ -30,6 +35,10 @@ inline constexpr llvm::StringLiteral kErrorsFunction = "qrt_errors";
 /// IntegerAttr (i64) on a gpu.func: bytes of dynamic shared memory that its
 /// launches need at most.
 inline constexpr llvm::StringLiteral kSharedBytesAttr = "qopt.shared_bytes";
+
+/// The kernels of all gpu.modules of `module`, in the order of the module's kernel
+/// table.
+std::vector<mlir::gpu::GPUFuncOp> listKernels(mlir::ModuleOp module);
 
 /// IntegerAttr on an scf.parallel: indices that are worth a range of their own.
 /// Without it 1.

@@ -3,7 +3,9 @@
  * The host code of a module is one ELF shared object without imports: whatever
  * it needs from the outside it gets through QrtApi. It exports one function per
  * entry point of the module, of type QrtEntry, and the constant
- * `qrt_abi_version` (int32_t, QRT_ABI_VERSION).
+ * `qrt_abi_version` (int32_t, QRT_ABI_VERSION). There is one such object for each
+ * level of x86-64, and one ("host:cuda") that computes sizes only and launches
+ * kernels for the rest.
  *
  * Generated code never throws, never exits, and touches no global state.
  *
@@ -18,7 +20,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a struct or the meaning of a function below changes. */
-#define QRT_ABI_VERSION 1
+#define QRT_ABI_VERSION 2
 #define QRT_MAX_RANK 8
 
 /* Opaque to generated code: which model runs, its thread pool, its error. */
@@ -48,9 +50,24 @@ typedef struct QrtTensor {
  * specified; results must not depend on it. */
 typedef void (*QrtTask)(void *args, int64_t begin, int64_t end);
 
+/* One launch of a kernel of the device code. */
+typedef struct QrtLaunch {
+  int64_t kernel;   /* index in the module's table of kernels */
+  int32_t grid[3];  /* blocks; 0 in one of them: nothing is done; -1: more than 2^31 - 1 */
+  int32_t block[3]; /* threads of a block */
+  int64_t sharedBytes;
+  int64_t numArgs;
+} QrtLaunch;
+
+/* What a kernel found wrong; code 0 while it is nothing. The first one wins. */
+typedef struct QrtErrorRecord {
+  int64_t code, a, b; /* as fail() gets them */
+} QrtErrorRecord;
+
 typedef struct QrtApi {
   /* 64-byte aligned, uninitialised memory; NULL when there is none (the context
-   * then holds the error). `bytes` may be 0. */
+   * then holds the error). `bytes` may be 0. In the code for a device it is
+   * memory of the device, as are the data of parameters, inputs and outputs. */
   void *(*allocate)(QrtContext *context, int64_t bytes);
   void (*release)(QrtContext *context, void *memory);
   /* Runs task over [0, count), cut into ranges of multiples of `grain` indices
@@ -59,6 +76,14 @@ typedef struct QrtApi {
   /* Records an error; the first one wins. `code` is a QrtError, a and b are its
    * numbers. The entry point goes on and returns nonzero at its end. */
   void (*fail)(QrtContext *context, int64_t code, int64_t a, int64_t b);
+  /* Starts a kernel. Launches run in order; the caller does not wait. args[i]
+   * points to the i-th argument (a pointer, int32_t, int64_t or float), which is
+   * read before this returns. Not within parallelFor. Does nothing once the
+   * context holds an error. */
+  void (*launch)(QrtContext *context, const QrtLaunch *launch, void *const *args);
+  /* The QrtErrorRecord of this call in the memory of the device; the runtime reads
+   * it when the entry point has returned. NULL when there is no memory. */
+  void *(*errors)(QrtContext *context);
 } QrtApi;
 
 typedef enum QrtError {
@@ -66,6 +91,7 @@ typedef enum QrtError {
   QRT_OUT_OF_MEMORY = 1,        /* a = bytes asked */
   QRT_INDEX_OUT_OF_RANGE = 2,   /* a = index, b = size */
   QRT_SHAPE_MISMATCH = 3,       /* a, b = the two sizes that should be equal */
+  QRT_LAUNCH_FAILED = 4,        /* a = kernel; set by the runtime only */
 } QrtError;
 
 /* One entry point. `parameters[i]` points to the data of the module's i-th

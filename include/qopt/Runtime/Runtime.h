@@ -11,6 +11,7 @@
 #include "qopt/Module/Module.h"
 #include "qopt/Runtime/Abi.h"
 #include "qopt/Support/Result.h"
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -82,8 +83,10 @@ class HostCode {
 public:
   static Result<std::shared_ptr<const HostCode>> load(std::span<const char> elf);
   virtual ~HostCode() = default;
-  /// Null when there is no such entry point.
-  virtual QrtEntry entry(const std::string &name) const = 0;
+  /// The address of an exported function; null when there is none of that name.
+  virtual void *symbol(const std::string &name) const = 0;
+  /// An entry point; null when there is none of that name.
+  QrtEntry entry(const std::string &name) const { return reinterpret_cast<QrtEntry>(symbol(name)); }
 };
 
 /// Calls `entry` once. `parameters[i]` must be 64-byte aligned.
@@ -95,19 +98,37 @@ Result<std::vector<Tensor>> call(QrtEntry entry, ThreadPool &threads, std::span<
 /// the machine has less.
 std::string hostLevel();
 
-/// A module ready to run on this machine's CPU.
+struct SessionOptions {
+  int threads = 1; ///< of the CPU; the simulator uses them too
+  /// "cpu"; "cuda" or "cuda:N"; "sim", the simulator of a GPU; "auto": CUDA where a
+  /// driver and a device are found and the module has code for it, else the CPU.
+  std::string device = "cpu";
+  /// Forces the code for one level of CPU, e.g. "x86-64-v3" (tests compare levels on
+  /// one machine); an error when the module or the machine does not have it.
+  std::string hostLevel = {};
+  /// Bytes of the weights that are in the device's memory.
+  std::function<void(int64_t done, int64_t total)> onUpload = {};
+  /// Why "auto" does not use the device that there is.
+  std::function<void(const std::string &)> onWarning = {};
+};
+
+/// A module ready to run.
 class Session {
 public:
-  /// Picks the best host code of the module that this machine can run. `level`
-  /// forces one, e.g. "x86-64-v3" (tests compare levels on one machine); an error
-  /// when the module or the machine does not have it.
-  static Result<std::unique_ptr<Session>> create(std::shared_ptr<const qopt::Module> module, int threads,
-                                                 const std::string &level = {});
+  /// On a CPU the best host code of the module that this machine can run is taken, on
+  /// a GPU the cubin made for it, else PTX. Errors: no such device, the module has
+  /// no code for it or its code does not fit its header.
+  static Result<std::unique_ptr<Session>> create(std::shared_ptr<const qopt::Module> module,
+                                                 const SessionOptions &options = {});
   virtual ~Session() = default;
   virtual const qopt::Module &module() const = 0;
-  /// Which host code runs, e.g. "x86-64-v3".
+  /// Where it runs: "cpu", "cuda:0" or "sim".
   virtual const std::string &device() const = 0;
-  /// The threads that the code runs on; idle between calls of run().
+  /// The same for people: "cpu (x86-64-v3, 2 threads)".
+  virtual std::string description() const = 0;
+  /// Which section of the module runs: "host:x86-64-v3", "ptx", "cubin:sm_90a", "sim".
+  virtual const std::string &code() const = 0;
+  /// The threads that CPU code runs on; idle between calls of run().
   virtual ThreadPool &threads() = 0;
   /// Runs entry point `name`; inputs in declared order. Checks types, ranks,
   /// constant dimensions and that equal symbols have equal sizes. One call at a

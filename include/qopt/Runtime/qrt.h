@@ -28,7 +28,7 @@ extern "C" {
 
 /* Grows when something is added. What a program compiled with version n uses is
  * there when qrt_api_version() >= n. */
-#define QRT_API_VERSION 1
+#define QRT_API_VERSION 2
 int qrt_api_version(void);
 
 /* Why the last call of this thread failed; "" when none did. Valid until the
@@ -48,11 +48,16 @@ typedef struct qrt_tensor_info {
   const char *symbols[QRT_MAX_RANK];
 } qrt_tensor_info;
 
-/* Opens and verifies a module. threads = 0: one per core. */
+/* Opens and verifies a module. It runs on a CUDA device where there is one and the
+ * module has code for it, else on the CPU with `threads` threads; 0: one per core. */
 qrt_module *qrt_open(const char *path, int threads);
+/* The same on a given device: "cpu", "cuda", "cuda:1", "sim" or "auto". Since 2. */
+qrt_module *qrt_open_on(const char *path, const char *device, int threads);
 void qrt_close(qrt_module *module);
-/* Which code runs, e.g. "x86-64-v3". */
+/* Where it runs: "cpu", "cuda:0" or "sim". */
 const char *qrt_device(const qrt_module *module);
+/* Which of the module's sections runs, e.g. "host:x86-64-v3" or "ptx". Since 2. */
+const char *qrt_code(const qrt_module *module);
 
 /* The entry points by number; NULL past the last. */
 const char *qrt_entry_name(const qrt_module *module, size_t index);

@@ -20,7 +20,8 @@ FailureOr<std::vector<char>> qopt::compileHost(ModuleOp module, StringRef level)
       ->loadDialect<affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect, LLVM::LLVMDialect,
                     math::MathDialect, memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   OwningOpRef<ModuleOp> copy(module.clone());
-  if (failed(emitKernels(*copy, level)) || failed(host::lowerToLoops(*copy)) || failed(host::lowerAbi(*copy)) || failed(host::outlineTasks(*copy)))
+  if (failed(emitKernels(*copy, level)) || failed(host::lowerToLoops(*copy)) || failed(host::lowerAbi(*copy)) ||
+      failed(host::lowerLaunches(*copy)) || failed(host::outlineTasks(*copy)))
     return failure();
   host::expandMath(*copy);
   if (failed(host::lowerToLlvm(*copy)))

@@ -20,10 +20,14 @@ namespace qopt::host {
 mlir::LogicalResult lowerToLoops(mlir::ModuleOp module, bool parallelInnermost = false);
 
 /// Public functions become QrtEntry. Private ones get the call frame {QrtApi*,
-/// QrtContext*, i64 status} as first argument. Allocations, parameters, qrt_fail
-/// and qrt_require become uses of the runtime; after a call that failed, and when
+/// QrtContext*, i64 status} as first argument. Allocations, parameters, qrt_fail,
+/// qrt_require and qrt_errors become uses of the runtime; after a call that failed, and when
 /// there is no memory, functions release what they hold and return.
 mlir::LogicalResult lowerAbi(mlir::ModuleOp module);
+
+/// Every gpu.launch_func becomes a call of QrtApi::launch, which knows the kernel by
+/// its number (listKernels); the gpu.modules go.
+mlir::LogicalResult lowerLaunches(mlir::ModuleOp module);
 
 /// The body of every outermost scf.parallel becomes a QrtTask.
 mlir::LogicalResult outlineTasks(mlir::ModuleOp module);

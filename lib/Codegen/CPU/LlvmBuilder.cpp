@@ -19,6 +19,12 @@ LLVM::LLVMStructType host::getTensorType(MLIRContext *context) {
   return LLVM::LLVMStructType::getLiteral(context, {pointer, i64, i64, LLVM::LLVMArrayType::get(i64, QRT_MAX_RANK)});
 }
 
+LLVM::LLVMStructType host::getLaunchType(MLIRContext *context) {
+  auto i64 = IntegerType::get(context, 64);
+  auto threeSizes = LLVM::LLVMArrayType::get(IntegerType::get(context, 32), 3);
+  return LLVM::LLVMStructType::getLiteral(context, {i64, threeSizes, threeSizes, i64, i64});
+}
+
 Value host::getFrame(func::FuncOp function) {
   for (Operation &op : function.getBody().front())
     if (op.hasAttr(kFrameAttr))
@@ -75,7 +81,8 @@ Value LlvmBuilder::callApi(Value frame, ApiFunction function, ValueRange operand
   Value callee = load(pointer, element(pointer, api, int64_t(function)));
   SmallVector<Type> types{pointer};
   llvm::append_range(types, operands.getTypes());
-  Type result = function == ApiFunction::Allocate ? Type(pointer) : LLVM::LLVMVoidType::get(getContext());
+  bool returnsPointer = function == ApiFunction::Allocate || function == ApiFunction::Errors;
+  Type result = returnsPointer ? Type(pointer) : LLVM::LLVMVoidType::get(getContext());
   SmallVector<Value> all{callee, context};
   llvm::append_range(all, operands);
   auto call = LLVM::CallOp::create(*this, LLVM::LLVMFunctionType::get(result, types), all);

@@ -11,7 +11,7 @@
 namespace qopt::host {
 
 /// The functions of QrtApi, in its order.
-enum class ApiFunction { Allocate, Release, ParallelFor, Fail };
+enum class ApiFunction { Allocate, Release, ParallelFor, Fail, Launch, Errors };
 
 class LlvmBuilder : public mlir::ImplicitLocOpBuilder {
 public:
@@ -52,6 +52,8 @@ private:
 mlir::LLVM::LLVMStructType getFrameType(mlir::MLIRContext *context);
 /// QrtTensor.
 mlir::LLVM::LLVMStructType getTensorType(mlir::MLIRContext *context);
+/// QrtLaunch.
+mlir::LLVM::LLVMStructType getLaunchType(mlir::MLIRContext *context);
 /// Marks the call frame of an entry point; other functions get it as argument 0.
 inline constexpr llvm::StringLiteral kFrameAttr = "qopt.frame";
 /// The call frame of a function after lowerAbi.

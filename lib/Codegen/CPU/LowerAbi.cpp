@@ -149,6 +149,11 @@ private:
       call.erase();
       return WalkResult::advance();
     }
+    if (call.getCallee() == kErrorsFunction) {
+      call.replaceAllUsesWith(ValueRange(at.callApi(frame, ApiFunction::Errors, {})));
+      call.erase();
+      return WalkResult::advance();
+    }
     if (call.getCallee() == kRequireFunction)
       return call.emitOpError("may only be called in the top block of a function"), WalkResult::interrupt();
     func::FuncOp callee = calleeOf(call);
@@ -303,7 +308,7 @@ LogicalResult host::lowerAbi(ModuleOp module) {
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (!function.isExternal() && failed(FunctionLowering(function, parameters).run()))
       return failure();
-  for (StringRef name : {kFailFunction, kRequireFunction})
+  for (StringRef name : {kFailFunction, kRequireFunction, kErrorsFunction})
     if (Operation *declaration = module.lookupSymbol(name))
       declaration->erase();
   for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>()))

@@ -23,7 +23,8 @@ TEST_F(CApi, Describes) {
   EXPECT_EQ(qrt_api_version(), QRT_API_VERSION);
   qrt_module *module = qrt_open(path.c_str(), 0);
   ASSERT_TRUE(module) << qrt_last_error();
-  EXPECT_EQ(qrt_device(module), qrt::hostLevel());
+  EXPECT_STREQ(qrt_device(module), "cpu");
+  EXPECT_EQ(qrt_code(module), "host:" + qrt::hostLevel());
   EXPECT_STREQ(qrt_entry_name(module, 0), "forward");
   EXPECT_EQ(qrt_entry_name(module, 1), nullptr);
   EXPECT_EQ(qrt_num_inputs(module, "forward"), 1u);
@@ -48,6 +49,9 @@ TEST_F(CApi, FailuresAreReported) {
   EXPECT_STRNE(qrt_last_error(), "");
   EXPECT_EQ(qrt_open(nullptr, 1), nullptr);
   EXPECT_EQ(qrt_open(path.c_str(), -1), nullptr);
+  EXPECT_EQ(qrt_open_on(path.c_str(), "cuda", 1), nullptr);
+  EXPECT_STREQ(qrt_last_error(), "the module has no code for device cuda; run with --device=cpu");
+  EXPECT_EQ(qrt_open_on(path.c_str(), nullptr, 1), nullptr);
   qrt_module *module = qrt_open(path.c_str(), 1);
   ASSERT_TRUE(module);
   EXPECT_STREQ(qrt_last_error(), "");

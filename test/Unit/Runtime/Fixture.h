@@ -63,7 +63,7 @@ inline std::unique_ptr<qrt::Session> openSession(const std::string &path, int th
   EXPECT_TRUE(module) << module.error().message;
   if (!module)
     return nullptr;
-  auto session = qrt::Session::create(*module, threads, level);
+  auto session = qrt::Session::create(*module, {.threads = threads, .hostLevel = level});
   EXPECT_TRUE(session) << session.error().message;
   return session ? std::move(*session) : nullptr;
 }

@@ -32,7 +32,9 @@ TEST_F(SessionTest, RunsTheSameWithAnyNumberOfThreads) {
   for (int threads : {1, 2, 5}) {
     auto session = openSession(path, threads);
     ASSERT_TRUE(session);
-    EXPECT_EQ(session->device(), hostLevel());
+    EXPECT_EQ(session->device(), "cpu");
+    EXPECT_EQ(session->code(), "host:" + hostLevel());
+    EXPECT_EQ(session->description(), "cpu (" + hostLevel() + ", " + std::to_string(threads) + " threads)");
     Tensor input = idTensor({3, 500}, ids);
     auto outputs = session->run("forward", {&input, 1});
     ASSERT_TRUE(outputs) << outputs.error().message;
@@ -46,15 +48,15 @@ TEST_F(SessionTest, LevelsCanBeForced) {
   writeTableModule(path, table, 4);
   auto session = openSession(path, 1, "x86-64-v3");
   ASSERT_TRUE(session);
-  EXPECT_EQ(session->device(), "x86-64-v3");
-  auto unknown = Session::create(*Module::open(path), 1, "x86-64-v9");
+  EXPECT_EQ(session->code(), "host:x86-64-v3");
+  auto unknown = Session::create(*Module::open(path), {.hostLevel = "x86-64-v9"});
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().message, "host level 'x86-64-v9' is not known; there are x86-64-v4 and x86-64-v3");
 }
 
 TEST_F(SessionTest, ModulesWithoutCodeForThisMachine) {
   ASSERT_TRUE(ModuleWriter::write(path, {}, {}, {}));
-  auto session = Session::create(*Module::open(path), 1);
+  auto session = Session::create(*Module::open(path));
   ASSERT_FALSE(session);
   EXPECT_EQ(session.error().message, "the module has no code for a CPU");
 }
@@ -99,7 +101,7 @@ TEST_F(SessionTest, ErrorsOfTheCodeBecomeText) {
 
 TEST_F(SessionTest, MissingEntryPointsAreFoundWhenLoading) {
   writeTableModule(path, table, 4, {{"absent", {}, {}}});
-  auto session = Session::create(*Module::open(path), 1);
+  auto session = Session::create(*Module::open(path));
   ASSERT_FALSE(session);
   EXPECT_NE(session.error().message.find("lacks the entry point 'absent'"), std::string::npos);
 }

@@ -1,0 +1,298 @@
+//===- CudaDevice.cpp - An NVIDIA GPU through its driver ------------------===//
+//
+// One stream carries everything. A failing kernel is only noticed when something
+// waits, so the kernels launched since then are remembered by name; the driver
+// waits after each launch, and the name is exact, with CUDA_LAUNCH_BLOCKING=1.
+//
+//===----------------------------------------------------------------------===//
+#include "../Device.h"
+#include "ChooseCode.h"
+#include "Driver.h"
+#include "qopt/Support/Utf8.h"
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+using namespace qrt;
+using namespace qrt::cuda;
+using qopt::Error;
+using qopt::KernelInfo;
+
+namespace {
+
+class CudaDevice final : public Device {
+public:
+  CudaDevice(const Driver &driver, int index) : driver(driver), label("cuda:" + std::to_string(index)) {}
+  ~CudaDevice() override;
+  Status open(int index);
+
+  const std::string &name() const override { return label; }
+  const std::string &description() const override { return model; }
+  Result<std::string> load(const qopt::Module &module) override;
+  Status enter() override { return check(driver.ctxSetCurrent(context), "use " + label); }
+  Result<void *> allocate(int64_t bytes) override;
+  void release(void *memory) override;
+  int64_t freeBytes() override;
+  Status upload(void *to, const void *from, int64_t bytes) override;
+  Status download(void *to, const void *from, int64_t bytes) override;
+  Status launch(const QrtLaunch &launch, void *const *args) override;
+  Status synchronize() override;
+
+private:
+  struct Function {
+    CUfunction handle = nullptr;
+    std::string name;
+    int64_t sharedBytes = 0; // that the driver was told of
+  };
+
+  /// An error unless `code` is 0. One that ends the context is kept, so that
+  /// everything later fails with it.
+  Status check(CUresult code, const std::string &doing);
+  /// What the driver may have been doing: the kernels in `launched`.
+  std::string describeLaunched() const;
+  Status loadImage(std::span<const char> image, const std::string &section);
+  Status findFunctions(const std::vector<KernelInfo> &kernels, const std::string &section);
+  Status reserveShared(Function &function, int64_t bytes);
+
+  const Driver &driver;
+  std::string label, model;
+  CUdevice device = 0;
+  CUcontext context = nullptr;
+  CUstream stream = nullptr;
+  CUmodule code = nullptr;
+  Capability capability;
+  int64_t mostShared = 48 << 10;
+  std::vector<Function> functions;
+  std::vector<const Function *> launched; // since something waited, each once
+  bool waitsAfterLaunch = false;
+  Status health;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Opening and closing
+//===----------------------------------------------------------------------===//
+
+Status CudaDevice::open(int index) {
+  if (index < 0 || index >= driver.numDevices)
+    return Error{"there is no device " + label + "; this machine has " + std::to_string(driver.numDevices) +
+                 " CUDA device" + (driver.numDevices == 1 ? "" : "s")};
+  std::string doing = "open " + label;
+  char text[256] = {};
+  if (Status status = check(driver.deviceGet(&device, index), doing); !status)
+    return status;
+  for (auto [attribute, value] : {std::pair(computeCapabilityMajor, &capability.major),
+                                  std::pair(computeCapabilityMinor, &capability.minor)})
+    if (Status status = check(driver.deviceGetAttribute(value, attribute, device), doing); !status)
+      return status;
+  if (int shared = 0; driver.deviceGetAttribute(&shared, maxSharedBytesOptIn, device) == 0 && shared > 0)
+    mostShared = shared;
+  if (driver.deviceGetName(text, sizeof text - 1, device) == 0)
+    model = qopt::printable(text) + ", ";
+  model += capability.text();
+  if (Status status = check(driver.devicePrimaryCtxRetain(&context, device), doing); !status)
+    return context = nullptr, status;
+  if (Status status = enter(); !status)
+    return status;
+  const char *blocking = std::getenv("CUDA_LAUNCH_BLOCKING");
+  waitsAfterLaunch = blocking && std::strcmp(blocking, "0") != 0 && *blocking;
+  return check(driver.streamCreate(&stream, streamNonBlocking), doing);
+}
+
+CudaDevice::~CudaDevice() {
+  if (!context)
+    return;
+  driver.ctxSetCurrent(context);
+  if (code)
+    driver.moduleUnload(code);
+  if (stream)
+    driver.streamDestroy(stream);
+  driver.devicePrimaryCtxRelease(device);
+}
+
+Result<std::unique_ptr<Device>> qrt::openCudaDevice(int index) {
+  Result<const Driver *> driver = Driver::open();
+  if (!driver)
+    return driver.error();
+  auto device = std::make_unique<CudaDevice>(**driver, index);
+  if (Status status = device->open(index); !status)
+    return status.error();
+  return std::unique_ptr<Device>(std::move(device));
+}
+
+//===----------------------------------------------------------------------===//
+// Errors
+//===----------------------------------------------------------------------===//
+
+Status CudaDevice::check(CUresult result, const std::string &doing) {
+  if (!health)
+    return health;
+  if (result == 0)
+    return {};
+  // What ends the context was done by a kernel, whoever is told of it.
+  bool ends = isSticky(result);
+  Error error = driver.explain(result, ends && !launched.empty() ? describeLaunched() : doing);
+  if (ends)
+    health = error;
+  return error;
+}
+
+std::string CudaDevice::describeLaunched() const {
+  if (launched.size() == 1)
+    return "run kernel " + launched[0]->name + " on " + label;
+  return "run one of " + std::to_string(launched.size()) + " kernels, " + launched.back()->name + " last, on " + label +
+         " (CUDA_LAUNCH_BLOCKING=1 tells which)";
+}
+
+//===----------------------------------------------------------------------===//
+// Code
+//===----------------------------------------------------------------------===//
+
+Result<std::string> CudaDevice::load(const qopt::Module &module) {
+  Result<std::vector<std::string>> sections = chooseCode(module, capability, label);
+  if (!sections)
+    return sections.error();
+  Status status;
+  for (const std::string &section : *sections) {
+    status = loadImage(module.section(section), section);
+    if (!status && health) // a driver may be too old for the cubin; PTX is left
+      continue;
+    if (status)
+      status = findFunctions(module.info().kernels, section);
+    if (!status)
+      return status.error();
+    return section;
+  }
+  return status.error();
+}
+
+/// The first line that the driver's compiler wrote.
+static std::string firstLine(const char *log) {
+  std::string_view text(log);
+  size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos)
+    return {};
+  size_t end = std::min(text.find_first_of("\r\n", begin), text.size());
+  return ": " + qopt::printable(std::string(text.substr(begin, end - begin)));
+}
+
+Status CudaDevice::loadImage(std::span<const char> image, const std::string &section) {
+  // PTX is a C string for the driver.
+  std::string text(section == "ptx" ? std::string(image.begin(), image.end()) : std::string());
+  char log[4096] = {};
+  int options[] = {jitErrorLogBuffer, jitErrorLogBufferBytes};
+  void *values[] = {log, reinterpret_cast<void *>(sizeof log - 1)};
+  CUresult result =
+      driver.moduleLoadDataEx(&code, text.empty() ? image.data() : text.c_str(), 2, options, values);
+  if (result == 0)
+    return {};
+  code = nullptr;
+  Error error = driver.explain(result, "load the section " + qopt::printable(section) + " on " + label + " (" + model + ")");
+  log[sizeof log - 1] = 0;
+  error.message += firstLine(log);
+  if (isSticky(result))
+    health = error;
+  return error;
+}
+
+Status CudaDevice::findFunctions(const std::vector<KernelInfo> &kernels, const std::string &section) {
+  for (const KernelInfo &kernel : kernels) {
+    Function function{nullptr, kernel.name, 48 << 10};
+    CUresult result = driver.moduleGetFunction(&function.handle, code, kernel.name.c_str());
+    if (result == 500)
+      return Error{"the section " + section + " lacks the kernel " + kernel.name + " of the module's table"};
+    if (Status status = check(result, "get kernel " + kernel.name + " on " + label); !status)
+      return status;
+    if (Status status = reserveShared(function, kernel.sharedBytes); !status)
+      return status;
+    functions.push_back(std::move(function));
+  }
+  return {};
+}
+
+/// More than 48 KiB of dynamic shared memory has to be asked for.
+Status CudaDevice::reserveShared(Function &function, int64_t bytes) {
+  if (bytes > mostShared)
+    return Error{"kernel " + function.name + " needs " + std::to_string(bytes) + " bytes of shared memory, but " + label +
+                 " (" + model + ") has " + std::to_string(mostShared)};
+  if (bytes <= function.sharedBytes)
+    return {};
+  function.sharedBytes = bytes;
+  return check(driver.funcSetAttribute(function.handle, maxDynamicSharedBytes, static_cast<int>(bytes)),
+               "reserve " + std::to_string(bytes) + " bytes of shared memory for kernel " + function.name + " on " + label);
+}
+
+Status CudaDevice::launch(const QrtLaunch &launch, void *const *args) {
+  if (!health)
+    return health;
+  Function &function = functions[static_cast<size_t>(launch.kernel)];
+  if (Status status = reserveShared(function, launch.sharedBytes); !status)
+    return status;
+  auto size = [](int32_t value) { return static_cast<unsigned>(value); };
+  CUresult result = driver.launchKernel(function.handle, size(launch.grid[0]), size(launch.grid[1]),
+                                        size(launch.grid[2]), size(launch.block[0]), size(launch.block[1]),
+                                        size(launch.block[2]), static_cast<unsigned>(launch.sharedBytes), stream,
+                                        const_cast<void **>(args), nullptr);
+  if (result != 0) {
+    auto text = [](const int32_t (&sizes)[3]) {
+      return std::to_string(sizes[0]) + "x" + std::to_string(sizes[1]) + "x" + std::to_string(sizes[2]);
+    };
+    return check(result, "launch kernel " + function.name + " with " + text(launch.grid) + " blocks of " +
+                             text(launch.block) + " threads and " + std::to_string(launch.sharedBytes) +
+                             " bytes of shared memory on " + label);
+  }
+  if (std::find(launched.begin(), launched.end(), &function) != launched.end())
+    std::erase(launched, &function);
+  launched.push_back(&function);
+  return waitsAfterLaunch ? synchronize() : Status();
+}
+
+Status CudaDevice::synchronize() {
+  Status status = check(driver.streamSynchronize(stream), "wait for " + label);
+  launched.clear();
+  return status;
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Result<void *> CudaDevice::allocate(int64_t bytes) {
+  CUdeviceptr memory = 0;
+  CUresult result = driver.memAlloc(&memory, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
+  if (result == 2)
+    return static_cast<void *>(nullptr);
+  if (Status status = check(result, "allocate " + std::to_string(bytes) + " bytes on " + label); !status)
+    return status.error();
+  return reinterpret_cast<void *>(memory);
+}
+
+void CudaDevice::release(void *memory) {
+  // Nothing can be done about an error here; one that matters comes again.
+  if (memory && health)
+    driver.memFree(reinterpret_cast<CUdeviceptr>(memory));
+}
+
+int64_t CudaDevice::freeBytes() {
+  size_t free = 0, total = 0;
+  return driver.memGetInfo(&free, &total) == 0 ? static_cast<int64_t>(free) : -1;
+}
+
+Status CudaDevice::upload(void *to, const void *from, int64_t bytes) {
+  if (bytes == 0)
+    return {};
+  // From pageable memory: the driver has copied it when it returns.
+  return check(driver.memcpyHtoDAsync(reinterpret_cast<CUdeviceptr>(to), from, static_cast<size_t>(bytes), stream),
+               "copy " + std::to_string(bytes) + " bytes to " + label);
+}
+
+Status CudaDevice::download(void *to, const void *from, int64_t bytes) {
+  if (bytes > 0) {
+    CUresult result =
+        driver.memcpyDtoHAsync(to, reinterpret_cast<CUdeviceptr>(from), static_cast<size_t>(bytes), stream);
+    if (Status status = check(result, "copy " + std::to_string(bytes) + " bytes from " + label); !status)
+      return status;
+  }
+  return synchronize();
+}

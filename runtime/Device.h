@@ -1,0 +1,53 @@
+//===- Device.h - Where kernels run ---------------------------------------===//
+//
+// A device has memory of its own and runs the kernels of one module. Everything
+// happens in the order in which it was asked for; only download() and
+// synchronize() wait. After an error of the device all further calls fail.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_LIB_RUNTIME_DEVICE_H
+#define QOPT_LIB_RUNTIME_DEVICE_H
+
+#include "qopt/Runtime/Runtime.h"
+
+namespace qrt {
+
+class Device {
+public:
+  virtual ~Device() = default;
+  /// "cuda:0" or "sim".
+  virtual const std::string &name() const = 0;
+  /// For people: "NVIDIA H100 80GB HBM3, sm_90"; may be empty.
+  virtual const std::string &description() const = 0;
+
+  /// Makes the kernels of `module` ready to be launched; once, before anything else.
+  /// Returns the section that they come from. Errors: no section for this device,
+  /// code that cannot be loaded or lacks a kernel of the module's table.
+  virtual Result<std::string> load(const qopt::Module &module) = 0;
+  /// To be called first in each thread that uses the device.
+  virtual Status enter() = 0;
+
+  /// 256-byte aligned; `bytes` may be 0. Null when there is not so much memory.
+  virtual Result<void *> allocate(int64_t bytes) = 0;
+  virtual void release(void *memory) = 0;
+  /// Bytes that allocate() could give; -1 when unknown.
+  virtual int64_t freeBytes() = 0;
+
+  /// `from` may change once this returns.
+  virtual Status upload(void *to, const void *from, int64_t bytes) = 0;
+  virtual Status download(void *to, const void *from, int64_t bytes) = 0;
+  /// No size of the launch is 0 or less, and its kernel is in the table.
+  virtual Status launch(const QrtLaunch &launch, void *const *args) = 0;
+  virtual Status synchronize() = 0;
+};
+
+/// CUDA device number `index`. Errors: no driver, no such device, a driver that
+/// does not work.
+Result<std::unique_ptr<Device>> openCudaDevice(int index);
+
+/// Whether there is a CUDA driver with a device at all.
+bool hasCudaDevice();
+
+} // namespace qrt
+
+#endif // QOPT_LIB_RUNTIME_DEVICE_H
