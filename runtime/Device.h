@@ -45,6 +45,9 @@ public:
 /// does not work.
 Result<std::unique_ptr<Device>> openCudaDevice(int index);
 
+/// The simulator; it runs on `threads`, which must outlive the device.
+std::unique_ptr<Device> makeSimDevice(ThreadPool &threads);
+
 /// Whether there is a CUDA driver with a device at all.
 bool hasCudaDevice();
 

@@ -111,10 +111,12 @@ void DeviceContext::finish() {
 
 /// "cuda" is cuda:0.
 static Result<std::unique_ptr<Device>> openDevice(const std::string &name, ThreadPool &threads) {
+  if (name == "sim")
+    return makeSimDevice(threads);
   int64_t index = 0;
   if (name != "cuda" &&
       (!name.starts_with("cuda:") || !qopt::parseInteger(name.substr(5), index) || index < 0 || index > 1023))
-    return Error{"there is no device '" + printable(name) + "'; there are cpu, cuda and cuda:N"};
+    return Error{"there is no device '" + printable(name) + "'; there are cpu, cuda, cuda:N and sim"};
   return openCudaDevice(static_cast<int>(index));
 }
 
