@@ -17,9 +17,9 @@ printf '%-14s %11s %11s %11s %9s %9s %11s %9s\n' scheme 'bits/weight' 'module KB
 for scheme in float int8-weights int8-static int8-dynamic llm-int8 rtn-int4 gptq-int4; do
   options=()
   [[ $scheme == float ]] || options+=(--pass-pipeline="$scheme")
-  [[ $scheme == int8-static || $scheme == gptq-int4 ]] && options+=(--calibration="$inputs/calibration.txt" --calibration-length=256)
+  [[ $scheme == int8-static || $scheme == gptq-int4 ]] && options+=(--calibration="$inputs/calibration.txt" --calibration-length=256 --documents=blank-lines)
   "$bin/qopt" "$inputs/model.onnx" "${options[@]}" -o "$work/$scheme.qmod" --report="$work/report.json" --quiet
-  "$bin/qrun" "$work/$scheme.qmod" --perplexity="$inputs/eval.txt" --window=256 --max-windows=48 \
+  "$bin/qrun" "$work/$scheme.qmod" --perplexity="$inputs/eval.txt" --documents=blank-lines --window=256 --max-windows=48 \
     --compare="$work/float.qmod" --json="$work/run.json" --quiet >/dev/null
   perplexity=$(number "$work/run.json" perplexity)
   [[ $scheme != float ]] || float=$perplexity

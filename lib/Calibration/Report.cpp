@@ -1,6 +1,7 @@
 //===- Report.cpp - What became of one linear layer -----------------------===//
 #include "qopt/Calibration/Report.h"
 #include "qopt/Calibration/Linear.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -17,14 +18,22 @@ static double storedBits(ArrayRef<Value> values) {
   return bits;
 }
 
+/// Zero points, unless a module keeps them in the sign of the scale (packInt4).
+static Value storedZeros(Value zeros) {
+  auto value = zeros ? dyn_cast_or_null<DenseResourceElementsAttr>(getConstantValue(zeros)) : DenseResourceElementsAttr();
+  AsmResourceBlob *blob = value ? value.getRawHandle().getBlob() : nullptr;
+  bool areSigns = blob && llvm::all_of(blob->getData(), [](char zero) { return zero == 7 || zero == 8; });
+  return areSigns ? Value() : zeros;
+}
+
 /// The weight arrays that `op` reads; empty when it is no linear.
 static SmallVector<Value> weightArrays(Operation *op) {
   return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
       .Case<MatmulW8A8Op, MatmulW8A16Op>([](auto matmul) { return SmallVector<Value>{matmul.getW(), matmul.getWScale()}; })
-      .Case([](MatmulW4A16Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getScale(), matmul.getZeros()}; })
+      .Case([](MatmulW4A16Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getScale(), storedZeros(matmul.getZeros())}; })
       .Case([](onnx::MatMulOp matmul) -> SmallVector<Value> {
         if (DequantizeOp weights = getQuantizedWeights(matmul))
-          return {weights.getCodes(), weights.getScale(), weights.getZeros()};
+          return {weights.getCodes(), weights.getScale(), storedZeros(weights.getZeros())};
         if (Linear::match(matmul))
           return {matmul.getB()};
         return {};

@@ -72,7 +72,7 @@ def main():
             if scheme != "float":
                 command.append(f"--pass-pipeline={scheme}")
             if scheme in ("int8-static", "gptq-int4"):
-                command += [f"--calibration={calibration}", "--calibration-length=256"]
+                command += [f"--calibration={calibration}", "--calibration-length=256", "--documents=blank-lines"]
             compile_cost[scheme] = run(command)
         has_onnxruntime = subprocess.run([sys.executable, "-c", "import onnxruntime"], stderr=subprocess.DEVNULL).returncode == 0
         rows = ["onnxruntime float"] * has_onnxruntime + SCHEMES
