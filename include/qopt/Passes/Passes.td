@@ -557,4 +557,30 @@ def OutlineKernels : Pass<"qopt-outline-kernels", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def EmitCudaKernels : Pass<"qopt-emit-cuda-kernels", "::mlir::ModuleOp"> {
+  let summary = "Make GPU kernels of kernel declarations and outlined loops";
+  let description = [{
+    ```mlir
+    func.func private @gather_k64(memref<512x64xf32>, memref<?xi64>, memref<?x64xf32>) attributes {qopt.kernel = "gather"}
+    ```
+    ==>
+    ```mlir
+    func.func private @gather_k64(%data: memref<512x64xf32>, %indices: memref<?xi64>, %y: memref<?x64xf32>) {
+      ...
+      gpu.launch_func @kernels::@gather_k64 blocks in (...) threads in (...) args(%p : !llvm.ptr, ...)
+      return
+    }
+    gpu.module @kernels {
+      gpu.func @gather_k64(%data: !llvm.ptr, ...) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {...}
+    }
+    ```
+    Expects: what qopt-lower leaves. Ensures: private functions only compute sizes and
+    launch kernels; the operands of launches are device addresses, i32, i64 and f32.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+                           "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 #endif // QOPT_PASSES_PASSES_TD

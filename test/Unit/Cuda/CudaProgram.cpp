@@ -23,11 +23,16 @@ static void loadDialects(MLIRContext &context) {
 
 [[noreturn]] static void stop(const char *what) { llvm::report_fatal_error(what, /*gen_crash_diag=*/false); }
 
-CudaProgram::CudaProgram(const std::string &text) {
-  loadDialects(context);
-  module = parseSourceString<ModuleOp>(text, &context);
+OwningOpRef<ModuleOp> parse(MLIRContext &context, const std::string &text) {
+  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, &context);
   if (!module)
     stop("the test's text does not parse");
+  return module;
+}
+
+CudaProgram::CudaProgram(const std::string &text) {
+  loadDialects(context);
+  module = parse(context, text);
   if (failed(emitCudaKernels(*module)) || failed(verify(*module)))
     stop("no kernels");
 }
@@ -42,9 +47,7 @@ std::string CudaProgram::ptx(const std::string &chip) {
 std::string diagnose(const std::string &text) {
   MLIRContext context;
   loadDialects(context);
-  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, &context);
-  if (!module)
-    stop("the test's text does not parse");
+  OwningOpRef<ModuleOp> module = parse(context, text);
   std::string messages;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) { messages += diagnostic.str() + "\n"; });
   LogicalResult result = emitCudaKernels(*module);

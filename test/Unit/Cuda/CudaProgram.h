@@ -3,6 +3,7 @@
 #define QOPT_TEST_UNIT_CUDA_CUDAPROGRAM_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
 #include <memory>
 #include <string>
 
@@ -13,12 +14,13 @@ struct CudaProgram {
   /// `text`: declarations of kernels and functions with loops. Exits on any error.
   explicit CudaProgram(const std::string &text);
 
-  /// A copy of its own from the same text.
   std::string ptx(const std::string &chip = "sm_80");
 
   mlir::MLIRContext context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
 };
+
+mlir::OwningOpRef<mlir::ModuleOp> parse(mlir::MLIRContext &context, const std::string &text);
 
 /// The diagnostics that emitCudaKernels gives for `text`.
 std::string diagnose(const std::string &text);

@@ -28,6 +28,8 @@ func.func private @wide(memref<?x28672xf32>, memref<28672xf32>, memref<?x28672xf
 func.func private @floats(memref<32000x4096xf32>, memref<?xi64>, memref<?x4096xf32>) attributes {qopt.kernel = "gather"}
 func.func private @ragged(memref<?x21xf16>, memref<?xi32>, memref<?x21xf16>) attributes {qopt.kernel = "gather"}
 func.func private @bytes(memref<9x40xi8>, memref<?xi32>, memref<?x40xi8>) attributes {qopt.kernel = "gather"}
+func.func private @packed(memref<2000x512x16xf32>, memref<?xi64>, memref<?x512xf32>)
+    attributes {qopt.kernel = "gather", qopt.config = {rows = 31999 : i64}}
 func.func private @bits(memref<9x7xi1>, memref<?xi64>, memref<?x7xi1>) attributes {qopt.kernel = "gather"}
 )"},
     {"quantize", R"(
@@ -159,6 +161,34 @@ TEST_P(Ptx, OfTheBaselineAssemblesForLaterChips) {
 
 INSTANTIATE_TEST_SUITE_P(Kernels, Ptx, testing::ValuesIn(kCases),
                          [](const testing::TestParamInfo<PtxCase> &info) { return std::string(info.param.name); });
+
+size_t count(const std::string &text, const std::string &pattern) {
+  size_t result = 0;
+  for (size_t at = text.find(pattern); at != std::string::npos; at = text.find(pattern, at + 1))
+    ++result;
+  return result;
+}
+
+/// Rows whose size allows it are read and written 16 bytes at a time.
+TEST(PtxText, UsesVectors) {
+  std::string ptx = CudaProgram("func.func private @norm(memref<?x4096xf32>, memref<4096xf32>, memref<?x4096xf32>) "
+                                "attributes {qopt.kernel = \"rms_norm\"}")
+                        .ptx();
+  EXPECT_GE(count(ptx, "ld.global.nc.v4.b32"), 2u) << ptx;
+  EXPECT_GE(count(ptx, "st.global.v4.b32"), 1u) << ptx;
+  EXPECT_EQ(count(ptx, ".local"), 0u) << ptx;
+  EXPECT_NE(ptx.find(".extern .shared .align 128 .b8 qopt_shared[]"), std::string::npos) << ptx;
+}
+
+/// ptxas may fuse `mul.f32` and `add.f32`, but not `mul.rn.f32` and `add.rn.f32`.
+TEST(PtxText, FusesNothing) {
+  std::string ptx = CudaProgram("func.func private @turn(memref<?x?x2x8xf32>, memref<?x?x4xf32>, memref<?x?x4xf32>, "
+                                "memref<?x?x2x8xf32>) attributes {qopt.kernel = \"rotary\"}")
+                        .ptx();
+  EXPECT_GT(count(ptx, "mul.rn.f32"), 0u) << ptx;
+  for (const char *op : {"mul.f32", "add.f32", "sub.f32", "fma"})
+    EXPECT_EQ(count(ptx, op), 0u) << ptx;
+}
 
 TEST(CudaDiagnostics, UnknownKernel) {
   EXPECT_NE(diagnose("func.func private @f(memref<?xf32>) attributes {qopt.kernel = \"fft\"}").find("unknown kernel \"fft\""),
