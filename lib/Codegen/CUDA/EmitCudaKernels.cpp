@@ -28,6 +28,10 @@ Generator find(StringRef name) {
       .Case("rms_norm", emitRmsNorm)
       .Case("rotary", emitRotary)
       .Case("gather", emitGather)
+      .Case("matmul_w8a8", emitMatmulW8A8)
+      .Case("matmul_w4a16", emitMatmulW4A16)
+      .Case("matmul_w8a16", emitMatmulW8A16)
+      .Case("matmul_f32", emitMatmulF32)
       .Default(nullptr);
 }
 

@@ -188,6 +188,8 @@ public:
   Values mmaS8(ValueRange a, ValueRange b, ValueRange c);
   /// a m16xk16 (4 vector<2xf16>), b k16xn8 (2 vector<2xf16>), c m16xn8 (4 f32).
   Values mmaF16(ValueRange a, ValueRange b, ValueRange c);
+  /// a m16xk8 (4 i32: f32 whose low 13 bits are zero), b k8xn8 (2 i32), c m16xn8 (4 f32).
+  Values mmaTf32(ValueRange a, ValueRange b, ValueRange c);
 
   //===--------------------------------------------------------------------===//
   // Control flow; bounds are i32 or i64, both of one type

@@ -101,4 +101,11 @@ Values Emitter::mmaF16(ValueRange a, ValueRange b, ValueRange c) {
                                            std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col}));
 }
 
+Values Emitter::mmaTf32(ValueRange a, ValueRange b, ValueRange c) {
+  Type result = LLVM::LLVMStructType::getLiteral(getContext(), SmallVector<Type>(4, getF32Type()));
+  return fields(*this, NVVM::MmaOp::create(*this, result, a, b, c, ArrayRef<int64_t>{16, 8, 8}, std::nullopt, std::nullopt,
+                                           std::array<NVVM::MMATypes, 2>{NVVM::MMATypes::tf32, NVVM::MMATypes::tf32},
+                                           std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col}));
+}
+
 } // namespace qopt::cuda

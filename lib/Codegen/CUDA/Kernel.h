@@ -72,6 +72,10 @@ mlir::LogicalResult emitRotary(Kernel &k);
 mlir::LogicalResult emitQuantize(Kernel &k);
 mlir::LogicalResult emitDynamicQuantize(Kernel &k);
 mlir::LogicalResult emitSplitColumns(Kernel &k);
+mlir::LogicalResult emitMatmulW8A8(Kernel &k);
+mlir::LogicalResult emitMatmulW4A16(Kernel &k);
+mlir::LogicalResult emitMatmulW8A16(Kernel &k);
+mlir::LogicalResult emitMatmulF32(Kernel &k);
 
 } // namespace qopt::cuda
 

@@ -117,6 +117,28 @@ func.func private @sum_all(%x: memref<3x?xi64>, %y: memref<i64>) {
   return
 }
 )"},
+    {"matmul_w8a8", R"(
+func.func private @even(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>, memref<4096xi32>, memref<4096xf32>, memref<?x4096xf32>)
+    attributes {qopt.kernel = "matmul_w8a8"}
+func.func private @outliers(memref<?x67xi8>, memref<f32>, memref<2x17x64xi8>, memref<32xi32>, memref<17xf32>, memref<?x67xf32>,
+    memref<67xi32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_w8a8"}
+)"},
+    {"matmul_w4a16", R"(
+func.func private @even(memref<?x4096xf32>, memref<256x512x64xi8>, memref<256x32x16xf16>, memref<?x4096xf32>)
+    attributes {qopt.kernel = "matmul_w4a16", qopt.config = {group_size = 128 : i64}}
+func.func private @ragged(memref<?x64xf32>, memref<11x11x64xi8>, memref<11x4x16xf32>, memref<11x4x16xi8>, memref<?x172xf32>)
+    attributes {qopt.kernel = "matmul_w4a16", qopt.config = {group_size = 20 : i64}}
+)"},
+    {"matmul_w8a16", R"(
+func.func private @even(memref<?x4096xf32>, memref<256x4096x16xi8>, memref<4096xf32>, memref<?x4096xf32>)
+    attributes {qopt.kernel = "matmul_w8a16"}
+func.func private @ragged(memref<?x33xf32>, memref<2x33x16xi8>, memref<17xf32>, memref<?x17xf32>)
+    attributes {qopt.kernel = "matmul_w8a16"}
+)"},
+    {"matmul_f32", R"(
+func.func private @even(memref<?x4096xf32>, memref<256x4096x16xf32>, memref<?x4096xf32>) attributes {qopt.kernel = "matmul_f32"}
+func.func private @ragged(memref<?x33xf32>, memref<2x33x16xf32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_f32"}
+)"},
 };
 
 class Ptx : public testing::TestWithParam<PtxCase> {};

@@ -1,0 +1,125 @@
+//===- MatmulInt4.cpp - Float activations times group-wise int4 weights ----===//
+//
+// A code between 0 and 15 put into the low bits of 2^23 as a float is 2^23 + code;
+// subtracting 2^23 + zero point leaves the exact code - zero, which tf32 holds. So the
+// tensor cores multiply the activations by small integers, and the sums of a group are
+// multiplied by its scales in f32: no weight is rounded, scales may be negative, and
+// tiny or huge ones lose nothing. Activations keep the range of f32 (f16 would turn
+// what exceeds 65504 into infinities): split in two parts for few rows, as exact as
+// f32; rounded to 11 bits, what f16 would keep, in tiles.
+//
+// One load of 16 bytes is eight inputs of a lane's four columns. The order of inputs
+// within a product is free, so a lane takes inputs 8t .. 8t + 7 of a chunk of 32 for
+// the four steps, and reads the same of x. Groups are padded to whole chunks.
+//
+//===----------------------------------------------------------------------===//
+#include "MatmulTiles.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace qopt::cuda {
+
+namespace {
+
+enum { kScales = kFirstOwn, kZeros };
+
+constexpr int64_t kStep = 8; ///< inputs of one word
+
+struct Int4Product : Product {
+  Int4Product(int64_t inputs, int64_t columns, int64_t groupSize, Type scaleType, bool hasZeros)
+      : Product(inputs, columns, 4), scaleType(scaleType), hasZeros(hasZeros) {
+    this->groupSize = groupSize;
+    paddedGroup = llvm::alignTo(groupSize, chunkElements());
+    groups = llvm::divideCeil(inputs, groupSize);
+    stepsOfGroup = llvm::divideCeil(groupSize, kStep);
+    steps = (groups - 1) * stepsOfGroup + llvm::divideCeil(inputs - (groups - 1) * groupSize, kStep);
+    lanesTakeRuns = true;
+    chunksAhead = 4;
+    splitFewRows = true;
+  }
+
+  Type scaleType;
+  bool hasZeros;
+  int64_t groups, stepsOfGroup, steps;
+
+  /// Four words of codes, with zero points one of four bytes.
+  Values load(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const override {
+    Type piece = t.vector(t.getI32Type(), 4);
+    Value group = t.min(t.div(chunk, t.i32(chunksPerGroup())), t.i32(groups - 1));
+    Value inGroup = t.add(t.mul(t.rem(chunk, t.i32(chunksPerGroup())), kChunkSteps), place.inGroup);
+    Value step = t.min(t.add(t.mul(group, stepsOfGroup), inGroup), t.i32(steps - 1));
+    Value column = t.at(t.row(args[kW], piece, place.block, steps * 4), piece, place.quarter);
+    Values raw = loadWords(t, t.at(column, piece, t.mul(step, 4)));
+    if (hasZeros) {
+      Value zeros = t.at(t.row(args[kZeros], t.getI32Type(), place.block, groups * 4), t.getI32Type(), place.quarter);
+      raw.push_back(t.load(t.getI32Type(), t.at(zeros, t.getI32Type(), t.mul(group, 4))));
+    }
+    return raw;
+  }
+
+  SmallVector<Fragment> decode(Emitter &t, ValueRange raw, int64_t step) const override {
+    Type f32 = t.f32Type();
+    constexpr int64_t kMagic = 0x4B000000; // 2^23
+    SmallVector<Fragment> tiles(4);
+    for (int64_t j = 0; j < 4; ++j) {
+      Value zero = t.f32(8388608.0f + 8.0f);
+      if (hasZeros)
+        zero = t.bitcast(t.bitOr(t.bitAnd(t.shiftRight(raw[4], 8 * j), 255), kMagic), f32);
+      for (int64_t place = 2 * step; place < 2 * step + 2; ++place) {
+        Value code = t.bitAnd(t.shiftRight(raw[j], place % 4 * 8 + place / 4 * 4), 15);
+        Value weight = t.sub(t.bitcast(t.bitOr(code, kMagic), f32), zero);
+        tiles[j].high.push_back(t.bitcast(weight, t.getI32Type()));
+      }
+    }
+    return tiles;
+  }
+
+  Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const override {
+    Value group = t.min(t.div(chunk, t.i32(chunksPerGroup())), t.i32(groups - 1));
+    Value block = t.min(t.shiftRight(place.sums, 4), t.i32(llvm::divideCeil(columns, int64_t(16)) - 1));
+    Type four = t.vector(scaleType, 4);
+    Value scales = t.row(args[kScales], four, t.add(t.mul(block, groups), group), 4);
+    scales = t.at(scales, four, t.shiftRight(t.bitAnd(place.sums, 15), 2));
+    Values result;
+    for (int64_t i = 0; i < 8; ++i) {
+      Value scale = t.extract(t.load(four, t.at(scales, four, i / 4)), i % 4);
+      result.push_back(scaleType.isF32() ? scale : t.toFloat(scale, t.f32Type()));
+    }
+    return result;
+  }
+};
+
+} // namespace
+
+/// x [R,K], w [blocks,steps,64], scale [blocks,groups,16] (, zeros [blocks,groups,16]), y [R,N].
+LogicalResult emitMatmulW4A16(Kernel &k) {
+  bool hasZeros = k.numOperands() == 5;
+  if (failed(hasZeros ? k.expectRanks({2, 3, 3, 3, 2}) : k.expectRanks({2, 3, 3, 2})))
+    return failure();
+  unsigned result = hasZeros ? 4 : 3;
+  int64_t inputs = k.size(0, 1), n = k.size(result, 1), groupSize = k.integer("group_size", -1);
+  if (ShapedType::isDynamic(inputs) || ShapedType::isDynamic(n))
+    return k.function.emitOpError("requires known inputs and outputs");
+  if (groupSize <= 0 || groupSize > inputs)
+    groupSize = inputs;
+  Type scaleType = k.type(2).getElementType();
+  if (!scaleType.isF16() && !scaleType.isF32())
+    return k.function.emitOpError() << "expected scales of f16 or f32, but got " << scaleType;
+  Int4Product product(inputs, n, groupSize, scaleType, hasZeros);
+  int64_t blocks = llvm::divideCeil(n, int64_t(16));
+  Type f32 = k.f32Type(), i8 = k.getI8Type();
+  if (failed(k.expectShape(0, {ShapedType::kDynamic, inputs}, f32)) ||
+      failed(k.expectShape(1, {blocks, product.steps, 64}, i8)) ||
+      failed(k.expectShape(2, {blocks, product.groups, 16}, scaleType)) ||
+      (hasZeros && failed(k.expectShape(3, {blocks, product.groups, 16}, i8))) ||
+      failed(k.expectShape(result, {ShapedType::kDynamic, n}, f32)))
+    return failure();
+  SmallVector<Argument> own{k.input(2)};
+  if (hasZeros)
+    own.push_back(k.input(3));
+  launchProduct(k, product, 0, 1, result, own);
+  return success();
+}
+
+} // namespace qopt::cuda
