@@ -26,7 +26,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < 65536; ++i)
     static_cast<char *>(in)[i] = static_cast<char>(i);
   void *arguments[] = {&in, &out};
-  auto kernel = reinterpret_cast<QrtSimKernel>(reinterpret_cast<void *>((*code)->entry(argv[2])));
+  auto kernel = reinterpret_cast<QrtSimKernel>((*code)->symbol(argv[2]));
   if (!kernel)
     return 2;
   qrt::SimLaunch launch{kernel, argv[2], {std::atoi(argv[3]), 1, 1}, {std::atoi(argv[4]), 1, 1}, std::atoi(argv[5]), arguments};
