@@ -28,6 +28,7 @@ Generator find(StringRef name) {
       .Case("rms_norm", emitRmsNorm)
       .Case("rotary", emitRotary)
       .Case("gather", emitGather)
+      .Case("attention", emitAttention)
       .Default(nullptr);
 }
 

@@ -72,6 +72,7 @@ mlir::LogicalResult emitRotary(Kernel &k);
 mlir::LogicalResult emitQuantize(Kernel &k);
 mlir::LogicalResult emitDynamicQuantize(Kernel &k);
 mlir::LogicalResult emitSplitColumns(Kernel &k);
+mlir::LogicalResult emitAttention(Kernel &k);
 
 } // namespace qopt::cuda
 
