@@ -32,6 +32,20 @@ func.func private @packed(memref<2000x512x16xf32>, memref<?xi64>, memref<?x512xf
     attributes {qopt.kernel = "gather", qopt.config = {rows = 31999 : i64}}
 func.func private @bits(memref<9x7xi1>, memref<?xi64>, memref<?x7xi1>) attributes {qopt.kernel = "gather"}
 )"},
+    {"attention", R"(
+func.func private @llama(memref<?x?x32x128xf32>, memref<?x8x?x128xf32>, memref<?x8x?x128xf32>, memref<?x?x32x128xf32>)
+    attributes {qopt.kernel = "attention", qopt.config = {kv_heads_first, causal, offset}}
+func.func private @padded(memref<?x4x?x64xf32>, memref<?x4x?x64xf32>, memref<?x4x?x64xf32>, memref<?x1x1x?xi1>, memref<?x4x?x64xf32>)
+    attributes {qopt.kernel = "attention", qopt.config = {q_heads_first, kv_heads_first, causal}}
+func.func private @additive(memref<?x?x16x128xf32>, memref<?x?x1x128xf32>, memref<?x?x1x128xf32>, memref<?x?x?x?xf32>, memref<?x?x16x128xf32>)
+    attributes {qopt.kernel = "attention", qopt.config = {causal, softcap = 50.0 : f32}}
+func.func private @ragged(memref<?x?x6x63xf32>, memref<?x?x1x63xf32>, memref<?x?x1x42xf32>, memref<?x1x?x?xi1>, memref<?x?x6x42xf32>)
+    attributes {qopt.kernel = "attention"}
+func.func private @small(memref<?x?x4x8xf32>, memref<?x?x4x8xf32>, memref<?x?x4x8xf32>, memref<?x?x4x8xf32>)
+    attributes {qopt.kernel = "attention", qopt.config = {causal}}
+func.func private @large(memref<?x?x8x256xf32>, memref<?x?x1x256xf32>, memref<?x?x1x256xf32>, memref<?x?x8x256xf32>)
+    attributes {qopt.kernel = "attention", qopt.config = {causal, softcap = 50.0 : f32}}
+)"},
     {"quantize", R"(
 func.func private @even(memref<?x4096xf32>, memref<f32>, memref<?x4096xi8>) attributes {qopt.kernel = "quantize"}
 func.func private @ragged(memref<?x171xf32>, memref<f32>, memref<?x171xi8>) attributes {qopt.kernel = "quantize"}

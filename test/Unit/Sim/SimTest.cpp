@@ -46,7 +46,7 @@ Kernels::Kernels(const std::string &text, bool detectRaces) {
 std::string Kernels::launch(const std::string &name, const Shape &shape, void *const *arguments) {
   if (!loaded)
     return "does not compile: " + messages;
-  qrt::SimLaunch launch{reinterpret_cast<QrtSimKernel>(reinterpret_cast<void *>(loaded->entry(name))), name, shape.grid, shape.block,
+  qrt::SimLaunch launch{reinterpret_cast<QrtSimKernel>(loaded->symbol(name)), name, shape.grid, shape.block,
                         shape.sharedBytes, arguments};
   if (!launch.kernel)
     return "no kernel " + name;

@@ -1,0 +1,153 @@
+//===- Attention.cpp - softmax(q k^T * scale + mask) v ---------------------===//
+//
+// Two kernels: AttentionTiles.cpp for many queries, AttentionRows.cpp for few ones
+// and for large heads. The host body chooses by the number of queries.
+//
+//===----------------------------------------------------------------------===//
+#include "Attention.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace qopt::cuda {
+
+namespace {
+
+/// Up to here a tile of queries would be mostly empty, and one block per head too
+/// little to read the keys with.
+constexpr int64_t kFewQueries = 8;
+constexpr float kLog2E = 1.4426950408889634f;
+
+LogicalResult readForm(Kernel &k, AttentionForm &form) {
+  bool hasMask = k.numOperands() == 5;
+  if (failed(hasMask ? k.expectRanks({4, 4, 4, 4, 4}) : k.expectRanks({4, 4, 4, 4})))
+    return failure();
+  form.queryHeadsFirst = k.flag("q_heads_first");
+  form.keyHeadsFirst = k.flag("kv_heads_first");
+  form.causal = k.flag("causal");
+  form.offset = k.flag("offset");
+  form.heads = k.size(0, form.queryHeadsFirst ? 1 : 2);
+  form.keyHeads = k.size(1, form.keyHeadsFirst ? 1 : 2);
+  form.headSize = k.size(0, 3);
+  form.valueSize = k.size(2, 3);
+  if (ShapedType::isDynamic(form.heads) || ShapedType::isDynamic(form.keyHeads) ||
+      ShapedType::isDynamic(form.headSize) || ShapedType::isDynamic(form.valueSize) || form.keyHeads < 1 ||
+      form.heads % form.keyHeads || k.size(1, 3) != form.headSize)
+    return k.function.emitOpError("requires known heads and head sizes, and query heads in groups of key heads");
+  for (unsigned i : {0u, 1u, 2u, k.numOperands() - 1})
+    if (!k.type(i).getElementType().isF32())
+      return k.function.emitOpError() << "expected operands of f32, but got " << k.type(i);
+  if (hasMask) {
+    form.maskElement = k.type(3).getElementType();
+    form.maskShape = k.type(3).getShape();
+    if (!form.maskElement.isInteger(1) && !form.maskElement.isF32())
+      return k.function.emitOpError() << "expected a mask of i1 or f32, but got " << form.maskElement;
+  }
+  form.scale = k.real("scale", 1.0f / std::sqrt(static_cast<float>(form.headSize)));
+  form.softcap = k.real("softcap", 0.0f);
+  return success();
+}
+
+} // namespace
+
+SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &form) {
+  bool hasMask = static_cast<bool>(form.maskElement);
+  SmallVector<Argument> arguments{k.input(0), k.input(1), k.input(2), k.output(hasMask ? 4 : 3),
+                                  {k.toI32(k.dim(0, form.queryHeadsFirst ? 2 : 1))},
+                                  {k.toI32(k.dim(1, form.keyHeadsFirst ? 2 : 1))}};
+  if (hasMask) {
+    arguments.push_back(k.input(3));
+    for (unsigned i = 0; i < 4; ++i)
+      arguments.push_back({k.toI32(k.dim(3, i))});
+  }
+  return arguments;
+}
+
+AttentionThread::AttentionThread(Emitter &t, const AttentionForm &form, ValueRange args)
+    : t(t), form(form), q(args[0]), keys(args[1]), values(args[2]), y(args[3]), queryCount(args[4]), keyCount(args[5]) {
+  if (form.maskElement) {
+    mask = args[6];
+    for (unsigned i = 0; i < 4; ++i)
+      maskSizes[i] = ShapedType::isDynamic(form.maskShape[i]) ? args[7 + i] : t.i32(form.maskShape[i]);
+  }
+  causalOffset = form.offset ? t.sub(keyCount, queryCount) : t.i32(0);
+}
+
+Value AttentionThread::queryRow(Value base, int64_t size, Value batch, Value head, Value query) {
+  auto wide = [&](Value v) { return t.toInteger(v, t.getI64Type()); };
+  Value count = wide(queryCount), row;
+  if (form.queryHeadsFirst)
+    row = t.add(t.mul(t.add(t.mul(wide(batch), form.heads), wide(head)), count), wide(query));
+  else
+    row = t.add(t.mul(t.add(t.mul(wide(batch), count), wide(query)), form.heads), wide(head));
+  return t.row(base, f32(), row, size);
+}
+
+Value AttentionThread::keyRows(Value base, int64_t size, Value batch, Value keyHead) {
+  auto wide = [&](Value v) { return t.toInteger(v, t.getI64Type()); };
+  Value count = wide(keyCount), row;
+  if (form.keyHeadsFirst)
+    row = t.mul(t.add(t.mul(wide(batch), form.keyHeads), wide(keyHead)), count);
+  else
+    row = t.add(t.mul(t.mul(wide(batch), count), form.keyHeads), wide(keyHead));
+  return t.row(base, f32(), row, size);
+}
+
+/// Sizes of 1 stand for all places.
+Value AttentionThread::maskRow(Value batch, Value head, Value query) {
+  if (!mask)
+    return Value();
+  Value row = t.i64(0), places[3] = {batch, head, query};
+  for (unsigned i = 0; i < 3; ++i) {
+    Value place = form.maskShape[i] == 1 ? t.i32(0) : t.min(places[i], t.sub(maskSizes[i], 1));
+    row = t.add(t.mul(row, t.toInteger(maskSizes[i], t.getI64Type())), t.toInteger(place, t.getI64Type()));
+  }
+  Type element = form.maskElement.isF32() ? f32() : t.getI8Type();
+  return t.at(mask, element, t.mul(row, t.toInteger(maskSizes[3], t.getI64Type())));
+}
+
+float AttentionThread::queryFactor() const { return form.softcap != 0.0f ? form.scale : form.scale * kLog2E; }
+
+Value AttentionThread::score(Value s, Value row, Value key) {
+  if (form.softcap != 0.0f) {
+    // tanh(x) = 1 - 2 / (1 + e^2x)
+    Value power = t.exp2Approx(t.mul(s, t.f32(2 * kLog2E / form.softcap)));
+    Value inverse = t.reciprocalApprox(t.add(power, t.f32(1)));
+    s = t.mul(t.fma(inverse, t.f32(-2), t.f32(1)), t.f32(form.softcap * kLog2E));
+  }
+  if (!mask)
+    return s;
+  Value place = form.maskShape[3] == 1 ? t.i32(0) : t.min(key, t.sub(maskSizes[3], 1));
+  if (form.maskElement.isF32())
+    return larger(lowest(), t.fma(t.load(f32(), t.at(row, f32(), place)), t.f32(kLog2E), s));
+  Type i8 = t.getI8Type();
+  return t.select(t.equal(t.load(i8, t.at(row, i8, place)), 0), lowest(), s);
+}
+
+Value AttentionThread::hide(Value s, Value key, Value limit) {
+  if (form.causal)
+    s = t.select(t.less(key, limit), s, lowest());
+  return t.select(t.less(key, keyCount), s, t.f32(-INFINITY));
+}
+
+Value AttentionThread::larger(Value a, Value b) { return arith::MaxNumFOp::create(t, a, b); }
+
+/// q, k, v (, mask), y.
+LogicalResult emitAttention(Kernel &k) {
+  AttentionForm form{};
+  if (failed(readForm(k, form)))
+    return failure();
+  int64_t queries = k.size(0, form.queryHeadsFirst ? 2 : 1);
+  bool isKnown = !ShapedType::isDynamic(queries);
+  if (std::max(form.headSize, form.valueSize) > kTiledHeadSize || (isKnown && queries <= kFewQueries)) {
+    launchAttentionRows(k, form);
+  } else if (isKnown) {
+    launchAttentionTiles(k, form);
+  } else {
+    Value areFew = k.lessEqual(k.dim(0, form.queryHeadsFirst ? 2 : 1), k.i64(kFewQueries));
+    k.ifThen(areFew, [&] { launchAttentionRows(k, form); }, [&] { launchAttentionTiles(k, form); });
+  }
+  return success();
+}
+
+} // namespace qopt::cuda

@@ -1,0 +1,74 @@
+//===- Attention.h - What both kernels of attention have in common ---------===//
+//
+// Scores are kept in units of log2: exponentials are then single instructions. A
+// masked score is the most negative finite number, a key beyond the last is minus
+// infinity: a query that sees no key thus gets the mean of all values.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_ATTENTION_H
+#define QOPT_LIB_CODEGEN_CUDA_KERNELS_ATTENTION_H
+
+#include "../Kernel.h"
+#include <cfloat>
+
+namespace qopt::cuda {
+
+/// What a declaration of attention says.
+struct AttentionForm {
+  bool queryHeadsFirst, keyHeadsFirst, causal, offset;
+  int64_t heads, keyHeads, headSize, valueSize;
+  float scale, softcap;
+  Type maskElement;                 ///< null: no mask
+  llvm::ArrayRef<int64_t> maskShape; ///< of the type
+
+  int64_t group() const { return heads / keyHeads; }
+};
+
+/// Operands of a kernel in the order of the launch's arguments.
+struct AttentionThread {
+  AttentionThread(Emitter &t, const AttentionForm &form, ValueRange args);
+
+  Emitter &t;
+  const AttentionForm &form;
+  Value q, keys, values, y, queryCount, keyCount, mask;
+  Value maskSizes[4];
+  /// Query i sees keys up to i + causalOffset.
+  Value causalOffset;
+
+  Type f32() { return t.f32Type(); }
+  Value lowest() { return t.f32(-FLT_MAX); }
+  /// Rows of q and y, or of keys and values, counted in i64: the address of one of
+  /// `size` floats.
+  Value queryRow(Value base, int64_t size, Value batch, Value head, Value query);
+  Value keyRows(Value base, int64_t size, Value batch, Value keyHead);
+  /// Floats from one key to the next.
+  int64_t keyStride(int64_t size) const { return form.keyHeadsFirst ? size : form.keyHeads * size; }
+  /// The address of the mask of one query; null without a mask.
+  Value maskRow(Value batch, Value head, Value query);
+
+  /// What a query is multiplied with before the products.
+  float queryFactor() const;
+  /// From the product of a scaled query and a key to a score, without causality.
+  Value score(Value product, Value maskRow, Value key);
+  /// `limit`: the first key that the query does not see; unused without causality.
+  Value hide(Value score, Value key, Value limit);
+  Value limit(Value query) { return t.add(t.add(query, causalOffset), 1); }
+  /// Keys that a query with this limit may see: 0 to all.
+  Value visible(Value limit) { return t.min(t.max(limit, t.i32(0)), keyCount); }
+  /// The larger one, of which neither is NaN.
+  Value larger(Value a, Value b);
+};
+
+/// The arguments of both kernels.
+llvm::SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &form);
+
+/// Tiles of queries on the tensor cores; head sizes up to kTiledHeadSize.
+void launchAttentionTiles(Kernel &k, const AttentionForm &form);
+/// Few queries: warps share the keys.
+void launchAttentionRows(Kernel &k, const AttentionForm &form);
+
+inline constexpr int64_t kTiledHeadSize = 128;
+
+} // namespace qopt::cuda
+
+#endif // QOPT_LIB_CODEGEN_CUDA_KERNELS_ATTENTION_H
