@@ -38,6 +38,7 @@ static Result<Loaded> compileFloat(const CompileOptions &options) {
   CompileOptions floatOptions;
   floatOptions.model = options.model;
   floatOptions.tokenizer = options.tokenizer;
+  floatOptions.targets = {"cpu"};
   floatOptions.cpus = options.cpus;
   floatOptions.threads = options.threads;
   floatOptions.output = directory->path() + "/float.qmod";

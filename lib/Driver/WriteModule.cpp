@@ -1,5 +1,6 @@
 //===- WriteModule.cpp - Lowered IR to files ------------------------------===//
 #include "WriteModule.h"
+#include "CudaSections.h"
 #include "Diagnostics.h"
 
 #include "mlir/Bytecode/BytecodeWriter.h"
@@ -28,6 +29,25 @@ static ModuleInfo describe(const ModuleContents &contents, const LoweredModule &
   return info;
 }
 
+static bool isTarget(const CompileOptions &options, const char *target) {
+  return options.targets.empty() || llvm::is_contained(options.targets, target);
+}
+
+/// What the module gets for GPUs: nothing, and a warning, where they were not asked
+/// for and the model has something that cannot be compiled for them.
+static Result<CudaSections> compileForCuda(ModuleOp module, const CompileOptions &options) {
+  DiagnosticCollector diagnostics(*module.getContext(), options.model);
+  FailureOr<CudaSections> sections = compileCudaSections(module, options.cudaArchs);
+  if (succeeded(sections))
+    return std::move(*sections);
+  Error error = diagnostics.error("cannot generate code for CUDA");
+  if (!options.targets.empty() || !options.cudaArchs.empty())
+    return error;
+  if (options.onWarning)
+    options.onWarning("no code for CUDA: " + error.message);
+  return CudaSections();
+}
+
 Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &contents, const CompileOptions &options) {
   DiagnosticCollector diagnostics(*module.getContext(), options.model);
   FailureOr<LoweredModule> lowered = lowerModule(module);
@@ -36,12 +56,20 @@ Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &content
 
   std::vector<std::pair<std::string, std::vector<char>>> code;
   for (StringRef level : kHostLevels) {
-    if (!options.cpus.empty() && !llvm::is_contained(options.cpus, level.str()))
+    if (!isTarget(options, "cpu") || (!options.cpus.empty() && !llvm::is_contained(options.cpus, level.str())))
       continue;
     FailureOr<std::vector<char>> object = compileHost(module, level);
     if (failed(object))
       return diagnostics.error("cannot generate code for " + level.str());
     code.emplace_back("host:" + level.str(), std::move(*object));
+  }
+  ModuleInfo info = describe(contents, *lowered);
+  if (isTarget(options, "cuda")) {
+    Result<CudaSections> cuda = compileForCuda(module, options);
+    if (!cuda)
+      return cuda.error();
+    std::move(cuda->sections.begin(), cuda->sections.end(), std::back_inserter(code));
+    info.kernels = std::move(cuda->kernels);
   }
   std::vector<ModuleWriter::Payload> sections;
   for (const auto &[name, bytes] : code)
@@ -49,7 +77,7 @@ Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &content
   if (!contents.tokenizer.empty())
     sections.push_back({"tokenizer", {contents.tokenizer.data(), contents.tokenizer.size()}});
 
-  if (Status status = ModuleWriter::write(options.output, describe(contents, *lowered), sections, lowered->weights);
+  if (Status status = ModuleWriter::write(options.output, std::move(info), sections, lowered->weights);
       !status)
     return inFile(options.output, status.error());
   std::error_code ignored;

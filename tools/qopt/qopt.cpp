@@ -9,6 +9,7 @@
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <limits>
@@ -40,6 +41,42 @@ std::vector<const char *> takeMlirArguments(int argc, char **argv, std::vector<s
   return rest;
 }
 
+/// The parts of a list with commas; an error where one is not `isKnown` or comes twice.
+Result<std::vector<std::string>> splitList(const std::string &text, bool (*isKnown)(const std::string &),
+                                           const char *expected) {
+  std::vector<std::string> items;
+  for (size_t begin = 0; begin <= text.size(); begin += items.back().size() + 1) {
+    items.push_back(text.substr(begin, text.find(',', begin) - begin));
+    if (!isKnown(items.back()) || std::count(items.begin(), items.end(), items.back()) > 1)
+      return Error{std::string("expected ") + expected + " but got \"" + printable(items.back()) + "\"" +
+                   (isKnown(items.back()) ? " twice" : "")};
+  }
+  return items;
+}
+
+Status setTargets(const std::string &text, CompileOptions &compile) {
+  auto isTarget = [](const std::string &name) { return name == "cpu" || name == "cuda"; };
+  Result<std::vector<std::string>> targets = splitList(text, isTarget, "cpu, cuda or cpu,cuda");
+  if (!targets)
+    return targets.error();
+  compile.targets = std::move(*targets);
+  return {};
+}
+
+Status setCudaArchs(const std::string &text, CompileOptions &compile) {
+  auto isArch = [](const std::string &name) {
+    int64_t number = 0;
+    bool hasSuffix = name.ends_with('a') || name.ends_with('f');
+    return name.starts_with("sm_") && parseInteger(name.substr(3, name.size() - 3 - hasSuffix), number) &&
+           number >= 80 && number < 1000;
+  };
+  Result<std::vector<std::string>> archs = splitList(text, isArch, "architectures such as sm_80 or sm_90a");
+  if (!archs)
+    return archs.error();
+  compile.cudaArchs = std::move(*archs);
+  return {};
+}
+
 void addOptions(Options &options, CommandLine &command) {
   CompileOptions &compile = command.compile;
   options.section("Compilation");
@@ -55,6 +92,10 @@ void addOptions(Options &options, CommandLine &command) {
                "lm_head=rtn-int4{group-size=32}; the last match wins (repeatable)");
   options.choice("compat", {"gptq", "quanto"}, compile.compat, "repeat that package's choices exactly");
   options.choice("until", {"import", "raise", "quantize", "lower", "end"}, command.until, "stop after a phase");
+  options.custom("target", "LIST", [&](const std::string &text) { return setTargets(text, compile); },
+                 "cpu, cuda or cpu,cuda (default: cpu, and cuda where all of the\nmodel can be compiled for it)");
+  options.custom("cuda-arch", "LIST", [&](const std::string &text) { return setCudaArchs(text, compile); },
+                 "GPUs to assemble code for: sm_80,sm_90a,...; needs ptxas. The PTX\nthat is always there runs on sm_80 and later");
   options.choice("cpu", {"x86-64-v3", "x86-64-v4"}, command.cpu, "host code for this level only (default: for both)");
 
   options.section("Calibration");
@@ -96,6 +137,15 @@ void checkCombination(const Options &options, const CommandLine &command) {
   for (auto [option, other] : needs)
     if (options.wasGiven(option) && !options.wasGiven(other))
       throw UsageError{std::string("--") + option + " needs --" + other};
+  const std::vector<std::string> &targets = command.compile.targets;
+  auto leavesOut = [&](const char *target) {
+    return !targets.empty() && std::find(targets.begin(), targets.end(), target) == targets.end();
+  };
+  if (options.wasGiven("cuda-arch") && leavesOut("cuda"))
+    throw UsageError{"--cuda-arch needs cuda among --target"};
+  for (const char *option : {"cpu", "eval"})
+    if (options.wasGiven(option) && leavesOut("cpu"))
+      throw UsageError{std::string("--") + option + " needs cpu among --target"};
   if (command.compile.calibration == "-" && command.eval == "-")
     throw UsageError{"standard input cannot be both --calibration and --eval"};
 }

@@ -35,7 +35,11 @@ struct CompileOptions {
   uint64_t seed = 0;
   std::string tokenizer; ///< empty: tokenizer.json beside the model, if there is one
 
+  /// "cpu", "cuda"; empty: both, without CUDA where the model has something that
+  /// cannot be compiled for it (a warning says what).
+  std::vector<std::string> targets;
   std::vector<std::string> cpus; ///< host levels; empty: all
+  std::vector<std::string> cudaArchs; ///< GPUs to make cubins for: "sm_90a"; needs ptxas
   int threads = 1;
   int64_t maxMemory = 0; ///< bytes of activations kept between stages; 0: no limit
   bool mlirOptions = false; ///< apply MLIR's own command line options to the pass manager
