@@ -131,7 +131,7 @@ Value Emitter::intrinsic(StringRef name, Type result, ValueRange operands) {
   }
   return LLVM::CallIntrinsicOp::create(*this, result, getStringAttr(name), operands).getResult(0);
 }
-Value Emitter::exp2Approx(Value x) { return intrinsic("llvm.nvvm.ex2.approx.f", getF32Type(), x); }
+Value Emitter::exp2Approx(Value x) { return intrinsic("llvm.nvvm.ex2.approx.f32", getF32Type(), x); }
 Value Emitter::rsqrtApprox(Value x) { return intrinsic("llvm.nvvm.rsqrt.approx.f", getF32Type(), x); }
 Value Emitter::reciprocalApprox(Value x) { return intrinsic("llvm.nvvm.rcp.approx.ftz.f", getF32Type(), x); }
 

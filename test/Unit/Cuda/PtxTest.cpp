@@ -140,7 +140,7 @@ func.func private @outliers(memref<?x67xi8>, memref<f32>, memref<2x17x64xi8>, me
     {"matmul_w4a16", R"(
 func.func private @even(memref<?x4096xf32>, memref<256x512x64xi8>, memref<256x32x16xf16>, memref<?x4096xf32>)
     attributes {qopt.kernel = "matmul_w4a16", qopt.config = {group_size = 128 : i64}}
-func.func private @ragged(memref<?x64xf32>, memref<11x11x64xi8>, memref<11x4x16xf32>, memref<11x4x16xi8>, memref<?x172xf32>)
+func.func private @ragged(memref<?x64xf32>, memref<11x10x64xi8>, memref<11x4x16xf32>, memref<11x4x16xi8>, memref<?x172xf32>)
     attributes {qopt.kernel = "matmul_w4a16", qopt.config = {group_size = 20 : i64}}
 )"},
     {"matmul_w8a16", R"(

@@ -63,7 +63,7 @@ void HostBody::launch(gpu::LaunchFuncOp op) {
   for (int64_t &number : numbers)
     addresses.push_back(&number);
   gpu::KernelDim3 grid = op.getGridSizeOperandValues(), block = op.getBlockSizeOperandValues();
-  qrt::SimLaunch launch{reinterpret_cast<QrtSimKernel>(reinterpret_cast<void *>(code.entry(name))), name,
+  qrt::SimLaunch launch{reinterpret_cast<QrtSimKernel>(code.symbol(name)), name,
                         {size(grid.x), size(grid.y), size(grid.z)}, {size(block.x), size(block.y), size(block.z)},
                         values.lookup(op.getDynamicSharedMemorySize()), addresses.data()};
   if (!launch.kernel)
@@ -125,7 +125,7 @@ std::string SimProgram::run(const std::string &function, const std::vector<Devic
     stop("no function " + function + " with so many operands");
   launched.clear();
   error = {};
-  HostBody host{operands, *code, threads, *this, {}, ""};
+  HostBody host{operands, *code, threads, *this, llvm::DenseMap<Value, int64_t>(), ""};
   host.run(body.getBody().front());
   return host.message;
 }

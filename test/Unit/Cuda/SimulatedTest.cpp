@@ -25,10 +25,13 @@ constexpr int64_t kRows[] = {1, 2, 7, 8, 9, 17, 33};
 constexpr int64_t kWidths[] = {5, 64, 172, 1030};
 
 struct Array {
+  struct alignas(64) Line {
+    char bytes[64];
+  };
   int64_t type;
   std::vector<int64_t> dims;
-  std::vector<char> bytes; ///< with room to align
-  char *data() { return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64; }
+  std::vector<Line> lines; ///< aligned, also in a copy
+  char *data() { return reinterpret_cast<char *>(lines.data()); }
   template <typename T>
   T *as() {
     return reinterpret_cast<T *>(data());
@@ -37,7 +40,7 @@ struct Array {
 
 template <typename T>
 Array makeArray(int64_t type, std::vector<int64_t> dims, const std::vector<T> &values) {
-  Array array{type, std::move(dims), std::vector<char>(values.size() * sizeof(T) + 64)};
+  Array array{type, std::move(dims), std::vector<Array::Line>(values.size() * sizeof(T) / 64 + 1)};
   std::copy(values.begin(), values.end(), array.as<T>());
   return array;
 }
