@@ -30,22 +30,7 @@ static ModuleInfo describe(const ModuleContents &contents, const LoweredModule &
 }
 
 static bool isTarget(const CompileOptions &options, const char *target) {
-  return options.targets.empty() || llvm::is_contained(options.targets, target);
-}
-
-/// What the module gets for GPUs: nothing, and a warning, where they were not asked
-/// for and the model has something that cannot be compiled for them.
-static Result<CudaSections> compileForCuda(ModuleOp module, const CompileOptions &options) {
-  DiagnosticCollector diagnostics(*module.getContext(), options.model);
-  FailureOr<CudaSections> sections = compileCudaSections(module, options.cudaArchs);
-  if (succeeded(sections))
-    return std::move(*sections);
-  Error error = diagnostics.error("cannot generate code for CUDA");
-  if (!options.targets.empty() || !options.cudaArchs.empty())
-    return error;
-  if (options.onWarning)
-    options.onWarning("no code for CUDA: " + error.message);
-  return CudaSections();
+  return llvm::is_contained(options.targets, target);
 }
 
 Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &contents, const CompileOptions &options) {
@@ -65,9 +50,9 @@ Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &content
   }
   ModuleInfo info = describe(contents, *lowered);
   if (isTarget(options, "cuda")) {
-    Result<CudaSections> cuda = compileForCuda(module, options);
-    if (!cuda)
-      return cuda.error();
+    FailureOr<CudaSections> cuda = compileCudaSections(module, options.cudaArchs);
+    if (failed(cuda))
+      return diagnostics.error("cannot generate code for CUDA");
     std::move(cuda->sections.begin(), cuda->sections.end(), std::back_inserter(code));
     info.kernels = std::move(cuda->kernels);
   }

@@ -11,7 +11,7 @@
 // CHECK:         gpu.launch_func @kernels::@gather blocks in (%{{.*}}) threads in (%{{.*}}) dynamic_shared_memory_size %{{.*}} args(
 // CHECK-SAME:      !llvm.ptr, %{{.*}} : !llvm.ptr, %{{.*}} : !llvm.ptr, %[[SIZE]] : i64, %[[ERRORS]] : !llvm.ptr)
 // CHECK:       gpu.module @kernels {
-// CHECK:         gpu.func @gather(%{{.*}}: !llvm.ptr {llvm.noalias, llvm.readonly}, %{{.*}}: !llvm.ptr {llvm.noalias, llvm.readonly}, %{{.*}}: !llvm.ptr {llvm.noalias}, %{{.*}}: i64
+// CHECK:         gpu.func @gather(%{{.*}}: !llvm.ptr {llvm.noalias, llvm.readonly}, %{{.*}}: !llvm.ptr {llvm.noalias, llvm.readonly}, %{{.*}}: !llvm.ptr {llvm.noalias}, %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: !llvm.ptr {llvm.noalias})
 // CHECK-SAME:      kernel attributes {known_block_size = array<i32: 32, 1, 1>, qopt.shared_bytes = 0 : i64}
 // CHECK:           llvm.cmpxchg %{{.*}} monotonic monotonic
 // CHECK:           llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr -> vector<4xi32>

@@ -93,7 +93,7 @@ void addOptions(Options &options, CommandLine &command) {
   options.choice("compat", {"gptq", "quanto"}, compile.compat, "repeat that package's choices exactly");
   options.choice("until", {"import", "raise", "quantize", "lower", "end"}, command.until, "stop after a phase");
   options.custom("target", "LIST", [&](const std::string &text) { return setTargets(text, compile); },
-                 "cpu, cuda or cpu,cuda (default: cpu, and cuda where all of the\nmodel can be compiled for it)");
+                 "cpu (the default), cuda or cpu,cuda");
   options.custom("cuda-arch", "LIST", [&](const std::string &text) { return setCudaArchs(text, compile); },
                  "GPUs to assemble code for: sm_80,sm_90a,...; needs ptxas. The PTX\nthat is always there runs on sm_80 and later");
   options.choice("cpu", {"x86-64-v3", "x86-64-v4"}, command.cpu, "host code for this level only (default: for both)");
@@ -139,7 +139,7 @@ void checkCombination(const Options &options, const CommandLine &command) {
       throw UsageError{std::string("--") + option + " needs --" + other};
   const std::vector<std::string> &targets = command.compile.targets;
   auto leavesOut = [&](const char *target) {
-    return !targets.empty() && std::find(targets.begin(), targets.end(), target) == targets.end();
+    return std::find(targets.begin(), targets.end(), target) == targets.end();
   };
   if (options.wasGiven("cuda-arch") && leavesOut("cuda"))
     throw UsageError{"--cuda-arch needs cuda among --target"};
