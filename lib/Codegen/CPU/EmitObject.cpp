@@ -1,17 +1,15 @@
 //===- EmitObject.cpp - LLVM dialect to an object file --------------------===//
 #include "HostCodegen.h"
+#include "../EmitCode.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
-#include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/IRBuilder.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Instrumentation/ThreadSanitizer.h"
@@ -103,29 +101,6 @@ static void defineMemoryFunctions(llvm::Module &module) {
   builder.CreateRet(set->getArg(0));
 }
 
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine, bool detectRaces) {
-  llvm::PassBuilder builder(&machine);
-  if (detectRaces)
-    builder.registerOptimizerLastEPCallback([](llvm::ModulePassManager &passes, auto...) {
-      passes.addPass(llvm::ModuleThreadSanitizerPass());
-      passes.addPass(llvm::createModuleToFunctionPassAdaptor(llvm::ThreadSanitizerPass()));
-    });
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  // No library: loops are not turned into calls of one.
-  llvm::TargetLibraryInfoImpl library(module.getTargetTriple());
-  library.disableAllFunctions();
-  functions.registerPass([&] { return llvm::TargetLibraryAnalysis(library); });
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
-}
-
 FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, StringRef level, bool detectRaces) {
   std::string error;
   std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(level, error);
@@ -150,12 +125,15 @@ FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, StringRef l
     }
   if (llvm::verifyModule(*code))
     return module.emitError("generated code is malformed");
-  optimize(*code, *machine, detectRaces);
-  SmallVector<char> object;
-  llvm::raw_svector_ostream stream(object);
-  llvm::legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
+  FailureOr<SmallVector<char>> object =
+      emitCode(*code, *machine, llvm::CodeGenFileType::ObjectFile, [&](llvm::PassBuilder &builder) {
+        if (detectRaces)
+          builder.registerOptimizerLastEPCallback([](llvm::ModulePassManager &passes, auto...) {
+            passes.addPass(llvm::ModuleThreadSanitizerPass());
+            passes.addPass(llvm::createModuleToFunctionPassAdaptor(llvm::ThreadSanitizerPass()));
+          });
+      });
+  if (failed(object))
     return module.emitError("cannot write an object file for x86-64");
-  passes.run(*code);
-  return std::vector<char>(object.begin(), object.end());
+  return std::vector<char>(object->begin(), object->end());
 }

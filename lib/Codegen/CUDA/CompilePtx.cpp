@@ -5,6 +5,7 @@
 // one rounding per operation (`.rn` in PTX, so that ptxas does not fuse them either).
 //
 //===----------------------------------------------------------------------===//
+#include "../EmitCode.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
@@ -31,12 +32,10 @@
 #include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/Passes.h"
 #include "qopt/Codegen/Cuda.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include <mutex>
@@ -121,20 +120,6 @@ std::unique_ptr<llvm::TargetMachine> createTargetMachine(StringRef chip, std::st
       triple, chip, "", options, std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::PassBuilder builder(&machine);
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
-}
-
 /// A module with nothing but a copy of the kernels.
 OwningOpRef<ModuleOp> copyKernels(ModuleOp module) {
   OwningOpRef<ModuleOp> copy(ModuleOp::create(module.getLoc()));
@@ -173,12 +158,8 @@ FailureOr<std::string> qopt::compilePtx(ModuleOp module, StringRef chip) {
   for (const llvm::Function &function : *code)
     if (function.isDeclaration() && !function.isIntrinsic())
       return module.emitError("a kernel calls ") << function.getName() << ", which no GPU has";
-  optimize(*code, *machine);
-  SmallVector<char> text;
-  llvm::raw_svector_ostream stream(text);
-  llvm::legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
+  FailureOr<SmallVector<char>> text = emitCode(*code, *machine, llvm::CodeGenFileType::AssemblyFile);
+  if (failed(text))
     return module.emitError("cannot write PTX");
-  passes.run(*code);
-  return std::string(text.begin(), text.end());
+  return std::string(text->begin(), text->end());
 }

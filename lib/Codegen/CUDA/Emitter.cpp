@@ -9,8 +9,6 @@ using namespace mlir;
 
 namespace qopt::cuda {
 
-static bool isFloat(Value value) { return isa<FloatType>(getElementTypeOrSelf(value)); }
-
 //===----------------------------------------------------------------------===//
 // Types and constants
 //===----------------------------------------------------------------------===//
@@ -40,20 +38,8 @@ Value Emitter::splat(Type type, double value) {
 // Arithmetic
 //===----------------------------------------------------------------------===//
 
-Value Emitter::add(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::AddFOp>(a, b) : createOrFold<arith::AddIOp>(a, b);
-}
-Value Emitter::sub(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::SubFOp>(a, b) : createOrFold<arith::SubIOp>(a, b);
-}
-Value Emitter::mul(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::MulFOp>(a, b) : createOrFold<arith::MulIOp>(a, b);
-}
-Value Emitter::div(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::DivFOp>(a, b) : createOrFold<arith::DivUIOp>(a, b);
-}
+Value Emitter::div(Value a, Value b) { return byElement<arith::DivFOp, arith::DivUIOp>(a, b); }
 Value Emitter::rem(Value a, Value b) { return createOrFold<arith::RemUIOp>(a, b); }
-Value Emitter::fma(Value a, Value b, Value c) { return math::FmaOp::create(*this, a, b, c); }
 Value Emitter::max(Value a, Value b) { return select(less(b, a), a, b); }
 Value Emitter::min(Value a, Value b) { return select(less(a, b), a, b); }
 Value Emitter::abs(Value a) { return math::AbsFOp::create(*this, a); }
@@ -65,20 +51,10 @@ Value Emitter::bitXor(Value a, Value b) { return createOrFold<arith::XOrIOp>(a, 
 Value Emitter::shiftLeft(Value a, int64_t bits) { return createOrFold<arith::ShLIOp>(a, splat(a.getType(), bits)); }
 Value Emitter::shiftRight(Value a, int64_t bits) { return createOrFold<arith::ShRUIOp>(a, splat(a.getType(), bits)); }
 
-Value Emitter::less(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::CmpFOp>(arith::CmpFPredicate::OLT, a, b)
-                    : createOrFold<arith::CmpIOp>(arith::CmpIPredicate::slt, a, b);
-}
 Value Emitter::lessEqual(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::CmpFOp>(arith::CmpFPredicate::OLE, a, b)
-                    : createOrFold<arith::CmpIOp>(arith::CmpIPredicate::sle, a, b);
-}
-Value Emitter::equal(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::CmpFOp>(arith::CmpFPredicate::OEQ, a, b)
-                    : createOrFold<arith::CmpIOp>(arith::CmpIPredicate::eq, a, b);
+  return compare(arith::CmpFPredicate::OLE, arith::CmpIPredicate::sle, a, b);
 }
 Value Emitter::below(Value a, Value b) { return createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, a, b); }
-Value Emitter::select(Value condition, Value a, Value b) { return createOrFold<arith::SelectOp>(condition, a, b); }
 Value Emitter::negate(Value condition) { return bitXor(condition, splat(condition.getType(), int64_t(1))); }
 
 Value Emitter::toInteger(Value value, Type type) {
@@ -119,9 +95,6 @@ Value Emitter::insert(Value scalar, Value value, int64_t lane) {
 }
 Value Emitter::pack(ValueRange scalars) {
   return vector::FromElementsOp::create(*this, VectorType::get(scalars.size(), scalars[0].getType()), scalars);
-}
-Value Emitter::shuffle(Value a, Value b, ArrayRef<int64_t> lanes) {
-  return vector::ShuffleOp::create(*this, a, b, lanes);
 }
 
 Value Emitter::intrinsic(StringRef name, Type result, ValueRange operands) {

@@ -9,9 +9,8 @@
 #ifndef QOPT_LIB_CODEGEN_CUDA_EMITTER_H
 #define QOPT_LIB_CODEGEN_CUDA_EMITTER_H
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "../ArithmeticBuilder.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
 
 namespace qopt::cuda {
 
@@ -27,9 +26,9 @@ inline constexpr int64_t kSharedBytes = 48 * 1024;
 /// Name of the symbol where the dynamic shared memory of a block begins.
 inline constexpr llvm::StringLiteral kSharedSymbol = "qopt_shared";
 
-class Emitter : public mlir::ImplicitLocOpBuilder {
+class Emitter : public ArithmeticBuilder {
 public:
-  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+  using ArithmeticBuilder::ArithmeticBuilder;
 
   //===--------------------------------------------------------------------===//
   // Types and constants
@@ -57,9 +56,9 @@ public:
 
   // Floats: one IEEE rounding each, never fused behind one's back. A number as second
   // operand takes the type of the first.
-  Value add(Value a, Value b);
-  Value sub(Value a, Value b);
-  Value mul(Value a, Value b);
+  using ArithmeticBuilder::add;
+  using ArithmeticBuilder::mul;
+  using ArithmeticBuilder::sub;
   /// Integers: unsigned.
   Value div(Value a, Value b);
   Value rem(Value a, Value b);
@@ -68,8 +67,6 @@ public:
   Value mul(Value a, int64_t b) { return mul(a, splat(a.getType(), b)); }
   Value div(Value a, int64_t b) { return div(a, splat(a.getType(), b)); }
   Value rem(Value a, int64_t b) { return rem(a, splat(a.getType(), b)); }
-  /// a * b + c in one rounding.
-  Value fma(Value a, Value b, Value c);
   /// Floats: b where either is NaN. Integers: signed.
   Value max(Value a, Value b);
   Value min(Value a, Value b);
@@ -88,14 +85,13 @@ public:
   Value shiftRight(Value a, int64_t bits);
 
   // Comparisons; integers signed, false where a float is NaN.
-  Value less(Value a, Value b);
+  using ArithmeticBuilder::equal;
+  using ArithmeticBuilder::less;
   Value lessEqual(Value a, Value b);
-  Value equal(Value a, Value b);
   Value less(Value a, int64_t b) { return less(a, splat(a.getType(), b)); }
   Value equal(Value a, int64_t b) { return equal(a, splat(a.getType(), b)); }
   /// a < b of unsigned integers.
   Value below(Value a, Value b);
-  Value select(Value condition, Value a, Value b);
   /// Of i1.
   Value both(Value a, Value b) { return bitAnd(a, b); }
   Value either(Value a, Value b) { return bitOr(a, b); }
@@ -114,8 +110,6 @@ public:
   Value insert(Value scalar, Value vector, int64_t lane);
   /// Two or more scalars as one vector.
   Value pack(ValueRange scalars);
-  /// Lanes first, first + 1, ... of one or, counting on, of two vectors.
-  Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> lanes);
 
   // Approximate functions of the hardware, two units in the last place or so; f32.
   Value exp2Approx(Value x);

@@ -1,6 +1,5 @@
 //===- Emitter.cpp ---------------------------------------------------------===//
 #include "Emitter.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -32,20 +31,6 @@ Value Emitter::splatI32(int64_t value, int64_t lanes) {
 // Arithmetic
 //===----------------------------------------------------------------------===//
 
-static bool isFloat(Value value) { return isa<FloatType>(getElementTypeOrSelf(value)); }
-
-Value Emitter::add(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::AddFOp>(a, b) : createOrFold<arith::AddIOp>(a, b);
-}
-Value Emitter::sub(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::SubFOp>(a, b) : createOrFold<arith::SubIOp>(a, b);
-}
-Value Emitter::mul(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::MulFOp>(a, b) : createOrFold<arith::MulIOp>(a, b);
-}
-// Not vector.fma: LLVM may compute that in two steps, at half the speed.
-Value Emitter::fma(Value a, Value b, Value c) { return math::FmaOp::create(*this, a, b, c); }
-
 Value Emitter::max(Value a, Value b) {
   return select(arith::CmpFOp::create(*this, arith::CmpFPredicate::OGT, a, b), a, b);
 }
@@ -60,16 +45,6 @@ Value Emitter::rem(Value a, int64_t b) { return rem(a, index(b)); }
 Value Emitter::ceilDiv(Value a, int64_t b) { return div(add(a, index(b - 1)), b); }
 Value Emitter::minIndex(Value a, Value b) { return createOrFold<arith::MinUIOp>(a, b); }
 
-Value Emitter::less(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::CmpFOp>(arith::CmpFPredicate::OLT, a, b)
-                    : createOrFold<arith::CmpIOp>(arith::CmpIPredicate::slt, a, b);
-}
-Value Emitter::equal(Value a, Value b) {
-  return isFloat(a) ? createOrFold<arith::CmpFOp>(arith::CmpFPredicate::OEQ, a, b)
-                    : createOrFold<arith::CmpIOp>(arith::CmpIPredicate::eq, a, b);
-}
-Value Emitter::select(Value condition, Value a, Value b) { return createOrFold<arith::SelectOp>(condition, a, b); }
-
 Value Emitter::broadcast(Value scalar, int64_t lanes) {
   return vector::BroadcastOp::create(*this, vector(getElementTypeOrSelf(scalar), lanes), scalar);
 }
@@ -77,9 +52,6 @@ Value Emitter::bitcast(Value value, Type type) {
   if (isa<VectorType>(type))
     return vector::BitCastOp::create(*this, type, value);
   return arith::BitcastOp::create(*this, type, value);
-}
-Value Emitter::shuffle(Value a, Value b, ArrayRef<int64_t> lanes) {
-  return vector::ShuffleOp::create(*this, a, b, lanes);
 }
 
 Value Emitter::halves(Value value, function_ref<Value(Value, Value)> combine) {

@@ -7,10 +7,8 @@
 #ifndef QOPT_LIB_CODEGEN_CPU_KERNELS_EMITTER_H
 #define QOPT_LIB_CODEGEN_CPU_KERNELS_EMITTER_H
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "../../ArithmeticBuilder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/Builders.h"
 #include "qopt/Codegen/Kernels.h"
 
 namespace qopt::kernels {
@@ -25,9 +23,9 @@ inline constexpr int64_t kLanes = kColumns;
 inline constexpr int64_t kGrainBytes = 16384;
 inline int64_t grainOfRows(int64_t rowBytes) { return std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(rowBytes, 1)); }
 
-class Emitter : public mlir::ImplicitLocOpBuilder {
+class Emitter : public ArithmeticBuilder {
 public:
-  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+  using ArithmeticBuilder::ArithmeticBuilder;
 
   mlir::VectorType vector(mlir::Type element, int64_t lanes = kLanes) { return mlir::VectorType::get(lanes, element); }
 
@@ -40,12 +38,6 @@ public:
   Value splat(float value);
   Value splatI32(int64_t value, int64_t lanes = kLanes);
 
-  // Arithmetic by element type: index, integer or float, scalar or vector.
-  Value add(Value a, Value b);
-  Value sub(Value a, Value b);
-  Value mul(Value a, Value b);
-  /// a * b + c in one rounding.
-  Value fma(Value a, Value b, Value c);
   /// Of floats; what one instruction gives (b where either is NaN).
   Value max(Value a, Value b);
   Value min(Value a, Value b);
@@ -56,13 +48,8 @@ public:
   Value rem(Value a, Value b);
   Value ceilDiv(Value a, int64_t b);
   Value minIndex(Value a, Value b);
-  Value less(Value a, Value b);
-  Value equal(Value a, Value b);
-  Value select(Value condition, Value a, Value b);
   Value broadcast(Value scalar, int64_t lanes = kLanes);
   Value bitcast(Value value, mlir::Type type);
-  /// Lanes first, first + 1, ... of one or, counting on, of two vectors.
-  Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> lanes);
   /// Sum and maximum of the lanes, in halves.
   Value sumLanes(Value vector);
   Value maxLanes(Value vector);
