@@ -12,7 +12,7 @@
 // 16 bytes of f32 or 4 of int8.
 //
 //===----------------------------------------------------------------------===//
-#include "MatmulTiles.h"
+#include "MatmulProduct.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;

@@ -13,7 +13,7 @@
 // the four steps, and reads the same of x. Groups are padded to whole chunks.
 //
 //===----------------------------------------------------------------------===//
-#include "MatmulTiles.h"
+#include "MatmulProduct.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;

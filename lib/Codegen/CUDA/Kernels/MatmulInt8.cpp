@@ -10,7 +10,7 @@
 // float, in the order of the list, reading single codes of the same packed weights.
 //
 //===----------------------------------------------------------------------===//
-#include "MatmulTiles.h"
+#include "MatmulProduct.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;

@@ -1,31 +1,14 @@
-//===- MatmulTiles.cpp - The frame that all matrix products share ----------===//
-#include "MatmulTiles.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
+//===- MatmulTiles.cpp - Products of many rows -----------------------------===//
+#include "MatmulProduct.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
 namespace qopt::cuda {
 
-int64_t Product::chunks() const {
-  if (!paddedGroup)
-    return llvm::divideCeil(inputs, chunkElements());
-  int64_t groups = llvm::divideCeil(inputs, groupSize);
-  return (groups - 1) * (paddedGroup / chunkElements()) +
-         llvm::divideCeil(inputs - (groups - 1) * groupSize, chunkElements());
-}
-
-Values loadWords(Emitter &t, Value pointer) {
-  Value words = t.load(t.vector(t.getI32Type(), 4), pointer);
-  Values result;
-  for (int64_t i = 0; i < 4; ++i)
-    result.push_back(t.extract(words, i));
-  return result;
-}
-
 namespace {
 
-constexpr int64_t kStages = 3, kRowBytes = 128, kPieces = 8, kTiles = 4;
+constexpr int64_t kStages = 3, kRowBytes = 128, kPieces = 8;
 
 /// Blocks of `rowTiles` x 16 rows and `warps` x 32 columns.
 struct TileShape {
@@ -38,84 +21,20 @@ struct TileShape {
 constexpr TileShape kSmall{2, 2}, kLarge{4, 4};
 /// Rows from which on the large tiles pay.
 constexpr int64_t kManyRows = 64;
-/// Warps that share 32 columns in the launch for few rows: a thread per sum.
-constexpr int64_t kSplit = kFewRows * kWarpColumns / kWarp;
 
-class Writer {
-public:
-  Writer(Emitter &t, const Product &p, ValueRange args) : t(t), p(p), args(args) {
-    group = t.shiftRight(t.lane(), 2), inGroup = t.bitAnd(t.lane(), 3);
-  }
-
-  void fewRows();
-  void tiles(const TileShape &shape);
+struct TilesThread : ProductThread {
+  TilesThread(Emitter &t, const Product &p, ValueRange args, TileShape shape)
+      : ProductThread(t, p, args), shape(shape) {}
+  void run();
 
 private:
-  Type sumType() { return p.isInteger() ? t.getI32Type() : t.f32Type(); }
-  Values zeroSums(int64_t count) { return Values(count, t.splat(sumType(), int64_t(0))); }
-  WeightPlace placeOf(Value warpColumns);
-  /// The input at an element of the padded rows; past the end where there is none.
-  Value inputAt(Value element);
-  bool isPadded() { return p.paddedGroup && p.paddedGroup != p.groupSize && p.inputs > p.groupSize; }
-  /// Bytes of the largest aligned piece of x that lies in one row and group.
-  int64_t pieceBytes();
-  Value loadWord(Value rowOfX, Value word, Value isValid);
-  void stage(const TileShape &shape, Value firstRow, Value chunk, Value slot);
-  Values split(ValueRange words, bool isSplit, Values &low);
-  Fragment activations(ValueRange words, bool isSplit);
-  void multiply(const Fragment &a, const Fragment &b, Values &sums, int64_t first);
-  Values fold(const WeightPlace &place, Value chunk, ValueRange sums, ValueRange totals, ArrayRef<int64_t> sumsOfRow);
+  void stage(Value firstRow, Value chunk, Value slot);
 
-  Emitter &t;
-  const Product &p;
-  ValueRange args;
-  Value group, inGroup;
+  TileShape shape;
 };
 
-WeightPlace Writer::placeOf(Value warpColumns) {
-  Value block = t.add(t.mul(warpColumns, 2), t.shiftRight(group, 2));
-  int64_t blocks = llvm::divideCeil(p.columns, int64_t(16));
-  return {t.min(block, t.i32(blocks - 1)), t.bitAnd(group, 3), inGroup,
-          t.add(t.mul(warpColumns, kWarpColumns), t.mul(inGroup, 8))};
-}
-
-Value Writer::inputAt(Value element) {
-  if (!isPadded())
-    return element;
-  Value inGroup = t.rem(element, t.i32(p.paddedGroup));
-  Value input = t.add(t.mul(t.div(element, t.i32(p.paddedGroup)), p.groupSize), inGroup);
-  return t.select(t.less(inGroup, p.groupSize), input, t.i32(p.inputs));
-}
-
-int64_t Writer::pieceBytes() {
-  int64_t bytes = Emitter::lanesOf(p.inputs, p.elementBytes) * p.elementBytes;
-  return isPadded() ? std::min(bytes, Emitter::lanesOf(p.groupSize, p.elementBytes) * p.elementBytes) : bytes;
-}
-
-/// Four bytes of a row of x, zeros where there is nothing. `word` counts in the padded row.
-Value Writer::loadWord(Value rowOfX, Value word, Value isValid) {
-  Type i32 = t.getI32Type();
-  int64_t each = 4 / p.elementBytes;
-  auto guarded = [&](Type type, Value index, Value isIn) {
-    isIn = isValid ? t.both(isIn, isValid) : isIn;
-    Value loaded = t.load(type, t.at(rowOfX, type, t.select(isIn, index, t.i32(0))));
-    return t.select(isIn, loaded, t.splat(type, int64_t(0)));
-  };
-  if (p.inputs % each == 0) {
-    Value index = inputAt(word);
-    return guarded(i32, index, t.less(index, p.inputs / each));
-  }
-  Value result = t.i32(0);
-  for (int64_t i = 0; i < each; ++i) {
-    Value index = t.add(t.mul(word, each), i);
-    Value byte = guarded(t.getI8Type(), index, t.less(index, p.inputs));
-    result = t.bitOr(result, t.shiftLeft(t.bitAnd(t.toInteger(byte, i32), 255), 8 * i));
-  }
-  return result;
-}
-
 /// Starts to bring a chunk of the block's rows into shared memory.
-void Writer::stage(const TileShape &shape, Value firstRow, Value chunk, Value slot) {
+void TilesThread::stage(Value firstRow, Value chunk, Value slot) {
   Type i8 = t.getI8Type();
   int64_t bytes = std::max<int64_t>(pieceBytes(), 4), perRow = kRowBytes / bytes;
   Value target = t.at(t.shared(), i8, t.mul(slot, shape.stageBytes()));
@@ -138,139 +57,7 @@ void Writer::stage(const TileShape &shape, Value firstRow, Value chunk, Value sl
   });
 }
 
-/// f32 to what tf32 keeps, to nearest (Veltkamp; NaN stays), and what it does not.
-Values Writer::split(ValueRange words, bool isSplit, Values &low) {
-  Values high;
-  for (Value word : words) {
-    Value x = t.bitcast(word, t.f32Type());
-    Value big = t.mul(x, t.f32(8193.0f));
-    Value rounded = t.sub(big, t.sub(big, x));
-    high.push_back(t.bitcast(rounded, t.getI32Type()));
-    if (isSplit)
-      low.push_back(t.bitAnd(t.bitcast(t.sub(x, rounded), t.getI32Type()), ~int64_t(0x1FFF)));
-  }
-  return high;
-}
-
-Fragment Writer::activations(ValueRange words, bool isSplit) {
-  Fragment a;
-  if (p.isInteger())
-    a.high = llvm::to_vector(words);
-  else
-    a.high = split(words, isSplit, a.low);
-  return a;
-}
-
-/// Small products first.
-void Writer::multiply(const Fragment &a, const Fragment &b, Values &sums, int64_t first) {
-  Values c(ArrayRef(sums).slice(first, 4));
-  auto product = [&](ValueRange x, ValueRange y) { return p.isInteger() ? t.mmaS8(x, y, c) : t.mmaTf32(x, y, c); };
-  if (!b.low.empty())
-    c = product(a.high, b.low);
-  if (!a.low.empty())
-    c = product(a.low, b.high);
-  c = product(a.high, b.high);
-  for (int64_t i = 0; i < 4; ++i)
-    sums[first + i] = c[i];
-}
-
-/// totals + sums * scales; `columnOfSum`: which of the lane's columns a sum is of.
-Values Writer::fold(const WeightPlace &place, Value chunk, ValueRange sums, ValueRange totals,
-                    ArrayRef<int64_t> columnOfSum) {
-  Values scales = p.groupScales(t, args, place, chunk), next;
-  for (auto [i, sum] : llvm::enumerate(sums))
-    next.push_back(t.fma(sum, scales[columnOfSum[i % columnOfSum.size()]], totals[i]));
-  return next;
-}
-
-//===----------------------------------------------------------------------===//
-// Few rows
-//===----------------------------------------------------------------------===//
-
-void Writer::fewRows() {
-  Value firstColumns = t.block(), rows = args[kRows];
-  WeightPlace place = placeOf(firstColumns);
-  Value isRow = t.less(group, rows);
-  Value x = t.row(args[kX], t.getI8Type(), t.select(isRow, group, t.i32(0)), p.inputs * p.elementBytes);
-  // A unit lies in one group: the sums of whole units can be folded.
-  int64_t unit = std::min(p.chunksAhead, p.chunksPerGroup());
-  while (p.chunksPerGroup() % unit)
-    --unit;
-  int64_t units = llvm::divideCeil(p.chunks(), unit);
-  auto loadUnit = [&](Value at) {
-    Values raw;
-    for (int64_t i = 0; i < unit; ++i)
-      llvm::append_range(raw, p.load(t, args, place, t.add(t.mul(at, unit), i)));
-    return raw;
-  };
-  Value zero = t.i32(0);
-  auto multiplyUnit = [&](Value at, ValueRange raw, Values sums) {
-    size_t each = raw.size() / unit;
-    for (int64_t i = 0; i < unit; ++i) {
-      Value firstWord = t.mul(t.add(t.mul(at, unit), i), kChunkWords);
-      for (int64_t step = 0; step < kChunkSteps; ++step) {
-        Values words;
-        for (int64_t half = 0; half < 2; ++half) {
-          Value word = p.lanesTakeRuns ? t.add(t.mul(inGroup, kStepWords), 2 * step + half)
-                                       : t.add(inGroup, step * kStepWords + 4 * half);
-          words.push_back(loadWord(x, t.add(firstWord, word), isRow));
-        }
-        // Rows 8 to 15 of the tile are not there.
-        Fragment a = activations(words, p.splitFewRows);
-        a.high = {a.high[0], zero, a.high[1], zero};
-        if (!a.low.empty())
-          a.low = {a.low[0], zero, a.low[1], zero};
-        for (auto [j, b] : llvm::enumerate(p.decode(t, raw.slice(i * each, each), step)))
-          multiply(a, b, sums, 4 * j);
-      }
-    }
-    return sums;
-  };
-  // Sums 4j and 4j + 1 are of columns j and 4 + j; the others are of no row.
-  Values state = zeroSums(p.paddedGroup ? kTiles * 2 : kTiles * 4), raw = loadUnit(t.warp());
-  size_t numSums = state.size();
-  llvm::append_range(state, raw);
-  state = t.forLoop(t.warp(), t.i32(units), kSplit, state, [&](Value at, ValueRange carried) {
-    Values next = loadUnit(t.add(at, kSplit));
-    Values sums = carried.take_front(numSums);
-    if (p.paddedGroup) {
-      Values fresh = multiplyUnit(at, carried.drop_front(numSums), zeroSums(kTiles * 4)), used;
-      SmallVector<int64_t> columns;
-      for (int64_t j = 0; j < kTiles; ++j)
-        for (int64_t i = 0; i < 2; ++i)
-          used.push_back(fresh[4 * j + i]), columns.push_back(4 * i + j);
-      sums = fold(place, t.mul(at, unit), used, sums, columns);
-    } else {
-      sums = multiplyUnit(at, carried.drop_front(numSums), sums);
-    }
-    llvm::append_range(sums, next);
-    return sums;
-  });
-  int64_t stride = numSums / kTiles;
-  Type type = sumType(), vector = t.vector(type, 4);
-  Value mine = t.add(t.mul(t.add(t.mul(t.warp(), kFewRows), group), kWarpColumns), t.mul(inGroup, 8));
-  for (int64_t i = 0; i < 2; ++i)
-    t.store(t.pack({state[i], state[stride + i], state[2 * stride + i], state[3 * stride + i]}),
-            t.at(t.at(t.shared(), type, mine), vector, i));
-  t.barrier();
-  Value row = t.warp(), column = t.add(t.mul(firstColumns, kWarpColumns), t.lane());
-  Value sum;
-  for (int64_t i = 0; i < kSplit; ++i) {
-    Value part = t.load(type, t.at(t.at(t.shared(), type, t.thread()), type, i * kFewRows * kWarpColumns));
-    sum = i ? t.add(sum, part) : part;
-  }
-  t.ifThen(t.both(t.less(row, rows), t.less(column, p.columns)), [&] {
-    Values sums{sum};
-    p.finish(t, args, {row}, {column}, sums);
-    t.store(sums[0], t.at(t.row(args[kY], t.f32Type(), row, p.columns), t.f32Type(), column));
-  });
-}
-
-//===----------------------------------------------------------------------===//
-// Tiles
-//===----------------------------------------------------------------------===//
-
-void Writer::tiles(const TileShape &shape) {
+void TilesThread::run() {
   Type i8 = t.getI8Type(), f32 = t.f32Type();
   Value firstRow = t.mul(t.block(0), shape.rows()), rows = args[kRows];
   WeightPlace place = placeOf(t.add(t.mul(t.block(1), shape.warps), t.warp()));
@@ -278,7 +65,7 @@ void Writer::tiles(const TileShape &shape) {
 
   auto slotOf = [&](Value chunk) { return t.rem(chunk, t.i32(kStages)); };
   for (int64_t i = 0; i < kStages - 1; ++i) {
-    stage(shape, firstRow, t.i32(i), t.i32(i));
+    stage(firstRow, t.i32(i), t.i32(i));
     t.commitCopies();
   }
   // Words of two steps: [row tile][step][4].
@@ -309,7 +96,7 @@ void Writer::tiles(const TileShape &shape) {
     t.barrier();
     // The stage that everybody left before the barrier.
     Value ahead = t.add(chunk, kStages - 1);
-    stage(shape, firstRow, ahead, slotOf(ahead));
+    stage(firstRow, ahead, slotOf(ahead));
     t.commitCopies();
     Values next = p.load(t, args, place, t.add(chunk, 1));
     Values sums = carried.take_front(numSums);
@@ -381,30 +168,17 @@ void Writer::tiles(const TileShape &shape) {
 
 } // namespace
 
-void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned y, ArrayRef<Argument> own) {
-  Value rows = k.dim(x, 0);
-  SmallVector<Argument> arguments{k.input(x), k.input(w), k.output(y), {k.toI32(rows)}};
-  llvm::append_range(arguments, own);
+void launchProductTiles(Kernel &k, const Product &p, Value rows, ArrayRef<Argument> arguments) {
   auto launchTiles = [&](const TileShape &shape, StringRef suffix) {
     Value rowBlocks = k.ceilDiv(rows, shape.rows());
     Value columnBlocks = k.i64(llvm::divideCeil(p.columns, shape.warps * kWarpColumns));
     // Blocks that run at the same time share weights.
     k.launch({.grid = {rowBlocks, columnBlocks}, .threads = shape.threads(),
               .sharedBytes = kStages * shape.stageBytes(), .suffix = suffix},
-             arguments, [&](Emitter &t, ValueRange args) { Writer(t, p, args).tiles(shape); });
+             arguments, [&](Emitter &t, ValueRange args) { TilesThread(t, p, args, shape).run(); });
   };
-  k.ifThen(
-      k.lessEqual(rows, k.i64(kFewRows)),
-      [&] {
-        Value any = k.min(rows, k.i64(1));
-        k.launch({.grid = {k.i64(llvm::divideCeil(p.columns, kWarpColumns)), any}, .threads = kSplit * kWarp,
-                  .sharedBytes = kSplit * kFewRows * kWarpColumns * 4, .suffix = "_rows"},
-                 arguments, [&](Emitter &t, ValueRange args) { Writer(t, p, args).fewRows(); });
-      },
-      [&] {
-        k.ifThen(k.lessEqual(rows, k.i64(kManyRows)), [&] { launchTiles(kSmall, "_small"); },
-                 [&] { launchTiles(kLarge, "_large"); });
-      });
+  k.ifThen(k.lessEqual(rows, k.i64(kManyRows)), [&] { launchTiles(kSmall, "_small"); },
+           [&] { launchTiles(kLarge, "_large"); });
 }
 
 } // namespace qopt::cuda

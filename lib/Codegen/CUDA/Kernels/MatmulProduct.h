@@ -1,4 +1,4 @@
-//===- MatmulTiles.h - The frame that all matrix products share ------------===//
+//===- MatmulProduct.h - The frame that all matrix products share ----------===//
 //
 // Every product y = x w^T runs on the tensor cores (mma m16n8: 16 rows of x, 8 columns
 // of w), and every family is the same loop over chunks of 128 bytes of the rows of x.
@@ -29,8 +29,8 @@
 // address is always clamped into the array) counts for nothing.
 //
 //===----------------------------------------------------------------------===//
-#ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULTILES_H
-#define QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULTILES_H
+#ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULPRODUCT_H
+#define QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULPRODUCT_H
 
 #include "../Kernel.h"
 
@@ -38,8 +38,8 @@ namespace qopt::cuda {
 
 /// Most rows that the launch of split inputs takes.
 inline constexpr int64_t kFewRows = 8;
-/// Columns of a warp.
-inline constexpr int64_t kWarpColumns = 32;
+/// Columns of a warp, in so many tiles of mma.
+inline constexpr int64_t kWarpColumns = 32, kTiles = 4;
 /// Steps of a chunk, 32-bit words of a step of a row.
 inline constexpr int64_t kChunkSteps = 4, kStepWords = 8, kChunkWords = kChunkSteps * kStepWords;
 
@@ -98,10 +98,44 @@ enum ProductArgument { kX, kW, kY, kRows, kFirstOwn };
 /// Writes the host body and the kernels: x [R,K], w, y [R,N] are operands of `k`.
 void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, unsigned y,
                    llvm::ArrayRef<Argument> own);
+/// The two kinds of launches that it chooses from; `arguments` are all of them.
+void launchProductRows(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
+void launchProductTiles(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 
 /// 16 bytes as four i32.
 Values loadWords(Emitter &t, Value pointer);
 
+/// What a thread of either kind of launch does.
+class ProductThread {
+protected:
+  ProductThread(Emitter &t, const Product &p, ValueRange args) : t(t), p(p), args(args) {
+    group = t.shiftRight(t.lane(), 2), inGroup = t.bitAnd(t.lane(), 3);
+  }
+
+  Type sumType() { return p.isInteger() ? t.getI32Type() : t.f32Type(); }
+  Values zeroSums(int64_t count) { return Values(count, t.splat(sumType(), int64_t(0))); }
+  WeightPlace placeOf(Value warpColumns);
+  /// The input at an element of the padded rows; past the end where there is none.
+  Value inputAt(Value element);
+  bool isPadded() { return p.paddedGroup && p.paddedGroup != p.groupSize && p.inputs > p.groupSize; }
+  /// Bytes of the largest aligned piece of x that lies in one row and group.
+  int64_t pieceBytes();
+  /// Four bytes of a row of x, zeros where there is nothing. `word` counts in the padded row.
+  Value loadWord(Value rowOfX, Value word, Value isValid);
+  /// Words of x as operands of the product.
+  Fragment activations(ValueRange words, bool isSplit);
+  /// sums[first .. first + 3] += a b, small products first.
+  void multiply(const Fragment &a, const Fragment &b, Values &sums, int64_t first);
+  /// totals + sums * scales; `columnOfSum`: which of the lane's columns a sum is of.
+  Values fold(const WeightPlace &place, Value chunk, ValueRange sums, ValueRange totals,
+              llvm::ArrayRef<int64_t> columnOfSum);
+
+  Emitter &t;
+  const Product &p;
+  ValueRange args;
+  Value group, inGroup; ///< lane / 4, lane % 4
+};
+
 } // namespace qopt::cuda
 
-#endif // QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULTILES_H
+#endif // QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULPRODUCT_H

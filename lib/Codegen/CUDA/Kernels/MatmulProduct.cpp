@@ -1,0 +1,117 @@
+//===- MatmulProduct.cpp - What all matrix products share ------------------===//
+#include "MatmulProduct.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace qopt::cuda {
+
+int64_t Product::chunks() const {
+  if (!paddedGroup)
+    return llvm::divideCeil(inputs, chunkElements());
+  int64_t groups = llvm::divideCeil(inputs, groupSize);
+  return (groups - 1) * (paddedGroup / chunkElements()) +
+         llvm::divideCeil(inputs - (groups - 1) * groupSize, chunkElements());
+}
+
+Values loadWords(Emitter &t, Value pointer) {
+  Value words = t.load(t.vector(t.getI32Type(), 4), pointer);
+  Values result;
+  for (int64_t i = 0; i < 4; ++i)
+    result.push_back(t.extract(words, i));
+  return result;
+}
+
+WeightPlace ProductThread::placeOf(Value warpColumns) {
+  Value block = t.add(t.mul(warpColumns, 2), t.shiftRight(group, 2));
+  int64_t blocks = llvm::divideCeil(p.columns, int64_t(16));
+  return {t.min(block, t.i32(blocks - 1)), t.bitAnd(group, 3), inGroup,
+          t.add(t.mul(warpColumns, kWarpColumns), t.mul(inGroup, 8))};
+}
+
+Value ProductThread::inputAt(Value element) {
+  if (!isPadded())
+    return element;
+  Value inGroup = t.rem(element, t.i32(p.paddedGroup));
+  Value input = t.add(t.mul(t.div(element, t.i32(p.paddedGroup)), p.groupSize), inGroup);
+  return t.select(t.less(inGroup, p.groupSize), input, t.i32(p.inputs));
+}
+
+int64_t ProductThread::pieceBytes() {
+  int64_t bytes = Emitter::lanesOf(p.inputs, p.elementBytes) * p.elementBytes;
+  return isPadded() ? std::min(bytes, Emitter::lanesOf(p.groupSize, p.elementBytes) * p.elementBytes) : bytes;
+}
+
+Value ProductThread::loadWord(Value rowOfX, Value word, Value isValid) {
+  Type i32 = t.getI32Type();
+  int64_t each = 4 / p.elementBytes;
+  auto guarded = [&](Type type, Value index, Value isIn) {
+    isIn = isValid ? t.both(isIn, isValid) : isIn;
+    Value loaded = t.load(type, t.at(rowOfX, type, t.select(isIn, index, t.i32(0))));
+    return t.select(isIn, loaded, t.splat(type, int64_t(0)));
+  };
+  if (p.inputs % each == 0) {
+    Value index = inputAt(word);
+    return guarded(i32, index, t.less(index, p.inputs / each));
+  }
+  Value result = t.i32(0);
+  for (int64_t i = 0; i < each; ++i) {
+    Value index = t.add(t.mul(word, each), i);
+    Value byte = guarded(t.getI8Type(), index, t.less(index, p.inputs));
+    result = t.bitOr(result, t.shiftLeft(t.bitAnd(t.toInteger(byte, i32), 255), 8 * i));
+  }
+  return result;
+}
+
+/// f32 to what tf32 keeps, to nearest (Veltkamp; NaN stays), and what it does not.
+static Values split(Emitter &t, ValueRange words, bool isSplit, Values &low) {
+  Values high;
+  for (Value word : words) {
+    Value x = t.bitcast(word, t.f32Type());
+    Value big = t.mul(x, t.f32(8193.0f));
+    Value rounded = t.sub(big, t.sub(big, x));
+    high.push_back(t.bitcast(rounded, t.getI32Type()));
+    if (isSplit)
+      low.push_back(t.bitAnd(t.bitcast(t.sub(x, rounded), t.getI32Type()), ~int64_t(0x1FFF)));
+  }
+  return high;
+}
+
+Fragment ProductThread::activations(ValueRange words, bool isSplit) {
+  Fragment a;
+  if (p.isInteger())
+    a.high = llvm::to_vector(words);
+  else
+    a.high = split(t, words, isSplit, a.low);
+  return a;
+}
+
+void ProductThread::multiply(const Fragment &a, const Fragment &b, Values &sums, int64_t first) {
+  Values c(ArrayRef(sums).slice(first, 4));
+  auto product = [&](ValueRange x, ValueRange y) { return p.isInteger() ? t.mmaS8(x, y, c) : t.mmaTf32(x, y, c); };
+  if (!b.low.empty())
+    c = product(a.high, b.low);
+  if (!a.low.empty())
+    c = product(a.low, b.high);
+  c = product(a.high, b.high);
+  for (int64_t i = 0; i < 4; ++i)
+    sums[first + i] = c[i];
+}
+
+Values ProductThread::fold(const WeightPlace &place, Value chunk, ValueRange sums, ValueRange totals,
+                    ArrayRef<int64_t> columnOfSum) {
+  Values scales = p.groupScales(t, args, place, chunk), next;
+  for (auto [i, sum] : llvm::enumerate(sums))
+    next.push_back(t.fma(sum, scales[columnOfSum[i % columnOfSum.size()]], totals[i]));
+  return next;
+}
+
+void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned y, ArrayRef<Argument> own) {
+  Value rows = k.dim(x, 0);
+  SmallVector<Argument> arguments{k.input(x), k.input(w), k.output(y), {k.toI32(rows)}};
+  llvm::append_range(arguments, own);
+  k.ifThen(k.lessEqual(rows, k.i64(kFewRows)), [&] { launchProductRows(k, p, rows, arguments); },
+           [&] { launchProductTiles(k, p, rows, arguments); });
+}
+
+} // namespace qopt::cuda
