@@ -76,6 +76,7 @@ mlir::LogicalResult emitMatmulW8A8(Kernel &k);
 mlir::LogicalResult emitMatmulW4A16(Kernel &k);
 mlir::LogicalResult emitMatmulW8A16(Kernel &k);
 mlir::LogicalResult emitMatmulF32(Kernel &k);
+mlir::LogicalResult emitMatmulF16(Kernel &k);
 mlir::LogicalResult emitAttention(Kernel &k);
 
 } // namespace qopt::cuda

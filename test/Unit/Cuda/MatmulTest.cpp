@@ -1,18 +1,12 @@
 //===- MatmulTest.cpp - Matrix products, simulated -------------------------===//
 //
-// Every launch of a product (for few rows, small and large tiles) over every number of
-// rows that it can take, whatever the host's code would choose. Integer results must be
-// those of the CPU's kernel to the bit; the others are compared with sums in double.
-// tf32 rounds an activation by 2^-12 at most, so a product by no more.
+// For few rows, and for small and large tiles. Integer results must be those of the
+// CPU's kernel to the bit; the others are compared with sums in double. f16 rounds an
+// activation by 2^-12 at most, so a product by no more.
 //
 //===----------------------------------------------------------------------===//
-#include "CudaProgram.h"
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "qopt/Codegen/Cuda.h"
-#include "qopt/Codegen/HostAbi.h"
+#include "SimProgram.h"
 #include "qopt/Codegen/Kernels.h"
-#include "qopt/Codegen/Sim.h"
-#include "qopt/Runtime/Sim.h"
 #include "llvm/Support/MathExtras.h"
 #include <bit>
 #include <cmath>
@@ -25,7 +19,7 @@ using namespace qopt::test;
 
 namespace {
 
-constexpr int kRows[] = {1, 2, 7, 8, 9, 17, 33, 70};
+constexpr int kRows[] = {1, 2, 7, 8, 9, 17, 33, 65, 70};
 
 struct Shape {
   int64_t n, k;
@@ -51,51 +45,29 @@ private:
   T *data;
 };
 
-/// Rows and columns of a block, by the ends of the kernels' names.
-struct Variant {
-  const char *suffix;
-  int64_t rows, columns;
-};
-constexpr Variant kVariants[] = {{"_rows", 8, 32}, {"_small", 32, 64}, {"_large", 64, 128}};
-
 /// One declaration, compiled for the simulator.
 class Simulated {
 public:
   Simulated(const std::string &kernel, const std::string &operands, const std::string &config = "")
       : program("func.func private @f(" + operands + ") attributes {qopt.kernel = \"" + kernel + "\"" +
-                (config.empty() ? "" : ", qopt.config = {" + config + "}") + "}") {
-    mlir::FailureOr<std::vector<char>> elf = compileSim(*program.module);
-    if (failed(elf))
-      llvm::report_fatal_error("the simulator's code does not compile");
-    auto code = qrt::HostCode::load(*elf);
-    if (!code)
-      llvm::report_fatal_error(code.error().message.c_str());
-    loaded = *code;
-  }
+                (config.empty() ? "" : ", qopt.config = {" + config + "}") + "}") {}
 
-  /// Runs `variant` on x, w, y, rows and what follows; the message, empty on success.
-  template <typename X, typename W, typename... Own>
-  std::string run(const Variant &variant, int64_t columns, X *x, W *w, float *y, int32_t rows, Own *...own) {
-    void *addresses[] = {&x, &w, &y, &rows, static_cast<void *>(&own)...};
-    std::string name = std::string("f") + variant.suffix;
-    auto kernels = program.module->lookupSymbol<mlir::gpu::GPUModuleOp>(kKernelsModule);
-    auto function = kernels.lookupSymbol<mlir::gpu::GPUFuncOp>(name);
-    int64_t rowBlocks = llvm::divideCeil(rows, variant.rows), columnBlocks = llvm::divideCeil(columns, variant.columns);
-    bool isFew = variant.rows == 8;
-    qrt::SimLaunch launch{reinterpret_cast<QrtSimKernel>(loaded->symbol(name)), name};
-    launch.grid = {int32_t(isFew ? columnBlocks : rowBlocks), int32_t(isFew ? 1 : columnBlocks), 1};
-    launch.block = {(*function.getKnownBlockSize())[0], 1, 1};
-    launch.sharedBytes = function->getAttrOfType<mlir::IntegerAttr>(kSharedBytesAttr).getInt();
-    launch.args = addresses;
-    qrt::ThreadPool threads(2);
-    qrt::Status status = qrt::simLaunch(launch, threads);
-    return status ? "" : status.error().message;
+  /// The last launch must be the one for so many rows.
+  std::string run(int64_t rows, const std::vector<DeviceArray> &operands) {
+    std::string message = program.run("f", operands);
+    EXPECT_EQ(program.launched.back(), rows <= 8 ? "f_rows" : rows <= 64 ? "f_small" : "f_large");
+    return message;
   }
 
 private:
-  CudaProgram program;
-  std::shared_ptr<const qrt::HostCode> loaded;
+  SimProgram program;
 };
+
+/// Only sizes that are not in the type are looked at.
+template <typename T>
+DeviceArray operand(Memory<T> &memory, int64_t rows = 0) {
+  return {memory.get(), {rows}};
+}
 
 std::string memref(std::initializer_list<int64_t> shape, const char *type) {
   std::string text = "memref<";
@@ -149,22 +121,20 @@ TEST(CudaMatmul, W8A8IsExact) {
       std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
       std::fill_n(codes.begin(), s.k, -128); // the largest possible sum
       Memory<int8_t> w(packInt8Dot(codes, s.n, s.k));
+      Memory<int32_t> correction(packDotCorrection(codes, s.n, s.k));
       Memory<float> scales(randomFloats(s.n, 2));
       for (int rows : kRows) {
         Memory<int8_t> x(randomBytes(rows * s.k, rows));
         std::fill_n(x.get(), s.k, -128);
         Memory<float> tokens(randomFloats(perToken ? rows : 1, 3));
-        for (const Variant &v : kVariants) {
-          if (v.rows < rows && v.rows == 8)
-            continue;
-          Memory<float> y(rows * s.n, NAN);
-          ASSERT_EQ(program.run(v, s.n, x.get(), w.get(), y.get(), rows, tokens.get(), scales.get()), "");
-          for (int64_t t = 0; t < rows; ++t)
-            for (int64_t n = 0; n < s.n; ++n)
-              ASSERT_EQ(y[t * s.n + n], static_cast<float>(dot(x.get() + t * s.k, &codes[n * s.k], s.k)) *
-                                            tokens[perToken ? t : 0] * scales[n])
-                  << v.suffix << " row " << t << " column " << n << " of " << rows << "x" << s.n << "x" << s.k;
-        }
+        Memory<float> y(rows * s.n, NAN);
+        ASSERT_EQ(program.run(rows, {operand(x, rows), operand(tokens, rows), operand(w), operand(correction),
+                                     operand(scales), operand(y, rows)}), "");
+        for (int64_t t = 0; t < rows; ++t)
+          for (int64_t n = 0; n < s.n; ++n)
+            ASSERT_EQ(y[t * s.n + n], static_cast<float>(dot(x.get() + t * s.k, &codes[n * s.k], s.k)) *
+                                          tokens[perToken ? t : 0] * scales[n])
+                << "row " << t << " column " << n << " of " << rows << "x" << s.n << "x" << s.k;
       }
     }
 }
@@ -174,6 +144,7 @@ TEST(CudaMatmul, W8A8WithOutliers) {
   Simulated program("matmul_w8a8", int8Operands(s, true, true));
   std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
   Memory<int8_t> w(packInt8Dot(codes, s.n, s.k));
+  Memory<int32_t> correction(packDotCorrection(codes, s.n, s.k));
   Memory<float> scales(randomFloats(s.n, 2));
   for (std::vector<int32_t> list : {std::vector<int32_t>{}, {0, 5, 66}, {3}}) {
     Memory<int32_t> columns(s.k, -1);
@@ -181,20 +152,16 @@ TEST(CudaMatmul, W8A8WithOutliers) {
     for (int rows : {1, 8, 17}) {
       Memory<int8_t> x(randomBytes(rows * s.k, rows));
       Memory<float> tokens(randomFloats(rows, 3)), floats(randomFloats(rows * s.k, 4, 8));
-      for (const Variant &v : kVariants) {
-        if (v.rows < rows && v.rows == 8)
-          continue;
-        Memory<float> y(rows * s.n, NAN);
-        ASSERT_EQ(program.run(v, s.n, x.get(), w.get(), y.get(), rows, tokens.get(), scales.get(), floats.get(),
-                              columns.get()), "");
-        for (int64_t t = 0; t < rows; ++t)
-          for (int64_t n = 0; n < s.n; ++n) {
-            float expected = static_cast<float>(dot(x.get() + t * s.k, &codes[n * s.k], s.k)) * tokens[t] * scales[n];
-            for (int32_t c : list)
-              expected = std::fma(floats[t * s.k + c], codes[n * s.k + c] * scales[n], expected);
-            ASSERT_EQ(y[t * s.n + n], expected) << v.suffix << " row " << t << " column " << n;
-          }
-      }
+      Memory<float> y(rows * s.n, NAN);
+      ASSERT_EQ(program.run(rows, {operand(x, rows), operand(tokens, rows), operand(w), operand(correction), operand(scales),
+                                   operand(floats, rows), operand(columns), operand(y, rows)}), "");
+      for (int64_t t = 0; t < rows; ++t)
+        for (int64_t n = 0; n < s.n; ++n) {
+          float expected = static_cast<float>(dot(x.get() + t * s.k, &codes[n * s.k], s.k)) * tokens[t] * scales[n];
+          for (int32_t c : list)
+            expected = std::fma(floats[t * s.k + c], codes[n * s.k + c] * scales[n], expected);
+          ASSERT_EQ(y[t * s.n + n], expected) << "row " << t << " column " << n;
+        }
     }
   }
 }
@@ -205,8 +172,7 @@ TEST(CudaMatmul, W8A8WithOutliers) {
 
 /// `precision`: of a product, relative.
 template <typename Weight>
-void expectProduct(Memory<float> &y, Memory<float> &x, int64_t rows, const Shape &s, const char *variant,
-                   double precision, Weight weight) {
+void expectProduct(Memory<float> &y, Memory<float> &x, int64_t rows, const Shape &s, double precision, Weight weight) {
   for (int64_t t = 0; t < rows; ++t)
     for (int64_t n = 0; n < s.n; ++n) {
       double sum = 0, magnitudes = 0;
@@ -216,16 +182,23 @@ void expectProduct(Memory<float> &y, Memory<float> &x, int64_t rows, const Shape
         magnitudes += std::abs(product);
       }
       ASSERT_NEAR(y[t * s.n + n], sum, precision * magnitudes + 1e-30)
-          << variant << " row " << t << " column " << n << " of " << rows << "x" << s.n << "x" << s.k;
+          << "row " << t << " column " << n << " of " << rows << "x" << s.n << "x" << s.k;
     }
 }
 
-/// What the sums of f32 lose, and what rounding to tf32 adds.
+/// What the sums of f32 lose, and what rounding to f16 adds.
 constexpr double kFull = 0x1p-20, kRounded = 0x1p-12;
-double precisionOf(const Variant &v) { return kFull + (v.rows == 8 ? 0 : kRounded); }
+double precisionOf(int64_t rows) { return kFull + (rows <= 8 ? 0 : kRounded); }
 
-/// Beyond f16: its largest number is 65504.
-constexpr float kLargeActivation = 1e6f;
+/// Rows of very different sizes, one of zeros. The first number is beyond f16, whose
+/// largest is 65504.
+std::vector<float> activations(int64_t rows, int64_t width) {
+  std::vector<float> values = randomFloats(rows * width, rows);
+  for (int64_t i = 0; i < rows * width; ++i)
+    values[i] = i / width % 4 == 3 ? 0 : std::ldexp(values[i], 30 * (i / width % 4 - 1));
+  values[0] = 1e6f;
+  return values;
+}
 
 TEST(CudaMatmul, F32) {
   for (const Shape &s : kShapes) {
@@ -235,15 +208,32 @@ TEST(CudaMatmul, F32) {
     Memory<float> w(packFloatWeights(weights, s.k, s.n));
     for (int rows : kRows) {
       Memory<float> x(randomFloats(rows * s.k, rows));
-      for (const Variant &v : kVariants) {
-        if (v.rows < rows && v.rows == 8)
-          continue;
-        Memory<float> y(rows * s.n, NAN);
-        ASSERT_EQ(program.run(v, s.n, x.get(), w.get(), y.get(), rows), "");
-        expectProduct(y, x, rows, s, v.suffix, kFull, [&](int64_t n, int64_t k) { return weights[k * s.n + n]; });
-      }
+      Memory<float> y(rows * s.n, NAN);
+      ASSERT_EQ(program.run(rows, {operand(x, rows), operand(w), operand(y, rows)}), "");
+      expectProduct(y, x, rows, s, kFull, [&](int64_t n, int64_t k) { return weights[k * s.n + n]; });
     }
   }
+}
+
+TEST(CudaMatmul, F16) {
+  for (bool isBrain : {false, true})
+    for (const Shape &s : kShapes) {
+      Simulated program("matmul_f16", memref({-1, s.k}, "f32") + ", " +
+                                          memref({blocksOf(s.n), s.k, 16}, isBrain ? "bf16" : "f16") + ", " +
+                                          memref({-1, s.n}, "f32"));
+      std::vector<float> weights = randomFloats(s.n * s.k, 1);
+      std::vector<uint16_t> bits;
+      for (float &weight : weights) {
+        bits.push_back(isBrain ? std::bit_cast<uint32_t>(weight) >> 16 : std::bit_cast<uint16_t>(_Float16(weight)));
+        weight = isBrain ? std::bit_cast<float>(uint32_t(bits.back()) << 16) : float(_Float16(weight));
+      }
+      Memory<uint16_t> w(packHalfWeights(bits, s.k, s.n));
+      for (int rows : kRows) {
+        Memory<float> x(activations(rows, s.k)), y(rows * s.n, NAN);
+        ASSERT_EQ(program.run(rows, {operand(x, rows), operand(w), operand(y, rows)}), "");
+        expectProduct(y, x, rows, s, precisionOf(rows), [&](int64_t n, int64_t k) { return weights[k * s.n + n]; });
+      }
+    }
 }
 
 TEST(CudaMatmul, W8A16) {
@@ -254,16 +244,10 @@ TEST(CudaMatmul, W8A16) {
     Memory<int8_t> w(packInt8Columns(codes, s.n, s.k));
     Memory<float> scales(randomFloats(s.n, 2));
     for (int rows : kRows) {
-      Memory<float> x(randomFloats(rows * s.k, rows));
-      x[0] = kLargeActivation;
-      for (const Variant &v : kVariants) {
-        if (v.rows < rows && v.rows == 8)
-          continue;
-        Memory<float> y(rows * s.n, NAN);
-        ASSERT_EQ(program.run(v, s.n, x.get(), w.get(), y.get(), rows, scales.get()), "");
-        expectProduct(y, x, rows, s, v.suffix, precisionOf(v),
-                      [&](int64_t n, int64_t k) { return static_cast<double>(scales[n]) * codes[n * s.k + k]; });
-      }
+      Memory<float> x(activations(rows, s.k)), y(rows * s.n, NAN);
+      ASSERT_EQ(program.run(rows, {operand(x, rows), operand(w), operand(scales), operand(y, rows)}), "");
+      expectProduct(y, x, rows, s, precisionOf(rows),
+                    [&](int64_t n, int64_t k) { return static_cast<double>(scales[n]) * codes[n * s.k + k]; });
     }
   }
 }
@@ -278,7 +262,8 @@ TEST(CudaMatmul, W4A16) {
   };
   const Case cases[] = {{{172, 64}, 20, Near, false}, {{64, 172}, 64, None, true},  {{17, 33}, 16, Any, false},
                         {{48, 33}, -1, None, false},  {{64, 256}, 128, Any, true},  {{512, 256}, 32, Near, true},
-                        {{32, 172}, -1, Any, true},   {{40, 1280}, 160, None, false}};
+                        {{32, 172}, -1, Any, true},   {{40, 1280}, 160, None, false},
+                        {{64, 172}, 32, Any, true},   {{32, 172}, 128, None, true}};
   for (const Case &c : cases) {
     auto [n, k] = c.shape;
     int64_t size = c.groupSize < 0 ? k : c.groupSize, groups = llvm::divideCeil(k, size), bytes = llvm::divideCeil(k, 2);
@@ -302,27 +287,22 @@ TEST(CudaMatmul, W4A16) {
         int64_t group = row * groups + j / size, code = (codes[row * bytes + j / 2] >> (j % 2 * 4)) & 15;
         weights[row * k + j] = static_cast<double>(scaleValues[group]) * (code - (zeros.empty() ? 8 : zeros[group]));
       }
-    std::string operands = memref({-1, k}, "f32") + ", " + memref({blocksOf(n), packed.steps, 64}, "i8") + ", " +
+    std::string types = memref({-1, k}, "f32") + ", " + memref({blocksOf(n), packed.steps, 64}, "i8") + ", " +
                            memref({blocksOf(n), groups, 16}, c.isHalf ? "f16" : "f32") + ", ";
     if (c.zeros == Any)
-      operands += memref({blocksOf(n), groups, 16}, "i8") + ", ";
-    Simulated program("matmul_w4a16", operands + memref({-1, n}, "f32"),
+      types += memref({blocksOf(n), groups, 16}, "i8") + ", ";
+    Simulated program("matmul_w4a16", types + memref({-1, n}, "f32"),
                       "group_size = " + std::to_string(c.groupSize) + " : i64");
     Memory<int8_t> w(packed.codes), scale(packed.scales), zero(packed.zeros);
     for (int rows : kRows) {
-      Memory<float> x(randomFloats(rows * k, rows));
-      x[0] = kLargeActivation;
-      for (const Variant &v : kVariants) {
-        if (v.rows < rows && v.rows == 8)
-          continue;
-        Memory<float> y(rows * n, NAN);
-        std::string message = c.zeros == Any
-                                  ? program.run(v, n, x.get(), w.get(), y.get(), rows, scale.get(), zero.get())
-                                  : program.run(v, n, x.get(), w.get(), y.get(), rows, scale.get());
-        ASSERT_EQ(message, "");
-        expectProduct(y, x, rows, c.shape, v.suffix, precisionOf(v),
-                      [&, k = k](int64_t column, int64_t i) { return weights[column * k + i]; });
-      }
+      Memory<float> x(activations(rows, k)), y(rows * n, NAN);
+      std::vector<DeviceArray> operands{operand(x, rows), operand(w), operand(scale)};
+      if (c.zeros == Any)
+        operands.push_back(operand(zero));
+      operands.push_back(operand(y, rows));
+      ASSERT_EQ(program.run(rows, operands), "");
+      expectProduct(y, x, rows, c.shape, precisionOf(rows),
+                    [&, k = k](int64_t column, int64_t i) { return weights[column * k + i]; });
     }
   }
 }

@@ -9,6 +9,7 @@
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Codegen/Sim.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <map>
 
 using namespace mlir;
 
@@ -26,8 +27,13 @@ struct HostBody {
   SimProgram &result;
   llvm::DenseMap<Value, int64_t> values;
   std::string message;
+  std::map<void *, std::pair<DeviceArray, std::unique_ptr<char[]>>> allocated; ///< by operation
 
-  const DeviceArray &array(Value memref) { return operands[cast<BlockArgument>(memref).getArgNumber()]; }
+  const DeviceArray &array(Value memref) {
+    if (Operation *alloc = memref.getDefiningOp())
+      return allocated.at(alloc).first;
+    return operands[cast<BlockArgument>(memref).getArgNumber()];
+  }
   int64_t &of(Operation *op) { return values[op->getResult(0)]; }
   int64_t in(Operation *op, unsigned i) { return values.lookup(op->getOperand(i)); }
 
@@ -37,9 +43,23 @@ struct HostBody {
         run(&op);
   }
   void run(Operation *op);
+  void allocate(memref::AllocOp op);
   void compare(arith::CmpIOp op);
   void launch(gpu::LaunchFuncOp op);
 };
+
+/// Filled with NaN.
+void HostBody::allocate(memref::AllocOp op) {
+  std::vector<int64_t> shape(op.getType().getShape());
+  auto next = op.getDynamicSizes().begin();
+  int64_t bytes = op.getType().getElementTypeBitWidth() / 8;
+  for (int64_t &size : shape)
+    bytes *= size = ShapedType::isDynamic(size) ? values.lookup(*next++) : size;
+  auto memory = std::make_unique<char[]>(bytes + 64);
+  std::fill_n(memory.get(), bytes + 64, char(0xff));
+  char *data = memory.get() + (64 - reinterpret_cast<uintptr_t>(memory.get()) % 64) % 64;
+  allocated.insert_or_assign(op.getOperation(), std::pair(DeviceArray{data, shape}, std::move(memory)));
+}
 
 void HostBody::compare(arith::CmpIOp op) {
   int64_t a = in(op, 0), b = in(op, 1);
@@ -89,6 +109,8 @@ void HostBody::run(Operation *op) {
       .Case([&](arith::CmpIOp c) { compare(c); })
       .Case([&](arith::SelectOp) { of(op) = in(op, 0) ? in(op, 1) : in(op, 2); })
       .Case<arith::IndexCastOp, arith::TruncIOp, arith::ExtSIOp, LLVM::IntToPtrOp>([&](Operation *) { of(op) = in(op, 0); })
+      .Case([&](memref::AllocOp a) { allocate(a); })
+      .Case([&](memref::DeallocOp d) { allocated.erase(d.getMemref().getDefiningOp()); })
       .Case([&](memref::DimOp dim) { of(op) = array(dim.getSource()).shape[in(op, 1)]; })
       .Case([&](memref::ExtractAlignedPointerAsIndexOp e) { of(op) = reinterpret_cast<int64_t>(array(e.getSource()).data); })
       .Case([&](scf::IfOp branch) {
@@ -125,7 +147,7 @@ std::string SimProgram::run(const std::string &function, const std::vector<Devic
     stop("no function " + function + " with so many operands");
   launched.clear();
   error = {};
-  HostBody host{operands, *code, threads, *this, llvm::DenseMap<Value, int64_t>(), ""};
+  HostBody host{operands, *code, threads, *this, llvm::DenseMap<Value, int64_t>(), "", {}};
   host.run(body.getBody().front());
   return host.message;
 }

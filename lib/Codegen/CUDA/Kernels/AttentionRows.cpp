@@ -57,7 +57,7 @@ RowsPlan::RowsPlan(const AttentionForm &form) {
   while (rows > 1 && rows * valuePieces * valueWidth > 64)
     rows = llvm::divideCeil(rows, 2);
   keyBatch = std::min<int64_t>(keyLanes, rows > 4 || keyPieces > 4 ? 2 : 4);
-  warps = rows > 4 || valuePieces > 2 ? 8 : 16;
+  warps = 8; // with 255 registers for a thread
   while (warps > 1 && sharedBytes(form.valueSize) > kSharedBytes)
     warps /= 2;
 }
