@@ -25,6 +25,7 @@ struct HostBody {
   qrt::ThreadPool &threads;
   SimProgram &result;
   llvm::DenseMap<Value, int64_t> values;
+  std::vector<std::vector<int64_t>> scratch; ///< what the body allocates, of one dimension
   std::string message;
 
   const DeviceArray &array(Value memref) { return operands[cast<BlockArgument>(memref).getArgNumber()]; }
@@ -90,7 +91,14 @@ void HostBody::run(Operation *op) {
       .Case([&](arith::SelectOp) { of(op) = in(op, 0) ? in(op, 1) : in(op, 2); })
       .Case<arith::IndexCastOp, arith::TruncIOp, arith::ExtSIOp, LLVM::IntToPtrOp>([&](Operation *) { of(op) = in(op, 0); })
       .Case([&](memref::DimOp dim) { of(op) = array(dim.getSource()).shape[in(op, 1)]; })
-      .Case([&](memref::ExtractAlignedPointerAsIndexOp e) { of(op) = reinterpret_cast<int64_t>(array(e.getSource()).data); })
+      .Case([&](memref::AllocOp alloc) {
+        auto &memory = scratch.emplace_back(in(op, 0) * alloc.getType().getElementTypeBitWidth() / 64 + 9);
+        of(op) = (reinterpret_cast<int64_t>(memory.data()) + 63) / 64 * 64;
+      })
+      .Case([&](memref::ExtractAlignedPointerAsIndexOp e) {
+        bool isOperand = isa<BlockArgument>(e.getSource());
+        of(op) = isOperand ? reinterpret_cast<int64_t>(array(e.getSource()).data) : in(op, 0);
+      })
       .Case([&](scf::IfOp branch) {
         if (in(op, 0))
           run(*branch.thenBlock());
