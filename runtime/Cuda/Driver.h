@@ -22,6 +22,8 @@ using CUcontext = struct CUctx_st *;
 using CUmodule = struct CUmod_st *;
 using CUfunction = struct CUfunc_st *;
 using CUstream = struct CUstream_st *;
+using CUgraph = struct CUgraph_st *;
+using CUgraphExec = struct CUgraphExec_st *;
 
 // CUdevice_attribute
 inline constexpr int computeCapabilityMajor = 75, computeCapabilityMinor = 76, maxSharedBytesOptIn = 97;
@@ -31,6 +33,8 @@ inline constexpr int maxDynamicSharedBytes = 8;
 inline constexpr int jitErrorLogBuffer = 5, jitErrorLogBufferBytes = 6;
 // CUstream_flags
 inline constexpr unsigned streamNonBlocking = 1;
+// CUstreamCaptureMode: calls of other threads are not watched, memory may be allocated
+inline constexpr int captureRelaxed = 2;
 
 /// X(name in the library, member, parameters)
 #define QRT_CUDA_FUNCTIONS(X)                                                                                          \
@@ -61,11 +65,22 @@ inline constexpr unsigned streamNonBlocking = 1;
   X(cuMemcpyHtoDAsync_v2, memcpyHtoDAsync, (CUdeviceptr to, const void *from, size_t bytes, CUstream stream))          \
   X(cuMemcpyDtoHAsync_v2, memcpyDtoHAsync, (void *to, CUdeviceptr from, size_t bytes, CUstream stream))
 
+/// The same for what older drivers lack: CUDA 11.4 for all of it.
+#define QRT_CUDA_OPTIONAL_FUNCTIONS(X)                                                                                 \
+  X(cuStreamBeginCapture_v2, streamBeginCapture, (CUstream stream, int mode))                                          \
+  X(cuStreamEndCapture, streamEndCapture, (CUstream stream, CUgraph *graph))                                           \
+  X(cuGraphInstantiateWithFlags, graphInstantiate, (CUgraphExec * exec, CUgraph graph, unsigned long long flags))      \
+  X(cuGraphLaunch, graphLaunch, (CUgraphExec exec, CUstream stream))                                                   \
+  X(cuGraphDestroy, graphDestroy, (CUgraph graph))                                                                     \
+  X(cuGraphExecDestroy, graphExecDestroy, (CUgraphExec exec))
+
 /// The opened and initialised driver. Never closed: drivers do not bear it.
 struct Driver {
 #define QRT_CUDA_MEMBER(symbol, member, parameters) CUresult(*member) parameters = nullptr;
   QRT_CUDA_FUNCTIONS(QRT_CUDA_MEMBER)
+  QRT_CUDA_OPTIONAL_FUNCTIONS(QRT_CUDA_MEMBER)
 #undef QRT_CUDA_MEMBER
+  bool hasGraphs = true; ///< all optional functions are there
   int version = 0; ///< newest CUDA that it supports: 12040 is 12.4; 0 when unknown
   int numDevices = 0;
 
