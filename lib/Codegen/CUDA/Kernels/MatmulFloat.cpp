@@ -77,8 +77,9 @@ struct FloatProduct : Product {
 } // namespace
 
 /// x [R,K], w [blocks,K,16], (scale [N],) y [R,N].
-static LogicalResult emit(Kernel &k, Type weightType, bool isInt8) {
-  Type f32 = k.f32Type();
+FailureOr<ProductDeclaration> describeMatmulFloat(KernelDeclaration &k, bool isInt8) {
+  Builder b(k.function.getContext());
+  Type f32 = b.getF32Type(), weightType = isInt8 ? b.getI8Type() : f32;
   unsigned result = isInt8 ? 3 : 2;
   if (failed(isInt8 ? k.expectRanks({2, 3, 1, 2}) : k.expectRanks({2, 3, 2})))
     return failure();
@@ -90,14 +91,10 @@ static LogicalResult emit(Kernel &k, Type weightType, bool isInt8) {
       failed(k.expectShape(1, {blocks, inputs, 16}, weightType)) || (isInt8 && failed(k.expectShape(2, {n}, f32))) ||
       failed(k.expectShape(result, {ShapedType::kDynamic, n}, f32)))
     return failure();
-  SmallVector<Argument> own;
+  SmallVector<unsigned> own;
   if (isInt8)
-    own.push_back(k.input(2));
-  launchProduct(k, FloatProduct(inputs, n, isInt8), 0, 1, result, own);
-  return success();
+    own.push_back(2);
+  return ProductDeclaration{std::make_unique<FloatProduct>(inputs, n, isInt8), 0, 1, result, own};
 }
-
-LogicalResult emitMatmulF32(Kernel &k) { return emit(k, k.f32Type(), /*isInt8=*/false); }
-LogicalResult emitMatmulW8A16(Kernel &k) { return emit(k, k.getI8Type(), /*isInt8=*/true); }
 
 } // namespace qopt::cuda

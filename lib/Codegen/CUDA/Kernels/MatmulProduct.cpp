@@ -1,5 +1,6 @@
 //===- MatmulProduct.cpp - What all matrix products share ------------------===//
 #include "MatmulProduct.h"
+#include "qopt/Codegen/Kernels.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -106,12 +107,26 @@ Values ProductThread::fold(const WeightPlace &place, Value chunk, ValueRange sum
   return next;
 }
 
-void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned y, ArrayRef<Argument> own) {
-  Value rows = k.dim(x, 0);
-  SmallVector<Argument> arguments{k.input(x), k.input(w), k.output(y), {k.toI32(rows)}};
-  llvm::append_range(arguments, own);
-  k.ifThen(k.lessEqual(rows, k.i64(kFewRows)), [&] { launchProductRows(k, p, rows, arguments); },
-           [&] { launchProductTiles(k, p, rows, arguments); });
+FailureOr<ProductDeclaration> describeProduct(KernelDeclaration &declaration) {
+  StringRef name = declaration.function->getAttrOfType<StringAttr>(kKernelAttr).getValue();
+  if (name == "matmul_w8a8")
+    return describeMatmulW8A8(declaration);
+  if (name == "matmul_w4a16")
+    return describeMatmulW4A16(declaration);
+  return describeMatmulFloat(declaration, /*isInt8=*/name == "matmul_w8a16");
+}
+
+LogicalResult emitProduct(Kernel &k) {
+  FailureOr<ProductDeclaration> d = describeProduct(k);
+  if (failed(d))
+    return failure();
+  Value rows = k.dim(d->x, 0);
+  SmallVector<Argument> arguments{k.input(d->x), k.input(d->w), k.output(d->y), {k.toI32(rows)}};
+  for (unsigned operand : d->own)
+    arguments.push_back(k.input(operand));
+  k.ifThen(k.lessEqual(rows, k.i64(kFewRows)), [&] { launchProductRows(k, *d->product, rows, arguments); },
+           [&] { launchProductTiles(k, *d->product, rows, arguments); });
+  return success();
 }
 
 } // namespace qopt::cuda

@@ -33,6 +33,8 @@
 #define QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULPRODUCT_H
 
 #include "../Kernel.h"
+#include <functional>
+#include <memory>
 
 namespace qopt::cuda {
 
@@ -55,6 +57,10 @@ struct WeightPlace {
 struct Fragment {
   Values high, low;
 };
+
+/// body(input, carried) for every outlier in order of the inputs; the last carried values.
+using OutlierBody = llvm::function_ref<Values(Value, ValueRange)>;
+using OutlierLoop = std::function<Values(Emitter &, Values, OutlierBody)>;
 
 /// What the families differ in. Sizes are those of the declaration.
 class Product {
@@ -88,6 +94,9 @@ public:
   virtual llvm::SmallVector<Fragment> decode(Emitter &t, ValueRange raw, int64_t step) const = 0;
   /// Factors of the lane's eight columns in the group of `chunk`; only if sums are folded.
   virtual Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const { return {}; }
+  /// Where a launch has outliers in another form than the operand that lists them.
+  OutlierLoop outlierLoop;
+
   /// From sums [rows][columns] to elements of y; rows and columns (i32) are clamped.
   virtual void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const {}
 };
@@ -95,10 +104,21 @@ public:
 /// The first arguments of every launch; those of the family follow.
 enum ProductArgument { kX, kW, kY, kRows, kFirstOwn };
 
-/// Writes the host body and the kernels: x [R,K], w, y [R,N] are operands of `k`.
-void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, unsigned y,
-                   llvm::ArrayRef<Argument> own);
-/// The two kinds of launches that it chooses from; `arguments` are all of them.
+/// What the declaration of a product says: the product, and which operands are x [R,K],
+/// w, y [R,N] and the family's own arguments.
+struct ProductDeclaration {
+  std::unique_ptr<Product> product;
+  unsigned x, w, y;
+  llvm::SmallVector<unsigned> own;
+};
+
+/// Checks the declaration of a product of any family. Emits a diagnostic otherwise.
+mlir::FailureOr<ProductDeclaration> describeProduct(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulW8A8(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulW4A16(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulFloat(KernelDeclaration &declaration, bool isInt8);
+
+/// The two kinds of launches that emitProduct chooses from.
 void launchProductRows(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 void launchProductTiles(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 
@@ -114,6 +134,7 @@ protected:
 
   Type sumType() { return p.isInteger() ? t.getI32Type() : t.f32Type(); }
   Values zeroSums(int64_t count) { return Values(count, t.splat(sumType(), int64_t(0))); }
+  /// Of the 32 columns from 32 * warpColumns on.
   WeightPlace placeOf(Value warpColumns);
   /// The input at an element of the padded rows; past the end where there is none.
   Value inputAt(Value element);
