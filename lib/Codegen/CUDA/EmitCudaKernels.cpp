@@ -30,6 +30,8 @@ Generator find(StringRef name) {
       .Case("gather", emitGather)
       .Cases({"matmul_w8a8", "matmul_w4a16", "matmul_w8a16", "matmul_f32"}, emitProduct)
       .Case("attention", emitAttention)
+      .Case("cached_attention", emitCachedAttention)
+      .Case("cache_append", emitCacheAppend)
       .Default(nullptr);
 }
 

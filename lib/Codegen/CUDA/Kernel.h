@@ -74,6 +74,8 @@ mlir::LogicalResult emitDynamicQuantize(Kernel &k);
 mlir::LogicalResult emitSplitColumns(Kernel &k);
 mlir::LogicalResult emitProduct(Kernel &k);
 mlir::LogicalResult emitAttention(Kernel &k);
+mlir::LogicalResult emitCachedAttention(Kernel &k);
+mlir::LogicalResult emitCacheAppend(Kernel &k);
 
 /// Lets the function of a group of kernels (Kernels.h) do all it can in one launch.
 mlir::LogicalResult emitGroup(mlir::func::FuncOp function);
