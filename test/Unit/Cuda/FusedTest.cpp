@@ -5,12 +5,16 @@
 // the same; with float ones sums have another order.
 //
 //===----------------------------------------------------------------------===//
-#include "SimulatedProgram.h"
+#include "SimProgram.h"
+#include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/Kernels.h"
 #include "qopt/Passes/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 #include <gtest/gtest.h>
+#include <numeric>
 #include <random>
 
 using namespace qopt;
@@ -63,33 +67,53 @@ std::string memref(std::initializer_list<int64_t> shape, const char *type) {
 /// Writes an entry point call by call, with data for its arguments.
 class Writer {
 public:
-  explicit Writer(const Case &c) : c(c) {}
+  /// Without data there is only text.
+  explicit Writer(const Case &c, bool hasData = true) : c(c), hasData(hasData) {}
 
   struct Buffer {
     std::string name, type;
   };
 
-  Buffer argument(const std::string &type, Array data) {
+  template <typename T>
+  Buffer argument(const std::string &type, std::vector<int64_t> dims, const std::vector<T> &values) {
     Buffer buffer{"%a" + std::to_string(arguments.size()), type};
     arguments.push_back(buffer);
-    inputs.push_back(std::move(data));
+    GuardedArray<char> data(values.size() * sizeof(T), 0);
+    std::copy(values.begin(), values.end(), reinterpret_cast<T *>(data.data()));
+    operands.push_back({std::move(data), std::move(dims)});
     return buffer;
   }
   template <typename T>
-  Buffer argument(const char *element, int64_t code, std::vector<int64_t> dims, const std::vector<T> &values) {
+  Buffer constant(const char *element, std::vector<int64_t> dims, const std::vector<T> &values) {
     std::string type = "memref<";
     for (int64_t d : dims)
       type += std::to_string(d) + "x";
-    return argument(type + element + ">", makeArray(code, dims, values));
+    return argument(type + element + ">", dims, values);
   }
-  Buffer floats(std::vector<int64_t> dims, float deviation = 1, float mean = 0) {
-    return argument("f32", QRT_F32, dims, normal<float>(count(dims), deviation, mean));
+  Buffer floats(std::vector<int64_t> dims, float deviation = 1) {
+    return constant("f32", dims, normal<float>(count(dims), deviation));
   }
   Buffer bytes(std::vector<int64_t> dims, int mask = 255) {
     std::vector<int8_t> values(count(dims));
     for (int8_t &v : values)
       v = static_cast<int8_t>(random() & mask);
-    return argument("i8", QRT_I8, dims, values);
+    return constant("i8", dims, values);
+  }
+  /// Memory of a result, which the caller has: [rows, width] or, with heads, [1, rows, ...].
+  Buffer result(int64_t rows, std::vector<int64_t> inner) {
+    std::vector<int64_t> dims{rows};
+    std::string type = "?x";
+    if (inner.size() > 1)
+      dims.insert(dims.begin(), 1), type = "1x?x";
+    for (int64_t d : inner)
+      dims.push_back(d), type += std::to_string(d) + "x";
+    results.push_back(operands.size());
+    return argument("memref<" + type + "f32>", dims, std::vector<float>(count(dims), NAN));
+  }
+  Buffer cache(int64_t heads, int64_t capacity, int64_t size) {
+    results.push_back(operands.size());
+    std::vector<int64_t> dims{1, heads, capacity, size};
+    return argument(memref({-1, heads, -1, size}, "f32"), dims, normal<float>(count(dims), 1));
   }
   Buffer allocate(const std::string &type) {
     Buffer buffer{"%b" + std::to_string(next++), type};
@@ -119,7 +143,7 @@ public:
     input = x;
     Buffer codes = c.isInteger() ? allocate(memref({-1, c.inputs}, "i8")) : Buffer();
     if (c.scheme == Scheme::Static) {
-      scale = argument("memref<f32>", makeArray(QRT_F32, {}, std::vector<float>{0.03f}));
+      scale = argument("memref<f32>", {}, std::vector<float>{0.03f});
       call("quantize", {x, scale, codes});
     } else if (c.isInteger()) {
       scale = allocate("memref<?xf32>");
@@ -133,9 +157,9 @@ public:
     prepared = c.isInteger() ? codes : x;
   }
   /// A product of what was prepared.
-  Buffer multiply(int64_t n) {
+  Buffer multiply(int64_t n) { return multiply(n, allocate(memref({-1, n}, "f32"))); }
+  Buffer multiply(int64_t n, const Buffer &y) {
     int64_t k = c.inputs, blocks = llvm::divideCeil(n, int64_t(16));
-    Buffer y = allocate(memref({-1, n}, "f32"));
     if (c.scheme == Scheme::Float) {
       call("matmul_f32", {prepared, floats({blocks, k, 16}), y});
     } else if (c.scheme == Scheme::Int8Weights) {
@@ -144,22 +168,22 @@ public:
       int64_t size = c.groupSize < 0 ? k : c.groupSize, groups = llvm::divideCeil(k, size), rest = k - (groups - 1) * size;
       int64_t steps = (groups - 1) * llvm::divideCeil(size, int64_t(8)) + llvm::divideCeil(rest, int64_t(8));
       std::vector<int64_t> dims{blocks, groups, 16};
-      std::vector<Buffer> operands{prepared, bytes({blocks, steps, 64})};
-      operands.push_back(c.scalesAreHalf ? argument("f16", QRT_F16, dims, normal<_Float16>(count(dims), 0.01f, 0))
+      std::vector<Buffer> values{prepared, bytes({blocks, steps, 64})};
+      values.push_back(c.scalesAreHalf ? constant("f16", dims, normal<_Float16>(count(dims), 0.01f))
                                          : floats(dims, 0.01f));
       if (c.hasZeros)
-        operands.push_back(bytes(dims, 15));
-      operands.push_back(y);
-      call("matmul_w4a16", operands, "group_size = " + std::to_string(c.groupSize) + " : i64");
+        values.push_back(bytes(dims, 15));
+      values.push_back(y);
+      call("matmul_w4a16", values, "group_size = " + std::to_string(c.groupSize) + " : i64");
     } else {
       int64_t words = llvm::divideCeil(k, int64_t(4));
-      std::vector<Buffer> operands{prepared, scale, bytes({blocks, words, 64}),
-                                   argument("i32", QRT_I32, {blocks * 16}, std::vector<int32_t>(blocks * 16)),
+      std::vector<Buffer> values{prepared, scale, bytes({blocks, words, 64}),
+                                   constant("i32", {blocks * 16}, std::vector<int32_t>(blocks * 16)),
                                    floats({n}, 0.01f)};
       if (c.scheme == Scheme::Outliers)
-        operands.insert(operands.end(), {input, columns});
-      operands.push_back(y);
-      call("matmul_w8a8", operands);
+        values.insert(values.end(), {input, columns});
+      values.push_back(y);
+      call("matmul_w8a8", values);
     }
     return y;
   }
@@ -182,40 +206,48 @@ public:
   }
 
   /// The module; the first dimension of the first argument is the number of rows.
-  std::string module(const std::vector<Buffer> &outputs) const {
-    std::string list, results, types;
+  std::string module() const {
+    std::string list;
     for (size_t i = 0; i < arguments.size(); ++i)
       list += (i ? ", " : "") + arguments[i].name + ": " + arguments[i].type;
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      results += (i ? ", " : "") + outputs[i].name;
-      types += (i ? ", " : "") + outputs[i].type;
-    }
-    return "#id = affine_map<(d0, d1) -> (d0, d1)>\n#last = affine_map<(d0, d1) -> (d1)>\n" + declarations + "func.func @main(" +
-           list + ") -> (" + types + ") {\n  %c0 = arith.constant 0 : index\n  %n = memref.dim %a0, %c0 : " +
-           arguments[0].type + "\n" + text + "  return " + results + " : " + types + "\n}\n";
+    return "#id = affine_map<(d0, d1) -> (d0, d1)>\n#last = affine_map<(d0, d1) -> (d1)>\n" + declarations +
+           "func.func @main(" + list + ") {\n  %c0 = arith.constant 0 : index\n  %n = memref.dim %a0, %c0 : " +
+           arguments[0].type + "\n" + text + "  return\n}\n";
   }
 
-  /// Numbers of rows [rows, width], some of them large.
+  /// Numbers [rows, width], some of them large.
   Buffer rowsOf(int64_t rows, int64_t width) {
-    Array data = makeArray(QRT_F32, {rows, width}, normal<float>(rows * width, 1, 0));
-    data.as<float>()[width / 2] = 7.5f;
-    data.as<float>()[width - 1] = -11.0f;
-    return argument(memref({-1, width}, "f32"), std::move(data));
+    std::vector<float> values = normal<float>(rows * width, 1);
+    values[width / 2] = 7.5f;
+    values[width - 1] = -11.0f;
+    return argument(memref({-1, width}, "f32"), {rows, width}, values);
   }
 
-  std::vector<Array> inputs;
+  /// Runs `main` of the program with this data; an error's code.
+  int64_t run(Program &program) {
+    std::vector<DeviceArray> arrays;
+    for (auto &[data, dims] : operands)
+      arrays.push_back(data.shaped(dims));
+    EXPECT_EQ(program.run("main", arrays), "");
+    for (auto &[data, dims] : operands)
+      EXPECT_TRUE(data.marginsAreUntouched());
+    return program.error.code;
+  }
+
+  std::vector<std::pair<GuardedArray<char>, std::vector<int64_t>>> operands;
+  std::vector<size_t> results; ///< which operands are compared
   std::mt19937 random{7};
 
 private:
-  static int64_t count(const std::vector<int64_t> &dims) {
-    int64_t result = 1;
+  int64_t count(const std::vector<int64_t> &dims) {
+    int64_t result = hasData;
     for (int64_t d : dims)
       result *= d;
     return result;
   }
   template <typename T>
-  std::vector<T> normal(int64_t count, float deviation, float mean) {
-    std::normal_distribution<float> distribution(mean, deviation);
+  std::vector<T> normal(int64_t count, float deviation) {
+    std::normal_distribution<float> distribution(0, deviation);
     std::vector<T> values(count);
     for (T &v : values)
       v = static_cast<T>(distribution(random));
@@ -223,6 +255,7 @@ private:
   }
 
   const Case &c;
+  bool hasData;
   std::string declarations, text;
   std::vector<Buffer> arguments;
   Buffer input, prepared, scale, columns;
@@ -245,90 +278,141 @@ std::string lower(const std::string &text, bool isGrouped) {
   return result;
 }
 
-void expectNear(const Case &c, const std::vector<char> &actual, const std::vector<char> &expected) {
-  ASSERT_EQ(actual.size(), expected.size());
+void expectEqual(const Case &c, const GuardedArray<char> &actual, const GuardedArray<char> &expected) {
   auto *have = reinterpret_cast<const float *>(actual.data()), *want = reinterpret_cast<const float *>(expected.data());
   size_t size = expected.size() / sizeof(float);
   float largest = 0;
   for (size_t i = 0; i < size; ++i)
     largest = std::max(largest, std::abs(want[i]));
+  float tolerance = c.isInteger() ? 0 : largest * 0x1p-18f;
   for (size_t i = 0; i < size; ++i)
-    ASSERT_LE(std::abs(have[i] - want[i]), largest * 0x1p-18f) << c.name << " element " << i << ": " << have[i];
+    ASSERT_LE(std::abs(have[i] - want[i]), tolerance) << "element " << i << " of " << size << ": " << have[i] << " for " << want[i];
 }
 
-/// An entry point of a case with so many rows of input.
-using Write = std::vector<Writer::Buffer> (*)(Writer &, const Case &, int64_t rows);
-
 /// One row is one launch, more are several; results are the CPU's.
-void check(const Case &c, Write write) {
-  std::unique_ptr<SimulatedProgram> program;
+void check(const Case &c, void (*write)(Writer &, const Case &, int64_t)) {
+  std::unique_ptr<SimProgram> sim;
+  std::unique_ptr<CpuProgram> cpu;
   for (int64_t rows : {1, 3}) {
     Writer w(c);
-    std::vector<Writer::Buffer> outputs = write(w, c, rows);
-    if (!program) {
-      std::string text = w.module(outputs);
-      program = std::make_unique<SimulatedProgram>(lower(text, /*isGrouped=*/true), lower(text, /*isGrouped=*/false));
+    write(w, c, rows);
+    if (!sim) {
+      std::string text = w.module();
+      sim = std::make_unique<SimProgram>(lower(text, /*isGrouped=*/true));
+      cpu = std::make_unique<CpuProgram>(lower(text, /*isGrouped=*/false));
     }
-    std::vector<std::string> launched;
-    if (c.isInteger()) {
-      launched = program->check("main", w.inputs, outputs.size()).launched;
-    } else {
-      std::vector<Array> copies = w.inputs;
-      Outcome expected = program->runOnCpu("main", copies, outputs.size());
-      Outcome outcome = program->simulate("main", w.inputs, outputs.size());
-      ASSERT_EQ(outcome.outputs.size(), expected.outputs.size());
-      for (size_t i = 0; i < outputs.size(); ++i)
-        expectNear(c, outcome.outputs[i], expected.outputs[i]);
-      launched = outcome.launched;
-    }
-    EXPECT_EQ(launched.size() == 1, rows == 1) << testing::PrintToString(launched);
+    Writer expected = w;
+    EXPECT_EQ(expected.run(*cpu), 0);
+    EXPECT_EQ(w.run(*sim), 0);
+    for (size_t i : w.results)
+      expectEqual(c, w.operands[i].first, expected.operands[i].first);
+    EXPECT_EQ(sim->launched.size() == 1, rows == 1) << testing::PrintToString(sim->launched);
   }
 }
 
 class Fused : public testing::TestWithParam<Case> {};
 
-TEST_P(Fused, NormAndHeads) {
-  check(GetParam(), [](Writer &w, const Case &c, int64_t rows) {
-    const Heads &h = c.heads;
-    w.prepare(w.rowsOf(rows, c.inputs), /*isNormalized=*/true);
-    std::vector<Writer::Buffer> products{w.multiply(h.count * h.size), w.multiply(h.keys * h.size),
-                                         w.multiply(h.keys * h.size)};
-    Writer::Buffer cos = w.floats({20, h.rotated / 2}), sin = w.floats({20, h.rotated / 2}), outputs[2];
-    std::vector<int64_t> at(rows, 13);
-    Writer::Buffer positions = w.argument("memref<1x?xi64>", makeArray(QRT_I64, {1, rows}, at));
-    std::string config = (h.interleaved ? "interleaved, rotary_dim = " : "rotary_dim = ") + std::to_string(h.rotated) + " : i64";
-    for (int i = 0; i < 2; ++i) {
-      Writer::Buffer heads = w.heads(products[i], i ? h.keys : h.count, h.size);
-      outputs[i] = w.allocate(heads.type);
-      w.call("rotary", {heads, cos, sin, positions, outputs[i]}, config);
+/// Queries, keys and values; positions and places in the caches from `first` on.
+void writeHeads(Writer &w, const Case &c, int64_t rows, int64_t first, int64_t tableRows, int64_t capacity) {
+  const Heads &h = c.heads;
+  w.prepare(w.rowsOf(rows, c.inputs), /*isNormalized=*/true);
+  Writer::Buffer products[] = {w.multiply(h.count * h.size), w.multiply(h.keys * h.size), w.multiply(h.keys * h.size)};
+  Writer::Buffer cos = w.floats({tableRows, h.rotated / 2}), sin = w.floats({tableRows, h.rotated / 2});
+  std::vector<int64_t> each(rows);
+  std::iota(each.begin(), each.end(), first);
+  Writer::Buffer positions = w.argument("memref<1x?xi64>", {1, rows}, each);
+  Writer::Buffer past = w.argument("memref<1xi64>", {1}, std::vector<int64_t>{first});
+  std::string config = (h.interleaved ? "interleaved, rotary_dim = " : "rotary_dim = ") + std::to_string(h.rotated) + " : i64";
+  for (int i = 0; i < 3; ++i) {
+    Writer::Buffer x = w.heads(products[i], i ? h.keys : h.count, h.size);
+    if (i < 2) {
+      Writer::Buffer turned = i ? w.allocate(x.type) : w.result(rows, {h.count, h.size});
+      w.call("rotary", {x, cos, sin, positions, turned}, config);
+      x = turned;
     }
-    return std::vector<Writer::Buffer>{outputs[0], outputs[1], products[2]};
-  });
+    if (i > 0)
+      w.call("cache_append", {x, past, w.cache(h.keys, capacity, h.size)});
+  }
 }
 
-TEST_P(Fused, GateAndUp) {
-  check(GetParam(), [](Writer &w, const Case &c, int64_t rows) {
-    w.prepare(w.rowsOf(rows, c.inputs), /*isNormalized=*/true);
-    Writer::Buffer gate = w.multiply(c.columns), up = w.multiply(c.columns), y = w.allocate(gate.type);
-    w.loop({gate, up}, y, "#id, #id, #id",
-           "  ^bb0(%g: f32, %u: f32, %out: f32):\n    %one = arith.constant 1.0 : f32\n    %m = arith.negf %g : f32\n"
-           "    %e = math.exp %m : f32\n    %d = arith.addf %e, %one : f32\n    %s = arith.divf %g, %d : f32\n"
-           "    %p = arith.mulf %s, %u : f32\n    linalg.yield %p : f32\n");
-    return std::vector<Writer::Buffer>{y};
-  });
+TEST_P(Fused, NormAndHeads) {
+  check(GetParam(), [](Writer &w, const Case &c, int64_t rows) { writeHeads(w, c, rows, 13, 20, 17); });
 }
+
+void writeGateAndUp(Writer &w, const Case &c, int64_t rows) {
+  w.prepare(w.rowsOf(rows, c.inputs), /*isNormalized=*/true);
+  Writer::Buffer gate = w.multiply(c.columns), up = w.multiply(c.columns), y = w.result(rows, {c.columns});
+  w.loop({gate, up}, y, "#id, #id, #id",
+         "  ^bb0(%g: f32, %u: f32, %out: f32):\n    %one = arith.constant 1.0 : f32\n    %m = arith.negf %g : f32\n"
+         "    %e = math.exp %m : f32\n    %d = arith.addf %e, %one : f32\n    %s = arith.divf %g, %d : f32\n"
+         "    %p = arith.mulf %s, %u : f32\n    linalg.yield %p : f32\n");
+}
+
+TEST_P(Fused, GateAndUp) { check(GetParam(), writeGateAndUp); }
 
 TEST_P(Fused, BiasAndResidual) {
   check(GetParam(), [](Writer &w, const Case &c, int64_t rows) {
     Writer::Buffer x = w.rowsOf(rows, c.inputs), residual = w.rowsOf(rows, c.columns);
     w.prepare(x, /*isNormalized=*/false);
-    Writer::Buffer y = w.multiply(c.columns), bias = w.floats({c.columns}), sum = w.allocate(y.type);
+    Writer::Buffer y = w.multiply(c.columns), bias = w.floats({c.columns}), sum = w.result(rows, {c.columns});
     const std::string add = "arith.addf %l, %r : f32\n    linalg.yield %s : f32\n";
     // In place, and to other memory.
     w.loop({bias}, y, "#last, #id", "  ^bb0(%l: f32, %r: f32):\n    %s = " + add);
     w.loop({y, residual}, sum, "#id, #id, #id", "  ^bb0(%l: f32, %r: f32, %out: f32):\n    %s = " + add);
-    return std::vector<Writer::Buffer>{sum};
   });
+}
+
+/// Positions past a table and tokens past a cache are reported, and nothing is written.
+TEST(FusedErrors, PositionOutOfRange) {
+  const Case c{"dynamic", Scheme::Dynamic, 64, 64, kPlain};
+  for (auto [tableRows, capacity] : {std::pair(13, 20), std::pair(20, 13)}) {
+    Writer w(c);
+    writeHeads(w, c, /*rows=*/1, /*first=*/13, tableRows, capacity);
+    Writer expected = w;
+    std::string text = w.module();
+    SimProgram sim(lower(text, /*isGrouped=*/true));
+    CpuProgram cpu(lower(text, /*isGrouped=*/false));
+    EXPECT_EQ(w.run(sim), QRT_INDEX_OUT_OF_RANGE);
+    EXPECT_EQ(expected.run(cpu), QRT_INDEX_OUT_OF_RANGE);
+    EXPECT_EQ(sim.launched.size(), 1u);
+    EXPECT_EQ(sim.error.a, cpu.error.a);
+    EXPECT_EQ(sim.error.b, cpu.error.b);
+    for (size_t i : w.results)
+      expectEqual(c, w.operands[i].first, expected.operands[i].first);
+  }
+}
+
+/// Layers of a model with a billion weights, on chips of every generation.
+TEST(FusedPtx, AssemblesWithoutSpills) {
+  if (findPtxas().empty())
+    GTEST_SKIP() << "ptxas is not installed";
+  constexpr Heads heads{32, 8, 64, 64, false};
+  const Case cases[] = {{"float", Scheme::Float, 2048, 8192, heads},
+                        {"weights", Scheme::Int8Weights, 2048, 8192, heads},
+                        {"static", Scheme::Static, 2048, 8192, heads},
+                        {"dynamic", Scheme::Dynamic, 2048, 8192, heads},
+                        {"outliers", Scheme::Outliers, 2048, 8192, heads},
+                        {"int4", Scheme::Int4, 2048, 8192, heads, 128, true}};
+  for (const Case &c : cases) {
+    for (bool isHeads : {true, false}) {
+      Writer w(c, /*hasData=*/false);
+      if (isHeads)
+        writeHeads(w, c, /*rows=*/1, 0, 8, 8);
+      else
+        writeGateAndUp(w, c, /*rows=*/1);
+      CudaProgram program(lower(w.module(), /*isGrouped=*/true));
+      for (const char *chip : {"sm_80", "sm_90a", "sm_100a", "sm_120"}) {
+        auto cubin = compileCubin(program.module->getLoc(), program.ptx(chip), chip);
+        ASSERT_TRUE(succeeded(cubin)) << chip;
+        for (const auto &[name, resources] : cubin->kernels) {
+          if (!name.ends_with("_fused"))
+            continue;
+          EXPECT_EQ(resources.spilledBytes + resources.stackBytes, 0) << c.name << " " << name.str() << " on " << chip;
+          RecordProperty(std::string(c.name) + (isHeads ? "_heads_" : "_gate_up_") + chip, resources.registers);
+        }
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Schemes, Fused, testing::ValuesIn(kCases),
