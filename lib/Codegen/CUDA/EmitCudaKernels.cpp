@@ -28,7 +28,7 @@ Generator find(StringRef name) {
       .Case("rms_norm", emitRmsNorm)
       .Case("rotary", emitRotary)
       .Case("gather", emitGather)
-      .Cases({"matmul_w8a8", "matmul_w4a16", "matmul_w8a16", "matmul_f32"}, emitProduct)
+      .Cases({"matmul_w8a8", "matmul_w4a16", "matmul_w8a16", "matmul_f32", "matmul_f16"}, emitProduct)
       .Case("attention", emitAttention)
       .Case("cached_attention", emitCachedAttention)
       .Case("cache_append", emitCacheAppend)
