@@ -214,7 +214,7 @@ TEST(PtxText, UsesVectors) {
   EXPECT_GE(count(ptx, "ld.global.nc.v4.b32"), 2u) << ptx;
   EXPECT_GE(count(ptx, "st.global.v4.b32"), 1u) << ptx;
   EXPECT_EQ(count(ptx, ".local"), 0u) << ptx;
-  EXPECT_NE(ptx.find(".extern .shared .align 128 .b8 qopt_shared[]"), std::string::npos) << ptx;
+  EXPECT_NE(ptx.find(".extern .shared .align 1024 .b8 qopt_shared[]"), std::string::npos) << ptx;
 }
 
 /// ptxas may fuse `mul.f32` and `add.f32`, but not `mul.rn.f32` and `add.rn.f32`.

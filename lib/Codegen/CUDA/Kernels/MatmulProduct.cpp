@@ -14,6 +14,9 @@ int64_t Product::chunks() const {
          llvm::divideCeil(inputs - (groups - 1) * groupSize, chunkElements());
 }
 
+/// Rows from which on the blocks of the launch for sm_90a are filled well enough.
+constexpr int64_t kWgmmaRows = 64;
+
 Values loadWords(Emitter &t, Value pointer) {
   Value words = t.load(t.vector(t.getI32Type(), 4), pointer);
   Values result;
@@ -110,8 +113,13 @@ void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned
   Value rows = k.dim(x, 0);
   SmallVector<Argument> arguments{k.input(x), k.input(w), k.output(y), {k.toI32(rows)}};
   llvm::append_range(arguments, own);
-  k.ifThen(k.lessEqual(rows, k.i64(kFewRows)), [&] { launchProductRows(k, p, rows, arguments); },
-           [&] { launchProductTiles(k, p, rows, arguments); });
+  auto launchTiles = [&] { launchProductTiles(k, p, rows, arguments); };
+  k.ifThen(k.lessEqual(rows, k.i64(kFewRows)), [&] { launchProductRows(k, p, rows, arguments); }, [&] {
+    if (!canUseWgmma(p))
+      return launchTiles();
+    Value pays = k.both(k.less(k.i64(kWgmmaRows), rows), k.lessEqual(k.i64(90), k.capability()));
+    k.ifThen(pays, [&] { launchProductWgmma(k, p, x, rows, arguments); }, launchTiles);
+  });
 }
 
 } // namespace qopt::cuda
