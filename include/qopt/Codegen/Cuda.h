@@ -44,6 +44,7 @@ struct KernelResources {
   int64_t spilledBytes = 0; ///< stored and loaded, per thread
   int64_t stackBytes = 0;   ///< per thread
   int64_t sharedBytes = 0;  ///< static ones, per block
+  bool serializesProducts = false; ///< each wgmma waits for the one before (C7510 and its like)
 };
 
 struct Cubin {
