@@ -46,7 +46,7 @@ func.func private @small(memref<?x?x4x8xf32>, memref<?x?x4x8xf32>, memref<?x?x4x
     attributes {qopt.kernel = "attention", qopt.config = {causal}}
 func.func private @large(memref<?x?x8x256xf32>, memref<?x?x1x256xf32>, memref<?x?x1x256xf32>, memref<?x?x8x256xf32>)
     attributes {qopt.kernel = "attention", qopt.config = {causal, softcap = 50.0 : f32}}
-)", 448},
+)", 76},
     {"quantize", R"(
 func.func private @even(memref<?x4096xf32>, memref<f32>, memref<?x4096xi8>) attributes {qopt.kernel = "quantize"}
 func.func private @ragged(memref<?x171xf32>, memref<f32>, memref<?x171xi8>) attributes {qopt.kernel = "quantize"}
