@@ -32,9 +32,8 @@ static Result<Driver> openDriver() {
   QRT_CUDA_FUNCTIONS(QRT_CUDA_LOOKUP)
 #undef QRT_CUDA_LOOKUP
 #define QRT_CUDA_LOOKUP(symbol, member, parameters)                                                                    \
-  driver.member = reinterpret_cast<decltype(driver.member)>(::dlsym(library, #symbol));                                \
-  driver.hasGraphs &= driver.member != nullptr;
-  QRT_CUDA_OPTIONAL_FUNCTIONS(QRT_CUDA_LOOKUP)
+  driver.member = reinterpret_cast<decltype(driver.member)>(::dlsym(library, #symbol));
+  QRT_CUDA_LATER_FUNCTIONS(QRT_CUDA_LOOKUP)
 #undef QRT_CUDA_LOOKUP
   if (driver.driverGetVersion && driver.driverGetVersion(&driver.version) != 0)
     driver.version = 0;

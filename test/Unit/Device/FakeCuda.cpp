@@ -52,9 +52,12 @@ struct CUstream_st {};
 
 /// A launch whose arguments were copied.
 struct Captured {
+  struct alignas(64) Argument {
+    char bytes[128]; // of a tensor map; others are shorter
+  };
   CUfunction function;
   qrt::SimLaunch launch; // without the kernel's code and arguments
-  std::vector<uint64_t> args;
+  std::vector<Argument> args;
 };
 struct CUgraph_st {
   std::vector<Captured> launches;
@@ -148,6 +151,10 @@ std::string describeArguments(const CUfunc_st &function, void *const *args) {
   std::string text;
   for (size_t i = 0; i < function.parameters.size(); ++i) {
     const std::string &declared = function.parameters[i];
+    if (declared.starts_with("align")) {
+      text += " map";
+      continue;
+    }
     bool isWide = declared.find("64 ") == 1, isPointer = declared.find(".ptr") != std::string::npos;
     uint64_t bits = 0;
     std::memcpy(&bits, args[i], isWide ? 8 : 4);
@@ -325,9 +332,11 @@ EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned gridX, unsigned gri
     simulate(*function, launch, args);
     return 0;
   }
-  std::vector<uint64_t> copies;
-  for (size_t i = 0; i < function->parameters.size(); ++i)
-    std::memcpy(&copies.emplace_back(0), args[i], function->parameters[i].find("64 ") == 1 ? 8 : 4);
+  std::vector<Captured::Argument> copies(function->parameters.size());
+  for (size_t i = 0; i < copies.size(); ++i) {
+    const std::string &declared = function->parameters[i];
+    std::memcpy(copies[i].bytes, args[i], declared.starts_with("align") ? 128 : declared.find("64 ") == 1 ? 8 : 4);
+  }
   state().capture->launches.push_back({function, launch, copies});
   return 0;
 }
@@ -369,8 +378,8 @@ EXPORT CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream) {
   log("replay");
   for (Captured &captured : exec->launches) {
     std::vector<void *> args;
-    for (uint64_t &arg : captured.args)
-      args.push_back(&arg);
+    for (Captured::Argument &arg : captured.args)
+      args.push_back(arg.bytes);
     simulate(*captured.function, captured.launch, args.data());
   }
   return 0;
@@ -388,6 +397,20 @@ EXPORT CUresult cuGraphExecDestroy(CUgraphExec exec) {
   return 0;
 }
 #endif
+
+EXPORT CUresult cuTensorMapEncodeTiled(void *map, int elementType, uint32_t rank, void *address, const uint64_t *sizes,
+                                       const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides,
+                                       int interleave, int swizzle, int, int fill) {
+  FAIL_IF_ASKED("cuTensorMapEncodeTiled");
+  if (elementType != tensorMapUint8 || rank != 2 || strides[0] != sizes[0] || box[0] != 128 || elementStrides[0] != 1 ||
+      elementStrides[1] != 1 || interleave != tensorMapInterleaveNone || swizzle != tensorMapSwizzle128B ||
+      fill != tensorMapFillZeros || !isOnDevice(reinterpret_cast<CUdeviceptr>(address), sizes[0] * sizes[1]))
+    return 1;
+  log("tensor map " + std::to_string(sizes[1]) + " x " + std::to_string(sizes[0]) + " in boxes of " +
+      std::to_string(box[1]) + " x " + std::to_string(box[0]));
+  auto size = [](uint64_t value) { return static_cast<int64_t>(value); };
+  return qrt::simTensorMap(map, address, size(sizes[1]), size(sizes[0]), box[1]) ? 0 : 1;
+}
 
 EXPORT CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
   FAIL_IF_ASKED("cuStreamCreate");
