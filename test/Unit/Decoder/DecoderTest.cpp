@@ -1,8 +1,8 @@
 //===- DecoderTest.cpp - Whole models with and without a cache -------------===//
 //
 // What prefill and decode give for a text that grows is what forward gives for all of
-// it: on the CPU bit by bit, as every sum has one order; in the simulator within the
-// rounding of attention, which multiplies numbers of f16 where there are many tokens.
+// it: on the CPU bit by bit, as every sum has one order; in the simulator within
+// rounding, as few tokens are multiplied by other kernels than many.
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Runtime/Generate.h"
