@@ -14,6 +14,13 @@ int64_t Product::chunks() const {
          llvm::divideCeil(inputs - (groups - 1) * groupSize, chunkElements());
 }
 
+int64_t Product::rowUnit() const {
+  int64_t unit = std::min(chunksAhead, chunksPerGroup());
+  while (chunksPerGroup() % unit)
+    --unit;
+  return unit;
+}
+
 Values loadWords(Emitter &t, Value pointer) {
   Value words = t.load(t.vector(t.getI32Type(), 4), pointer);
   Values result;
