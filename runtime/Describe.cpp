@@ -114,7 +114,7 @@ std::string qrt::describeModule(const Module &module) {
   if (!info.kernels.empty()) {
     Table kernels;
     for (const KernelInfo &kernel : info.kernels) {
-      std::string use;
+      std::string use = kernel.arch.empty() ? "" : "only " + printable(kernel.arch);
       for (const KernelUse &on : kernel.resources)
         use += (use.empty() ? "" : "; ") + printable(on.arch) + ": " + std::to_string(on.registers) + " registers" +
                (on.spillBytes > 0 ? ", " + std::to_string(on.spillBytes) + " B spilled" : "");
@@ -167,7 +167,10 @@ std::string qrt::describeModuleAsJson(const Module &module) {
     Json resources = Json::object();
     for (const KernelUse &on : kernel.resources)
       resources[on.arch] = {{"registers", on.registers}, {"spill_bytes", on.spillBytes}};
-    json["kernels"].push_back({{"name", kernel.name}, {"shared_bytes", kernel.sharedBytes}, {"resources", resources}});
+    json["kernels"].push_back({{"name", kernel.name},
+                               {"shared_bytes", kernel.sharedBytes},
+                               {"arch", kernel.arch},
+                               {"resources", resources}});
   }
   for (const Section &section : module.sections())
     json["sections"].push_back({{"name", section.name}, {"offset", section.offset}, {"bytes", section.bytes}});

@@ -36,6 +36,11 @@ public:
   void release(void *memory) override;
   void launch(const QrtLaunch &launch, void *const *args) override;
   void *errors() override;
+  int64_t capability() override { return device.capability(); }
+  void tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) override {
+    if (!failed())
+      note(device.tensorMap(map, data, rows, rowBytes, boxRows));
+  }
   void finish() override;
 
 private:
@@ -111,12 +116,12 @@ void DeviceContext::finish() {
 
 /// "cuda" is cuda:0.
 static Result<std::unique_ptr<Device>> openDevice(const std::string &name, ThreadPool &threads) {
-  if (name == "sim")
-    return makeSimDevice(threads);
+  if (name == "sim" || name == "sim:sm_90a")
+    return makeSimDevice(threads, name.substr(std::min<size_t>(name.size(), 4)));
   int64_t index = 0;
   if (name != "cuda" &&
       (!name.starts_with("cuda:") || !qopt::parseInteger(name.substr(5), index) || index < 0 || index > 1023))
-    return Error{"there is no device '" + printable(name) + "'; there are cpu, cuda, cuda:N and sim"};
+    return Error{"there is no device '" + printable(name) + "'; there are cpu, cuda, cuda:N, sim and sim:sm_90a"};
   return openCudaDevice(static_cast<int>(index));
 }
 
@@ -259,7 +264,7 @@ bool qrt::hasCodeFor(const Module &module, const std::string &device) {
   if (device == "sim")
     return has("sim");
   for (const qopt::Section &section : module.sections())
-    if (section.name.starts_with("cubin:"))
+    if (section.name.starts_with("cubin:") || section.name.starts_with("ptx:"))
       return true;
   return has("ptx");
 }

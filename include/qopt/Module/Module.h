@@ -18,12 +18,14 @@
 // Sections:
 //   host:x86-64-v3, host:x86-64-v4   code for a CPU (ELF; Runtime/Abi.h)
 //   host:cuda                        code that launches the kernels (the same)
-//   ptx, cubin:sm_90a, ...           the kernels for GPUs: as text, and assembled
+//   ptx, ptx:sm_90a                  the kernels for GPUs, as text: of the baseline, and
+//                                    those for one architecture too
+//   cubin:sm_90a, ...                the same assembled
 //   sim                              the kernels for the simulator (Runtime/SimAbi.h)
 //   tokenizer                        tokenizer.json
 //   weights                          the parameters, last
 //
-// Version 1.1 added the kernels; a file of version 1.0 has none.
+// Version 1.1 added the kernels, 1.2 their architecture; older files have none.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_MODULE_MODULE_H
@@ -85,7 +87,8 @@ struct KernelUse {
 struct KernelInfo {
   std::string name;
   int64_t sharedBytes = 0; ///< dynamic shared memory of a block, at most
-  std::vector<KernelUse> resources; ///< one for each cubin
+  std::vector<KernelUse> resources; ///< one for each cubin that has it
+  std::string arch = {}; ///< "sm_90a": only in "sim" and sections for this one; empty: in all
 };
 
 struct Section {

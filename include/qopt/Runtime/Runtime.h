@@ -100,8 +100,9 @@ std::string hostLevel();
 
 struct SessionOptions {
   int threads = 1; ///< of the CPU; the simulator uses them too
-  /// "cpu"; "cuda" or "cuda:N"; "sim", the simulator of a GPU; "auto": CUDA where a
-  /// driver and a device are found and the module has code for it, else the CPU.
+  /// "cpu"; "cuda" or "cuda:N"; "sim", the simulator of a GPU with what all have,
+  /// or "sim:sm_90a" with what that one has; "auto": CUDA where a driver and
+  /// a device are found and the module has code for it, else the CPU.
   std::string device = "cpu";
   /// Forces the code for one level of CPU, e.g. "x86-64-v3" (tests compare levels on
   /// one machine); an error when the module or the machine does not have it.
@@ -122,7 +123,7 @@ public:
                                                  const SessionOptions &options = {});
   virtual ~Session() = default;
   virtual const qopt::Module &module() const = 0;
-  /// Where it runs: "cpu", "cuda:0" or "sim".
+  /// Where it runs: "cpu", "cuda:0", "sim" or "sim:sm_90a".
   virtual const std::string &device() const = 0;
   /// The same for people: "cpu (x86-64-v3, 2 threads)".
   virtual std::string description() const = 0;

@@ -25,6 +25,7 @@ struct Launch {
   int64_t threads = 256;    ///< per block
   int64_t sharedBytes = 0;  ///< dynamic shared memory per block
   llvm::StringRef suffix = ""; ///< of the kernel's name, where a function launches several
+  llvm::StringRef arch = "";   ///< what only it has; the launch must depend on capability()
 };
 
 /// What a launch passes on: an address, i32, i64 or f32. Memory that is passed must not
@@ -33,6 +34,7 @@ struct Argument {
   Value value;
   bool readOnly = false; ///< nobody writes this memory during the launch
   bool mayAlias = false; ///< unlike what is said above
+  bool isTensorMap = false;
 };
 
 /// Threads of a block of launchOver.
@@ -57,6 +59,11 @@ struct Kernel : Emitter, KernelDeclaration {
   Argument output(unsigned operand) { return {address(operand)}; }
   /// Where Emitter::fail writes to.
   Argument errors();
+  /// QrtApi::capability (i64).
+  Value capability();
+  /// An operand as a matrix of `rows` (not 0) rows for Emitter::copyTensor, whose boxes
+  /// have `boxRows` rows of 128 bytes.
+  Argument tensorMap(unsigned operand, Value rows, int64_t rowBytes, int64_t boxRows);
 
   using ThreadBody = llvm::function_ref<void(Emitter &, ValueRange)>;
   void launch(const Launch &launch, llvm::ArrayRef<Argument> arguments, ThreadBody body);

@@ -62,6 +62,28 @@ EXPORT int64_t two_kernels(const QrtApi *api, QrtContext *context, const void *c
   return launchOne(api, context, inputs, outputs, NOTHING, 1);
 }
 
+/* Describes its input as a row of `rowBytes`, whatever the device can do. */
+static int64_t describe(const QrtApi *api, QrtContext *context, const QrtTensor *inputs, QrtTensor *outputs,
+                        int64_t rowBytes) {
+  _Alignas(64) char map[QRT_TENSOR_MAP_BYTES];
+  api->tensorMap(context, map, inputs[0].data, 1, rowBytes, 8);
+  return launchOne(api, context, inputs, outputs, NOTHING, 1);
+}
+EXPORT int64_t tensor(const QrtApi *api, QrtContext *context, const void *const *parameters, const QrtTensor *inputs,
+                      QrtTensor *outputs) {
+  return describe(api, context, inputs, outputs, 16);
+}
+EXPORT int64_t odd_tensor(const QrtApi *api, QrtContext *context, const void *const *parameters, const QrtTensor *inputs,
+                          QrtTensor *outputs) {
+  return describe(api, context, inputs, outputs, 12);
+}
+
+/* Launches one kernel where the capability is 90, else another. */
+EXPORT int64_t by_capability(const QrtApi *api, QrtContext *context, const void *const *parameters,
+                             const QrtTensor *inputs, QrtTensor *outputs) {
+  return launchOne(api, context, inputs, outputs, api->capability(context) == 90 ? TRAP : NOTHING, 1);
+}
+
 /* Asks for 2^40 bytes. */
 EXPORT int64_t greedy(const QrtApi *api, QrtContext *context, const void *const *parameters, const QrtTensor *inputs,
                       QrtTensor *outputs) {

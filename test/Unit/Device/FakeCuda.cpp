@@ -130,6 +130,10 @@ std::string describeArguments(const CUfunc_st &function, void *const *args) {
   std::string text;
   for (size_t i = 0; i < function.parameters.size(); ++i) {
     const std::string &declared = function.parameters[i];
+    if (declared.starts_with("align")) {
+      text += " map";
+      continue;
+    }
     bool isWide = declared.find("64 ") == 1, isPointer = declared.find(".ptr") != std::string::npos;
     uint64_t bits = 0;
     std::memcpy(&bits, args[i], isWide ? 8 : 4);
@@ -298,6 +302,20 @@ EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned gridX, unsigned gri
     state().ended = 719;
   }
   return 0;
+}
+
+EXPORT CUresult cuTensorMapEncodeTiled(void *map, int elementType, uint32_t rank, void *address, const uint64_t *sizes,
+                                       const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides,
+                                       int interleave, int swizzle, int, int fill) {
+  FAIL_IF_ASKED("cuTensorMapEncodeTiled");
+  if (elementType != tensorMapUint8 || rank != 2 || strides[0] != sizes[0] || box[0] != 128 || elementStrides[0] != 1 ||
+      elementStrides[1] != 1 || interleave != tensorMapInterleaveNone || swizzle != tensorMapSwizzle128B ||
+      fill != tensorMapFillZeros || !isOnDevice(reinterpret_cast<CUdeviceptr>(address), sizes[0] * sizes[1]))
+    return 1;
+  log("tensor map " + std::to_string(sizes[1]) + " x " + std::to_string(sizes[0]) + " in boxes of " +
+      std::to_string(box[1]) + " x " + std::to_string(box[0]));
+  auto size = [](uint64_t value) { return static_cast<int64_t>(value); };
+  return qrt::simTensorMap(map, address, size(sizes[1]), size(sizes[0]), box[1]) ? 0 : 1;
 }
 
 EXPORT CUresult cuStreamCreate(CUstream *stream, unsigned flags) {

@@ -18,7 +18,7 @@ struct Outcome {
 
 /// What a module is made of beyond its weights.
 struct ModuleParts {
-  std::string ptx = ptxFor("sm_80");
+  std::string ptx = ptxFor("sm_80"), hopperPtx; ///< "ptx", "ptx:sm_90a"; empty: none
   std::vector<std::string> cubins; ///< architectures
   bool withHost = true, withSim = true, withCuda = true;
   std::vector<qopt::KernelInfo> kernels = {{"look_up", 256, {}}, {"nothing", 0, {}}, {"trap", 0, {}}};
@@ -94,6 +94,8 @@ protected:
       sections.emplace_back("host:cuda", read(CUDA_HOST_CODE));
     if (!parts.ptx.empty())
       sections.emplace_back("ptx", parts.ptx);
+    if (!parts.hopperPtx.empty())
+      sections.emplace_back("ptx:sm_90a", parts.hopperPtx);
     for (const std::string &arch : parts.cubins)
       sections.emplace_back("cubin:" + arch, std::string("\x7f" "ELF\n.text.look_up\n.text.nothing\n.text.trap\n\0", 44));
     if (parts.withSim)

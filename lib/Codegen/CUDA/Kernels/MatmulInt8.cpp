@@ -25,7 +25,9 @@ enum { kTokenScale = kFirstOwn, kColumnScale, kOutliers, kList };
 struct Int8Product : Product {
   Int8Product(int64_t inputs, int64_t columns, bool perToken, bool hasOutliers)
       : Product(inputs, columns, 1), perToken(perToken), hasOutliers(hasOutliers),
-        words(llvm::divideCeil(inputs, int64_t(4))) {}
+        words(llvm::divideCeil(inputs, int64_t(4))) {
+    wgmmaRows = 128;
+  }
 
   bool perToken, hasOutliers;
   int64_t words; ///< of a column

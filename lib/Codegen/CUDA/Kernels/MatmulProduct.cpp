@@ -21,6 +21,9 @@ int64_t Product::rowUnit() const {
   return unit;
 }
 
+/// Rows from which on the blocks of the launch for sm_90a are filled well enough.
+constexpr int64_t kWgmmaRows = 64;
+
 Values loadWords(Emitter &t, Value pointer) {
   Value words = t.load(t.vector(t.getI32Type(), 4), pointer);
   Values result;
@@ -147,13 +150,19 @@ void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned
   HalfRows half;
   if (p.halfTiles)
     half = HalfRows::allocate(k, p, k.select(areFew, k.i64(0), rows));
-  k.ifThen(areFew, [&] { launchProductRows(k, p, rows, arguments); }, [&] {
+  auto launchTiles = [&] {
     if (p.halfTiles) {
       half.convert(k, p, arguments[kX], rows);
       arguments[kX] = {k.address(half.halves), /*readOnly=*/true};
       arguments.push_back({k.address(half.factors), /*readOnly=*/true});
     }
     launchProductTiles(k, p, rows, arguments);
+  };
+  k.ifThen(areFew, [&] { launchProductRows(k, p, rows, arguments); }, [&] {
+    if (!canUseWgmma(p))
+      return launchTiles();
+    Value pays = k.both(k.less(k.i64(kWgmmaRows), rows), k.lessEqual(k.i64(90), k.capability()));
+    k.ifThen(pays, [&] { launchProductWgmma(k, p, x, rows, arguments); }, launchTiles);
   });
   if (p.halfTiles)
     half.release(k);

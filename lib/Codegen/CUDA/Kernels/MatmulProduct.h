@@ -89,6 +89,8 @@ public:
   bool splitFewRows = false, splitTiles = false;
   /// Whether tiles and fused launches multiply f16, with weights of decodeHalf().
   bool halfTiles = false;
+  /// Rows of a block of the launch for sm_90a; 0: there is none.
+  int64_t wgmmaRows = 0;
 
   int64_t chunkElements() const { return kChunkWords * 4 / elementBytes; }
   int64_t chunksPerGroup() const { return paddedGroup ? paddedGroup / chunkElements() : chunks(); }
@@ -163,6 +165,10 @@ void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, un
 /// The two kinds of launches that it chooses from; `arguments` are all of them.
 void launchProductRows(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 void launchProductTiles(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
+
+/// Whether there is a launch for sm_90a, and it: for rows > 0 of memory `x`.
+bool canUseWgmma(const Product &product);
+void launchProductWgmma(Kernel &k, const Product &product, unsigned x, Value rows, llvm::ArrayRef<Argument> arguments);
 
 /// 16 bytes as four i32.
 Values loadWords(Emitter &t, Value pointer);
