@@ -49,6 +49,8 @@ mlir::LogicalResult emitKernels(mlir::ModuleOp module, llvm::StringRef level);
 
 /// [K, N] floats to [blocks][K][16].
 std::vector<float> packFloatWeights(llvm::ArrayRef<float> weights, int64_t k, int64_t n);
+/// The same for 16-bit floats, given as their bits.
+std::vector<uint16_t> packHalfWeights(llvm::ArrayRef<uint16_t> weights, int64_t k, int64_t n);
 
 /// [N, K] codes to [blocks][K][16].
 std::vector<int8_t> packInt8Columns(llvm::ArrayRef<int8_t> codes, int64_t n, int64_t k);
@@ -84,6 +86,7 @@ Int4Weights packInt4(llvm::ArrayRef<int8_t> codes, llvm::ArrayRef<char> scales, 
 // B, S, R are unknown sizes (rows = tokens of all sequences).
 //
 // matmul_f32       x [R,K] f32, w [N/16,K,16] f32 -> y [R,N] f32
+// matmul_f16       x [R,K] f32, w [N/16,K,16] f16|bf16 -> y [R,N] f32
 // matmul_w8a16     x [R,K] f32, w [N/16,K,16] i8, scale [N] f32 -> y [R,N] f32
 // matmul_w4a16     x [R,K] f32, w [N/16,steps,64] i8, scale [N/16,groups,16] f16|f32,
 //                  (zeros [N/16,groups,16] i8) -> y [R,N] f32 {group_size}

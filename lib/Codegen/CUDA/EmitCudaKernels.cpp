@@ -32,6 +32,7 @@ Generator find(StringRef name) {
       .Case("matmul_w4a16", emitMatmulW4A16)
       .Case("matmul_w8a16", emitMatmulW8A16)
       .Case("matmul_f32", emitMatmulF32)
+      .Case("matmul_f16", emitMatmulF16)
       .Case("attention", emitAttention)
       .Case("cached_attention", emitCachedAttention)
       .Case("cache_append", emitCacheAppend)

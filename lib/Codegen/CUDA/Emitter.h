@@ -103,6 +103,9 @@ public:
   /// Signed integer or float to float (to nearest even).
   Value toFloat(Value value, Type type);
   Value bitcast(Value value, Type type);
+  /// Bytes of two i32 as one: digit i (hexadecimal, from the right) of `selector` is the
+  /// number of byte i, 0..3 of `low` or 4..7 of `high`.
+  Value permuteBytes(Value low, Value high, int64_t selector);
 
   // Vectors.
   Value broadcast(Value scalar, int64_t lanes);

@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "qopt/Codegen/HostAbi.h"
 #include <map>
 
@@ -131,6 +132,14 @@ private:
     } else if (auto reciprocal = dyn_cast<NVVM::RcpApproxFtzF32Op>(op)) {
       Value one = arith::ConstantOp::create(b, b.getF32FloatAttr(1));
       reciprocal.getResult().replaceAllUsesWith(arith::DivFOp::create(b, one, reciprocal.getArg()).getResult());
+    } else if (auto fma = dyn_cast<math::FmaOp>(op); fma && getElementTypeOrSelf(fma.getType()).isF16()) {
+      // In f32, where the product is exact; the host's own way needs a library.
+      Type narrow = fma.getType(), wide = b.getF32Type();
+      if (auto vector = dyn_cast<VectorType>(narrow))
+        wide = vector.clone(wide);
+      auto widen = [&](Value value) -> Value { return arith::ExtFOp::create(b, wide, value); };
+      Value sum = math::FmaOp::create(b, widen(fma.getA()), widen(fma.getB()), widen(fma.getC()));
+      fma.replaceAllUsesWith(arith::TruncFOp::create(b, narrow, sum).getResult());
     } else {
       // Other nvvm operations: lowerDeviceOps says what it knows.
       return success(!isa<gpu::GPUDialect>(op->getDialect()));

@@ -68,7 +68,7 @@ void RowsThread::run() {
       for (int64_t j = 0; j < kTiles; ++j)
         for (int64_t i = 0; i < 2; ++i)
           used.push_back(fresh[4 * j + i]), columns.push_back(4 * i + j);
-      sums = fold(place, t.mul(at, unit), used, sums, columns);
+      sums = fold(p.groupScales(t, args, place, t.mul(at, unit)), used, sums, columns);
     } else {
       sums = multiplyUnit(at, carried.drop_front(numSums), sums);
     }
