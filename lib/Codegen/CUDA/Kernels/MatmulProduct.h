@@ -56,7 +56,8 @@ struct WeightPlace {
   Value block;   ///< clamped to those that there are
   Value quarter; ///< columns 4 quarter .. 4 quarter + 3 of the block
   Value inGroup; ///< lane % 4
-  Value sums;    ///< first of the eight columns that the lane has sums of, not clamped
+  Value sums;    ///< first of the columns that the lane has sums of, not clamped
+  int64_t numSums = 8; ///< of columns; 4 on sm_90a
 };
 
 /// Registers of one operand of mma; `low` is what `high` lacks, or empty.
@@ -115,7 +116,7 @@ public:
   /// per n-tile. Element e of register r of lane t is the weight of the chunk's input
   ///   16 step + 8 r + 4 e + t   or, with lanesTakeRuns,   8 t + 4 r + 2 e + step
   virtual llvm::SmallVector<Values> decodeHalf(Emitter &t, ValueRange raw, int64_t step) const { return {}; }
-  /// Factors of the lane's eight columns in the group of `chunk`; only if sums are folded.
+  /// Factors of the columns that the lane has sums of in the group of `chunk`; only if sums are folded.
   virtual Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const { return {}; }
   /// Where a launch has outliers in another form than the operand that lists them.
   OutlierLoop outlierLoop;
@@ -166,9 +167,10 @@ void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, un
 void launchProductRows(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 void launchProductTiles(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 
-/// Whether there is a launch for sm_90a, and it: for rows > 0 of memory `x`.
+/// Whether there is a launch for sm_90a, and it: for rows > 0 in the memory `x`, which
+/// takes the place of kX.
 bool canUseWgmma(const Product &product);
-void launchProductWgmma(Kernel &k, const Product &product, unsigned x, Value rows, llvm::ArrayRef<Argument> arguments);
+void launchProductWgmma(Kernel &k, const Product &product, Value x, Value rows, llvm::ArrayRef<Argument> arguments);
 
 /// 16 bytes as four i32.
 Values loadWords(Emitter &t, Value pointer);
