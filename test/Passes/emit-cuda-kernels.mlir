@@ -144,3 +144,23 @@ func.func private @host_needs_it(%x: memref<?xf32>, %y: memref<?xf32>) {
   }
   return
 }
+
+// -----
+
+// Many rows are multiplied by the kernel for sm_90a where the runtime says that it is loaded.
+// CHECK-LABEL: func.func private @qrt_tensor_map(!llvm.ptr, i64, i64, i64) -> !llvm.ptr
+// CHECK:       func.func private @qrt_capability() -> i64
+// CHECK:       func.func private @product(
+// CHECK:         gpu.launch_func @kernels::@product_rows
+// CHECK:         %[[CAPABILITY:.*]] = func.call @qrt_capability() : () -> i64
+// CHECK:         arith.cmpi sle, %{{.*}}, %[[CAPABILITY]] : i64
+// CHECK:         %[[MAP:.*]] = func.call @qrt_tensor_map(
+// CHECK:         gpu.launch_func @kernels::@product_wgmma
+// CHECK-SAME:      args(%[[MAP]] : !llvm.ptr,
+// CHECK:         gpu.launch_func @kernels::@product_small
+// CHECK:       gpu.func @product_wgmma(%{{.*}}: !llvm.ptr {qopt.tensor_map}
+// CHECK-SAME:      known_block_size = array<i32: 384, 1, 1>, qopt.arch = "sm_90a"
+// CHECK:         nvvm.mbarrier.init
+// CHECK:         wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8
+func.func private @product(memref<?x64xi8>, memref<?xf32>, memref<2x16x64xi8>, memref<32xi32>, memref<32xf32>, memref<?x32xf32>)
+    attributes {qopt.kernel = "matmul_w8a8"}

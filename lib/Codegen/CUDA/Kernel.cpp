@@ -54,8 +54,8 @@ static Value callRuntime(Kernel &k, StringRef name, ValueRange operands, Type re
 
 Argument Kernel::errors() { return {callRuntime(*this, kErrorsFunction, {}, pointer())}; }
 Value Kernel::capability() { return callRuntime(*this, kCapabilityFunction, {}, getI64Type()); }
-Argument Kernel::tensorMap(unsigned operand, Value rows, int64_t rowBytes, int64_t boxRows) {
-  Value map = callRuntime(*this, kTensorMapFunction, {address(operand), rows, i64(rowBytes), i64(boxRows)}, pointer());
+Argument Kernel::tensorMap(Value memory, Value rows, int64_t rowBytes, int64_t boxRows) {
+  Value map = callRuntime(*this, kTensorMapFunction, {memory, rows, i64(rowBytes), i64(boxRows)}, pointer());
   return {.value = map, .isTensorMap = true};
 }
 

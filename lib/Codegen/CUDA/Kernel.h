@@ -61,9 +61,9 @@ struct Kernel : Emitter, KernelDeclaration {
   Argument errors();
   /// QrtApi::capability (i64).
   Value capability();
-  /// An operand as a matrix of `rows` (not 0) rows for Emitter::copyTensor, whose boxes
-  /// have `boxRows` rows of 128 bytes.
-  Argument tensorMap(unsigned operand, Value rows, int64_t rowBytes, int64_t boxRows);
+  /// Memory as a matrix of `rows` (not 0) rows for Emitter::copyTensor, whose boxes have
+  /// `boxRows` rows of 128 bytes.
+  Argument tensorMap(Value memory, Value rows, int64_t rowBytes, int64_t boxRows);
 
   using ThreadBody = llvm::function_ref<void(Emitter &, ValueRange)>;
   void launch(const Launch &launch, llvm::ArrayRef<Argument> arguments, ThreadBody body);

@@ -28,6 +28,7 @@ struct FloatProduct : Product {
   FloatProduct(int64_t inputs, int64_t columns, Type weightType)
       : Product(inputs, columns, 4), weightType(weightType), isInt8(weightType.isInteger(8)) {
     splitFewRows = true, splitTiles = weightType.isF32(), halfTiles = isInt8 || weightType.isF16();
+    wgmmaRows = halfTiles ? 128 : 0;
     chunksAhead = isInt8 ? 2 : 1;
   }
 

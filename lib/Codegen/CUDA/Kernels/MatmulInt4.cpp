@@ -40,6 +40,7 @@ struct Int4Product : Product {
     lanesTakeRuns = true;
     chunksAhead = 4;
     splitFewRows = true, halfTiles = true;
+    wgmmaRows = 64; // sums of a group and totals
   }
 
   Type scaleType;
@@ -106,7 +107,7 @@ struct Int4Product : Product {
     Value scales = t.row(args[kScales], four, t.add(t.mul(block, groups), group), 4);
     scales = t.at(scales, four, t.shiftRight(t.bitAnd(place.sums, 15), 2));
     Values result;
-    for (int64_t i = 0; i < 8; ++i) {
+    for (int64_t i = 0; i < place.numSums; ++i) {
       Value scale = t.extract(t.load(four, t.at(scales, four, i / 4)), i % 4);
       result.push_back(scaleType.isF32() ? scale : t.toFloat(scale, t.f32Type()));
     }

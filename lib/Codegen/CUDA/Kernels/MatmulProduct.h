@@ -56,7 +56,8 @@ struct WeightPlace {
   Value block;   ///< clamped to those that there are
   Value quarter; ///< columns 4 quarter .. 4 quarter + 3 of the block
   Value inGroup; ///< lane % 4
-  Value sums;    ///< first of the eight columns that the lane has sums of, not clamped
+  Value sums;    ///< first of the columns that the lane has sums of, not clamped
+  int64_t numSums = 8; ///< of columns; 4 on sm_90a
 };
 
 /// Registers of one operand of mma; `low` is what `high` lacks, or empty.
@@ -83,11 +84,11 @@ public:
   /// Lane t of a group of four takes the words 8t .. 8t + 7 of a chunk instead of
   /// words t and t + 4 of each step.
   bool lanesTakeRuns = false;
-  /// Chunks whose weights a lane of the launch for few rows reads at a time.
+  /// At most so many chunks are loaded at a time in the launch for few rows.
   int64_t chunksAhead = 1;
   /// Whether x is split in two parts of tf32 in the launch for few rows and in tiles.
   bool splitFewRows = false, splitTiles = false;
-  /// Whether tiles multiply f16: rows of HalfRows with weights of decodeHalf().
+  /// Whether tiles and fused launches multiply f16, with weights of decodeHalf().
   bool halfTiles = false;
   /// Rows of a block of the launch for sm_90a; 0: there is none.
   int64_t wgmmaRows = 0;
@@ -96,6 +97,10 @@ public:
   int64_t chunksPerGroup() const { return paddedGroup ? paddedGroup / chunkElements() : chunks(); }
   int64_t chunks() const;
   bool isInteger() const { return elementBytes == 1; }
+  /// Chunks that a lane of the launch for few rows loads at a time, which lie in one group:
+  /// sums of whole units can be folded.
+  int64_t rowUnit() const;
+  int64_t rowUnits() const { return llvm::divideCeil(chunks(), rowUnit()); }
   /// Chunks that tiles load at a time; a group is made of whole stages.
   int64_t stageChunks() const { return halfTiles && (chunksPerGroup() % 2 == 0 || inputs <= groupSize) ? 2 : 1; }
   int64_t stages() const { return llvm::divideCeil(chunks(), stageChunks()); }
@@ -111,7 +116,7 @@ public:
   /// per n-tile. Element e of register r of lane t is the weight of the chunk's input
   ///   16 step + 8 r + 4 e + t   or, with lanesTakeRuns,   8 t + 4 r + 2 e + step
   virtual llvm::SmallVector<Values> decodeHalf(Emitter &t, ValueRange raw, int64_t step) const { return {}; }
-  /// Factors of the lane's eight columns in the group of `chunk`; only if sums are folded.
+  /// Factors of the columns that the lane has sums of in the group of `chunk`; only if sums are folded.
   virtual Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const { return {}; }
   /// Where a launch has outliers in another form than the operand that lists them.
   OutlierLoop outlierLoop;
@@ -162,9 +167,10 @@ void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, un
 void launchProductRows(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 void launchProductTiles(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 
-/// Whether there is a launch for sm_90a, and it: for rows > 0 of memory `x`.
+/// Whether there is a launch for sm_90a, and it: for rows > 0 in the memory `x`, which
+/// takes the place of kX.
 bool canUseWgmma(const Product &product);
-void launchProductWgmma(Kernel &k, const Product &product, unsigned x, Value rows, llvm::ArrayRef<Argument> arguments);
+void launchProductWgmma(Kernel &k, const Product &product, Value x, Value rows, llvm::ArrayRef<Argument> arguments);
 
 /// 16 bytes as four i32.
 Values loadWords(Emitter &t, Value pointer);
@@ -189,6 +195,11 @@ protected:
   Value loadWord(Value rowOfX, Value word, Value isValid);
   /// Words of x as operands of the product.
   Fragment activations(ValueRange words, bool isSplit);
+  /// For a row of f32 to become one of f16, by a block: the power of two that brings its
+  /// largest magnitude into [2^14, 2^15), and the inverse. `scratch` as in blockMax.
+  std::pair<Value, Value> halfFactors(Value x, int64_t threads, Value scratch);
+  /// The two elements (f32) of a word of such a row, times `factor`.
+  Value halfElements(Value x, Value word, Value factor);
   /// sums[first .. first + 3] += a b, small products first.
   void multiply(const Fragment &a, const Fragment &b, Values &sums, int64_t first);
   /// The same with operands of f16.
