@@ -79,14 +79,13 @@ mlir::LogicalResult emitRotary(Kernel &k);
 mlir::LogicalResult emitQuantize(Kernel &k);
 mlir::LogicalResult emitDynamicQuantize(Kernel &k);
 mlir::LogicalResult emitSplitColumns(Kernel &k);
-mlir::LogicalResult emitMatmulW8A8(Kernel &k);
-mlir::LogicalResult emitMatmulW4A16(Kernel &k);
-mlir::LogicalResult emitMatmulW8A16(Kernel &k);
-mlir::LogicalResult emitMatmulF32(Kernel &k);
-mlir::LogicalResult emitMatmulF16(Kernel &k);
+mlir::LogicalResult emitProduct(Kernel &k);
 mlir::LogicalResult emitAttention(Kernel &k);
 mlir::LogicalResult emitCachedAttention(Kernel &k);
 mlir::LogicalResult emitCacheAppend(Kernel &k);
+
+/// Lets the function of a group of kernels (Kernels.h) do all it can in one launch.
+mlir::LogicalResult emitGroup(mlir::func::FuncOp function);
 
 } // namespace qopt::cuda
 

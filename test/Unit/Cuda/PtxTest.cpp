@@ -16,13 +16,6 @@ struct PtxCase {
   std::string text;
 };
 
-constexpr const char *kMatmulW8A8 = R"(
-func.func private @even(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>, memref<4096xi32>, memref<4096xf32>, memref<?x4096xf32>)
-    attributes {qopt.kernel = "matmul_w8a8"}
-func.func private @outliers(memref<?x67xi8>, memref<f32>, memref<2x17x64xi8>, memref<32xi32>, memref<17xf32>, memref<?x67xf32>,
-    memref<67xi32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_w8a8"}
-)";
-
 /// The declaration of a product of Llama-3.2-1B's and 8B's sizes. `weights`: operands after x.
 std::string product(const char *kernel, int64_t n, int64_t k, const std::string &weights, const std::string &config = "") {
   static int count = 0; // names must differ
@@ -71,6 +64,13 @@ std::string attentions() {
     }
   return text;
 }
+
+constexpr const char *kMatmulW8A8 = R"(
+func.func private @even(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>, memref<4096xi32>, memref<4096xf32>, memref<?x4096xf32>)
+    attributes {qopt.kernel = "matmul_w8a8"}
+func.func private @outliers(memref<?x67xi8>, memref<f32>, memref<2x17x64xi8>, memref<32xi32>, memref<17xf32>, memref<?x67xf32>,
+    memref<67xi32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_w8a8"}
+)";
 
 /// Several shapes of one kernel per entry, ragged ones among them.
 const PtxCase kCases[] = {

@@ -1,5 +1,6 @@
 //===- MatmulProduct.cpp - What all matrix products share ------------------===//
 #include "MatmulProduct.h"
+#include "qopt/Codegen/Kernels.h"
 
 using namespace mlir;
 
@@ -112,6 +113,26 @@ Values ProductThread::fold(ValueRange scales, ValueRange sums, ValueRange totals
   for (auto [i, sum] : llvm::enumerate(sums))
     next.push_back(t.fma(sum, scales[columnOfSum[i % columnOfSum.size()]], totals[i]));
   return next;
+}
+
+FailureOr<ProductDeclaration> describeProduct(KernelDeclaration &declaration) {
+  StringRef name = declaration.function->getAttrOfType<StringAttr>(kKernelAttr).getValue();
+  if (name == "matmul_w8a8")
+    return describeMatmulW8A8(declaration);
+  if (name == "matmul_w4a16")
+    return describeMatmulW4A16(declaration);
+  return describeMatmulFloat(declaration, name);
+}
+
+LogicalResult emitProduct(Kernel &k) {
+  FailureOr<ProductDeclaration> declaration = describeProduct(k);
+  if (failed(declaration))
+    return failure();
+  SmallVector<Argument> own;
+  for (unsigned operand : declaration->own)
+    own.push_back(k.input(operand));
+  launchProduct(k, *declaration->product, declaration->x, declaration->w, declaration->y, own);
+  return success();
 }
 
 void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned y, ArrayRef<Argument> own) {

@@ -37,6 +37,8 @@
 
 #include "../Kernel.h"
 #include "llvm/Support/MathExtras.h"
+#include <functional>
+#include <memory>
 
 namespace qopt::cuda {
 
@@ -62,6 +64,10 @@ struct WeightPlace {
 struct Fragment {
   Values high, low;
 };
+
+/// body(input, carried) for every outlier in order of the inputs; the last carried values.
+using OutlierBody = llvm::function_ref<Values(Value, ValueRange)>;
+using OutlierLoop = std::function<Values(Emitter &, Values, OutlierBody)>;
 
 /// What the families differ in. Sizes are those of the declaration.
 class Product {
@@ -108,6 +114,9 @@ public:
   virtual llvm::SmallVector<Values> decodeHalf(Emitter &t, ValueRange raw, int64_t step) const { return {}; }
   /// Factors of the columns that the lane has sums of in the group of `chunk`; only if sums are folded.
   virtual Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const { return {}; }
+  /// Where a launch has outliers in another form than the operand that lists them.
+  OutlierLoop outlierLoop;
+
   /// From sums [rows][columns] to elements of y; rows and columns (i32) are clamped.
   virtual void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const {}
 };
@@ -133,6 +142,20 @@ struct HalfRows {
 /// the factors of the rows as the last.
 enum ProductArgument { kX, kW, kY, kRows, kFirstOwn };
 
+/// What the declaration of a product says: the product, and which operands are x [R,K],
+/// w, y [R,N] and the family's own arguments.
+struct ProductDeclaration {
+  std::unique_ptr<Product> product;
+  unsigned x, w, y;
+  llvm::SmallVector<unsigned> own;
+};
+
+/// Checks the declaration of a product of any family. Emits a diagnostic otherwise.
+mlir::FailureOr<ProductDeclaration> describeProduct(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulW8A8(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulW4A16(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulFloat(KernelDeclaration &declaration, llvm::StringRef kernel);
+
 /// Writes the host body and the kernels: x [R,K], w, y [R,N] are operands of `k`.
 void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, unsigned y,
                    llvm::ArrayRef<Argument> own);
@@ -157,6 +180,7 @@ protected:
 
   Type sumType() { return p.isInteger() ? t.getI32Type() : t.f32Type(); }
   Values zeroSums(int64_t count) { return Values(count, t.splat(sumType(), int64_t(0))); }
+  /// Of the 32 columns from 32 * warpColumns on.
   WeightPlace placeOf(Value warpColumns);
   /// The input at an element of the padded rows; past the end where there is none.
   Value inputAt(Value element);

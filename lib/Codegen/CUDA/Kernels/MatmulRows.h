@@ -1,0 +1,36 @@
+//===- MatmulRows.h - The loop of products of few rows ---------------------===//
+#ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULROWS_H
+#define QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULROWS_H
+
+#include "MatmulProduct.h"
+
+namespace qopt::cuda {
+
+/// Warps of a block, which share columns: a thread per sum.
+inline constexpr int64_t kRowWarps = kFewRows * kWarpColumns / kWarp;
+
+class RowsThread : protected ProductThread {
+protected:
+  RowsThread(Emitter &t, const Product &p, ValueRange args);
+
+  /// Of `splits` warps that take turns with units of inputs, the one numbered `split`.
+  struct Turn {
+    Value split;
+    int64_t splits;
+  };
+  /// Weights of the warp's first unit, for multiplyRows.
+  Values loadFirst(const WeightPlace &place, const Turn &turn) { return loadUnit(place, turn.split); }
+  /// The warp's sums: two vectors of four, columns 8 inGroup .. 8 inGroup + 7 of row
+  /// `group`. `x`: the lane's row, which is there if `isRow`; in any memory.
+  Values multiplyRows(const WeightPlace &place, const Turn &turn, Value x, Value isRow, Values first);
+
+private:
+  Values loadUnit(const WeightPlace &place, Value at);
+  Values multiplyUnit(Value x, Value isRow, Value at, ValueRange raw, Values sums);
+
+  int64_t unit; ///< chunks whose weights are loaded together; they lie in one group
+};
+
+} // namespace qopt::cuda
+
+#endif // QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULROWS_H
