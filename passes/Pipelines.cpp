@@ -112,11 +112,14 @@ void qopt::buildLowerPipeline(OpPassManager &pm) {
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addPass(createGroupKernels());
   pm.addNestedPass<func::FuncOp>(createPlanMemory());
-  // Loops to functions; equal ones, as repeated layers have them, become one.
+  // Loops to functions; equal ones, as repeated layers have them, become one, and then
+  // groups that call them.
   pm.addPass(createOutlineKernels());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addPass(func::createDuplicateFunctionEliminationPass());
   pm.addPass(func::createDuplicateFunctionEliminationPass());
   pm.addPass(createSymbolDCEPass());
 }

@@ -31,6 +31,14 @@ inline constexpr llvm::StringLiteral kKernelAttr = "qopt.kernel";
 /// DictionaryAttr on a declaration: what its types do not say.
 inline constexpr llvm::StringLiteral kKernelConfigAttr = "qopt.config";
 
+/// UnitAttr on a private function with a body: a sequence of kernels that a target may
+/// compute in one go instead (`qopt-group-kernels` makes them). Whatever a target does,
+/// what the caller sees must be what the body computes.
+inline constexpr llvm::StringLiteral kGroupAttr = "qopt.group";
+/// UnitAttr on an argument of such a function: memory that nobody reads afterwards, so
+/// it need not be written.
+inline constexpr llvm::StringLiteral kScratchAttr = "qopt.scratch";
+
 /// Output columns per block of packed weights.
 inline constexpr int64_t kColumns = 16;
 

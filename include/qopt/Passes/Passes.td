@@ -572,6 +572,39 @@ def ExtractParameters : Pass<"qopt-extract-parameters", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def GroupKernels : Pass<"qopt-group-kernels", "::mlir::ModuleOp"> {
+  let summary = "Make a function of kernels that can run as one";
+  let description = [{
+    A group is the products of one input, what only prepares this input before them
+    (`rms_norm`, then a quantization), and what is done with their results element by
+    element after them (elementwise loops, `rotary`, `cache_append`). It must be a sequence: nothing
+    between its operations touches memory.
+
+    ```mlir
+    call @rms_norm_k64(%x, %weight, %n) : ...
+    call @matmul_f32_n172_k64(%n, %gate, %g) : ...
+    call @matmul_f32_n172_k64(%n, %up, %u) : ...
+    linalg.generic {...} ins(%g, %u : ...) outs(%y : ...) {...}
+    ```
+    ==>
+    ```mlir
+    call @matmul_f32_n172_k64_group(%x, %weight, %n, %gate, %g, %up, %u, %y) : ...
+
+    func.func private @matmul_f32_n172_k64_group(..., %n: memref<?x64xf32> {qopt.scratch}, ...) attributes {qopt.group} {
+      // the four operations
+    }
+    ```
+    Buffers used nowhere else stay arguments, marked `qopt.scratch`: their memory is
+    planned with that of the entry point. A target that knows nothing of groups runs
+    the body.
+    Expects: bufferized entry points whose memory is not planned yet: afterwards
+    buffers overlap that are written and read at the same time in a group. Ensures: no
+    operation of a group writes what another one reads as a whole, but for scratch.
+  }];
+  let statistics = [Statistic<"numGroups", "groups", "Groups made">];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
+}
+
 def PlanMemory : Pass<"qopt-plan-memory", "::mlir::func::FuncOp"> {
   let summary = "Let buffers that do not live at the same time share memory";
   let description = [{
@@ -607,7 +640,8 @@ def OutlineKernels : Pass<"qopt-outline-kernels", "::mlir::ModuleOp"> {
     ```
     Whatever the nest uses becomes an argument, so that equal nests give equal
     functions, which duplicate-function-elimination merges.
-    Expects: bufferized functions. Ensures: entry points hold no linalg operation.
+    Expects: bufferized functions. Ensures: entry points and groups of kernels hold no
+    linalg operation.
   }];
   let statistics = [Statistic<"numKernels", "kernels", "Loop nests outlined">];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];

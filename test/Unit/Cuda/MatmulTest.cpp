@@ -1,6 +1,6 @@
 //===- MatmulTest.cpp - Matrix products, simulated -------------------------===//
 //
-// Rows for every launch of a product: for few rows, small and large tiles. Integer
+// Rows for every launch of a product: for few rows, small and large tiles, sm_90a. Integer
 // results must be those of the CPU's kernel to the bit; the others are compared with
 // sums in double. f16 rounds an activation by 2^-12 at most, so a product by no more.
 //
@@ -18,7 +18,10 @@ using namespace qopt::test;
 
 namespace {
 
-constexpr int64_t kRows[] = {1, 2, 7, 8, 9, 17, 33, 65, 130};
+struct Call {
+  int64_t rows, capability;
+};
+constexpr Call kCalls[] = {{1, 80}, {2, 80}, {7, 80}, {8, 80}, {9, 80}, {17, 80}, {33, 80}, {65, 80}, {130, 80}, {65, 90}, {130, 90}};
 
 struct Shape {
   int64_t n, k;
@@ -95,7 +98,8 @@ TEST(CudaMatmul, W8A8IsExact) {
       GuardedArray<int8_t> w(packInt8Dot(codes, s.n, s.k));
       GuardedArray<int32_t> corrections(packDotCorrection(codes, s.n, s.k));
       GuardedArray<float> scales(randomFloats(s.n, 2));
-      for (int64_t rows : kRows) {
+      for (auto [rows, capability] : kCalls) {
+        product.capability = capability;
         GuardedArray<int8_t> x(randomBytes(rows * s.k, rows));
         std::fill_n(x.data(), s.k, -128);
         GuardedArray<float> tokens(randomFloats(perToken ? rows : 1, 3));
@@ -183,7 +187,8 @@ TEST(CudaMatmul, F32) {
                                         memref({-1, s.n}, "f32"));
     std::vector<float> weights = randomFloats(s.n * s.k, 1);
     GuardedArray<float> w(packFloatWeights(weights, s.k, s.n));
-    for (int64_t rows : kRows) {
+    for (auto [rows, capability] : kCalls) {
+      product.capability = capability;
       GuardedArray<float> x(randomFloats(rows * s.k, rows));
       GuardedArray<float> y(rows * s.n, NAN);
       ASSERT_EQ(product(rows, {x.data(), w.data(), y.data()}), "");
@@ -205,7 +210,8 @@ TEST(CudaMatmul, F16) {
         weight = isBrain ? std::bit_cast<float>(uint32_t(bits.back()) << 16) : float(_Float16(weight));
       }
       GuardedArray<uint16_t> w(packHalfWeights(bits, s.k, s.n));
-      for (int64_t rows : kRows) {
+      for (auto [rows, capability] : kCalls) {
+        product.capability = capability;
         GuardedArray<float> x(activations(rows, s.k));
         GuardedArray<float> y(rows * s.n, NAN);
         ASSERT_EQ(product(rows, {x.data(), w.data(), y.data()}), "");
@@ -222,7 +228,8 @@ TEST(CudaMatmul, W8A16) {
     std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
     GuardedArray<int8_t> w(packInt8Columns(codes, s.n, s.k));
     GuardedArray<float> scales(randomFloats(s.n, 2));
-    for (int64_t rows : kRows) {
+    for (auto [rows, capability] : kCalls) {
+      product.capability = capability;
       GuardedArray<float> x(activations(rows, s.k));
       GuardedArray<float> y(rows * s.n, NAN);
       ASSERT_EQ(product(rows, {x.data(), w.data(), scales.data(), y.data()}), "");
@@ -275,7 +282,8 @@ TEST(CudaMatmul, W4A16) {
     Product product("matmul_w4a16", operands + memref({-1, n}, "f32"),
                       "group_size = " + std::to_string(c.groupSize) + " : i64");
     GuardedArray<int8_t> w(packed.codes), scale(packed.scales), zero(packed.zeros);
-    for (int64_t rows : kRows) {
+    for (auto [rows, capability] : kCalls) {
+      product.capability = capability;
       GuardedArray<float> x(activations(rows, k));
       GuardedArray<float> y(rows * n, NAN);
       ASSERT_EQ(c.zeros == Any ? product(rows, {x.data(), w.data(), scale.data(), zero.data(), y.data()})

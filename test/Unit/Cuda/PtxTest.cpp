@@ -65,6 +65,13 @@ std::string attentions() {
   return text;
 }
 
+constexpr const char *kMatmulW8A8 = R"(
+func.func private @even(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>, memref<4096xi32>, memref<4096xf32>, memref<?x4096xf32>)
+    attributes {qopt.kernel = "matmul_w8a8"}
+func.func private @outliers(memref<?x67xi8>, memref<f32>, memref<2x17x64xi8>, memref<32xi32>, memref<17xf32>, memref<?x67xf32>,
+    memref<67xi32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_w8a8"}
+)";
+
 /// Several shapes of one kernel per entry, ragged ones among them.
 const PtxCase kCases[] = {
     {"rms_norm", R"(
@@ -191,12 +198,7 @@ func.func private @sum_all(%x: memref<3x?xi64>, %y: memref<i64>) {
   return
 }
 )"},
-    {"matmul_w8a8", R"(
-func.func private @even(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>, memref<4096xi32>, memref<4096xf32>, memref<?x4096xf32>)
-    attributes {qopt.kernel = "matmul_w8a8"}
-func.func private @outliers(memref<?x67xi8>, memref<f32>, memref<2x17x64xi8>, memref<32xi32>, memref<17xf32>, memref<?x67xf32>,
-    memref<67xi32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_w8a8"}
-)"},
+    {"matmul_w8a8", kMatmulW8A8},
     {"matmul_w4a16", R"(
 func.func private @even(memref<?x4096xf32>, memref<256x512x64xi8>, memref<256x32x16xf16>, memref<?x4096xf32>)
     attributes {qopt.kernel = "matmul_w4a16", qopt.config = {group_size = 128 : i64}}
@@ -248,6 +250,7 @@ TEST_P(Ptx, AssemblesWithoutSpills) {
       EXPECT_EQ(resources.spilledBytes, 0) << name.str() << " on " << chip;
       EXPECT_EQ(resources.stackBytes, 0) << name.str() << " on " << chip;
       EXPECT_GT(resources.registers, 0) << name.str() << " on " << chip;
+      EXPECT_FALSE(resources.serializesProducts) << name.str() << " on " << chip;
     }
   }
 }
@@ -280,7 +283,22 @@ TEST(PtxText, UsesVectors) {
   EXPECT_GE(count(ptx, "ld.global.nc.v4.b32"), 2u) << ptx;
   EXPECT_GE(count(ptx, "st.global.v4.b32"), 1u) << ptx;
   EXPECT_EQ(count(ptx, ".local"), 0u) << ptx;
-  EXPECT_NE(ptx.find(".extern .shared .align 128 .b8 qopt_shared[]"), std::string::npos) << ptx;
+  EXPECT_NE(ptx.find(".extern .shared .align 1024 .b8 qopt_shared[]"), std::string::npos) << ptx;
+}
+
+/// Kernels of one architecture are in its PTX only.
+TEST(PtxText, LeavesOutWhatAChipLacks) {
+  CudaProgram program(kMatmulW8A8);
+  std::string baseline = program.ptx(), hopper = program.ptx("sm_90a"), later = program.ptx("sm_100a");
+  for (const std::string &ptx : {baseline, later}) {
+    EXPECT_EQ(count(ptx, "wgmma"), 0u) << ptx;
+    EXPECT_EQ(count(ptx, ".entry even_large("), 1u) << ptx;
+  }
+  EXPECT_EQ(count(hopper, ".entry even_wgmma("), 1u) << hopper;
+  EXPECT_EQ(count(hopper, ".param .align 64 .b8 even_wgmma_param_0[128]"), 1u) << hopper;
+  EXPECT_GE(count(hopper, "wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8"), 16u);
+  // Rows of 67 bytes are nothing for a tensor copy.
+  EXPECT_EQ(count(hopper, "outliers_wgmma"), 0u) << hopper;
 }
 
 /// ptxas may fuse `mul.f32` and `add.f32`, but not `mul.rn.f32` and `add.rn.f32`.
@@ -323,6 +341,8 @@ TEST(Ptxas, Resources) {
                                 "ptxas info    : Function properties for a\n"
                                 "    8 bytes stack frame, 4 bytes spill stores, 12 bytes spill loads\n"
                                 "ptxas info    : Used 18 registers, used 1 barriers, 944 bytes smem, 384 bytes cmem[0]\n"
+                                "ptxas info    : (C7513) Potential Performance Loss: wgmma.mma_async instructions are "
+                                "serialized due to non wgmma instructions in the function 'b'\n"
                                 "ptxas info    : Compiling entry function 'b' for 'sm_80'\n"
                                 "ptxas info    : Used 255 registers, 8 bytes cumulative stack size\n");
   ASSERT_EQ(kernels.size(), 2u);
@@ -332,6 +352,8 @@ TEST(Ptxas, Resources) {
   EXPECT_EQ(kernels["a"].sharedBytes, 944);
   EXPECT_EQ(kernels["b"].registers, 255);
   EXPECT_EQ(kernels["b"].sharedBytes, 0);
+  EXPECT_FALSE(kernels["a"].serializesProducts);
+  EXPECT_TRUE(kernels["b"].serializesProducts);
 }
 
 } // namespace

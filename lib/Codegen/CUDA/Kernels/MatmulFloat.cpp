@@ -28,6 +28,7 @@ struct FloatProduct : Product {
   FloatProduct(int64_t inputs, int64_t columns, Type weightType)
       : Product(inputs, columns, 4), weightType(weightType), isInt8(weightType.isInteger(8)) {
     splitFewRows = true, splitTiles = weightType.isF32(), halfTiles = isInt8 || weightType.isF16();
+    wgmmaRows = halfTiles ? 128 : 0;
     chunksAhead = isInt8 ? 2 : 1;
   }
 
@@ -114,12 +115,18 @@ private:
 } // namespace
 
 /// x [R,K], w [blocks,K,16], (scale [N],) y [R,N].
-static LogicalResult emit(Kernel &k, Type weightType) {
-  Type f32 = k.f32Type();
-  bool isInt8 = weightType.isInteger(8);
+FailureOr<ProductDeclaration> describeMatmulFloat(KernelDeclaration &k, StringRef kernel) {
+  Builder b(k.function.getContext());
+  bool isInt8 = kernel == "matmul_w8a16";
   unsigned result = isInt8 ? 3 : 2;
   if (failed(isInt8 ? k.expectRanks({2, 3, 1, 2}) : k.expectRanks({2, 3, 2})))
     return failure();
+  Type f32 = b.getF32Type(), weightType = isInt8 ? b.getI8Type() : f32;
+  if (kernel == "matmul_f16") {
+    weightType = k.type(1).getElementType();
+    if (!weightType.isF16() && !weightType.isBF16())
+      return k.function.emitOpError() << "expected weights of f16 or bf16, but got " << weightType;
+  }
   int64_t inputs = k.size(1, 1), n = k.size(result, 1);
   if (ShapedType::isDynamic(inputs) || ShapedType::isDynamic(n))
     return k.function.emitOpError("requires known inputs and outputs");
@@ -128,22 +135,10 @@ static LogicalResult emit(Kernel &k, Type weightType) {
       failed(k.expectShape(1, {blocks, inputs, 16}, weightType)) || (isInt8 && failed(k.expectShape(2, {n}, f32))) ||
       failed(k.expectShape(result, {ShapedType::kDynamic, n}, f32)))
     return failure();
-  SmallVector<Argument> own;
+  SmallVector<unsigned> own;
   if (isInt8)
-    own.push_back(k.input(2));
-  launchProduct(k, FloatProduct(inputs, n, weightType), 0, 1, result, own);
-  return success();
-}
-
-LogicalResult emitMatmulF32(Kernel &k) { return emit(k, k.f32Type()); }
-LogicalResult emitMatmulW8A16(Kernel &k) { return emit(k, k.getI8Type()); }
-LogicalResult emitMatmulF16(Kernel &k) {
-  if (failed(k.expectRanks({2, 3, 2})))
-    return failure();
-  Type weightType = k.type(1).getElementType();
-  if (!weightType.isF16() && !weightType.isBF16())
-    return k.function.emitOpError() << "expected weights of f16 or bf16, but got " << weightType;
-  return emit(k, weightType);
+    own.push_back(2);
+  return ProductDeclaration{std::make_unique<FloatProduct>(inputs, n, weightType), 0, 1, result, own};
 }
 
 } // namespace qopt::cuda

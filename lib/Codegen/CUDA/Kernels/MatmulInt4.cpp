@@ -40,6 +40,7 @@ struct Int4Product : Product {
     lanesTakeRuns = true;
     chunksAhead = 4;
     splitFewRows = true, halfTiles = true;
+    wgmmaRows = 64; // sums of a group and totals
   }
 
   Type scaleType;
@@ -106,7 +107,7 @@ struct Int4Product : Product {
     Value scales = t.row(args[kScales], four, t.add(t.mul(block, groups), group), 4);
     scales = t.at(scales, four, t.shiftRight(t.bitAnd(place.sums, 15), 2));
     Values result;
-    for (int64_t i = 0; i < 8; ++i) {
+    for (int64_t i = 0; i < place.numSums; ++i) {
       Value scale = t.extract(t.load(four, t.at(scales, four, i / 4)), i % 4);
       result.push_back(scaleType.isF32() ? scale : t.toFloat(scale, t.f32Type()));
     }
@@ -117,7 +118,7 @@ struct Int4Product : Product {
 } // namespace
 
 /// x [R,K], w [blocks,steps,64], scale [blocks,groups,16] (, zeros [blocks,groups,16]), y [R,N].
-LogicalResult emitMatmulW4A16(Kernel &k) {
+FailureOr<ProductDeclaration> describeMatmulW4A16(KernelDeclaration &k) {
   bool hasZeros = k.numOperands() == 5;
   if (failed(hasZeros ? k.expectRanks({2, 3, 3, 3, 2}) : k.expectRanks({2, 3, 3, 2})))
     return failure();
@@ -130,20 +131,20 @@ LogicalResult emitMatmulW4A16(Kernel &k) {
   Type scaleType = k.type(2).getElementType();
   if (!scaleType.isF16() && !scaleType.isF32())
     return k.function.emitOpError() << "expected scales of f16 or f32, but got " << scaleType;
-  Int4Product product(inputs, n, groupSize, scaleType, hasZeros);
+  auto product = std::make_unique<Int4Product>(inputs, n, groupSize, scaleType, hasZeros);
   int64_t blocks = llvm::divideCeil(n, int64_t(16));
-  Type f32 = k.f32Type(), i8 = k.getI8Type();
+  Builder b(scaleType.getContext());
+  Type f32 = b.getF32Type(), i8 = b.getI8Type();
   if (failed(k.expectShape(0, {ShapedType::kDynamic, inputs}, f32)) ||
-      failed(k.expectShape(1, {blocks, product.steps, 64}, i8)) ||
-      failed(k.expectShape(2, {blocks, product.groups, 16}, scaleType)) ||
-      (hasZeros && failed(k.expectShape(3, {blocks, product.groups, 16}, i8))) ||
+      failed(k.expectShape(1, {blocks, product->steps, 64}, i8)) ||
+      failed(k.expectShape(2, {blocks, product->groups, 16}, scaleType)) ||
+      (hasZeros && failed(k.expectShape(3, {blocks, product->groups, 16}, i8))) ||
       failed(k.expectShape(result, {ShapedType::kDynamic, n}, f32)))
     return failure();
-  SmallVector<Argument> own{k.input(2)};
+  SmallVector<unsigned> own{2};
   if (hasZeros)
-    own.push_back(k.input(3));
-  launchProduct(k, product, 0, 1, result, own);
-  return success();
+    own.push_back(3);
+  return ProductDeclaration{std::move(product), 0, 1, result, own};
 }
 
 } // namespace qopt::cuda

@@ -37,6 +37,8 @@
 
 #include "../Kernel.h"
 #include "llvm/Support/MathExtras.h"
+#include <functional>
+#include <memory>
 
 namespace qopt::cuda {
 
@@ -54,13 +56,18 @@ struct WeightPlace {
   Value block;   ///< clamped to those that there are
   Value quarter; ///< columns 4 quarter .. 4 quarter + 3 of the block
   Value inGroup; ///< lane % 4
-  Value sums;    ///< first of the eight columns that the lane has sums of, not clamped
+  Value sums;    ///< first of the columns that the lane has sums of, not clamped
+  int64_t numSums = 8; ///< of columns; 4 on sm_90a
 };
 
 /// Registers of one operand of mma; `low` is what `high` lacks, or empty.
 struct Fragment {
   Values high, low;
 };
+
+/// body(input, carried) for every outlier in order of the inputs; the last carried values.
+using OutlierBody = llvm::function_ref<Values(Value, ValueRange)>;
+using OutlierLoop = std::function<Values(Emitter &, Values, OutlierBody)>;
 
 /// What the families differ in. Sizes are those of the declaration.
 class Product {
@@ -77,17 +84,23 @@ public:
   /// Lane t of a group of four takes the words 8t .. 8t + 7 of a chunk instead of
   /// words t and t + 4 of each step.
   bool lanesTakeRuns = false;
-  /// Chunks whose weights a lane of the launch for few rows reads at a time.
+  /// At most so many chunks are loaded at a time in the launch for few rows.
   int64_t chunksAhead = 1;
   /// Whether x is split in two parts of tf32 in the launch for few rows and in tiles.
   bool splitFewRows = false, splitTiles = false;
-  /// Whether tiles multiply f16: rows of HalfRows with weights of decodeHalf().
+  /// Whether tiles and fused launches multiply f16, with weights of decodeHalf().
   bool halfTiles = false;
+  /// Rows of a block of the launch for sm_90a; 0: there is none.
+  int64_t wgmmaRows = 0;
 
   int64_t chunkElements() const { return kChunkWords * 4 / elementBytes; }
   int64_t chunksPerGroup() const { return paddedGroup ? paddedGroup / chunkElements() : chunks(); }
   int64_t chunks() const;
   bool isInteger() const { return elementBytes == 1; }
+  /// Chunks that a lane of the launch for few rows loads at a time, which lie in one group:
+  /// sums of whole units can be folded.
+  int64_t rowUnit() const;
+  int64_t rowUnits() const { return llvm::divideCeil(chunks(), rowUnit()); }
   /// Chunks that tiles load at a time; a group is made of whole stages.
   int64_t stageChunks() const { return halfTiles && (chunksPerGroup() % 2 == 0 || inputs <= groupSize) ? 2 : 1; }
   int64_t stages() const { return llvm::divideCeil(chunks(), stageChunks()); }
@@ -103,8 +116,11 @@ public:
   /// per n-tile. Element e of register r of lane t is the weight of the chunk's input
   ///   16 step + 8 r + 4 e + t   or, with lanesTakeRuns,   8 t + 4 r + 2 e + step
   virtual llvm::SmallVector<Values> decodeHalf(Emitter &t, ValueRange raw, int64_t step) const { return {}; }
-  /// Factors of the lane's eight columns in the group of `chunk`; only if sums are folded.
+  /// Factors of the columns that the lane has sums of in the group of `chunk`; only if sums are folded.
   virtual Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const { return {}; }
+  /// Where a launch has outliers in another form than the operand that lists them.
+  OutlierLoop outlierLoop;
+
   /// From sums [rows][columns] to elements of y; rows and columns (i32) are clamped.
   virtual void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const {}
 };
@@ -130,12 +146,31 @@ struct HalfRows {
 /// the factors of the rows as the last.
 enum ProductArgument { kX, kW, kY, kRows, kFirstOwn };
 
+/// What the declaration of a product says: the product, and which operands are x [R,K],
+/// w, y [R,N] and the family's own arguments.
+struct ProductDeclaration {
+  std::unique_ptr<Product> product;
+  unsigned x, w, y;
+  llvm::SmallVector<unsigned> own;
+};
+
+/// Checks the declaration of a product of any family. Emits a diagnostic otherwise.
+mlir::FailureOr<ProductDeclaration> describeProduct(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulW8A8(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulW4A16(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulFloat(KernelDeclaration &declaration, llvm::StringRef kernel);
+
 /// Writes the host body and the kernels: x [R,K], w, y [R,N] are operands of `k`.
 void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, unsigned y,
                    llvm::ArrayRef<Argument> own);
 /// The two kinds of launches that it chooses from; `arguments` are all of them.
 void launchProductRows(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 void launchProductTiles(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
+
+/// Whether there is a launch for sm_90a, and it: for rows > 0 in the memory `x`, which
+/// takes the place of kX.
+bool canUseWgmma(const Product &product);
+void launchProductWgmma(Kernel &k, const Product &product, Value x, Value rows, llvm::ArrayRef<Argument> arguments);
 
 /// 16 bytes as four i32.
 Values loadWords(Emitter &t, Value pointer);
@@ -149,6 +184,7 @@ protected:
 
   Type sumType() { return p.isInteger() ? t.getI32Type() : t.f32Type(); }
   Values zeroSums(int64_t count) { return Values(count, t.splat(sumType(), int64_t(0))); }
+  /// Of the 32 columns from 32 * warpColumns on.
   WeightPlace placeOf(Value warpColumns);
   /// The input at an element of the padded rows; past the end where there is none.
   Value inputAt(Value element);
@@ -159,6 +195,11 @@ protected:
   Value loadWord(Value rowOfX, Value word, Value isValid);
   /// Words of x as operands of the product.
   Fragment activations(ValueRange words, bool isSplit);
+  /// For a row of f32 to become one of f16, by a block: the power of two that brings its
+  /// largest magnitude into [2^14, 2^15), and the inverse. `scratch` as in blockMax.
+  std::pair<Value, Value> halfFactors(Value x, int64_t threads, Value scratch);
+  /// The two elements (f32) of a word of such a row, times `factor`.
+  Value halfElements(Value x, Value word, Value factor);
   /// sums[first .. first + 3] += a b, small products first.
   void multiply(const Fragment &a, const Fragment &b, Values &sums, int64_t first);
   /// The same with operands of f16.
