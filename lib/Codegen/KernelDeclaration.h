@@ -12,6 +12,18 @@
 
 namespace qopt {
 
+/// What a declaration of matmul_w8a8 says, and where its result is.
+struct MatmulW8A8Form {
+  /// Where the weights of outlier columns are: nowhere, in the codes (columns found at run
+  /// time, in a list), or kept apart (columns found by calibration).
+  enum Outliers { None, Listed, Kept };
+
+  int64_t inputs, columns;
+  bool perToken;
+  Outliers outliers;
+  unsigned result;
+};
+
 struct KernelDeclaration {
   explicit KernelDeclaration(mlir::func::FuncOp function) : function(function) {}
 
@@ -27,6 +39,9 @@ struct KernelDeclaration {
   /// Checks that an operand has exactly these sizes and this element type; `?` matches
   /// anything.
   mlir::LogicalResult expectShape(unsigned i, llvm::ArrayRef<int64_t> shape, mlir::Type element);
+
+  /// Checks all operands of matmul_w8a8.
+  mlir::FailureOr<MatmulW8A8Form> expectMatmulW8A8();
 
   // Entries of `qopt.config`.
   bool flag(llvm::StringRef name);

@@ -72,6 +72,7 @@ mlir::LogicalResult emitRotary(Kernel &k);
 mlir::LogicalResult emitQuantize(Kernel &k);
 mlir::LogicalResult emitDynamicQuantize(Kernel &k);
 mlir::LogicalResult emitSplitColumns(Kernel &k);
+mlir::LogicalResult emitSplitColumnsAt(Kernel &k);
 mlir::LogicalResult emitMatmulW8A8(Kernel &k);
 mlir::LogicalResult emitMatmulW4A16(Kernel &k);
 mlir::LogicalResult emitMatmulW8A16(Kernel &k);

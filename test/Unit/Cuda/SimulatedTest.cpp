@@ -206,6 +206,7 @@ TEST(Simulated, Rows) {
     text += entry("dynamic_" + w, "dynamic_quantize", {x}, {codes, "?xf32"});
     text += entry("split_" + w, "split_columns", {x}, {codes, "?xf32", w + "xi32"}, "threshold = 6.0 : f32");
     text += entry("split_none_" + w, "split_columns", {x}, {codes, "?xf32", w + "xi32"}, "threshold = 0.0 : f32");
+    text += entry("split_at_" + w, "split_columns_at", {x, "3xi32"}, {codes, "?xf32", "?x3xf32"});
   }
   Program program(text);
   for (int64_t width : kWidths)
@@ -214,12 +215,14 @@ TEST(Simulated, Rows) {
       Array x = floats({rows, width}, randomFloats(rows * width, rows + width));
       Array odd = floats({rows, width}, randomFloats(rows * width, rows + 7 * width, /*special=*/true));
       Array weight = floats({width}, randomFloats(width, 3)), scale = floats({}, {0.037f});
+      Array list = makeArray(QRT_I32, {3}, std::vector<int32_t>{0, 2, static_cast<int32_t>(width) - 1});
       program.check("rms_norm_" + w, {x, weight}, 1);
       for (const Array &input : {x, odd}) {
         program.check("quantize_" + w, {input, scale}, 1);
         program.check("dynamic_" + w, {input}, 2);
         program.check("split_" + w, {input}, 3);
         program.check("split_none_" + w, {input}, 3);
+        program.check("split_at_" + w, {input, list}, 3);
       }
     }
 }

@@ -90,6 +90,11 @@ public:
   virtual Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const { return {}; }
   /// From sums [rows][columns] to elements of y; rows and columns (i32) are clamped.
   virtual void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const {}
+  /// The same for the sums of a lane of a tile, by all lanes of the warp.
+  virtual void finishTile(Emitter &t, ValueRange args, const WeightPlace &place, ValueRange rows, ValueRange columns,
+                          Values &sums) const {
+    finish(t, args, rows, columns, sums);
+  }
 };
 
 /// The first arguments of every launch; those of the family follow.

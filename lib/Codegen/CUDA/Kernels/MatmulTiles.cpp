@@ -153,7 +153,7 @@ void TilesThread::run() {
     columns.push_back(t.add(place.sums, c));
     clampedColumns.push_back(t.min(columns.back(), t.i32(p.columns - 1)));
   }
-  p.finish(t, args, clampedRows, clampedColumns, sums);
+  p.finishTile(t, args, place, clampedRows, clampedColumns, sums);
   int64_t lanes = Emitter::lanesOf(p.columns, 4);
   for (int64_t r = 0; r < 2 * shape.rowTiles; ++r)
     t.ifThen(t.less(tokens[r], rows), [&] {
