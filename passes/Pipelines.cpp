@@ -91,6 +91,8 @@ void buildScheme(OpPassManager &pm, const AssignSchemeOptions &scheme, const Cal
 //===----------------------------------------------------------------------===//
 
 void qopt::buildLowerPipeline(OpPassManager &pm) {
+  // Entry points for texts that grow.
+  pm.addPass(createAddCache());
   // Heavy operators to calls of kernels, the others to loops over tensors; chains
   // of elementwise ones to one loop.
   pm.addPass(createConvertToKernels());

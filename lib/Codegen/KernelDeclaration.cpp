@@ -76,6 +76,10 @@ FailureOr<MatmulW8A8Form> KernelDeclaration::expectMatmulW8A8() {
   return form;
 }
 
+LogicalResult KernelDeclaration::expectPast(unsigned i) {
+  return expectShape(i, {1}, IntegerType::get(function.getContext(), 64));
+}
+
 Attribute KernelDeclaration::config(StringRef name) {
   auto dictionary = function->getAttrOfType<DictionaryAttr>(kKernelConfigAttr);
   return dictionary ? dictionary.get(name) : Attribute();

@@ -43,6 +43,9 @@ struct KernelDeclaration {
   /// Checks all operands of matmul_w8a8.
   mlir::FailureOr<MatmulW8A8Form> expectMatmulW8A8();
 
+  /// Checks that operand `i` is one number of tokens in a cache, [1] i64.
+  mlir::LogicalResult expectPast(unsigned i);
+
   // Entries of `qopt.config`.
   bool flag(llvm::StringRef name);
   int64_t integer(llvm::StringRef name, int64_t otherwise);

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "KernelConversions.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -234,4 +235,39 @@ LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
   op.getY().replaceAllUsesWith(fromHeads(c, result, y.sizes, typeOf(op.getY())));
   op.erase();
   return success();
+}
+
+LogicalResult lowering::convertToCall(CachedAttentionOp op, KernelCalls &c) {
+  auto typeOfCache = [](Value cache) { return cast<MemRefType>(cache.getType()); };
+  int64_t keyHeads = typeOfCache(op.getKeyCache()).getDimSize(1), size = typeOfCache(op.getKeyCache()).getDimSize(3);
+  int64_t valueSize = typeOfCache(op.getValueCache()).getDimSize(3), heads = op.getQ().getType().getDimSize(2) / size;
+  Value q = toHeads(c, op.getQ(), heads), k = toHeads(c, op.getK(), keyHeads), v = toHeads(c, op.getV(), keyHeads);
+  auto dim = [&](Value cache, int64_t i) { return c.b.createOrFold<memref::DimOp>(cache, i); };
+  Value batch = c.dim(q, 0), length = c.dim(q, 1);
+  for (Value other : {c.dim(k, 0), c.dim(v, 0), dim(op.getKeyCache(), 0), dim(op.getValueCache(), 0)})
+    c.requireEqual(batch, other);
+  for (Value other : {c.dim(k, 1), c.dim(v, 1)})
+    c.requireEqual(length, other);
+  c.requireEqual(dim(op.getKeyCache(), 2), dim(op.getValueCache(), 2));
+
+  auto suffix = [](int64_t heads, int64_t size) { return "_h" + std::to_string(heads) + "_d" + std::to_string(size); };
+  // Of one shape whether the model fixes the batch or not.
+  auto cache = [&](Value memref) {
+    SmallVector<int64_t> shape(typeOfCache(memref).getShape());
+    shape[0] = shape[2] = kUnknown;
+    auto type = MemRefType::get(shape, c.b.getF32Type());
+    return memref.getType() == type ? memref : memref::CastOp::create(c.b, type, memref).getResult();
+  };
+  Value keys = cache(op.getKeyCache()), values = cache(op.getValueCache()), past = op.getPastLength();
+  c.call("cache_append", suffix(keyHeads, size), {k, past, keys}, {});
+  c.call("cache_append", suffix(keyHeads, valueSize), {v, past, values}, {});
+  SmallVector<NamedAttribute> config;
+  if (op.getScaleAttr())
+    config.push_back(c.b.getNamedAttr("scale", op.getScaleAttr()));
+  if (op.getSoftcap().convertToFloat() > 0)
+    config.push_back(c.b.getNamedAttr("softcap", op.getSoftcapAttr()));
+  ResultBuffer y{{kUnknown, kUnknown, heads, valueSize}, c.b.getF32Type(), {batch, length}};
+  std::string name = "_h" + std::to_string(heads) + "_kv" + std::to_string(keyHeads) + "_d" + std::to_string(size);
+  Value result = c.call("cached_attention", name, {q, keys, values, past}, {y}, config)[0];
+  return replace(op, fromHeads(c, result, y.sizes, op.getType()));
 }

@@ -30,7 +30,7 @@ LogicalResult convert(Operation *op, lowering::KernelCalls &calls) {
       .Case<onnx::MatMulOp, MatmulW8A16Op, MatmulW4A16Op, MatmulW8A8Op,      // products
             QuantizeOp, DynamicQuantizeOp, SplitColumnsOp, SplitColumnsAtOp, // quantization
             onnx::GatherOp, onnx::RMSNormalizationOp,                        // the rest
-            onnx::RotaryEmbeddingOp, onnx::AttentionOp>(                     // of a decoder
+            onnx::RotaryEmbeddingOp, onnx::AttentionOp, CachedAttentionOp>(  // of a decoder
           [&](auto typed) { return lowering::convertToCall(typed, calls); })
       .Default([](Operation *) { return failure(); });
 }

@@ -129,6 +129,10 @@ SmallVector<Value> KernelCalls::call(StringRef kernel, const Twine &suffix, Valu
                                      ArrayRef<ResultBuffer> results, ArrayRef<NamedAttribute> config) {
   SmallVector<Value> buffers;
   for (Value operand : operands) {
+    if (isa<MemRefType>(operand.getType())) {
+      buffers.push_back(operand);
+      continue;
+    }
     RankedTensorType type = typeOf(operand);
     auto buffer = MemRefType::get(type.getShape(), type.getElementType());
     buffers.push_back(bufferization::ToBufferOp::create(b, buffer, operand, /*read_only=*/true));

@@ -42,7 +42,8 @@ public:
   /// The program fails unless both sizes (index values) are equal.
   void requireEqual(mlir::Value a, mlir::Value b);
 
-  /// Calls @<kernel><suffix>, declaring it if need be, and returns its results.
+  /// Calls @<kernel><suffix>, declaring it if need be, and returns its results. Operands
+  /// are tensors, or memrefs that the kernel writes in place.
   llvm::SmallVector<mlir::Value> call(llvm::StringRef kernel, const llvm::Twine &suffix, mlir::ValueRange operands,
                                       llvm::ArrayRef<ResultBuffer> results,
                                       llvm::ArrayRef<mlir::NamedAttribute> config = {});

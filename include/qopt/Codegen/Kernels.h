@@ -8,7 +8,8 @@
 //
 // What the types do not say is in the dictionary `qopt.config`. All memrefs have
 // the identity layout; operands come first, results last, and results do not
-// overlap operands. The table at the end lists operands and configuration.
+// overlap operands. A result is written as a whole, but for a cache, of which the
+// rest stays. The table at the end lists operands and configuration.
 //
 // Weights reach the kernels packed: cut into blocks of kColumns output columns,
 // so that one vector holds the same input k of all columns of a block. The layout
@@ -108,6 +109,14 @@ Int4Weights packInt4(llvm::ArrayRef<int8_t> codes, llvm::ArrayRef<char> scales, 
 //                  [B,S,heads,head size] or, with {q_heads_first}, [B,heads,S,head size]; k
 //                  and v alike with {kv_heads_first}; mask [B|1,heads|1,S|1,T|1] i1 or f32;
 //                  `offset`: query i sees keys up to i + T - S instead of i
+// cache_append     x [B,S,heads,head size] f32, past [1] i64 -> cache [B,heads,capacity,head
+//                  size] f32, of which the tokens past..past + S are written; fails with
+//                  QRT_INDEX_OUT_OF_RANGE (past + S - 1, capacity), and writes nothing, where
+//                  they do not fit
+// cached_attention q, key cache, value cache, past [1] i64 -> y {scale, softcap}; q and y
+//                  [B,S,heads,head size], caches as above and with the S new tokens in them;
+//                  query i sees keys up to past + i. No launch depends on `past`: recorded
+//                  ones can be repeated when only its memory has changed
 
 } // namespace qopt
 

@@ -454,6 +454,36 @@ def VerifyQuantized : Pass<"qopt-verify-quantized", "::mlir::func::FuncOp"> {
 // Lower: from operators to kernels
 //===----------------------------------------------------------------------===//
 
+def AddCache : Pass<"qopt-add-cache", "::mlir::ModuleOp"> {
+  let summary = "Add entry points that keep keys and values between calls";
+  let description = [{
+    From `@forward` of a decoder come `@prefill` (tokens [batch, sequence]) and
+    `@decode` (tokens [batch, 1]): what they compute for the tokens given is what
+    `@forward` computes for them behind all tokens of earlier calls. Their inputs are
+    the tokens, `past_length` (how many tokens the caches hold, the same for each row)
+    and per layer `cache.N.key` and `cache.N.value`, [batch, kv heads, capacity, head
+    size], to which the call appends. Attention masks, positions and an exporter's own
+    past keys and values are gone: all tokens are shown, and positions count from
+    `past_length`. The result are the logits of the last token, [batch, 1,
+    vocabulary]; what is behind the last attention is only computed for it.
+
+    ```mlir
+    %p = onnx.RotaryEmbedding %k, %cos, %sin, %positions {...} : ...
+    %y = onnx.Attention %q, %p, %v mask(%mask) {is_causal = 1 : i64, ...} : ...
+    ```
+    ==>
+    ```mlir
+    %p = onnx.RotaryEmbedding %k, %cos, %sin, %counted {...} : ...
+    %y = qopt.cached_attention %q, %p, %v, %key_cache, %value_cache, %past_length {...} : ...
+    ```
+    Expects: the raised form, quantized or not. Nothing is added unless every
+    operation treats each token alone, but for attention that is causal with at most a
+    mask of padding, and rotary embeddings whose positions count the tokens.
+  }];
+  let statistics = [Statistic<"numEntries", "entries", "Entry points added">];
+  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
 def ConvertToKernels : Pass<"qopt-convert-to-kernels", "::mlir::ModuleOp"> {
   let summary = "Call kernels for the heavy operators";
   let description = [{

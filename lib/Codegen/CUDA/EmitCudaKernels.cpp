@@ -34,6 +34,8 @@ Generator find(StringRef name) {
       .Case("matmul_w8a16", emitMatmulW8A16)
       .Case("matmul_f32", emitMatmulF32)
       .Case("attention", emitAttention)
+      .Case("cached_attention", emitCachedAttention)
+      .Case("cache_append", emitCacheAppend)
       .Default(nullptr);
 }
 

@@ -78,6 +78,8 @@ mlir::LogicalResult emitMatmulW4A16(Kernel &k);
 mlir::LogicalResult emitMatmulW8A16(Kernel &k);
 mlir::LogicalResult emitMatmulF32(Kernel &k);
 mlir::LogicalResult emitAttention(Kernel &k);
+mlir::LogicalResult emitCachedAttention(Kernel &k);
+mlir::LogicalResult emitCacheAppend(Kernel &k);
 
 } // namespace qopt::cuda
 

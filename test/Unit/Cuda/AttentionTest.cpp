@@ -45,34 +45,6 @@ struct Sizes {
 constexpr Sizes kSizes[] = {{2, 1, 1},  {1, 1, 70},  {2, 2, 37},   {1, 7, 7},    {1, 8, 600},
                             {1, 17, 17}, {2, 33, 65}, {1, 70, 70}, {1, 70, 133}, {1, 40, 9}, {1, 6, 3}};
 
-/// Numbers between margins of NaN, which nobody may read.
-template <typename T>
-class Numbers {
-public:
-  explicit Numbers(const std::vector<T> &values) : count(values.size()), memory(count + 2 * kMargin + 64) {
-    auto *bytes = reinterpret_cast<char *>(memory.data());
-    std::fill_n(bytes, memory.size() * sizeof(T), char(0xff));
-    first = reinterpret_cast<T *>((reinterpret_cast<uintptr_t>(bytes) + kMargin * sizeof(T) + 63) / 64 * 64);
-    std::copy(values.begin(), values.end(), first);
-  }
-  T *data() { return first; }
-  T operator[](size_t i) const { return first[i]; }
-  /// Whether nothing was written beside the numbers.
-  bool marginsAreUntouched() const {
-    auto isMargin = [](const T &value) {
-      auto *bytes = reinterpret_cast<const unsigned char *>(&value);
-      return std::all_of(bytes, bytes + sizeof(T), [](unsigned char b) { return b == 0xff; });
-    };
-    return std::all_of(first - kMargin, first, isMargin) && std::all_of(first + count, first + count + kMargin, isMargin);
-  }
-
-private:
-  static constexpr size_t kMargin = 4096;
-  size_t count;
-  std::vector<T> memory;
-  T *first;
-};
-
 std::vector<float> randomFloats(size_t count, unsigned seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(0.0f, 1.0f);
@@ -85,7 +57,7 @@ std::vector<float> randomFloats(size_t count, unsigned seed) {
 struct Array {
   bool headsFirst;
   int64_t batch, heads, length, size;
-  Numbers<float> numbers;
+  GuardedArray<float> numbers;
 
   Array(bool headsFirst, int64_t batch, int64_t heads, int64_t length, int64_t size, unsigned seed)
       : headsFirst(headsFirst), batch(batch), heads(heads), length(length), size(size),
@@ -177,8 +149,8 @@ TEST_P(CudaAttention, IsWhatLoopsGive) {
     Array q(f.queryHeadsFirst, s.batch, f.heads, s.queries, f.headSize, 1), y(f.queryHeadsFirst, s.batch, f.heads, s.queries, f.valueSize, 9);
     Array k(f.keyHeadsFirst, s.batch, f.keyHeads, s.keys, f.headSize, 2), v(f.keyHeadsFirst, s.batch, f.keyHeads, s.keys, f.valueSize, 3);
     MaskArray mask(f.mask, f, s);
-    Numbers<float> added(mask.added);
-    Numbers<char> booleans(mask.booleans);
+    GuardedArray<float> added(mask.added);
+    GuardedArray<char> booleans(mask.booleans);
     std::vector<DeviceArray> operands{q.array(), k.array(), v.array(), y.array()};
     if (f.mask != Mask::None)
       operands.insert(operands.begin() + 3, {isAdditive(f.mask) ? static_cast<void *>(added.data()) : booleans.data(), mask.shape});

@@ -15,7 +15,7 @@ using namespace mlir;
 
 namespace qopt::test {
 
-static void loadDialects(MLIRContext &context) {
+void loadDialects(MLIRContext &context) {
   context.disableMultithreading();
   context.loadDialect<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect, math::MathDialect,
                       memref::MemRefDialect, scf::SCFDialect>();

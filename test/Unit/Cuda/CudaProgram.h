@@ -20,6 +20,9 @@ struct CudaProgram {
   mlir::OwningOpRef<mlir::ModuleOp> module;
 };
 
+/// Loads what tests write programs with.
+void loadDialects(mlir::MLIRContext &context);
+/// Exits when `text` is malformed.
 mlir::OwningOpRef<mlir::ModuleOp> parse(mlir::MLIRContext &context, const std::string &text);
 
 /// The diagnostics that emitCudaKernels gives for `text`.

@@ -47,6 +47,16 @@ func.func private @small(memref<?x?x4x8xf32>, memref<?x?x4x8xf32>, memref<?x?x4x
 func.func private @large(memref<?x?x8x256xf32>, memref<?x?x1x256xf32>, memref<?x?x1x256xf32>, memref<?x?x8x256xf32>)
     attributes {qopt.kernel = "attention", qopt.config = {causal, softcap = 50.0 : f32}}
 )", 448},
+    {"cache", R"(
+func.func private @append(memref<?x?x8x128xf32>, memref<1xi64>, memref<?x8x?x128xf32>) attributes {qopt.kernel = "cache_append"}
+func.func private @append_odd(memref<?x?x3x13xf32>, memref<1xi64>, memref<?x3x?x13xf32>) attributes {qopt.kernel = "cache_append"}
+func.func private @llama(memref<?x?x32x128xf32>, memref<?x8x?x128xf32>, memref<?x8x?x128xf32>, memref<1xi64>, memref<?x?x32x128xf32>)
+    attributes {qopt.kernel = "cached_attention"}
+func.func private @small(memref<?x?x32x64xf32>, memref<?x8x?x64xf32>, memref<?x8x?x64xf32>, memref<1xi64>, memref<?x?x32x64xf32>)
+    attributes {qopt.kernel = "cached_attention"}
+func.func private @multiquery(memref<?x?x16x256xf32>, memref<?x1x?x256xf32>, memref<?x1x?x256xf32>, memref<1xi64>, memref<?x?x16x256xf32>)
+    attributes {qopt.kernel = "cached_attention", qopt.config = {softcap = 50.0 : f32}}
+)"},
     {"quantize", R"(
 func.func private @even(memref<?x4096xf32>, memref<f32>, memref<?x4096xi8>) attributes {qopt.kernel = "quantize"}
 func.func private @ragged(memref<?x171xf32>, memref<f32>, memref<?x171xi8>) attributes {qopt.kernel = "quantize"}

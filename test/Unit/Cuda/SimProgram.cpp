@@ -1,133 +1,138 @@
-//===- SimProgram.cpp - CUDA kernels run in the simulator, for tests -------===//
+//===- SimProgram.cpp - Kernels compiled and called, for tests -------------===//
 #include "SimProgram.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "qopt/Codegen/Codegen.h"
+#include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Codegen/Sim.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
 namespace qopt::test {
 
-namespace {
+[[noreturn]] static void stop(const Twine &what) { llvm::report_fatal_error(what, /*gen_crash_diag=*/false); }
 
-[[noreturn]] void stop(const llvm::Twine &what) { llvm::report_fatal_error(what, /*gen_crash_diag=*/false); }
+static std::shared_ptr<const qrt::HostCode> load(FailureOr<std::vector<char>> elf) {
+  if (failed(elf))
+    stop("the test's program does not compile");
+  auto code = qrt::HostCode::load(*elf);
+  if (!code)
+    stop(code.error().message);
+  return *code;
+}
 
-/// Runs one host body. Every value is an int64_t: integers, addresses.
-struct HostBody {
-  const std::vector<DeviceArray> &operands;
-  const qrt::HostCode &code;
-  qrt::ThreadPool &threads;
-  SimProgram &result;
-  llvm::DenseMap<Value, int64_t> values;
-  std::string message;
+/// The entry point of a private function.
+static std::string entryOf(StringRef function) { return "entry_" + function.str(); }
 
-  const DeviceArray &array(Value memref) { return operands[cast<BlockArgument>(memref).getArgNumber()]; }
-  int64_t &of(Operation *op) { return values[op->getResult(0)]; }
-  int64_t in(Operation *op, unsigned i) { return values.lookup(op->getOperand(i)); }
-
-  void run(Block &block) {
-    for (Operation &op : block)
-      if (message.empty())
-        run(&op);
+static void addEntries(ModuleOp module) {
+  OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
+  auto canEnter = [](Type type) {
+    auto memref = dyn_cast<MemRefType>(type);
+    return memref && memref.getLayout().isIdentity();
+  };
+  for (auto function : llvm::to_vector(module.getOps<func::FuncOp>())) {
+    if (function.isPublic() || function.getNumResults() != 0 || !llvm::all_of(function.getArgumentTypes(), canEnter))
+      continue;
+    Location loc = function.getLoc();
+    auto entry = func::FuncOp::create(b, loc, entryOf(function.getSymName()), function.getFunctionType());
+    Block *body = entry.addEntryBlock();
+    OpBuilder inside = OpBuilder::atBlockEnd(body);
+    func::CallOp::create(inside, loc, function, body->getArguments());
+    func::ReturnOp::create(inside, loc);
   }
-  void run(Operation *op);
-  void compare(arith::CmpIOp op);
-  void launch(gpu::LaunchFuncOp op);
+}
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+/// The runtime, as far as code needs it. Memory stays until the end.
+struct Program::Call {
+  Program &program;
+  std::vector<GuardedArray<char>> memory;
+  std::string problem;
+
+  static Call &of(QrtContext *context) { return *reinterpret_cast<Call *>(context); }
+  static void *allocate(QrtContext *context, int64_t bytes) {
+    return of(context).memory.emplace_back(static_cast<size_t>(bytes), char(0xff)).data();
+  }
+  static void release(QrtContext *, void *) {}
+  static void parallelFor(QrtContext *, QrtTask task, void *args, int64_t count, int64_t) { task(args, 0, count); }
+  static void fail(QrtContext *context, int64_t code, int64_t a, int64_t b) {
+    QrtErrorRecord &error = of(context).program.error;
+    if (!error.code)
+      error = {code, a, b};
+  }
+  static void launch(QrtContext *context, const QrtLaunch *launch, void *const *args) {
+    Call &call = of(context);
+    if (!call.problem.empty())
+      return;
+    const Kernel &kernel = call.program.kernels.at(static_cast<size_t>(launch->kernel));
+    call.program.launched.push_back(kernel.name);
+    qrt::SimLaunch sim{kernel.code, kernel.name, std::to_array(launch->grid), std::to_array(launch->block),
+                       launch->sharedBytes, args};
+    if (auto status = qrt::simLaunch(sim, call.program.threads); !status)
+      call.problem = status.error().message;
+  }
+  static void *errors(QrtContext *context) { return &of(context).program.error; }
 };
 
-void HostBody::compare(arith::CmpIOp op) {
-  int64_t a = in(op, 0), b = in(op, 1);
-  switch (op.getPredicate()) {
-  case arith::CmpIPredicate::eq: of(op) = a == b; return;
-  case arith::CmpIPredicate::ne: of(op) = a != b; return;
-  case arith::CmpIPredicate::slt: of(op) = a < b; return;
-  case arith::CmpIPredicate::sle: of(op) = a <= b; return;
-  default: stop("the test's interpreter does not know a comparison");
-  }
-}
-
-void HostBody::launch(gpu::LaunchFuncOp op) {
-  std::string name = op.getKernelName().str();
-  result.launched.push_back(name);
-  auto size = [&](Value v) { return static_cast<int32_t>(values.lookup(v)); };
-  std::vector<int64_t> numbers;
-  for (Value operand : op.getKernelOperands())
-    numbers.push_back(values.lookup(operand)); // little-endian: i32 and f32 are the first bytes
-  std::vector<void *> addresses;
-  for (int64_t &number : numbers)
-    addresses.push_back(&number);
-  gpu::KernelDim3 grid = op.getGridSizeOperandValues(), block = op.getBlockSizeOperandValues();
-  qrt::SimLaunch launch{reinterpret_cast<QrtSimKernel>(code.symbol(name)), name,
-                        {size(grid.x), size(grid.y), size(grid.z)}, {size(block.x), size(block.y), size(block.z)},
-                        values.lookup(op.getDynamicSharedMemorySize()), addresses.data()};
-  if (!launch.kernel)
-    stop("no kernel " + name);
-  qrt::Status status = qrt::simLaunch(launch, threads);
-  if (!status)
-    message = status.error().message;
-}
-
-void HostBody::run(Operation *op) {
-  llvm::TypeSwitch<Operation *>(op)
-      .Case([&](arith::ConstantOp c) {
-        if (auto integer = dyn_cast<IntegerAttr>(c.getValue()))
-          of(op) = integer.getType().isInteger(1) ? integer.getValue().getZExtValue() : integer.getInt();
-        else if (auto real = dyn_cast<FloatAttr>(c.getValue()))
-          of(op) = static_cast<int64_t>(real.getValue().bitcastToAPInt().getZExtValue());
-      })
-      .Case([&](arith::AddIOp) { of(op) = in(op, 0) + in(op, 1); })
-      .Case([&](arith::SubIOp) { of(op) = in(op, 0) - in(op, 1); })
-      .Case([&](arith::MulIOp) { of(op) = in(op, 0) * in(op, 1); })
-      .Case([&](arith::DivUIOp) { of(op) = in(op, 0) / in(op, 1); })
-      .Case([&](arith::RemUIOp) { of(op) = in(op, 0) % in(op, 1); })
-      .Case([&](arith::CmpIOp c) { compare(c); })
-      .Case([&](arith::SelectOp) { of(op) = in(op, 0) ? in(op, 1) : in(op, 2); })
-      .Case<arith::IndexCastOp, arith::TruncIOp, arith::ExtSIOp, LLVM::IntToPtrOp>([&](Operation *) { of(op) = in(op, 0); })
-      .Case([&](memref::DimOp dim) { of(op) = array(dim.getSource()).shape[in(op, 1)]; })
-      .Case([&](memref::ExtractAlignedPointerAsIndexOp e) { of(op) = reinterpret_cast<int64_t>(array(e.getSource()).data); })
-      .Case([&](scf::IfOp branch) {
-        if (in(op, 0))
-          run(*branch.thenBlock());
-        else if (branch.elseBlock())
-          run(*branch.elseBlock());
-      })
-      .Case([&](func::CallOp call) {
-        if (call.getCallee() != kErrorsFunction)
-          stop("the test's interpreter does not know " + call.getCallee());
-        of(op) = reinterpret_cast<int64_t>(result.error.data());
-      })
-      .Case([&](gpu::LaunchFuncOp l) { launch(l); })
-      .Case<scf::YieldOp, func::ReturnOp>([](Operation *) {})
-      .Default([](Operation *op) { stop("the test's interpreter does not know " + op->getName().getStringRef()); });
-}
-
-} // namespace
-
-SimProgram::SimProgram(const std::string &text) : program(text) {
-  FailureOr<std::vector<char>> elf = compileSim(*program.module);
-  if (failed(elf))
-    stop("no code for the simulator");
-  auto loaded = qrt::HostCode::load(*elf);
-  if (!loaded)
-    stop(loaded.error().message);
-  code = *loaded;
-}
-
-std::string SimProgram::run(const std::string &function, const std::vector<DeviceArray> &operands) {
-  auto body = program.module->lookupSymbol<func::FuncOp>(function);
-  if (!body || body.isDeclaration() || body.getNumArguments() != operands.size())
-    stop("no function " + function + " with so many operands");
+std::string Program::run(const std::string &function, const std::vector<DeviceArray> &operands) {
   launched.clear();
   error = {};
-  HostBody host{operands, *code, threads, *this, llvm::DenseMap<Value, int64_t>(), ""};
-  host.run(body.getBody().front());
-  return host.message;
+  QrtEntry entry = host->entry(entryOf(function));
+  if (!entry)
+    entry = host->entry(function);
+  if (!entry)
+    stop("the test has no function " + function);
+  std::vector<QrtTensor> inputs;
+  for (const DeviceArray &operand : operands) {
+    // Nobody reads the type.
+    inputs.push_back({operand.data, /*type=*/0, static_cast<int64_t>(operand.shape.size()), {}});
+    std::copy(operand.shape.begin(), operand.shape.end(), inputs.back().dims);
+  }
+  Call call{*this, {}, {}};
+  QrtApi api{};
+  api.allocate = Call::allocate;
+  api.release = Call::release;
+  api.parallelFor = Call::parallelFor;
+  api.fail = Call::fail;
+  api.launch = Call::launch;
+  api.errors = Call::errors;
+  entry(&api, reinterpret_cast<QrtContext *>(&call), nullptr, inputs.data(), nullptr);
+  for (const GuardedArray<char> &memory : call.memory)
+    if (!memory.marginsAreUntouched() && call.problem.empty())
+      call.problem = "written beside memory that the code allocated";
+  return call.problem;
+}
+
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+void Program::compile(ModuleOp module) {
+  addEntries(module);
+  host = load(compileHost(module, "x86-64-v3"));
+}
+
+SimProgram::SimProgram(const std::string &text) {
+  CudaProgram program(text);
+  sim = load(compileSim(*program.module));
+  for (gpu::GPUFuncOp kernel : listKernels(*program.module)) {
+    std::string name = kernel.getName().str();
+    kernels.push_back({name, reinterpret_cast<QrtSimKernel>(sim->symbol(name))});
+    if (!kernels.back().code)
+      stop("the simulator's code lacks " + name);
+  }
+  compile(*program.module);
+}
+
+CpuProgram::CpuProgram(const std::string &text) {
+  MLIRContext context;
+  loadDialects(context);
+  OwningOpRef<ModuleOp> module = parse(context, text);
+  compile(*module);
 }
 
 } // namespace qopt::test

@@ -1,41 +1,59 @@
-//===- SimProgram.h - CUDA kernels run in the simulator, for tests ---------===//
+//===- SimProgram.h - Kernels compiled and called, for tests ---------------===//
 //
-// The host body of a kernel (size arithmetic and launches) is interpreted, each
-// launch simulated.
+// What a test writes as IR becomes code as that of a module does, and its functions
+// are called through the runtime's interface: SimProgram launches the CUDA kernels in
+// the simulator, CpuProgram has the CPU's kernels.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_TEST_UNIT_CUDA_SIMPROGRAM_H
 #define QOPT_TEST_UNIT_CUDA_SIMPROGRAM_H
 
 #include "CudaProgram.h"
+#include "GuardedArray.h"
 #include "qopt/Runtime/Sim.h"
-#include <array>
 
 namespace qopt::test {
 
-/// An operand: dense and 64-byte aligned.
-struct DeviceArray {
-  void *data;
-  std::vector<int64_t> shape;
-};
-
-class SimProgram {
+class Program {
 public:
-  /// `text` as for CudaProgram. Exits on any error.
-  explicit SimProgram(const std::string &text);
-
-  /// Calls the host body of `function`. What the simulator complains about, or "".
+  /// Calls a kernel or a function of the text; results are operands, too. What the
+  /// simulator complains about, or "".
   std::string run(const std::string &function, const std::vector<DeviceArray> &operands);
 
   /// The kernels that the last run() launched.
   std::vector<std::string> launched;
-  /// {code, a, b} of the first error of the last run(); 0: none.
-  std::array<int64_t, 3> error{};
+  /// The first error of the last run(); code 0: none.
+  QrtErrorRecord error{};
+
+protected:
+  Program() = default;
+  /// Compiles the host code of `module`. Exits on any error.
+  void compile(mlir::ModuleOp module);
+
+  struct Kernel {
+    std::string name;
+    QrtSimKernel code;
+  };
+  std::vector<Kernel> kernels;
 
 private:
-  CudaProgram program;
-  std::shared_ptr<const qrt::HostCode> code;
+  struct Call;
+  std::shared_ptr<const qrt::HostCode> host;
   qrt::ThreadPool threads{2};
+};
+
+/// `text` as for CudaProgram. Exits on any error.
+class SimProgram : public Program {
+public:
+  explicit SimProgram(const std::string &text);
+
+private:
+  std::shared_ptr<const qrt::HostCode> sim;
+};
+
+class CpuProgram : public Program {
+public:
+  explicit CpuProgram(const std::string &text);
 };
 
 } // namespace qopt::test

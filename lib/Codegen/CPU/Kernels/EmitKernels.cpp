@@ -29,6 +29,8 @@ Generator find(StringRef name) {
       .Case("rotary", emitRotary)
       .Case("gather", emitGather)
       .Case("attention", emitAttention)
+      .Case("cached_attention", emitCachedAttention)
+      .Case("cache_append", emitCacheAppend)
       .Default(nullptr);
 }
 

@@ -38,6 +38,8 @@ mlir::LogicalResult emitRmsNorm(Kernel &k);
 mlir::LogicalResult emitRotary(Kernel &k);
 mlir::LogicalResult emitGather(Kernel &k);
 mlir::LogicalResult emitAttention(Kernel &k);
+mlir::LogicalResult emitCachedAttention(Kernel &k);
+mlir::LogicalResult emitCacheAppend(Kernel &k);
 
 } // namespace qopt::kernels
 
