@@ -17,7 +17,7 @@ func.func @observe_nothing(%x: tensor<4xf32>) {
 // -----
 
 func.func @observe_unknown(%x: tensor<4xf32>) {
-  // expected-error @below {{expected statistic "absmax" or "hessian" but got "mean"}}
+  // expected-error @below {{expected statistic "absmax", "column-absmax" or "hessian" but got "mean"}}
   %r = qopt.observe %x "l" ["mean"] : tensor<4xf32>
   return
 }

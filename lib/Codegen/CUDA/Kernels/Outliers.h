@@ -8,8 +8,8 @@
 //          together.
 //   tiles  Tensor cores, eight outliers at a time, on the very registers that hold the
 //          sums. mma in tf32 has the range of x, which f16 has not, and holds f16 weights
-//          and int8 codes exactly; x goes in two parts, 2^-21 of it is lost. The lane
-//          gathers its operands itself: outliers are some percent of the columns.
+//          and int8 codes exactly; x (and an f32 weight) goes in two parts, 2^-21 of it is
+//          lost. The lane gathers its operands itself: outliers are few of the columns.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_OUTLIERS_H
