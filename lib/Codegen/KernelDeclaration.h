@@ -20,7 +20,8 @@ struct MatmulW8A8Form {
 
   int64_t inputs, columns;
   bool perToken;
-  Outliers outliers;
+  Outliers outliers = None;
+  mlir::Type keptElement; ///< f16 or f32, of kept weights
   unsigned result;
 };
 
@@ -42,6 +43,8 @@ struct KernelDeclaration {
 
   /// Checks all operands of matmul_w8a8.
   mlir::FailureOr<MatmulW8A8Form> expectMatmulW8A8();
+  /// Checks all operands of split_columns_at; K.
+  mlir::FailureOr<int64_t> expectSplitColumnsAt();
 
   /// Checks that operand `i` is one number of tokens in a cache, [1] i64.
   mlir::LogicalResult expectPast(unsigned i);

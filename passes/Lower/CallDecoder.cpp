@@ -26,22 +26,28 @@ LogicalResult lowering::convertToCall(onnx::RMSNormalizationOp op, KernelCalls &
   return replace(op, c.fromRows(result, x, 1, op.getType()));
 }
 
+/// Whether `columns` [K, V] is `rows` [V, K] transposed, bit by bit.
+template <typename Bits>
+static bool isTransposed(ElementsAttr rows, ElementsAttr columns) {
+  const auto *row = KernelCalls::data<Bits>(rows), *column = KernelCalls::data<Bits>(columns);
+  int64_t v = rows.getShapedType().getDimSize(0), k = rows.getShapedType().getDimSize(1);
+  auto isRow = [&](int64_t j) {
+    return llvm::all_of(llvm::seq(k), [&](int64_t i) { return row[j * k + i] == column[i * v + j]; });
+  };
+  return row && column && llvm::all_of(llvm::seq(v), isRow);
+}
+
 /// The weight [K, V] of a product in the module that is the table [V, K] transposed, as
 /// that of a head tied to the embedding: then only one of the two need be stored.
 static std::optional<KernelCalls::Constant> tiedWeight(KernelCalls &c, Value table) {
-  Type f32 = c.b.getF32Type();
-  auto rows = c.constant(table, f32, 2);
-  const auto *row = rows ? KernelCalls::data<uint32_t>(rows->value) : nullptr;
+  Type element = typeOf(table).getElementType();
+  auto rows = c.constant(table, element, 2);
   int64_t v = typeOf(table).getDimSize(0), k = typeOf(table).getDimSize(1);
   for (Value weight : c.floatWeights()) {
-    auto columns = c.constant(weight, f32, 2);
-    const auto *column = KernelCalls::data<uint32_t>(columns->value);
-    if (!row || !column || columns->value.getShapedType().getShape() != ArrayRef<int64_t>{k, v})
-      continue;
-    auto isRow = [&](int64_t j) {
-      return llvm::all_of(llvm::seq(k), [&](int64_t i) { return row[j * k + i] == column[i * v + j]; });
-    };
-    if (llvm::all_of(llvm::seq(v), isRow))
+    auto columns = c.floatWeight(weight);
+    ShapedType type = columns->value.getShapedType();
+    if (rows && type.getShape() == ArrayRef<int64_t>{k, v} && type.getElementType() == element &&
+        (element.isF32() ? isTransposed<uint32_t> : isTransposed<uint16_t>)(rows->value, columns->value))
       return columns;
   }
   return std::nullopt;

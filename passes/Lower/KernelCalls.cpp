@@ -17,7 +17,7 @@ namespace qopt::lowering {
 
 KernelCalls::KernelCalls(ModuleOp module) : b(module.getLoc(), module.getContext()), module(module), symbols(module) {
   module.walk([&](onnx::MatMulOp product) {
-    if (constant(product.getB(), b.getF32Type(), 2))
+    if (floatWeight(product.getB()))
       weights.push_back(product.getB());
   });
 }
@@ -177,6 +177,14 @@ std::optional<KernelCalls::Constant> KernelCalls::constant(Value value, Type ele
     return std::nullopt;
   }
   return result;
+}
+
+std::optional<KernelCalls::Constant> KernelCalls::floatWeight(Value value) {
+  auto cast = value.getDefiningOp<onnx::CastOp>();
+  if (!cast || !cast.getTo().isF32())
+    return constant(value, b.getF32Type(), 2);
+  std::optional<Constant> half = constant(cast.getInput(), b.getF16Type(), 2);
+  return half ? half : constant(cast.getInput(), b.getBF16Type(), 2);
 }
 
 std::optional<ArrayRef<char>> KernelCalls::rawBytes(ElementsAttr value) {

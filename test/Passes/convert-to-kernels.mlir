@@ -20,6 +20,22 @@ func.func @linear(%x: tensor<?x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x?x8xf32
   return %0, %1 : tensor<?x?x8xf32>, tensor<?x?x8xf32>
 }
 
+// Weights of 16 bits stay so; a table that is the transposed weight is stored with it.
+// CHECK-LABEL: func.func @half(
+func.func @half(%ids: tensor<?xi64>) -> tensor<?x2xf32> {
+  %t = qopt.parameter "table" dense<[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]> : tensor<2x3xf16>
+  %w = qopt.parameter "head.weight" dense<[[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]> : tensor<3x2xf16>
+  // CHECK-NOT: onnx.Cast{{.*}}tensor<3x2xf16>
+  // CHECK: %[[W:.*]] = qopt.parameter "head.weight.packed" {{.*}} : tensor<1x3x16xf16>
+  // CHECK: call @gather_k3_packed(
+  // CHECK: call @matmul_f16_n2_k3(
+  %0 = onnx.Gather %t, %ids : (tensor<2x3xf16>, tensor<?xi64>) -> tensor<?x3xf16>
+  %1 = onnx.Cast %0 {to = f32} : (tensor<?x3xf16>) -> tensor<?x3xf32>
+  %2 = onnx.Cast %w {to = f32} : (tensor<3x2xf16>) -> tensor<3x2xf32>
+  %3 = onnx.MatMul %1, %2 : (tensor<?x3xf32>, tensor<3x2xf32>) -> tensor<?x2xf32>
+  return %3 : tensor<?x2xf32>
+}
+
 // CHECK-LABEL: func.func @int4(
 func.func @int4(%x: tensor<2x5xf32>) -> tensor<2x8xf32> {
   %w = qopt.parameter "up.weight" dense<3> : tensor<8x3xi8>
@@ -61,7 +77,7 @@ func.func @kept_columns(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> (tensor<?x8
   // CHECK: call @split_columns_at_k4({{.*}}) : (memref<?x4xf32>, memref<?xi32>, memref<?x4xi8>, memref<?xf32>, memref<?x?xf32>)
   %q, %t, %o = qopt.split_columns_at %x {columns = array<i32: 0, 3>} : (tensor<?x4xf32>) -> (tensor<?x4xi8>, tensor<?xf32>, tensor<?x2xf32>)
   // CHECK: qopt.parameter "up.outliers.packed" {{.*}} : tensor<1x2x16xf16>
-  // CHECK: call @matmul_w8a8_n8_k4_kept({{.*}}, memref<?x?xf32>, memref<1x?x16xf16>, memref<?x8xf32>)
+  // CHECK: call @matmul_w8a8_n8_k4_kept({{.*}}, memref<?x?xf32>, memref<1x?x16xf16>, memref<1xi32>, memref<?x8xf32>)
   %0 = qopt.matmul_w8a8 %q, %t, %w, %s outliers(%o) weights(%k) : (tensor<?x4xi8>, tensor<?xf32>, tensor<8x4xi8>, tensor<8xf32>, tensor<?x2xf32>, tensor<8x2xf16>) -> tensor<?x8xf32>
   // CHECK: call @split_columns_at_k4(
   %r, %u, %p = qopt.split_columns_at %y {columns = array<i32: 2>} : (tensor<?x4xf32>) -> (tensor<?x4xi8>, tensor<?xf32>, tensor<?x1xf32>)

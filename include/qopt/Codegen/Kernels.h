@@ -31,6 +31,14 @@ inline constexpr llvm::StringLiteral kKernelAttr = "qopt.kernel";
 /// DictionaryAttr on a declaration: what its types do not say.
 inline constexpr llvm::StringLiteral kKernelConfigAttr = "qopt.config";
 
+/// UnitAttr on a private function with a body: a sequence of kernels that a target may
+/// compute in one go instead (`qopt-group-kernels` makes them). Whatever a target does,
+/// what the caller sees must be what the body computes.
+inline constexpr llvm::StringLiteral kGroupAttr = "qopt.group";
+/// UnitAttr on an argument of such a function: memory that nobody reads afterwards, so
+/// it need not be written.
+inline constexpr llvm::StringLiteral kScratchAttr = "qopt.scratch";
+
 /// Output columns per block of packed weights.
 inline constexpr int64_t kColumns = 16;
 
@@ -49,6 +57,8 @@ mlir::LogicalResult emitKernels(mlir::ModuleOp module, llvm::StringRef level);
 
 /// [K, N] floats to [blocks][K][16].
 std::vector<float> packFloatWeights(llvm::ArrayRef<float> weights, int64_t k, int64_t n);
+/// The same for 16-bit floats, given as their bits.
+std::vector<uint16_t> packHalfWeights(llvm::ArrayRef<uint16_t> weights, int64_t k, int64_t n);
 
 /// [N, K] codes to [blocks][K][16].
 std::vector<int8_t> packInt8Columns(llvm::ArrayRef<int8_t> codes, int64_t n, int64_t k);
@@ -88,12 +98,14 @@ Int4Weights packInt4(llvm::ArrayRef<int8_t> codes, llvm::ArrayRef<char> scales, 
 // layers share a kernel however many they have).
 //
 // matmul_f32       x [R,K] f32, w [N/16,K,16] f32 -> y [R,N] f32
+// matmul_f16       x [R,K] f32, w [N/16,K,16] f16|bf16 -> y [R,N] f32
 // matmul_w8a16     x [R,K] f32, w [N/16,K,16] i8, scale [N] f32 -> y [R,N] f32
 // matmul_w4a16     x [R,K] f32, w [N/16,steps,64] i8, scale [N/16,groups,16] f16|f32,
 //                  (zeros [N/16,groups,16] i8) -> y [R,N] f32 {group_size}
 // matmul_w8a8      x [R,K] i8, x_scale [R] or [] f32, w [N/16,K/4,64] i8, correction
 //                  [N/16*16] i32, w_scale [N] f32 (, outliers [R,K] f32, columns [K] i32 | ,
-//                  outliers [R,M] f32, weights [N/16,M,16] f16|f32) -> y [R,N] f32
+//                  outliers [R,M] f32, weights [N/16,M,16] f16|f32, count [1] i32 = M)
+//                  -> y [R,N] f32
 // quantize         x [R,K] f32, scale [] f32 -> codes [R,K] i8
 // dynamic_quantize x [R,K] f32 -> codes [R,K] i8, scale [R] f32
 // split_columns    x [R,K] f32 -> codes [R,K] i8, scale [R] f32, columns [K] i32 {threshold}

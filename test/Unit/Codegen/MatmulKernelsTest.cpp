@@ -80,6 +80,32 @@ TEST_P(MatmulKernels, F32) {
   }
 }
 
+/// Weights of 16 bits are exact in f32.
+TEST_P(MatmulKernels, F16) {
+  for (bool isBrain : {false, true}) {
+    std::string text, type = isBrain ? "bf16" : "f16";
+    for (const Shape &s : kShapes)
+      text += declare(name(type, s), "matmul_f16",
+                      {memref({-1, s.k}, "f32"), memref({divideUp(s.n, 16), s.k, 16}, type.c_str()), memref({-1, s.n}, "f32")});
+    KernelProgram program(text, GetParam());
+    for (const Shape &s : kShapes) {
+      std::vector<float> weights = randomFloats(s.n * s.k, 1);
+      std::vector<uint16_t> bits;
+      for (float &weight : weights) {
+        bits.push_back(isBrain ? std::bit_cast<uint32_t>(weight) >> 16 : std::bit_cast<uint16_t>(_Float16(weight)));
+        weight = isBrain ? std::bit_cast<float>(uint32_t(bits.back()) << 16) : float(_Float16(weight));
+      }
+      Buffer w = makeBuffer<uint16_t>({divideUp(s.n, 16), s.k, 16}, packHalfWeights(bits, s.k, s.n));
+      for (int64_t rows : kRows) {
+        std::vector<float> values = randomFloats(rows * s.k, rows);
+        Buffer x = makeBuffer<float>({rows, s.k}, values), y = makeBuffer<float>({rows, s.n});
+        program.run(name(type, s), {&x, &w, &y});
+        expectProduct(y, values, rows, s, [&](int64_t n, int64_t k) { return weights[k * s.n + n]; });
+      }
+    }
+  }
+}
+
 TEST_P(MatmulKernels, W8A16) {
   std::string text;
   for (const Shape &s : kShapes)
@@ -252,7 +278,7 @@ TEST_P(MatmulKernels, W8A8WithKeptColumns) {
     std::string text = declare("kept", "matmul_w8a8",
                                {memref({-1, s.k}, "i8"), memref({-1}, "f32"), memref({blocks, divideUp(s.k, 4), 64}, "i8"),
                                 memref({blocks * 16}, "i32"), memref({s.n}, "f32"), memref({-1, -1}, "f32"),
-                                memref({blocks, -1, 16}, isHalf ? "f16" : "f32"), memref({-1, s.n}, "f32")});
+                                memref({blocks, -1, 16}, isHalf ? "f16" : "f32"), memref({1}, "i32"), memref({-1, s.n}, "f32")});
     KernelProgram program(text, GetParam());
     std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
     std::vector<float> scales = randomFloats(s.n, 2);
@@ -267,13 +293,14 @@ TEST_P(MatmulKernels, W8A8WithKeptColumns) {
       const void *data = isHalf ? static_cast<const void *>(half.data()) : kept.data();
       int64_t bytes = isHalf ? 2 : 4;
       std::vector<int8_t> packed = packOutlierWeights({static_cast<const char *>(data), kept.size() * bytes}, bytes, s.n, count);
+      Buffer number = makeBuffer<int32_t>({1}, {static_cast<int32_t>(count)});
       Buffer weights{{blocks, count, 16}, std::vector<char>(packed.begin(), packed.end())};
       for (int64_t rows : kRows) {
         std::vector<int8_t> values = randomBytes(rows * s.k, rows);
         std::vector<float> tokens = randomFloats(rows, 3), floats = randomFloats(rows * count, 4, 8.0f);
         Buffer x = makeBuffer<int8_t>({rows, s.k}, values), xScale = makeBuffer<float>({rows}, tokens);
         Buffer outliers = makeBuffer<float>({rows, count}, floats), y = makeBuffer<float>({rows, s.n});
-        program.run("kept", {&x, &xScale, &w, &correction, &wScale, &outliers, &weights, &y});
+        program.run("kept", {&x, &xScale, &w, &correction, &wScale, &outliers, &weights, &number, &y});
         for (int64_t t = 0; t < rows; ++t)
           for (int64_t n = 0; n < s.n; ++n) {
             int32_t sum = 0;

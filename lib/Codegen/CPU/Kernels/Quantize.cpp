@@ -167,19 +167,14 @@ LogicalResult emitSplitColumns(Kernel &k) {
 
 /// x [R,K], columns [M], codes [R,K], scale [R], outliers [R,M].
 LogicalResult emitSplitColumnsAt(Kernel &k) {
-  constexpr int64_t kAny = ShapedType::kDynamic;
-  if (failed(k.expectRanks({2, 1, 2, 1, 2})) || failed(k.expectShape(1, {kAny}, k.getI32Type())) ||
-      failed(k.expectShape(3, {kAny}, k.getF32Type())) || failed(k.expectShape(4, {kAny, kAny}, k.getF32Type())))
-    return failure();
-  FailureOr<int64_t> width = checkRows(k, 2);
+  FailureOr<int64_t> width = k.expectSplitColumnsAt();
   if (failed(width))
     return failure();
-  Value x = k.arg(0), columns = k.arg(1), count = k.dim(columns, 0);
-  Value marks = allocateMarks(k, *width);
-  k.forLoop(k.index(0), k.index(*width), kLanes, [&](Value i) { k.storeVector(k.splatI32(0), marks, {i}); });
+  Value x = k.arg(0), count = k.dim(k.arg(1), 0), marks = allocateMarks(k, *width);
   auto column = [&](Value i) -> Value {
-    return arith::IndexCastOp::create(k, k.getIndexType(), k.load(columns, {i}));
+    return arith::IndexCastOp::create(k, k.getIndexType(), k.load(k.arg(1), {i}));
   };
+  k.forLoop(k.index(0), k.index(*width), kLanes, [&](Value i) { k.storeVector(k.splatI32(0), marks, {i}); });
   k.forLoop(k.index(0), count, 1, [&](Value i) { k.store(k.i32(1), marks, {column(i)}); });
   k.parallel(k.dim(x, 0), grainOfRows(*width * 4), [&](Value row) {
     auto load = [&](Value i, int64_t valid) { return withoutMarked(k, k.loadVector(x, {row, i}, valid), marks, i); };

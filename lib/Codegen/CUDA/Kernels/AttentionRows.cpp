@@ -61,7 +61,7 @@ RowsPlan::RowsPlan(const AttentionForm &form) {
     rows = llvm::divideCeil(rows, 2);
   keyBatch = std::min<int64_t>(keyLanes, rows > 4 || keyPieces > 4 ? 2 : 4);
   // Parts are as small as is worth a block, so that they are many.
-  warps = form.cached ? 4 : rows > 4 || valuePieces > 2 ? 8 : 16;
+  warps = form.cached ? 4 : 8;
   while (warps > 1 && sharedBytes(form.valueSize) > kSharedBytes)
     warps /= 2;
 }

@@ -7,7 +7,11 @@
 // exponentials of a warp's scores lie in the registers where the second product wants
 // its left operand.
 //
-// Keys and values become f16 on their way into shared memory. They wait in registers
+// The result may be rounded to int8 codes next, and codes are those of the CPU only if
+// it is as exact as f32. So each f32 is the sum of two f16, x = high + low, and a product
+// is high high + high low + low high: three mma, and what is left out is below 2^-22.
+//
+// Keys and values are split on their way into shared memory. They wait in registers
 // for half a step: values are requested before the first product and stored after
 // it, the next keys before the second one. Rows in shared memory are 16 bytes longer
 // than a multiple of 32 bytes, so that ldmatrix meets no bank twice.
@@ -29,20 +33,34 @@ constexpr int64_t kWarps = 4, kThreads = kWarps * kWarp;
 constexpr int64_t kRows = 16, kQueries = kWarps * kRows; ///< queries of a warp, of a block
 constexpr int64_t kFlagBytes = 128;                      ///< in shared memory: [round][warp] i32
 
-/// Sizes of keys or values of a tile.
+/// Sizes of keys or values of a tile. In shared memory the low halves follow the high ones.
 struct Staging {
   int64_t size, tileKeys;
   int64_t padded() const { return llvm::alignTo(size, 16); }
   int64_t rowHalves() const { return padded() + 8; }
-  int64_t bytes() const { return tileKeys * rowHalves() * 2; }
-  // Loads of `lanes` floats, `rounds` per thread.
+  int64_t halves() const { return tileKeys * rowHalves(); }
+  int64_t bytes() const { return 2 * halves() * 2; }
+  // Loads of `lanes` floats, `rounds` per thread, of one column each: then addresses
+  // of a thread's loads differ by constants, and need no registers of their own.
   int64_t lanes() const { return Emitter::lanesOf(size, 4); }
   int64_t pieces() const { return size / lanes(); }
-  int64_t rounds() const { return llvm::divideCeil(tileKeys * pieces(), kThreads); }
+  int64_t threadsOfKey() const { return std::max<int64_t>(llvm::PowerOf2Ceil(pieces()), kThreads / tileKeys); }
+  int64_t keysOfRound() const { return kThreads / threadsOfKey(); }
+  int64_t rounds() const { return tileKeys / keysOfRound(); }
 };
 
-/// 64 keys where a thread can hold its part of them in 32 registers.
-int64_t tileKeys(const AttentionForm &form) { return std::max(form.headSize, form.valueSize) <= 64 ? 64 : 32; }
+/// 64 keys where a thread can hold its part of them in 32 registers, and their places: a
+/// row that is not read in whole pieces needs one for each number.
+int64_t tileKeys(const AttentionForm &form) {
+  bool isEven = Emitter::lanesOf(form.headSize, 4) == 4 && Emitter::lanesOf(form.valueSize, 4) == 4;
+  return isEven && std::max(form.headSize, form.valueSize) <= 64 ? 64 : 32;
+}
+
+/// f32 as the sum of two f16: vectors, or registers of the tensor cores.
+template <typename T>
+struct Split {
+  T high, low;
+};
 
 struct Tiles : AttentionThread {
   Tiles(Emitter &t, const AttentionForm &form, ValueRange args)
@@ -56,7 +74,7 @@ struct Tiles : AttentionThread {
   Value batch, head, firstQuery, thread, lane, pair;
   Value queries[2], limits[2], maskRows[2], warpLimit;
   Value keyBase, valueBase, keyShared, valueShared, keyMatrix, valueMatrix;
-  SmallVector<Values> queryFragments; ///< per 16 elements of a head
+  SmallVector<Split<Values>> queryFragments; ///< per 16 elements of a head
   // The state of the softmax, in the order of loop-carried values: per row the maximum
   // and this lane's part of the sum, then 4 sums of values per 8 columns.
   static constexpr unsigned kMaximum = 0, kSum = 2, kOutput = 4;
@@ -64,11 +82,13 @@ struct Tiles : AttentionThread {
 
   void run();
   Value element(Value row, Value column, int64_t end);
-  Value queryPair(Value row, int64_t column);
+  Split<Value> split(Value floats);
+  Split<Value> queryPair(Value row, int64_t column);
   void loadQueries();
   Values loadTile(const Staging &s, Value base, Value firstKey);
   void storeTile(const Staging &s, Value shared, ValueRange pieces);
   void clearPadding(const Staging &s, Value shared);
+  void multiply(const Split<Values> &left, const Staging &s, Value matrix, int64_t at, bool transposed, Value *sums);
   Values products();
   void addValues(ValueRange weights, Values &state);
   Values softmax(Values scores, Value firstKey, Values &state);
@@ -84,53 +104,65 @@ Value Tiles::element(Value row, Value column, int64_t end) {
   return t.select(isInside, loaded, t.f32(0));
 }
 
+Split<Value> Tiles::split(Value floats) {
+  auto type = dyn_cast<VectorType>(floats.getType());
+  Type halves = t.vector(f16, type ? type.getNumElements() : 1);
+  Value high = t.toFloat(floats, halves);
+  return {high, t.toFloat(t.sub(floats, t.toFloat(high, floats.getType())), halves)};
+}
+
 /// Two neighbours of a query from column + 2 (lane % 4) on, scaled.
-Value Tiles::queryPair(Value row, int64_t column) {
+Split<Value> Tiles::queryPair(Value row, int64_t column) {
   Value at = t.add(pair, column), two;
   if (form.headSize % 2 == 0 && column + 8 <= form.headSize)
     two = t.load(t.vector(f32(), 2), t.at(row, f32(), at));
   else
     two = t.pack({element(row, at, form.headSize), element(row, t.add(at, 1), form.headSize)});
-  return t.toFloat(t.mul(two, t.broadcast(t.f32(queryFactor()), 2)), t.vector(f16, 2));
+  return split(t.mul(two, t.broadcast(t.f32(queryFactor()), 2)));
 }
 
 void Tiles::loadQueries() {
   Value rows[2];
   for (int r = 0; r < 2; ++r)
     rows[r] = queryRow(q, form.headSize, batch, head, t.min(queries[r], t.sub(queryCount, 1)));
-  for (int64_t column = 0; column < keyTile.padded(); column += 16)
-    queryFragments.push_back({queryPair(rows[0], column), queryPair(rows[1], column), queryPair(rows[0], column + 8),
-                              queryPair(rows[1], column + 8)});
+  for (int64_t column = 0; column < keyTile.padded(); column += 16) {
+    Split<Values> &fragment = queryFragments.emplace_back();
+    for (int i = 0; i < 4; ++i) {
+      Split<Value> two = queryPair(rows[i % 2], column + i / 2 * 8);
+      fragment.high.push_back(two.high);
+      fragment.low.push_back(two.low);
+    }
+  }
 }
 
 /// Keys beyond the last one repeat it: their weights are 0.
 Values Tiles::loadTile(const Staging &s, Value base, Value firstKey) {
   Type piece = t.vector(f32(), s.lanes());
-  Value last = t.sub(keyCount, 1);
+  Value column = t.min(t.rem(thread, s.threadsOfKey()), t.i32(s.pieces() - 1)), last = t.sub(keyCount, 1);
+  Value firstOfThread = t.add(firstKey, t.div(thread, s.threadsOfKey()));
   Values pieces;
   for (int64_t i = 0; i < s.rounds(); ++i) {
-    Value index = t.add(thread, i * kThreads);
-    Value key = t.min(t.add(firstKey, t.div(index, s.pieces())), last);
-    Value row = t.row(base, f32(), key, keyStride(s.size));
-    pieces.push_back(t.load(piece, t.at(row, piece, t.rem(index, s.pieces()))));
+    Value key = t.min(t.add(firstOfThread, i * s.keysOfRound()), last);
+    pieces.push_back(t.load(piece, t.at(t.row(base, f32(), key, keyStride(s.size)), piece, column)));
   }
   return pieces;
 }
 
 void Tiles::storeTile(const Staging &s, Value shared, ValueRange pieces) {
-  Type halves = t.vector(f16, s.lanes());
-  int64_t count = s.tileKeys * s.pieces();
-  for (int64_t i = 0; i < s.rounds(); ++i) {
-    Value index = t.add(thread, i * kThreads);
-    auto store = [&] {
-      Value row = t.at(shared, f16, t.mul(t.div(index, s.pieces()), s.rowHalves()));
-      t.store(t.toFloat(pieces[i], halves), t.at(row, f16, t.mul(t.rem(index, s.pieces()), s.lanes())));
-    };
-    if ((i + 1) * kThreads <= count)
-      store();
-    else
-      t.ifThen(t.less(index, count), store);
-  }
+  Value column = t.rem(thread, s.threadsOfKey()), key = t.div(thread, s.threadsOfKey());
+  Value first = t.at(shared, f16, t.add(t.mul(key, s.rowHalves()), t.mul(column, s.lanes())));
+  auto store = [&] {
+    for (int64_t i = 0; i < s.rounds(); ++i) {
+      Value place = t.at(first, f16, i * s.keysOfRound() * s.rowHalves());
+      Split<Value> halves = split(pieces[i]);
+      t.store(halves.high, place);
+      t.store(halves.low, t.at(place, f16, s.halves()));
+    }
+  };
+  if (s.pieces() == s.threadsOfKey())
+    store();
+  else
+    t.ifThen(t.less(column, s.pieces()), store);
 }
 
 /// Columns from the size on take part in products: they must be numbers.
@@ -138,44 +170,53 @@ void Tiles::clearPadding(const Staging &s, Value shared) {
   int64_t width = s.padded() - s.size;
   if (!width)
     return;
-  t.forLoop(thread, t.i32(s.tileKeys * width), kThreads, [&](Value i) {
+  t.forLoop(thread, t.i32(2 * s.tileKeys * width), kThreads, [&](Value i) {
     Value row = t.at(shared, f16, t.mul(t.div(i, width), s.rowHalves()));
     t.store(t.splat(f16, 0.0), t.at(row, f16, t.add(t.rem(i, width), s.size)));
   });
 }
 
+/// Adds to 2 x 4 sums the product of `left` and 16 columns (of keys or of values), whose
+/// matrices begin `at` halves from `matrix` on.
+void Tiles::multiply(const Split<Values> &left, const Staging &s, Value matrix, int64_t at, bool transposed, Value *sums) {
+  auto load = [&](int64_t offset) {
+    Values loaded = t.loadMatrices(t.at(matrix, f16, at + offset), 4, transposed);
+    for (Value &two : loaded)
+      two = t.bitcast(two, t.vector(f16, 2));
+    return loaded;
+  };
+  Split<Values> right{load(0), load(s.halves())};
+  for (int64_t n = 0; n < 2; ++n) {
+    auto add = [&](ValueRange a, ValueRange b) {
+      llvm::copy(t.mmaF16(a, b.slice(2 * n, 2), ArrayRef(sums + 4 * n, 4)), sums + 4 * n);
+    };
+    add(left.high, right.low);
+    add(left.low, right.high);
+    add(left.high, right.high);
+  }
+}
+
 /// Scores of the warp's queries and a tile's keys: 4 per 8 keys.
 Values Tiles::products() {
   Values scores(keyTile.tileKeys / 2, t.f32(0));
-  Type halves = t.vector(f16, 2);
   for (auto [step, left] : llvm::enumerate(queryFragments))
-    for (int64_t keys = 0; keys < keyTile.tileKeys; keys += 16) {
-      Values loaded = t.loadMatrices(t.at(keyMatrix, f16, keys * keyTile.rowHalves() + 16 * step), 4);
-      for (int64_t n = 0; n < 2; ++n) {
-        int64_t first = (keys / 8 + n) * 4;
-        Values right{t.bitcast(loaded[2 * n], halves), t.bitcast(loaded[2 * n + 1], halves)};
-        llvm::copy(t.mmaF16(left, right, ArrayRef(scores).slice(first, 4)), scores.begin() + first);
-      }
-    }
+    for (int64_t keys = 0; keys < keyTile.tileKeys; keys += 16)
+      multiply(left, keyTile, keyMatrix, keys * keyTile.rowHalves() + 16 * step, /*transposed=*/false, &scores[keys / 2]);
   return scores;
 }
 
 void Tiles::addValues(ValueRange weights, Values &state) {
-  Type halves = t.vector(f16, 2);
   for (int64_t keys = 0; keys < valueTile.tileKeys; keys += 16) {
-    Values left;
+    Split<Values> left;
     for (int64_t i = 0; i < 4; ++i) {
       int64_t first = keys / 2 + 2 * i;
-      left.push_back(t.toFloat(t.pack({weights[first], weights[first + 1]}), halves));
+      Split<Value> two = split(t.pack({weights[first], weights[first + 1]}));
+      left.high.push_back(two.high);
+      left.low.push_back(two.low);
     }
-    for (int64_t column = 0; column < valueTile.padded(); column += 16) {
-      Values loaded = t.loadMatrices(t.at(valueMatrix, f16, keys * valueTile.rowHalves() + column), 4, /*transposed=*/true);
-      for (int64_t n = 0; n < 2; ++n) {
-        int64_t first = kOutput + (column / 8 + n) * 4;
-        Values right{t.bitcast(loaded[2 * n], halves), t.bitcast(loaded[2 * n + 1], halves)};
-        llvm::copy(t.mmaF16(left, right, ArrayRef(state).slice(first, 4)), state.begin() + first);
-      }
-    }
+    for (int64_t column = 0; column < valueTile.padded(); column += 16)
+      multiply(left, valueTile, valueMatrix, keys * valueTile.rowHalves() + column, /*transposed=*/true,
+               &state[kOutput + column / 2]);
   }
 }
 

@@ -20,17 +20,18 @@ namespace qopt::cuda {
 
 namespace {
 
-/// Own arguments, counted from kFirstOwn. kWhich: a list of columns or kept weights; with
-/// these there are kCount outliers.
+/// Own arguments, counted from kFirstOwn. kWhich: a list of columns, or kept weights;
+/// of these kCount says how many columns they are.
 enum { kTokenScale = kFirstOwn, kColumnScale, kOutliers, kWhich, kCount };
 
 struct Int8Product : Product {
   explicit Int8Product(const MatmulW8A8Form &form)
-      : Product(form.inputs, form.columns, 1), form(form), words(llvm::divideCeil(inputs, int64_t(4))) {}
+      : Product(form.inputs, form.columns, 1), form(form), words(llvm::divideCeil(inputs, int64_t(4))) {
+    wgmmaRows = 128;
+  }
 
-  const MatmulW8A8Form &form;
-  int64_t words;    ///< of a column
-  Type keptElement; ///< of kept weights
+  MatmulW8A8Form form;
+  int64_t words; ///< of a column
 
   Values load(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const override {
     Type piece = t.vector(t.getI32Type(), 4);
@@ -55,7 +56,7 @@ struct Int8Product : Product {
     applyTokens(t, args, rows, sums);
     applyColumns(t, scales, sums);
     if (std::unique_ptr<Outliers> outliers = outliersOf(t, args))
-      addOutliers(*outliers, rows, columns, scales, sums);
+      addOutliers(*outliers, rows, columns, scales, sums, outlierLoop);
   }
 
   void finishTile(Emitter &t, ValueRange args, const WeightPlace &place, ValueRange rows, ValueRange columns,
@@ -77,7 +78,8 @@ private:
     if (form.outliers == MatmulW8A8Form::Listed)
       return std::make_unique<ListedOutliers>(t, args[kOutliers], args[kWhich], args[kW], inputs, words);
     if (form.outliers == MatmulW8A8Form::Kept)
-      return std::make_unique<KeptOutliers>(t, args[kOutliers], args[kWhich], args[kCount], keptElement);
+      return std::make_unique<KeptOutliers>(t, args[kOutliers], args[kWhich], t.load(t.i32Type(), args[kCount]),
+                                            form.keptElement);
     return nullptr;
   }
 
@@ -106,20 +108,14 @@ private:
 
 } // namespace
 
-LogicalResult emitMatmulW8A8(Kernel &k) {
+FailureOr<ProductDeclaration> describeMatmulW8A8(KernelDeclaration &k) {
   FailureOr<MatmulW8A8Form> form = k.expectMatmulW8A8();
   if (failed(form))
     return failure();
-  Int8Product product(*form);
-  SmallVector<Argument> own{k.input(1), k.input(4)};
-  if (form->outliers)
-    llvm::append_values(own, k.input(5), k.input(6));
-  if (form->outliers == MatmulW8A8Form::Kept) {
-    own.push_back({k.toI32(k.dim(5, 1))});
-    product.keptElement = k.type(6).getElementType();
-  }
-  launchProduct(k, product, 0, 2, form->result, own);
-  return success();
+  SmallVector<unsigned> own{1, 4};
+  for (unsigned i = 5; i < form->result; ++i)
+    own.push_back(i);
+  return ProductDeclaration{std::make_unique<Int8Product>(*form), 0, 2, form->result, own};
 }
 
 } // namespace qopt::cuda

@@ -75,10 +75,28 @@ static Value activationOrZero(const Outliers &o, Value row, Value entry) {
   return t.select(t.lessEqual(t.i32(0), entry), o.activation(row, t.max(entry, t.i32(0))), t.f32(0));
 }
 
-void addOutliers(const Outliers &o, ValueRange rows, ValueRange columns, ArrayRef<Value> scales, Values &sums) {
+void addOutliers(const Outliers &o, ValueRange rows, ValueRange columns, ArrayRef<Value> scales, Values &sums,
+                 const OutlierLoop &loop) {
   constexpr int64_t kAhead = 4;
   Emitter &t = o.t;
   Value zero = t.i32(0);
+  auto add = [&](Value entry, ValueRange carried) {
+    Values weights, next;
+    for (auto [c, column] : llvm::enumerate(columns)) {
+      Value weight = o.weight(column, t.max(entry, zero));
+      weights.push_back(o.unscaled ? t.mul(weight, scales[c]) : weight);
+    }
+    for (auto [r, row] : llvm::enumerate(rows)) {
+      Value a = activationOrZero(o, row, entry);
+      for (size_t c = 0; c < columns.size(); ++c)
+        next.push_back(t.fma(a, weights[c], carried[r * columns.size() + c]));
+    }
+    return next;
+  };
+  if (loop) {
+    sums = loop(t, sums, add);
+    return;
+  }
   auto stateAt = [&](Value first) {
     Values state{first};
     for (int64_t i = 0; i < kAhead; ++i)
@@ -91,18 +109,8 @@ void addOutliers(const Outliers &o, ValueRange rows, ValueRange columns, ArrayRe
       state, [&](ValueRange carried) { return t.lessEqual(zero, carried[1]); },
       [&](ValueRange carried) {
         Values next = stateAt(t.add(carried[0], kAhead)), totals = carried.drop_front(1 + kAhead);
-        for (Value entry : carried.slice(1, kAhead)) {
-          Values weights;
-          for (auto [c, column] : llvm::enumerate(columns)) {
-            Value weight = o.weight(column, t.max(entry, zero));
-            weights.push_back(o.unscaled ? t.mul(weight, scales[c]) : weight);
-          }
-          for (auto [r, row] : llvm::enumerate(rows)) {
-            Value a = activationOrZero(o, row, entry);
-            for (size_t c = 0; c < columns.size(); ++c)
-              totals[r * columns.size() + c] = t.fma(a, weights[c], totals[r * columns.size() + c]);
-          }
-        }
+        for (Value entry : carried.slice(1, kAhead))
+          totals = add(entry, totals);
         llvm::append_range(next, totals);
         return next;
       });

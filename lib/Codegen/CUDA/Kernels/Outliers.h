@@ -59,8 +59,8 @@ private:
   int64_t inputs, words;
 };
 
-/// `count` (i32) columns that calibration chose: x [R, count], w [blocks, count, 16] of
-/// `element`, f16 or f32.
+/// Columns that calibration chose, `count` (i32) of them: x [R, count], w [blocks, count,
+/// 16] of `element`, f16 or f32.
 class KeptOutliers : public Outliers {
 public:
   KeptOutliers(Emitter &t, Value x, Value w, Value count, Type element)
@@ -80,8 +80,9 @@ private:
 };
 
 /// sums [rows][columns] += products of the outliers, one after the other; `scales` are
-/// those of the columns.
-void addOutliers(const Outliers &outliers, ValueRange rows, ValueRange columns, llvm::ArrayRef<Value> scales, Values &sums);
+/// those of the columns. `loop`: goes through the entries in another way.
+void addOutliers(const Outliers &outliers, ValueRange rows, ValueRange columns, llvm::ArrayRef<Value> scales, Values &sums,
+                 const OutlierLoop &loop = nullptr);
 
 /// The same for the sums [rows][8] of a lane of a tile. They and the weights are in the
 /// same unit: neither of them scaled, or both.

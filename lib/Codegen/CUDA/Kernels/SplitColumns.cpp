@@ -4,9 +4,8 @@
 // columns of every eighth row of a block. The second, a single block, turns the
 // marks into the list of columns in place: what is written never lies behind what is
 // still to be read. The third quantizes row by row; there each block makes a byte
-// per column from the list, whose first -1 ends a thread's part of it.
-//
-// Where the columns are given, that third launch is all.
+// per column from the list, whose first -1 ends a thread's part of it. Where the columns
+// are given, that third launch is all.
 //
 //===----------------------------------------------------------------------===//
 #include "Codes.h"
@@ -34,26 +33,13 @@ struct Marks {
 
   void set(Value column) { t.store(t.splat(t.getI8Type(), int64_t(1)), t.at(memory, t.getI8Type(), column)); }
 
-  /// Piece i of a row with zeros in marked columns. A barrier must lie after the last set().
-  Value unmarked(Value i, Value piece) {
-    Value isFree = t.equal(t.load(flags, t.at(memory, flags, i)), t.splat(flags, int64_t(0)));
-    return t.select(isFree, piece, t.splat(piece.getType(), 0.0));
-  }
+  /// Which columns of piece i are not marked. A barrier must lie after the last set().
+  Value areFree(Value i) { return t.equal(t.load(flags, t.at(memory, flags, i)), t.splat(flags, int64_t(0))); }
 
   Emitter &t;
   Type flags;
   Value memory;
 };
-
-void storeScale(Emitter &t, Value absmax, Value scales, Value row) {
-  t.ifThen(t.equal(t.thread(), 0), [&] { t.store(t.div(absmax, t.f32(127)), t.at(scales, t.f32Type(), row)); });
-}
-
-void storeCodes(Emitter &t, RowPieces &pieces, Marks &marks, Value absmax, Value codes) {
-  pieces.forEach([&](Value i, Value v) {
-    t.store(toRowCodes(t, marks.unmarked(i, v), absmax), t.at(codes, marks.flags, i));
-  });
-}
 
 struct SplitColumns {
   Kernel &k;
@@ -141,22 +127,19 @@ void SplitColumns::quantizeRows() {
       Value next = t.add(state[0], threads);
       return Values{next, entry(next)};
     });
-    Values largest = pieces.fold({t.f32(0)}, [&](Value, Value v, ValueRange carried) {
-      Value result = carried[0], magnitudes = t.abs(v);
-      for (int64_t j = 0; j < lanes; ++j) {
-        Value m = t.extract(magnitudes, j);
-        result = t.max(t.select(t.less(m, t.f32(threshold)), m, t.f32(0)), result);
-      }
-      return Values{result};
-    });
-    Value absmax = t.blockMax(largest[0], threads, t.shared());
-    storeScale(t, absmax, args[2], row);
+    Value codes = t.row(args[1], t.getI8Type(), row, width), scale = t.at(args[2], f32, row);
     // A single row loses only its outliers, which is the same set of columns.
-    storeCodes(t, pieces, marks, absmax, t.row(args[1], t.getI8Type(), row, width));
+    DynamicRow{codes, scale, threads, t.shared(), threshold}.run(t, pieces,
+                                                                 [&](Value i, Value) { return marks.areFree(i); });
   });
 }
 
 } // namespace
+
+float outlierThreshold(KernelDeclaration &declaration) {
+  float threshold = declaration.real("threshold", 6.0f);
+  return threshold > 0 ? threshold : INFINITY;
+}
 
 /// x [R,K], codes [R,K], scale [R], columns [K].
 LogicalResult emitSplitColumns(Kernel &k) {
@@ -165,10 +148,7 @@ LogicalResult emitSplitColumns(Kernel &k) {
   FailureOr<int64_t> width = checkCodes(k, 1);
   if (failed(width) || failed(k.expectShape(3, {*width}, k.getI32Type())))
     return failure();
-  float threshold = k.real("threshold", 6.0f);
-  if (!(threshold > 0)) // 0 means: no outliers
-    threshold = INFINITY;
-  SplitColumns split{k, *width, threshold};
+  SplitColumns split{k, *width, outlierThreshold(k)};
   split.mark();
   split.compact();
   split.quantizeRows();
@@ -177,37 +157,27 @@ LogicalResult emitSplitColumns(Kernel &k) {
 
 /// x [R,K], columns [M], codes [R,K], scale [R], outliers [R,M].
 LogicalResult emitSplitColumnsAt(Kernel &k) {
-  constexpr int64_t kAny = ShapedType::kDynamic;
-  if (failed(k.expectRanks({2, 1, 2, 1, 2})) || failed(k.expectShape(1, {kAny}, k.getI32Type())) ||
-      failed(k.expectShape(3, {kAny}, k.getF32Type())) || failed(k.expectShape(4, {kAny, kAny}, k.getF32Type())))
-    return failure();
-  FailureOr<int64_t> checked = checkCodes(k, 2);
+  FailureOr<int64_t> checked = k.expectSplitColumnsAt();
   if (failed(checked))
     return failure();
   int64_t width = *checked, threads = RowPieces::threadsFor(width), lanes = Emitter::lanesOf(width, 4);
   k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = Marks::sharedBytes(width)},
            {k.input(0), k.input(1), k.output(2), k.output(3), k.output(4), {k.toI32(k.dim(1, 0))}},
            [&](Emitter &t, ValueRange args) {
-    Type f32 = t.f32Type(), i64 = t.getI64Type();
+    Type f32 = t.f32Type(), i32 = t.i32Type(), i64 = t.getI64Type();
     Value row = t.block(), x = t.row(args[0], f32, row, width), count = args[5];
+    Value outliers = t.at(args[4], f32, t.mul(t.toInteger(row, i64), t.toInteger(count, i64)));
     RowPieces pieces(t, x, width, threads);
     Marks marks(t, width, lanes, threads);
-    Value outliers = t.at(args[4], f32, t.mul(t.toInteger(row, i64), t.toInteger(count, i64)));
     t.forLoop(t.thread(), count, threads, [&](Value i) {
-      Value column = t.load(t.i32Type(), t.at(args[1], t.i32Type(), i));
+      Value column = t.load(i32, t.at(args[1], i32, i));
       marks.set(column);
       t.store(t.load(f32, t.at(x, f32, column)), t.at(outliers, f32, i));
     });
     t.barrier();
-    Values largest = pieces.fold({t.f32(0)}, [&](Value i, Value v, ValueRange carried) {
-      Value result = carried[0], magnitudes = t.abs(marks.unmarked(i, v));
-      for (int64_t j = 0; j < lanes; ++j)
-        result = t.max(t.extract(magnitudes, j), result);
-      return Values{result};
-    });
-    Value absmax = t.blockMax(largest[0], threads, t.shared());
-    storeScale(t, absmax, args[3], row);
-    storeCodes(t, pieces, marks, absmax, t.row(args[2], t.getI8Type(), row, width));
+    DynamicRow quantization{t.row(args[2], t.getI8Type(), row, width), t.at(args[3], f32, row), threads, t.shared()};
+    quantization.onlyFree = true;
+    quantization.run(t, pieces, [&](Value i, Value) { return marks.areFree(i); });
   });
   return success();
 }
