@@ -93,6 +93,27 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %shown: tens
 
 // -----
 
+// Given columns: the codes of a token are its own affair, so only the last one's are made.
+// CHECK-LABEL: func.func @prefill(
+// CHECK:         %[[Y:.*]] = qopt.cached_attention
+// CHECK:         %[[LAST:.*]] = onnx.Slice %[[Y]]
+// CHECK:         %[[CODES:.*]], %[[SCALE:.*]], %[[OUTLIERS:.*]] = qopt.split_columns_at %[[LAST]] {{.*}} -> (tensor<?x1x8xi8>, tensor<?x1xf32>, tensor<?x1x2xf32>)
+// CHECK:         qopt.matmul_w8a8 %[[CODES]], %[[SCALE]], %{{.*}}, %{{.*}} outliers(%[[OUTLIERS]]) weights(%{{.*}}) {{.*}} -> tensor<?x1x16xf32>
+// CHECK-LABEL: func.func @decode(
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> (tensor<?x?x16xf32> {onnx.name = "logits"}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %w = qopt.parameter "o.codes" dense<1> : tensor<16x8xi8>
+  %s = qopt.parameter "o.scale" dense<0.5> : tensor<16xf32>
+  %k = qopt.parameter "o.outliers" dense<0.5> : tensor<16x2xf16>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  %c, %t, %o = qopt.split_columns_at %y {columns = array<i32: 1, 5>} : (tensor<?x?x8xf32>) -> (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<?x?x2xf32>)
+  %logits = qopt.matmul_w8a8 %c, %t, %w, %s outliers(%o) weights(%k) : (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<16x8xi8>, tensor<16xf32>, tensor<?x?x2xf32>, tensor<16x2xf16>) -> tensor<?x?x16xf32>
+  return %logits : tensor<?x?x16xf32>
+}
+
+// -----
+
 // A mask of its own for every query: a sliding window, perhaps.
 // CHECK-LABEL: func.func @forward(
 // CHECK-NOT:   func.func
