@@ -1,7 +1,6 @@
 //===- CachedAttentionTest.cpp - Attention to a cache on the simulated GPU --===//
 //
-// Against plain loops. With up to 8 queries all arithmetic is f32; tiles multiply
-// numbers of f16.
+// Against plain loops; values are about 1, and both kernels are as exact as f32.
 //
 //===----------------------------------------------------------------------===//
 #include "SimProgram.h"
@@ -116,7 +115,7 @@ TEST_P(CudaCachedAttention, IsWhatLoopsGive) {
             double expected = 0;
             for (int64_t j = 0; j < seen; ++j)
               expected += weights[j] / total * values.at(b, keyHead, j, i);
-            ASSERT_NEAR(y.at(b, t, h, i), expected, areFew ? 4e-6 : 6e-3)
+            ASSERT_NEAR(y.at(b, t, h, i), expected, 4e-6)
                 << "batch " << b << " head " << h << " token " << t << " column " << i;
           }
         }

@@ -14,13 +14,6 @@ int64_t Product::chunks() const {
          llvm::divideCeil(inputs - (groups - 1) * groupSize, chunkElements());
 }
 
-int64_t Product::rowUnit() const {
-  int64_t unit = std::min(chunksAhead, chunksPerGroup());
-  while (chunksPerGroup() % unit)
-    --unit;
-  return unit;
-}
-
 /// Rows from which on the blocks of the launch for sm_90a are filled well enough.
 constexpr int64_t kWgmmaRows = 64;
 
@@ -150,25 +143,15 @@ void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned
   HalfRows half;
   if (p.halfTiles)
     half = HalfRows::allocate(k, p, k.select(areFew, k.i64(0), rows));
-<<<<<<< HEAD
   k.ifThen(areFew, [&] { launchProductRows(k, p, rows, arguments); }, [&] {
     Value source = k.address(x);
-=======
-  auto launchTiles = [&] {
->>>>>>> main
     if (p.halfTiles) {
       half.convert(k, p, arguments[kX], rows);
       source = k.address(half.halves);
       arguments[kX] = {source, /*readOnly=*/true};
       arguments.push_back({k.address(half.factors), /*readOnly=*/true});
     }
-<<<<<<< HEAD
     auto launchTiles = [&] { launchProductTiles(k, p, rows, arguments); };
-=======
-    launchProductTiles(k, p, rows, arguments);
-  };
-  k.ifThen(areFew, [&] { launchProductRows(k, p, rows, arguments); }, [&] {
->>>>>>> main
     if (!canUseWgmma(p))
       return launchTiles();
     Value pays = k.both(k.less(k.i64(kWgmmaRows), rows), k.lessEqual(k.i64(90), k.capability()));
