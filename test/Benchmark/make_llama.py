@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 PRESETS = {  # hidden, feed-forward, layers, heads, key heads, head size, vocabulary, context
     "1b": (2048, 8192, 16, 32, 8, 64, 128256, 8192),  # Llama-3.2-1B
+    "layer": (2048, 8192, 1, 32, 8, 64, 2048, 8192),  # one layer of it
     "small": (128, 384, 2, 4, 2, 32, 512, 256),
     "tiny": (64, 172, 1, 4, 2, 16, 256, 128),
 }
