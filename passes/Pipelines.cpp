@@ -26,8 +26,9 @@ namespace {
 ///
 /// - activations are [batch, sequence, features]; `onnx.Gather` of a constant table
 ///   by the tokens, `onnx.RMSNormalization` with a constant scale;
-/// - a linear is `onnx.MatMul` with a constant [K, N] and a name (`qopt.layer`), its
-///   bias an `onnx.Add`; linears that share an input read the same value;
+/// - a linear is `onnx.MatMul` with a constant [K, N], cast to f32 where it has 16 bits,
+///   and a name (`qopt.layer`), its bias an `onnx.Add`; linears that share an input read
+///   the same value;
 /// - `onnx.RotaryEmbedding` and `onnx.Attention` in the three-dimensional form, the
 ///   tables [position, rotated size / 2] as constants, positions [batch or 1,
 ///   sequence] from the model's input or counted; `is_causal` instead of a mask, and
@@ -36,6 +37,8 @@ namespace {
 ///
 /// What is not recognised stays as the exporter wrote it.
 void buildRaise(OpPassManager &pm) {
+  // One float type.
+  pm.addNestedPass<func::FuncOp>(createWidenFloats());
   // Shapes and constants, so that what follows sees through them.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -91,6 +94,8 @@ void buildScheme(OpPassManager &pm, const AssignSchemeOptions &scheme, const Cal
 //===----------------------------------------------------------------------===//
 
 void qopt::buildLowerPipeline(OpPassManager &pm) {
+  // Entry points for texts that grow.
+  pm.addPass(createAddCache());
   // Heavy operators to calls of kernels, the others to loops over tensors; chains
   // of elementwise ones to one loop.
   pm.addPass(createConvertToKernels());
@@ -107,11 +112,14 @@ void qopt::buildLowerPipeline(OpPassManager &pm) {
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addPass(createGroupKernels());
   pm.addNestedPass<func::FuncOp>(createPlanMemory());
-  // Loops to functions; equal ones, as repeated layers have them, become one.
+  // Loops to functions; equal ones, as repeated layers have them, become one, and then
+  // groups that call them.
   pm.addPass(createOutlineKernels());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addPass(func::createDuplicateFunctionEliminationPass());
   pm.addPass(func::createDuplicateFunctionEliminationPass());
   pm.addPass(createSymbolDCEPass());
 }

@@ -19,6 +19,10 @@ static constexpr QrtApi api = {
     [](QrtContext *context, int64_t code, int64_t a, int64_t b) { context->fail(code, a, b); },
     [](QrtContext *context, const QrtLaunch *launch, void *const *args) { context->launch(*launch, args); },
     [](QrtContext *context) { return context->errors(); },
+    [](QrtContext *context) { return context->capability(); },
+    [](QrtContext *context, void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) {
+      context->tensorMap(map, data, rows, rowBytes, boxRows);
+    },
 };
 
 void QrtContext::fail(int64_t newCode, int64_t newA, int64_t newB, std::string text) {
@@ -64,6 +68,10 @@ void HostContext::launch(const QrtLaunch &launch, void *const *) {
 void *HostContext::errors() {
   fail(QRT_LAUNCH_FAILED, 0, 0, "the code launches kernels, but it was started on the CPU");
   return nullptr;
+}
+
+void HostContext::tensorMap(void *, const void *, int64_t, int64_t, int64_t) {
+  fail(QRT_LAUNCH_FAILED, 0, 0, "the code describes tensors for a GPU, but it was started on the CPU");
 }
 
 HostContext::~HostContext() {

@@ -28,6 +28,8 @@ struct QrtContext {
   virtual void release(void *memory) = 0;
   virtual void launch(const QrtLaunch &launch, void *const *args) = 0;
   virtual void *errors() = 0;
+  virtual int64_t capability() = 0;
+  virtual void tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) = 0;
   /// Called when the entry point has returned: waits, and looks for errors that it
   /// cannot have seen.
   virtual void finish() {}
@@ -45,6 +47,8 @@ public:
   void release(void *memory) override;
   void launch(const QrtLaunch &launch, void *const *args) override;
   void *errors() override;
+  int64_t capability() override { return 0; }
+  void tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) override;
 };
 
 /// Calls `entry` within `context`. What went wrong is in `context`, or an Error

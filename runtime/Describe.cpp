@@ -1,4 +1,5 @@
 #include "qopt/Runtime/Describe.h"
+#include "CacheEntries.h"
 #include "qopt/Module/ElementType.h"
 #include "qopt/Support/Utf8.h"
 #include <algorithm>
@@ -79,6 +80,18 @@ static Totals totalsOf(const ModuleInfo &info) {
   return totals;
 }
 
+/// A line for each input, but one for all caches of a shape.
+static void addInputs(const std::vector<TensorInfo> &inputs, Table &table) {
+  for (size_t first = 0, last; first < inputs.size(); first = last + 1) {
+    std::string name = printable(inputs[first].name), type = qrt::describeType(inputs[first]);
+    last = first;
+    while (qrt::isCache(inputs[first]) && last + 1 < inputs.size() && qrt::isCache(inputs[last + 1]) &&
+           qrt::describeType(inputs[last + 1]) == type)
+      ++last;
+    table.add({"  in", name + (last > first ? " .. " + printable(inputs[last].name) : ""), type});
+  }
+}
+
 std::string qrt::describeModule(const Module &module) {
   const ModuleInfo &info = module.info();
   auto orUnknown = [](int64_t value) { return value > 0 ? std::to_string(value) : std::string("unknown"); };
@@ -94,8 +107,7 @@ std::string qrt::describeModule(const Module &module) {
   Table entries;
   for (const EntryPoint &entry : info.entryPoints) {
     entries.add({printable(entry.name)});
-    for (const TensorInfo &input : entry.inputs)
-      entries.add({"  in", printable(input.name), describeType(input)});
+    addInputs(entry.inputs, entries);
     for (const TensorInfo &output : entry.outputs)
       entries.add({"  out", printable(output.name), describeType(output)});
   }
@@ -114,7 +126,7 @@ std::string qrt::describeModule(const Module &module) {
   if (!info.kernels.empty()) {
     Table kernels;
     for (const KernelInfo &kernel : info.kernels) {
-      std::string use;
+      std::string use = kernel.arch.empty() ? "" : "only " + printable(kernel.arch);
       for (const KernelUse &on : kernel.resources)
         use += (use.empty() ? "" : "; ") + printable(on.arch) + ": " + std::to_string(on.registers) + " registers" +
                (on.spillBytes > 0 ? ", " + std::to_string(on.spillBytes) + " B spilled" : "");
@@ -167,7 +179,10 @@ std::string qrt::describeModuleAsJson(const Module &module) {
     Json resources = Json::object();
     for (const KernelUse &on : kernel.resources)
       resources[on.arch] = {{"registers", on.registers}, {"spill_bytes", on.spillBytes}};
-    json["kernels"].push_back({{"name", kernel.name}, {"shared_bytes", kernel.sharedBytes}, {"resources", resources}});
+    json["kernels"].push_back({{"name", kernel.name},
+                               {"shared_bytes", kernel.sharedBytes},
+                               {"arch", kernel.arch},
+                               {"resources", resources}});
   }
   for (const Section &section : module.sections())
     json["sections"].push_back({{"name", section.name}, {"offset", section.offset}, {"bytes", section.bytes}});

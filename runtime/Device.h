@@ -12,10 +12,18 @@
 
 namespace qrt {
 
+/// Launches that can be repeated, with the arguments that they had: what they read may
+/// have changed.
+class Recording {
+public:
+  virtual ~Recording() = default;
+  virtual Status replay() = 0;
+};
+
 class Device {
 public:
   virtual ~Device() = default;
-  /// "cuda:0" or "sim".
+  /// "cuda:0", "sim" or "sim:sm_90a".
   virtual const std::string &name() const = 0;
   /// For people: "NVIDIA H100 80GB HBM3, sm_90"; may be empty.
   virtual const std::string &description() const = 0;
@@ -36,17 +44,29 @@ public:
   /// `from` may change once this returns.
   virtual Status upload(void *to, const void *from, int64_t bytes) = 0;
   virtual Status download(void *to, const void *from, int64_t bytes) = 0;
+  /// What the loaded kernels may use: 90 where those for sm_90a are among them, else 80.
+  virtual int64_t capability() = 0;
+  /// Fills `map` as QrtApi::tensorMap says; `data` may be wrong.
+  virtual Status tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) = 0;
   /// No size of the launch is 0 or less, and its kernel is in the table.
   virtual Status launch(const QrtLaunch &launch, void *const *args) = 0;
   virtual Status synchronize() = 0;
+
+  /// What `launches` launches is recorded instead of run; it must not do anything else
+  /// with the device but allocate. Its memory must live as long as the recording. Null
+  /// where the device records nothing; then `launches` is not called.
+  virtual Result<std::unique_ptr<Recording>> record(const std::function<Status()> &launches) {
+    return std::unique_ptr<Recording>();
+  }
 };
 
 /// CUDA device number `index`. Errors: no driver, no such device, a driver that
 /// does not work.
 Result<std::unique_ptr<Device>> openCudaDevice(int index);
 
-/// The simulator; it runs on `threads`, which must outlive the device.
-std::unique_ptr<Device> makeSimDevice(ThreadPool &threads);
+/// The simulator; it runs on `threads`, which must outlive the device. `arch` is the one
+/// that it models: "" (what every GPU has) or "sm_90a".
+std::unique_ptr<Device> makeSimDevice(ThreadPool &threads, std::string arch);
 
 /// Whether there is a CUDA driver with a device at all.
 bool hasCudaDevice();

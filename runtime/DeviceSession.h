@@ -9,7 +9,7 @@ namespace qrt {
 /// Whether `module` has the sections that `device` ("cuda" or "sim") needs.
 bool hasCodeFor(const qopt::Module &module, const std::string &device);
 
-/// `device`: "cuda", "cuda:N" or "sim". The weights are copied to the device once.
+/// `device`: "cuda", "cuda:N", "sim" or "sim:sm_90a". The weights are copied to the device once.
 Result<std::unique_ptr<Session>> createOnDevice(std::shared_ptr<const qopt::Module> module, const std::string &device,
                                                 const SessionOptions &options);
 

@@ -14,7 +14,8 @@ using qopt::Error;
 namespace {
 class SimDevice final : public Device {
 public:
-  explicit SimDevice(ThreadPool &threads) : threads(threads) {}
+  SimDevice(ThreadPool &threads, std::string arch)
+      : arch(std::move(arch)), label(this->arch.empty() ? "sim" : "sim:" + this->arch), threads(threads) {}
 
   const std::string &name() const override { return label; }
   const std::string &description() const override { return details; }
@@ -30,11 +31,15 @@ public:
     return {};
   }
   Status download(void *to, const void *from, int64_t bytes) override { return upload(to, from, bytes); }
+  int64_t capability() override { return arch == "sm_90a" ? 90 : 80; }
+  Status tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) override {
+    return simTensorMap(map, data, rows, rowBytes, boxRows);
+  }
   Status launch(const QrtLaunch &launch, void *const *args) override;
   Status synchronize() override { return {}; }
 
 private:
-  const std::string label = "sim";
+  const std::string arch, label;
   std::string details;
   ThreadPool &threads;
   std::shared_ptr<const HostCode> code;
@@ -50,6 +55,8 @@ Result<std::string> SimDevice::load(const qopt::Module &module) {
   for (const qopt::KernelInfo &kernel : module.info().kernels) {
     SimLaunch &launch = kernels.emplace_back();
     launch.name = kernel.name;
+    if (!kernel.arch.empty() && kernel.arch != arch)
+      continue;
     launch.kernel = reinterpret_cast<QrtSimKernel>(code->symbol(kernel.name));
     if (!launch.kernel)
       return Error{"the section sim lacks the kernel " + kernel.name + " of the module's table"};
@@ -63,6 +70,8 @@ Result<std::string> SimDevice::load(const qopt::Module &module) {
 
 Status SimDevice::launch(const QrtLaunch &launch, void *const *args) {
   SimLaunch sim = kernels[static_cast<size_t>(launch.kernel)];
+  if (!sim.kernel)
+    return Error{"the code of the module launches kernel " + sim.name + ", which " + label + " lacks"};
   sim.grid = std::to_array(launch.grid);
   sim.block = std::to_array(launch.block);
   sim.sharedBytes = launch.sharedBytes;
@@ -70,4 +79,6 @@ Status SimDevice::launch(const QrtLaunch &launch, void *const *args) {
   return simLaunch(sim, threads);
 }
 
-std::unique_ptr<Device> qrt::makeSimDevice(ThreadPool &threads) { return std::make_unique<SimDevice>(threads); }
+std::unique_ptr<Device> qrt::makeSimDevice(ThreadPool &threads, std::string arch) {
+  return std::make_unique<SimDevice>(threads, std::move(arch));
+}

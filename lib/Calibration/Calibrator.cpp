@@ -105,7 +105,7 @@ private:
         return failure();
       qrt::Tensor original;
       if (needsFloat || !replacement) {
-        Result<qrt::Tensor> tensor = makeTensor(source.value);
+        Result<qrt::Tensor> tensor = makeTensor(source.value, source.isWidened);
         if (!tensor)
           return fail(stage, tensor.error());
         original = std::move(*tensor);

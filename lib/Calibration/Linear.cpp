@@ -3,6 +3,7 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -17,12 +18,21 @@ ElementsAttr qopt::getConstantValue(Value value) {
   return {};
 }
 
+ElementsAttr qopt::getWeightValue(Value value) {
+  auto cast = value.getDefiningOp<onnx::CastOp>();
+  if (!cast || !cast.getTo().isF32())
+    return getConstantValue(value);
+  ElementsAttr constant = getConstantValue(cast.getInput());
+  bool isNarrow = constant && (constant.getElementType().isF16() || constant.getElementType().isBF16());
+  return isNarrow ? constant : ElementsAttr();
+}
+
 std::optional<Linear> Linear::match(Operation *op) {
   auto matmul = dyn_cast<onnx::MatMulOp>(op);
   auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
   if (!matmul || !name || name.empty())
     return std::nullopt;
-  ElementsAttr weights = getConstantValue(matmul.getB());
+  ElementsAttr weights = getWeightValue(matmul.getB());
   if (!weights || weights.getShapedType().getRank() != 2 || weights.getNumElements() == 0)
     return std::nullopt;
   Linear linear{matmul, name.getValue(), op->getAttrOfType<SchemeAttr>(kSchemeAttr), weights};
@@ -35,33 +45,62 @@ std::optional<Linear> Linear::match(Operation *op) {
 // Reading weights
 //===----------------------------------------------------------------------===//
 
-/// The elements of the constant: of a resource as they lie there, else copied to
+/// The elements as they lie in memory, once for a splat; empty where there are none.
+static ArrayRef<char> rawElements(ElementsAttr value) {
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+    const AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    return blob ? blob->getData() : ArrayRef<char>();
+  }
+  auto dense = dyn_cast<DenseElementsAttr>(value);
+  return dense ? dense.getRawData() : ArrayRef<char>();
+}
+
+std::optional<std::vector<float>> qopt::widenElements(ElementsAttr value) {
+  Type element = value.getElementType();
+  if (!element.isF32() && !element.isF16() && !element.isBF16())
+    return std::nullopt;
+  ArrayRef<char> raw = rawElements(value);
+  auto dense = dyn_cast<DenseElementsAttr>(value);
+  size_t count = value.getNumElements(), bytes = element.getIntOrFloatBitWidth() / 8;
+  size_t stored = dense && dense.isSplat() ? 1 : count;
+  if (raw.size() != stored * bytes)
+    return std::nullopt;
+  std::vector<float> floats(count);
+  for (size_t i = 0; i < stored; ++i) {
+    uint16_t bits;
+    std::memcpy(element.isF32() ? static_cast<void *>(&floats[i]) : &bits, raw.data() + i * bytes, bytes);
+    if (element.isF16())
+      floats[i] = static_cast<float>(std::bit_cast<_Float16>(bits));
+    else if (element.isBF16())
+      floats[i] = std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  }
+  if (stored == 1)
+    std::fill(floats.begin(), floats.end(), floats.front());
+  return floats;
+}
+
+/// The elements of the constant: of a resource of f32 as they lie there, else in
 /// `storage`.
 static FailureOr<ArrayRef<float>> getFloats(const Linear &linear, std::vector<float> &storage) {
   onnx::MatMulOp op = linear.op;
   ElementsAttr value = linear.weights;
   Type element = value.getElementType();
-  if (!element.isF32())
-    return op.emitOpError() << "expected float32 weights of layer \"" << linear.name << "\" but got " << element;
-  int64_t count = value.getNumElements();
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
-    const AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    int64_t bytes = blob ? blob->getData().size() : 0;
-    if (bytes != count * int64_t(sizeof(float)))
-      return op.emitOpError() << "expected " << count * sizeof(float) << " bytes of weights of layer \"" << linear.name
-                              << "\" but got " << bytes;
-    if (reinterpret_cast<uintptr_t>(blob->getData().data()) % alignof(float) == 0)
-      return ArrayRef<float>(reinterpret_cast<const float *>(blob->getData().data()), count);
-    storage.resize(count);
-    std::memcpy(storage.data(), blob->getData().data(), bytes);
-    return ArrayRef<float>(storage);
+  if (!element.isF32() && !element.isF16() && !element.isBF16())
+    return op.emitOpError() << "expected weights of layer \"" << linear.name
+                            << "\" in float32, float16 or bfloat16 but got " << element;
+  ArrayRef<char> raw = rawElements(value);
+  size_t bytes = value.getNumElements() * size_t(element.getIntOrFloatBitWidth() / 8);
+  if (isa<DenseResourceElementsAttr>(value)) {
+    if (raw.size() != bytes)
+      return op.emitOpError() << "expected " << bytes << " bytes of weights of layer \"" << linear.name << "\" but got "
+                              << raw.size();
+    if (element.isF32() && reinterpret_cast<uintptr_t>(raw.data()) % alignof(float) == 0)
+      return ArrayRef<float>(reinterpret_cast<const float *>(raw.data()), value.getNumElements());
   }
-  auto dense = dyn_cast<DenseElementsAttr>(value);
-  if (!dense)
+  std::optional<std::vector<float>> floats = widenElements(value);
+  if (!floats)
     return op.emitOpError() << "expected dense weights of layer \"" << linear.name << '"';
-  storage.reserve(count);
-  for (float f : dense.getValues<float>())
-    storage.push_back(f);
+  storage = std::move(*floats);
   return ArrayRef<float>(storage);
 }
 
@@ -205,8 +244,11 @@ public:
     Value transposed = onnx::TransposeOp::create(builder, op.getLoc(), type, weights, ArrayRef<int64_t>{1, 0});
     Operation *old = op.getB().getDefiningOp();
     op.getBMutable().assign(transposed);
-    if (old->use_empty())
+    while (old && old->use_empty()) { // a constant, or a cast of one
+      Operation *source = old->getNumOperands() ? old->getOperand(0).getDefiningOp() : nullptr;
       old->erase();
+      old = source;
+    }
   }
 
 private:

@@ -34,8 +34,10 @@ static SmallVector<Value> weightArrays(Operation *op) {
       .Case([](onnx::MatMulOp matmul) -> SmallVector<Value> {
         if (DequantizeOp weights = getQuantizedWeights(matmul))
           return {weights.getCodes(), weights.getScale(), storedZeros(weights.getZeros())};
-        if (Linear::match(matmul))
-          return {matmul.getB()};
+        if (Linear::match(matmul)) {
+          auto cast = matmul.getB().getDefiningOp<onnx::CastOp>();
+          return {cast ? cast.getInput() : matmul.getB()};
+        }
         return {};
       })
       .Default([](Operation *) { return SmallVector<Value>(); });

@@ -1,5 +1,6 @@
 //===- StageRunner.cpp - Tensors, threads and the reference runner --------===//
 #include "qopt/Calibration/StageRunner.h"
+#include "qopt/Calibration/Linear.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -37,7 +38,7 @@ std::optional<int64_t> qopt::getRuntimeType(Type element) {
   return std::nullopt;
 }
 
-Result<qrt::Tensor> qopt::makeTensor(ElementsAttr value) {
+Result<qrt::Tensor> qopt::makeTensor(ElementsAttr value, bool isWidened) {
   auto describe = [](Type type) {
     std::string text;
     llvm::raw_string_ostream(text) << type;
@@ -46,6 +47,14 @@ Result<qrt::Tensor> qopt::makeTensor(ElementsAttr value) {
   std::optional<int64_t> type = getRuntimeType(value.getElementType());
   if (!type)
     return Error{"the runtime takes no values of type " + describe(value.getElementType())};
+  if (isWidened) {
+    std::optional<std::vector<float>> floats = widenElements(value);
+    if (!floats)
+      return Error{"expected the data of 16-bit floats but got " + describe(value.getShapedType())};
+    qrt::Tensor wide(QRT_F32, value.getShapedType().getShape().vec());
+    std::copy(floats->begin(), floats->end(), wide.data<float>());
+    return wide;
+  }
   qrt::Tensor tensor(*type, value.getShapedType().getShape().vec());
   size_t bytes = tensor.bytes();
   if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {

@@ -30,7 +30,7 @@ public:
   }
 
 private:
-  static bool isInlined(ElementsAttr value) { return value && value.getNumElements() <= kMaxInlineElements; }
+  static bool isInlined(ElementsAttr value) { return value.getNumElements() <= kMaxInlineElements; }
 
   /// What observer i needs and no earlier one needed becomes stage i.
   LogicalResult assignOperations() {
@@ -43,7 +43,7 @@ private:
       SmallVector<Value> pending{observe.getInput()};
       while (!pending.empty()) {
         Operation *op = pending.pop_back_val().getDefiningOp();
-        if (!op || isa<ObserveOp>(op) || getConstantValue(op->getResult(0)) || stageOf.contains(op))
+        if (!op || isa<ObserveOp>(op) || getWeightValue(op->getResult(0)) || stageOf.contains(op))
           continue;
         if (op->getNumRegions() != 0)
           return op->emitOpError("has a region: calibration cannot cut through it");
@@ -76,7 +76,7 @@ private:
       inputs.clear();
       for (Operation *op : operations[index])
         for (Value operand : op->getOperands())
-          if (!getConstantValue(operand))
+          if (!getWeightValue(operand))
             read(operand, /*byStage=*/true);
       read(stage.observe.getInput(), /*byStage=*/false);
       stage.inputs.assign(inputs.begin(), inputs.end());
@@ -104,17 +104,18 @@ private:
       std::optional<Linear> linear = Linear::match(op);
       SmallVector<Value> operands;
       for (OpOperand &operand : op->getOpOperands()) {
-        ElementsAttr value = getConstantValue(operand.get());
+        ElementsAttr value = getWeightValue(operand.get());
         if (!value) {
           operands.push_back(mapping.lookup(operand.get()));
-        } else if (isInlined(value)) {
+        } else if (isInlined(value) && value.getType() == operand.get().getType()) {
           operands.push_back(onnx::ConstantOp::create(builder, location, operand.get().getType(), value));
         } else {
           bool isLinear = linear && operand.getOperandNumber() == 1;
-          Value &argument = weights[{value, isLinear ? op : nullptr}];
+          bool isWidened = value.getType() != operand.get().getType();
+          Value &argument = weights[{value, isLinear || isWidened ? op : nullptr}];
           if (!argument) {
             argument = block->addArgument(operand.get().getType(), location);
-            stage.weights.push_back({value, isLinear ? linear : std::nullopt});
+            stage.weights.push_back({value, isWidened, isLinear ? linear : std::nullopt});
           }
           operands.push_back(argument);
         }

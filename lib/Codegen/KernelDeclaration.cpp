@@ -30,6 +30,10 @@ LogicalResult KernelDeclaration::expectShape(unsigned i, ArrayRef<int64_t> shape
   return success();
 }
 
+LogicalResult KernelDeclaration::expectPast(unsigned i) {
+  return expectShape(i, {1}, IntegerType::get(function.getContext(), 64));
+}
+
 Attribute KernelDeclaration::config(StringRef name) {
   auto dictionary = function->getAttrOfType<DictionaryAttr>(kKernelConfigAttr);
   return dictionary ? dictionary.get(name) : Attribute();

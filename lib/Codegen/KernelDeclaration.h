@@ -28,6 +28,9 @@ struct KernelDeclaration {
   /// anything.
   mlir::LogicalResult expectShape(unsigned i, llvm::ArrayRef<int64_t> shape, mlir::Type element);
 
+  /// Checks that operand `i` is one number of tokens in a cache, [1] i64.
+  mlir::LogicalResult expectPast(unsigned i);
+
   // Entries of `qopt.config`.
   bool flag(llvm::StringRef name);
   int64_t integer(llvm::StringRef name, int64_t otherwise);

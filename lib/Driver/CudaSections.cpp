@@ -8,6 +8,8 @@
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Codegen/Sim.h"
 
+#include <map>
+
 using namespace mlir;
 using namespace qopt;
 
@@ -32,7 +34,8 @@ static std::vector<KernelInfo> describeKernels(ModuleOp module) {
   std::vector<KernelInfo> kernels;
   for (gpu::GPUFuncOp function : listKernels(module)) {
     auto sharedBytes = function->getAttrOfType<IntegerAttr>(kSharedBytesAttr);
-    kernels.push_back({function.getName().str(), sharedBytes ? sharedBytes.getInt() : 0, {}});
+    auto arch = function->getAttrOfType<StringAttr>(kArchAttr);
+    kernels.push_back({function.getName().str(), sharedBytes ? sharedBytes.getInt() : 0, {}, arch ? arch.str() : ""});
   }
   return kernels;
 }
@@ -50,22 +53,39 @@ FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, ArrayRef<std:
   if (failed(host))
     return failure();
   result.sections.emplace_back("host:cuda", std::move(*host));
-  FailureOr<std::string> ptx = compilePtx(*copy, kBaselineChip);
-  if (failed(ptx))
-    return failure();
-  result.sections.emplace_back("ptx", std::vector<char>(ptx->begin(), ptx->end()));
+  // PTX for one architecture serves its cubin, too, and a driver where there is no cubin.
+  std::map<std::string, std::string> texts;
+  auto ptx = [&](const std::string &arch) -> FailureOr<StringRef> {
+    auto [at, isNew] = texts.try_emplace(arch);
+    if (isNew) {
+      FailureOr<std::string> text = compilePtx(*copy, arch);
+      if (failed(text))
+        return failure();
+      at->second = std::move(*text);
+    }
+    return StringRef(at->second);
+  };
+  SmallVector<std::pair<std::string, std::string>> textSections{{"ptx", kBaselineChip.str()}};
+  for (const KernelInfo &kernel : result.kernels)
+    if (std::pair section("ptx:" + kernel.arch, kernel.arch); !kernel.arch.empty() && !llvm::is_contained(textSections, section))
+      textSections.push_back(section);
+  for (const auto &[name, arch] : textSections) {
+    FailureOr<StringRef> text = ptx(arch);
+    if (failed(text))
+      return failure();
+    result.sections.emplace_back(name, std::vector<char>(text->begin(), text->end()));
+  }
   for (const std::string &arch : archs) {
-    FailureOr<std::string> text = compilePtx(*copy, arch);
+    FailureOr<StringRef> text = ptx(arch);
     if (failed(text))
       return failure();
     FailureOr<Cubin> cubin = compileCubin(module.getLoc(), *text, arch);
     if (failed(cubin))
       return failure();
     result.sections.emplace_back("cubin:" + arch, std::move(cubin->bytes));
-    for (KernelInfo &kernel : result.kernels) {
-      const KernelResources use = cubin->kernels.lookup(kernel.name);
-      kernel.resources.push_back({arch, use.registers, use.spilledBytes});
-    }
+    for (KernelInfo &kernel : result.kernels)
+      if (auto use = cubin->kernels.find(kernel.name); use != cubin->kernels.end())
+        kernel.resources.push_back({arch, use->second.registers, use->second.spilledBytes});
   }
   FailureOr<std::vector<char>> sim = compileSim(*copy);
   if (failed(sim))

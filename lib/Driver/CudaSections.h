@@ -15,7 +15,8 @@ struct CudaSections {
 };
 
 /// Compiles a lowered module for GPUs: host code that launches kernels, the kernels
-/// as PTX for kBaselineChip, as a cubin for each of `archs`, and for the simulator.
+/// as PTX for kBaselineChip and each architecture that has kernels of its own, as a
+/// cubin for each of `archs`, and for the simulator.
 /// Leaves `module` as it was. Emits a diagnostic on failure: a kernel or a loop that
 /// has no form for GPUs, no ptxas where cubins are wanted.
 mlir::FailureOr<CudaSections> compileCudaSections(mlir::ModuleOp module, llvm::ArrayRef<std::string> archs);

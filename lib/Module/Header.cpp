@@ -5,11 +5,11 @@
 //  "entry_points": [{"name": ..., "inputs": [T...], "outputs": [T...]}],
 //  "parameters": [{"name": ..., "type": "i8", "dims": [n...], "offset": n, "bytes": n}],
 //  "layers": [{"name": ..., "scheme": ..., "out_features": n, "in_features": n, "bits_per_weight": x}],
-//  "kernels": [{"name": ..., "shared_bytes": n,
+//  "kernels": [{"name": ..., "shared_bytes": n, "arch": "",
 //               "resources": [{"arch": "sm_90a", "registers": n, "spill_bytes": n}]}],
 //  "sections": [{"name": ..., "offset": n, "bytes": n}]}
 // T is {"name": ..., "type": "f32", "dims": [2048, "batch", ...]}: a string is a
-// symbol. "kernels" is there from version 1.1 on. Keys that are not known are
+// symbol. "kernels" is there from version 1.1 on, "arch" of a kernel from 1.2 on. Keys that are not known are
 // skipped: a later minor version may add some.
 //
 //===----------------------------------------------------------------------===//
@@ -76,7 +76,10 @@ std::string qopt::writeHeader(const ModuleHeader &header) {
     auto resources = listOf(kernel.resources, [](const KernelUse &needs) {
       return OrderedJson{{"arch", needs.arch}, {"registers", needs.registers}, {"spill_bytes", needs.spillBytes}};
     });
-    return OrderedJson{{"name", kernel.name}, {"shared_bytes", kernel.sharedBytes}, {"resources", resources}};
+    return OrderedJson{{"name", kernel.name},
+                       {"shared_bytes", kernel.sharedBytes},
+                       {"arch", kernel.arch},
+                       {"resources", resources}};
   });
   json["sections"] = listOf(header.sections, [](const Section &section) {
     return OrderedJson{{"name", section.name}, {"offset", section.offset}, {"bytes", section.bytes}};
@@ -122,6 +125,8 @@ static Status checkKernels(const std::vector<KernelInfo> &kernels) {
     if (kernel.sharedBytes < 0 || kernel.sharedBytes > mostShared)
       return Error{what + " needs " + std::to_string(kernel.sharedBytes) + " bytes of shared memory, more than " +
                    std::to_string(mostShared)};
+    if (!kernel.arch.empty() && !isSymbol(kernel.arch))
+      return Error{what + " has the impossible architecture " + quoted(kernel.arch)};
     std::set<std::string> archs;
     for (const KernelUse &needs : kernel.resources)
       if (!isSymbol(needs.arch) || !archs.insert(needs.arch).second || needs.registers < 0 ||
@@ -271,11 +276,13 @@ static TensorInfo readTensor(FieldReader &read, const Json &json) {
   return tensor;
 }
 
-static KernelInfo readKernel(FieldReader &read, const Json &json) {
+static KernelInfo readKernel(FieldReader &read, const Json &json, uint32_t minor) {
   KernelInfo kernel{read.string(json, "name"), read.size(json, "shared_bytes"), {}};
   for (const Json &item : read.list(json, "resources"))
     kernel.resources.push_back(
         {read.string(item, "arch"), read.size(item, "registers"), read.size(item, "spill_bytes")});
+  if (minor >= 2)
+    kernel.arch = read.string(json, "arch");
   return kernel;
 }
 
@@ -307,7 +314,7 @@ static ModuleInfo readInfo(FieldReader &read, const Json &json, uint32_t minor) 
                            read.size(item, "in_features"), read.number(item, "bits_per_weight")});
   if (minor >= 1)
     for (const Json &item : read.list(json, "kernels"))
-      info.kernels.push_back(readKernel(read, item));
+      info.kernels.push_back(readKernel(read, item, minor));
   return info;
 }
 

@@ -11,7 +11,7 @@ namespace qopt {
 static_assert(std::endian::native == std::endian::little, ".qmod files are read and written as memory is");
 
 inline constexpr char moduleMagic[] = "QMOD\r\n\x1a\n";
-inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 1;
+inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 2;
 inline constexpr int64_t sectionAlignment = 64, weightsAlignment = 4096, parameterAlignment = 64;
 inline constexpr const char *weightsSection = "weights";
 

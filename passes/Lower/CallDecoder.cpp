@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "KernelConversions.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -25,22 +26,28 @@ LogicalResult lowering::convertToCall(onnx::RMSNormalizationOp op, KernelCalls &
   return replace(op, c.fromRows(result, x, 1, op.getType()));
 }
 
+/// Whether `columns` [K, V] is `rows` [V, K] transposed, bit by bit.
+template <typename Bits>
+static bool isTransposed(ElementsAttr rows, ElementsAttr columns) {
+  const auto *row = KernelCalls::data<Bits>(rows), *column = KernelCalls::data<Bits>(columns);
+  int64_t v = rows.getShapedType().getDimSize(0), k = rows.getShapedType().getDimSize(1);
+  auto isRow = [&](int64_t j) {
+    return llvm::all_of(llvm::seq(k), [&](int64_t i) { return row[j * k + i] == column[i * v + j]; });
+  };
+  return row && column && llvm::all_of(llvm::seq(v), isRow);
+}
+
 /// The weight [K, V] of a product in the module that is the table [V, K] transposed, as
 /// that of a head tied to the embedding: then only one of the two need be stored.
 static std::optional<KernelCalls::Constant> tiedWeight(KernelCalls &c, Value table) {
-  Type f32 = c.b.getF32Type();
-  auto rows = c.constant(table, f32, 2);
-  const auto *row = rows ? KernelCalls::data<uint32_t>(rows->value) : nullptr;
+  Type element = typeOf(table).getElementType();
+  auto rows = c.constant(table, element, 2);
   int64_t v = typeOf(table).getDimSize(0), k = typeOf(table).getDimSize(1);
   for (Value weight : c.floatWeights()) {
-    auto columns = c.constant(weight, f32, 2);
-    const auto *column = KernelCalls::data<uint32_t>(columns->value);
-    if (!row || !column || columns->value.getShapedType().getShape() != ArrayRef<int64_t>{k, v})
-      continue;
-    auto isRow = [&](int64_t j) {
-      return llvm::all_of(llvm::seq(k), [&](int64_t i) { return row[j * k + i] == column[i * v + j]; });
-    };
-    if (llvm::all_of(llvm::seq(v), isRow))
+    auto columns = c.floatWeight(weight);
+    ShapedType type = columns->value.getShapedType();
+    if (rows && type.getShape() == ArrayRef<int64_t>{k, v} && type.getElementType() == element &&
+        (element.isF32() ? isTransposed<uint32_t> : isTransposed<uint16_t>)(rows->value, columns->value))
       return columns;
   }
   return std::nullopt;
@@ -234,4 +241,39 @@ LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
   op.getY().replaceAllUsesWith(fromHeads(c, result, y.sizes, typeOf(op.getY())));
   op.erase();
   return success();
+}
+
+LogicalResult lowering::convertToCall(CachedAttentionOp op, KernelCalls &c) {
+  auto typeOfCache = [](Value cache) { return cast<MemRefType>(cache.getType()); };
+  int64_t keyHeads = typeOfCache(op.getKeyCache()).getDimSize(1), size = typeOfCache(op.getKeyCache()).getDimSize(3);
+  int64_t valueSize = typeOfCache(op.getValueCache()).getDimSize(3), heads = op.getQ().getType().getDimSize(2) / size;
+  Value q = toHeads(c, op.getQ(), heads), k = toHeads(c, op.getK(), keyHeads), v = toHeads(c, op.getV(), keyHeads);
+  auto dim = [&](Value cache, int64_t i) { return c.b.createOrFold<memref::DimOp>(cache, i); };
+  Value batch = c.dim(q, 0), length = c.dim(q, 1);
+  for (Value other : {c.dim(k, 0), c.dim(v, 0), dim(op.getKeyCache(), 0), dim(op.getValueCache(), 0)})
+    c.requireEqual(batch, other);
+  for (Value other : {c.dim(k, 1), c.dim(v, 1)})
+    c.requireEqual(length, other);
+  c.requireEqual(dim(op.getKeyCache(), 2), dim(op.getValueCache(), 2));
+
+  auto suffix = [](int64_t heads, int64_t size) { return "_h" + std::to_string(heads) + "_d" + std::to_string(size); };
+  // Of one shape whether the model fixes the batch or not.
+  auto cache = [&](Value memref) {
+    SmallVector<int64_t> shape(typeOfCache(memref).getShape());
+    shape[0] = shape[2] = kUnknown;
+    auto type = MemRefType::get(shape, c.b.getF32Type());
+    return memref.getType() == type ? memref : memref::CastOp::create(c.b, type, memref).getResult();
+  };
+  Value keys = cache(op.getKeyCache()), values = cache(op.getValueCache()), past = op.getPastLength();
+  c.call("cache_append", suffix(keyHeads, size), {k, past, keys}, {});
+  c.call("cache_append", suffix(keyHeads, valueSize), {v, past, values}, {});
+  SmallVector<NamedAttribute> config;
+  if (op.getScaleAttr())
+    config.push_back(c.b.getNamedAttr("scale", op.getScaleAttr()));
+  if (op.getSoftcap().convertToFloat() > 0)
+    config.push_back(c.b.getNamedAttr("softcap", op.getSoftcapAttr()));
+  ResultBuffer y{{kUnknown, kUnknown, heads, valueSize}, c.b.getF32Type(), {batch, length}};
+  std::string name = "_h" + std::to_string(heads) + "_kv" + std::to_string(keyHeads) + "_d" + std::to_string(size);
+  Value result = c.call("cached_attention", name, {q, keys, values, past}, {y}, config)[0];
+  return replace(op, fromHeads(c, result, y.sizes, op.getType()));
 }

@@ -36,9 +36,15 @@ static Value packAtRunTime(Value w, KernelCalls &c) {
 }
 
 Value lowering::packedFloatWeight(KernelCalls &c, const KernelCalls::Constant &weight) {
-  int64_t k = weight.value.getShapedType().getDimSize(0), n = weight.value.getShapedType().getDimSize(1);
-  return c.parameter<float>(weight, "packed", {blocks(n), k, kColumns}, c.b.getF32Type(), [&] {
-    return packFloatWeights(KernelCalls::elements<float>(weight.value), k, n);
+  ShapedType type = weight.value.getShapedType();
+  int64_t k = type.getDimSize(0), n = type.getDimSize(1);
+  SmallVector<int64_t> shape{blocks(n), k, kColumns};
+  if (type.getElementType().isF32())
+    return c.parameter<float>(weight, "packed", shape, type.getElementType(), [&] {
+      return packFloatWeights(KernelCalls::elements<float>(weight.value), k, n);
+    });
+  return c.parameter<uint16_t>(weight, "packed", shape, type.getElementType(), [&] {
+    return packHalfWeights(KernelCalls::elements<uint16_t>(weight.value), k, n);
   });
 }
 
@@ -50,9 +56,12 @@ LogicalResult lowering::convertToCall(onnx::MatMulOp op, KernelCalls &c) {
   int64_t k = type.getDimSize(0), n = type.getDimSize(1);
   if (!k || !n)
     return failure();
-  auto w = c.constant(op.getB(), c.b.getF32Type(), 2);
+  auto w = c.floatWeight(op.getB());
   Value packed = w ? packedFloatWeight(c, *w) : packAtRunTime(op.getB(), c);
-  return replace(op, rowsToRows(c, "matmul_f32", op.getA(), k, n, packed, op.getType()));
+  Type element = typeOf(packed).getElementType();
+  StringRef suffix = element.isBF16() ? "_bf16" : "";
+  return replace(op, rowsToRows(c, element.isF32() ? "matmul_f32" : "matmul_f16", op.getA(), k, n, packed, op.getType(),
+                                {}, suffix));
 }
 
 LogicalResult lowering::convertToCall(MatmulW8A16Op op, KernelCalls &c) {

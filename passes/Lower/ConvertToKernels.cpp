@@ -30,7 +30,7 @@ LogicalResult convert(Operation *op, lowering::KernelCalls &calls) {
       .Case<onnx::MatMulOp, MatmulW8A16Op, MatmulW4A16Op, MatmulW8A8Op,      // products
             QuantizeOp, DynamicQuantizeOp, SplitColumnsOp,                   // quantization
             onnx::GatherOp, onnx::RMSNormalizationOp,                        // the rest
-            onnx::RotaryEmbeddingOp, onnx::AttentionOp>(                     // of a decoder
+            onnx::RotaryEmbeddingOp, onnx::AttentionOp, CachedAttentionOp>(  // of a decoder
           [&](auto typed) { return lowering::convertToCall(typed, calls); })
       .Default([](Operation *) { return failure(); });
 }
@@ -42,7 +42,7 @@ struct ConvertToKernels : impl::ConvertToKernelsBase<ConvertToKernels> {
     ModuleOp module = getOperation();
     SmallVector<Operation *> candidates, constants;
     module.walk([&](Operation *op) {
-      if (isa<ParameterOp, onnx::ConstantOp>(op))
+      if (isa<ParameterOp, onnx::ConstantOp, onnx::CastOp>(op))
         constants.push_back(op);
       else if (isa_and_nonnull<onnx::OnnxDialect, QoptDialect>(op->getDialect()))
         candidates.push_back(op);
@@ -51,8 +51,8 @@ struct ConvertToKernels : impl::ConvertToKernelsBase<ConvertToKernels> {
     for (Operation *op : candidates)
       if (succeeded(convert(op, calls)))
         ++numCalls;
-    // Weights that are now packed.
-    for (Operation *op : constants)
+    // Weights that are now packed, and their casts.
+    for (Operation *op : llvm::reverse(constants))
       if (op->use_empty())
         op->erase();
   }

@@ -17,7 +17,7 @@ namespace qopt::lowering {
 
 KernelCalls::KernelCalls(ModuleOp module) : b(module.getLoc(), module.getContext()), module(module), symbols(module) {
   module.walk([&](onnx::MatMulOp product) {
-    if (constant(product.getB(), b.getF32Type(), 2))
+    if (floatWeight(product.getB()))
       weights.push_back(product.getB());
   });
 }
@@ -129,6 +129,10 @@ SmallVector<Value> KernelCalls::call(StringRef kernel, const Twine &suffix, Valu
                                      ArrayRef<ResultBuffer> results, ArrayRef<NamedAttribute> config) {
   SmallVector<Value> buffers;
   for (Value operand : operands) {
+    if (isa<MemRefType>(operand.getType())) {
+      buffers.push_back(operand);
+      continue;
+    }
     RankedTensorType type = typeOf(operand);
     auto buffer = MemRefType::get(type.getShape(), type.getElementType());
     buffers.push_back(bufferization::ToBufferOp::create(b, buffer, operand, /*read_only=*/true));
@@ -173,6 +177,14 @@ std::optional<KernelCalls::Constant> KernelCalls::constant(Value value, Type ele
     return std::nullopt;
   }
   return result;
+}
+
+std::optional<KernelCalls::Constant> KernelCalls::floatWeight(Value value) {
+  auto cast = value.getDefiningOp<onnx::CastOp>();
+  if (!cast || !cast.getTo().isF32())
+    return constant(value, b.getF32Type(), 2);
+  std::optional<Constant> half = constant(cast.getInput(), b.getF16Type(), 2);
+  return half ? half : constant(cast.getInput(), b.getBF16Type(), 2);
 }
 
 std::optional<ArrayRef<char>> KernelCalls::rawBytes(ElementsAttr value) {

@@ -42,7 +42,8 @@ public:
   /// The program fails unless both sizes (index values) are equal.
   void requireEqual(mlir::Value a, mlir::Value b);
 
-  /// Calls @<kernel><suffix>, declaring it if need be, and returns its results.
+  /// Calls @<kernel><suffix>, declaring it if need be, and returns its results. Operands
+  /// are tensors, or memrefs that the kernel writes in place.
   llvm::SmallVector<mlir::Value> call(llvm::StringRef kernel, const llvm::Twine &suffix, mlir::ValueRange operands,
                                       llvm::ArrayRef<ResultBuffer> results,
                                       llvm::ArrayRef<mlir::NamedAttribute> config = {});
@@ -55,7 +56,9 @@ public:
     mlir::Attribute key; ///< all that packed data is made of; null: `value`
   };
   std::optional<Constant> constant(mlir::Value value, mlir::Type element, int64_t rank);
-  /// Constant float weights [K, N] of products in the module, before any is converted.
+  /// A constant matrix of f32, or one of f16 or bf16 that is cast to f32.
+  std::optional<Constant> floatWeight(mlir::Value value);
+  /// Those of products in the module, [K, N], before any is converted.
   llvm::ArrayRef<mlir::Value> floatWeights() const { return weights; }
   template <typename T>
   static std::vector<T> elements(mlir::ElementsAttr value);

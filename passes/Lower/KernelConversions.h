@@ -30,6 +30,7 @@ mlir::LogicalResult convertToCall(onnx::GatherOp op, KernelCalls &c);
 mlir::LogicalResult convertToCall(onnx::RMSNormalizationOp op, KernelCalls &c);
 mlir::LogicalResult convertToCall(onnx::RotaryEmbeddingOp op, KernelCalls &c);
 mlir::LogicalResult convertToCall(onnx::AttentionOp op, KernelCalls &c);
+mlir::LogicalResult convertToCall(CachedAttentionOp op, KernelCalls &c);
 
 constexpr int64_t kUnknown = mlir::ShapedType::kDynamic;
 

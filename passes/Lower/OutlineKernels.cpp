@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "mlir/Transforms/RegionUtils.h"
-#include "qopt/Codegen/HostAbi.h"
+#include "qopt/Codegen/Kernels.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -22,10 +22,12 @@ struct OutlineKernels : impl::OutlineKernelsBase<OutlineKernels> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
     for (func::FuncOp function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
-      if (function.isExternal() || function.isPrivate())
+      bool isEntry = !function.isPrivate();
+      if (function.isExternal() || !(isEntry || function->hasAttr(kGroupAttr)))
         continue;
       // Entry points are not merged, even if they do the same.
-      function->setAttr("qopt.entry", function.getSymNameAttr());
+      if (isEntry)
+        function->setAttr("qopt.entry", function.getSymNameAttr());
       turnCopiesIntoLoops(function);
       unsigned next = 0;
       for (Operation &op : llvm::make_early_inc_range(function.getBody().front()))

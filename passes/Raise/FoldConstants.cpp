@@ -16,6 +16,16 @@ namespace qopt {
 
 namespace {
 
+/// A cast of 16-bit weights belongs to the products that read it.
+bool castsWeights(Operation *op) {
+  auto cast = dyn_cast<onnx::CastOp>(op);
+  auto from = cast ? dyn_cast<RankedTensorType>(cast.getInput().getType()) : RankedTensorType();
+  return from && from.getRank() == 2 && (from.getElementType().isF16() || from.getElementType().isBF16()) &&
+         llvm::all_of(op->getUsers(), [](Operation *user) {
+           return isa<onnx::MatMulOp, onnx::GemmOp, onnx::TransposeOp>(user);
+         });
+}
+
 /// Results of `op` from constant operands; fails when one is no small constant.
 FailureOr<std::vector<reference::Tensor>> foldOp(Operation *op, int64_t maxElements) {
   SmallVector<reference::Tensor> operands;
@@ -42,7 +52,7 @@ struct FoldConstants : impl::FoldConstantsBase<FoldConstants> {
 
   void runOnOperation() override {
     for (Operation &op : llvm::make_early_inc_range(getOperation().front())) {
-      if (!isa<onnx::OnnxDialect>(op.getDialect()) || isa<onnx::ConstantOp>(op))
+      if (!isa<onnx::OnnxDialect>(op.getDialect()) || isa<onnx::ConstantOp>(op) || castsWeights(&op))
         continue;
       auto results = foldOp(&op, maxElements);
       if (failed(results) || llvm::any_of(*results, [&](const reference::Tensor &result) {

@@ -6,6 +6,7 @@
 // or v of that layer, and so on.
 //
 //===----------------------------------------------------------------------===//
+#include "qopt/Calibration/Linear.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
@@ -36,8 +37,7 @@ std::string nameFromNode(Location location) {
 
 /// "model.layers.0.self_attn.q_proj.weight" -> "model.layers.0.self_attn.q_proj".
 std::string nameFromWeight(Value weight) {
-  auto constant = weight.getDefiningOp<ConstantOp>();
-  auto resource = constant ? dyn_cast<DenseResourceElementsAttr>(constant.getValue()) : DenseResourceElementsAttr();
+  auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(getWeightValue(weight));
   if (!resource)
     return {};
   StringRef key = resource.getRawHandle().getKey();
@@ -108,8 +108,8 @@ struct NameLayers : impl::NameLayersBase<NameLayers> {
     getOperation().walk([&](Operation *op) {
       attentions += isa<AttentionOp>(op);
       auto linear = dyn_cast<MatMulOp>(op);
-      ElementsAttr weights;
-      if (!linear || !matchPattern(linear.getB(), m_Constant(&weights)) || weights.getShapedType().getRank() != 2)
+      ElementsAttr weights = linear ? getWeightValue(linear.getB()) : ElementsAttr();
+      if (!weights || weights.getShapedType().getRank() != 2)
         return;
       auto given = op->getAttrOfType<StringAttr>(kLayerAttr);
       auto scope = op->getAttrOfType<StringAttr>("onnx.scope");

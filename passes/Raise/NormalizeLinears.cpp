@@ -59,27 +59,53 @@ ElementsAttr transpose(ElementsAttr value) {
   return DenseResourceElementsAttr::get(transposed, name, std::move(blob));
 }
 
-bool isMatrix(Value value, ElementsAttr &constant) {
-  return matchPattern(value, m_Constant(&constant)) && constant.getShapedType().getRank() == 2;
-}
+/// A weight as it is written: a constant matrix, perhaps transposed, perhaps cast to
+/// another type.
+struct WrittenWeight {
+  Value source;
+  ElementsAttr constant;
+  Type castTo;
+  bool isTransposed = false;
+
+  bool match(Value value) {
+    source = value;
+    if (auto cast = source.getDefiningOp<CastOp>())
+      castTo = cast.getTo(), source = cast.getInput();
+    if (auto transpose = source.getDefiningOp<TransposeOp>())
+      isTransposed = true, source = transpose.getData();
+    if (auto cast = source.getDefiningOp<CastOp>(); cast && !castTo)
+      castTo = cast.getTo(), source = cast.getInput();
+    return matchPattern(source, m_Constant(&constant)) && constant.getShapedType().getRank() == 2;
+  }
+
+  /// Its transpose as a constant, cast again; null where the data are not there.
+  Value createTransposed(OpBuilder &builder) const {
+    ElementsAttr value = transpose(constant);
+    if (!value)
+      return {};
+    Value result = ConstantOp::create(builder, source.getLoc(), value);
+    if (!castTo)
+      return result;
+    RankedTensorType type = cast<RankedTensorType>(result.getType()).clone(castTo);
+    return CastOp::create(builder, source.getLoc(), type, result, TypeAttr::get(castTo));
+  }
+};
 
 /// MatMul(x, Transpose(W)) -> MatMul(x, W transposed).
 struct FoldTranspose : OpRewritePattern<MatMulOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const override {
-    auto transposeOp = op.getB().getDefiningOp<TransposeOp>();
-    ElementsAttr constant;
-    if (!transposeOp || !isMatrix(transposeOp.getData(), constant))
+    WrittenWeight weight;
+    if (!weight.match(op.getB()) || !weight.isTransposed)
       return rewriter.notifyMatchFailure(op, "requires a transposed constant matrix");
-    ElementsAttr value = transpose(constant);
-    if (!value)
+    bool isShared = !weight.source.hasOneUse();
+    Value transposed = weight.createTransposed(rewriter);
+    if (!transposed)
       return rewriter.notifyMatchFailure(op, "requires a constant whose data are there");
-    bool isShared = !transposeOp.getData().hasOneUse();
-    auto weights = ConstantOp::create(rewriter, transposeOp.getData().getLoc(), value);
     rewriter.modifyOpInPlace(op, [&] {
-      op.getBMutable().assign(weights);
-      if (auto resource = dyn_cast<DenseResourceElementsAttr>(constant); resource && isShared)
+      op.getBMutable().assign(transposed);
+      if (auto resource = dyn_cast<DenseResourceElementsAttr>(weight.constant); resource && isShared)
         op->setAttr(kTiedAttr, rewriter.getStringAttr(resource.getRawHandle().getKey()));
     });
     return success();
@@ -91,17 +117,16 @@ struct SplitGemm : OpRewritePattern<GemmOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(GemmOp op, PatternRewriter &rewriter) const override {
-    ElementsAttr constant;
-    if (!isMatrix(op.getB(), constant))
+    WrittenWeight weight;
+    if (!weight.match(op.getB()) || weight.isTransposed)
       return rewriter.notifyMatchFailure(op, "requires a constant weight");
     if (op.getTransA() || !op.getAlpha().isExactlyValue(1.0) || (op.getC() && !op.getBeta().isExactlyValue(1.0)))
       return rewriter.notifyMatchFailure(op, "requires factors of 1 and an input that is not transposed");
     Value weights = op.getB();
     if (op.getTransB()) {
-      ElementsAttr value = transpose(constant);
-      if (!value)
+      weights = weight.createTransposed(rewriter);
+      if (!weights)
         return rewriter.notifyMatchFailure(op, "requires a constant whose data are there");
-      weights = ConstantOp::create(rewriter, op.getB().getLoc(), value);
     }
     auto product = MatMulOp::create(rewriter, op.getLoc(), op.getA(), weights);
     if (Attribute scope = op->getAttr("onnx.scope"))

@@ -56,19 +56,45 @@ bool qrt::cuda::ptxRunsOn(std::string_view ptx, Capability device) {
          (arch->capability.major == device.major && arch->capability.minor <= device.minor);
 }
 
+std::string qrt::cuda::archOf(const std::string &section) {
+  size_t colon = section.find(':');
+  return colon == std::string::npos ? "" : section.substr(colon + 1);
+}
+
+/// What a section of PTX is for, in words; empty where it is no PTX.
+static std::string describePtx(std::string_view text) {
+  std::optional<Arch> target = targetOf(text);
+  if (!target)
+    return {};
+  std::string number = target->capability.text();
+  return target->suffix ? number + target->suffix : number + " and later";
+}
+
 qopt::Result<std::vector<std::string>> qrt::cuda::chooseCode(const qopt::Module &module, Capability device,
                                                              const std::string &deviceName) {
   std::vector<std::pair<Arch, std::string>> cubins;
-  std::string others;
+  std::vector<std::string> texts, others;
+  auto addOther = [&](const std::string &name) {
+    if (!name.empty() && std::find(others.begin(), others.end(), name) == others.end())
+      others.push_back(name);
+  };
   for (const qopt::Section &section : module.sections()) {
+    if (section.name == "ptx" || section.name.starts_with("ptx:")) {
+      std::span<const char> ptx = module.section(section.name);
+      std::string_view text(ptx.data(), ptx.size());
+      if (ptxRunsOn(text, device))
+        texts.push_back(section.name);
+      else
+        addOther(describePtx(text));
+    }
     if (!section.name.starts_with("cubin:"))
       continue;
-    std::string name = section.name.substr(6);
+    std::string name = archOf(section.name);
     std::optional<Arch> arch = parseArch(name);
     if (arch && suits(*arch, device))
       cubins.emplace_back(*arch, section.name);
     else
-      others += (others.empty() ? "" : ", ") + qopt::printable(name);
+      addOther(qopt::printable(name));
   }
   // The device's own before its family's; then what was made for a later one.
   std::sort(cubins.begin(), cubins.end(), [](const auto &a, const auto &b) {
@@ -77,15 +103,14 @@ qopt::Result<std::vector<std::string>> qrt::cuda::chooseCode(const qopt::Module 
   std::vector<std::string> chosen;
   for (auto &[arch, name] : cubins)
     chosen.push_back(std::move(name));
-
-  std::span<const char> ptx = module.section("ptx");
-  std::string_view text(ptx.data(), ptx.size());
-  if (ptxRunsOn(text, device))
-    chosen.push_back("ptx");
-  else if (std::optional<Arch> target = targetOf(text))
-    others += (others.empty() ? "" : ", ") + target->capability.text() + (target->suffix ? "" : " and later");
+  // "ptx" is shorter than what is for one architecture only.
+  std::sort(texts.begin(), texts.end(), [](const std::string &a, const std::string &b) { return a.size() > b.size(); });
+  chosen.insert(chosen.end(), texts.begin(), texts.end());
   if (!chosen.empty())
     return chosen;
-  return Error{"the module has code for " + (others.empty() ? "no GPU" : others) + ", but " + deviceName + " is " +
+  std::string list;
+  for (const std::string &other : others)
+    list += (list.empty() ? "" : ", ") + other;
+  return Error{"the module has code for " + (list.empty() ? "no GPU" : list) + ", but " + deviceName + " is " +
                device.text()};
 }

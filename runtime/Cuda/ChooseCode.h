@@ -24,9 +24,13 @@ bool cubinRunsOn(std::string_view arch, Capability device);
 bool ptxRunsOn(std::string_view ptx, Capability device);
 
 /// The sections to try, best first: a cubin of exactly this device, other cubins
-/// that run there, PTX. Error: none suits; it says what there is.
+/// that run there, PTX for exactly this device, PTX of the baseline. Error: none suits; it says what there is.
 qopt::Result<std::vector<std::string>> chooseCode(const qopt::Module &module, Capability device,
                                                   const std::string &deviceName);
+
+/// The architecture in a section's name: "sm_90a" of "cubin:sm_90a" and "ptx:sm_90a",
+/// "" of "ptx".
+std::string archOf(const std::string &section);
 
 } // namespace qrt::cuda
 

@@ -35,10 +35,14 @@ public:
   int64_t freeBytes() override;
   Status upload(void *to, const void *from, int64_t bytes) override;
   Status download(void *to, const void *from, int64_t bytes) override;
+  int64_t capability() override { return archOf(section) == "sm_90a" && driver.tensorMapEncodeTiled ? 90 : 80; }
+  Status tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) override;
   Status launch(const QrtLaunch &launch, void *const *args) override;
   Status synchronize() override;
+  Result<std::unique_ptr<Recording>> record(const std::function<Status()> &launches) override;
 
 private:
+  friend class CudaGraph;
   struct Function {
     CUfunction handle = nullptr;
     std::string name;
@@ -48,10 +52,12 @@ private:
   /// An error unless `code` is 0. One that ends the context is kept, so that
   /// everything later fails with it.
   Status check(CUresult code, const std::string &doing);
+  /// Remembers a launch for messages.
+  void noteLaunch(const Function *function);
   /// What the driver may have been doing: the kernels in `launched`.
   std::string describeLaunched() const;
   Status loadImage(std::span<const char> image, const std::string &section);
-  Status findFunctions(const std::vector<KernelInfo> &kernels, const std::string &section);
+  Status findFunctions(const std::vector<KernelInfo> &kernels);
   Status reserveShared(Function &function, int64_t bytes);
 
   const Driver &driver;
@@ -60,9 +66,10 @@ private:
   CUcontext context = nullptr;
   CUstream stream = nullptr;
   CUmodule code = nullptr;
-  Capability capability;
+  Capability hardware;
   int64_t mostShared = 48 << 10;
-  std::vector<Function> functions;
+  std::string section; ///< that `code` is of
+  std::vector<Function> functions; ///< of the module's table; null where `section` lacks it by right
   std::vector<const Function *> launched; // since something waited, each once
   bool waitsAfterLaunch = false;
   Status health;
@@ -82,15 +89,15 @@ Status CudaDevice::open(int index) {
   char text[256] = {};
   if (Status status = check(driver.deviceGet(&device, index), doing); !status)
     return status;
-  for (auto [attribute, value] : {std::pair(computeCapabilityMajor, &capability.major),
-                                  std::pair(computeCapabilityMinor, &capability.minor)})
+  for (auto [attribute, value] : {std::pair(computeCapabilityMajor, &hardware.major),
+                                  std::pair(computeCapabilityMinor, &hardware.minor)})
     if (Status status = check(driver.deviceGetAttribute(value, attribute, device), doing); !status)
       return status;
   if (int shared = 0; driver.deviceGetAttribute(&shared, maxSharedBytesOptIn, device) == 0 && shared > 0)
     mostShared = shared;
   if (driver.deviceGetName(text, sizeof text - 1, device) == 0)
     model = qopt::printable(text) + ", ";
-  model += capability.text();
+  model += hardware.text();
   if (Status status = check(driver.devicePrimaryCtxRetain(&context, device), doing); !status)
     return context = nullptr, status;
   if (Status status = enter(); !status)
@@ -150,16 +157,17 @@ std::string CudaDevice::describeLaunched() const {
 //===----------------------------------------------------------------------===//
 
 Result<std::string> CudaDevice::load(const qopt::Module &module) {
-  Result<std::vector<std::string>> sections = chooseCode(module, capability, label);
+  Result<std::vector<std::string>> sections = chooseCode(module, hardware, label);
   if (!sections)
     return sections.error();
   Status status;
-  for (const std::string &section : *sections) {
-    status = loadImage(module.section(section), section);
+  for (const std::string &name : *sections) {
+    status = loadImage(module.section(name), name);
     if (!status && health) // a driver may be too old for the cubin; PTX is left
       continue;
+    section = name;
     if (status)
-      status = findFunctions(module.info().kernels, section);
+      status = findFunctions(module.info().kernels);
     if (!status)
       return status.error();
     return section;
@@ -179,7 +187,7 @@ static std::string firstLine(const char *log) {
 
 Status CudaDevice::loadImage(std::span<const char> image, const std::string &section) {
   // PTX is a C string for the driver.
-  std::string text(section == "ptx" ? std::string(image.begin(), image.end()) : std::string());
+  std::string text(section.starts_with("ptx") ? std::string(image.begin(), image.end()) : std::string());
   char log[4096] = {};
   int options[] = {jitErrorLogBuffer, jitErrorLogBufferBytes};
   void *values[] = {log, reinterpret_cast<void *>(sizeof log - 1)};
@@ -196,9 +204,13 @@ Status CudaDevice::loadImage(std::span<const char> image, const std::string &sec
   return error;
 }
 
-Status CudaDevice::findFunctions(const std::vector<KernelInfo> &kernels, const std::string &section) {
+Status CudaDevice::findFunctions(const std::vector<KernelInfo> &kernels) {
   for (const KernelInfo &kernel : kernels) {
     Function function{nullptr, kernel.name, 48 << 10};
+    if (!kernel.arch.empty() && kernel.arch != archOf(section)) {
+      functions.push_back(std::move(function));
+      continue;
+    }
     CUresult result = driver.moduleGetFunction(&function.handle, code, kernel.name.c_str());
     if (result == 500)
       return Error{"the section " + section + " lacks the kernel " + kernel.name + " of the module's table"};
@@ -223,10 +235,23 @@ Status CudaDevice::reserveShared(Function &function, int64_t bytes) {
                "reserve " + std::to_string(bytes) + " bytes of shared memory for kernel " + function.name + " on " + label);
 }
 
+Status CudaDevice::tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) {
+  if (capability() < 90)
+    return Error{"the code of the module describes tensors for kernels that the section " + section + " lacks"};
+  const uint64_t pitch = static_cast<uint64_t>(rowBytes), sizes[] = {pitch, static_cast<uint64_t>(rows)};
+  const uint32_t box[] = {128, static_cast<uint32_t>(boxRows)}, steps[] = {1, 1};
+  CUresult result = driver.tensorMapEncodeTiled(map, tensorMapUint8, 2, const_cast<void *>(data), sizes, &pitch, box,
+                                                steps, tensorMapInterleaveNone, tensorMapSwizzle128B,
+                                                tensorMapL2Promotion256B, tensorMapFillZeros);
+  return check(result, "describe " + std::to_string(rows) + " rows of " + std::to_string(rowBytes) + " bytes to " + label);
+}
+
 Status CudaDevice::launch(const QrtLaunch &launch, void *const *args) {
   if (!health)
     return health;
   Function &function = functions[static_cast<size_t>(launch.kernel)];
+  if (!function.handle)
+    return Error{"the code of the module launches kernel " + function.name + ", which the section " + section + " lacks"};
   if (Status status = reserveShared(function, launch.sharedBytes); !status)
     return status;
   auto size = [](int32_t value) { return static_cast<unsigned>(value); };
@@ -242,16 +267,65 @@ Status CudaDevice::launch(const QrtLaunch &launch, void *const *args) {
                              text(launch.block) + " threads and " + std::to_string(launch.sharedBytes) +
                              " bytes of shared memory on " + label);
   }
-  if (std::find(launched.begin(), launched.end(), &function) != launched.end())
-    std::erase(launched, &function);
-  launched.push_back(&function);
+  noteLaunch(&function);
   return waitsAfterLaunch ? synchronize() : Status();
+}
+
+void CudaDevice::noteLaunch(const Function *function) {
+  std::erase(launched, function);
+  launched.push_back(function);
 }
 
 Status CudaDevice::synchronize() {
   Status status = check(driver.streamSynchronize(stream), "wait for " + label);
   launched.clear();
   return status;
+}
+
+//===----------------------------------------------------------------------===//
+// Graphs
+//===----------------------------------------------------------------------===//
+
+namespace {
+class CudaGraph final : public Recording {
+public:
+  explicit CudaGraph(CudaDevice &device) : device(device) {}
+  ~CudaGraph() override {
+    if (exec && device.health)
+      device.driver.graphExecDestroy(exec);
+    if (graph && device.health)
+      device.driver.graphDestroy(graph);
+  }
+  Status replay() override {
+    for (const CudaDevice::Function *function : kernels)
+      device.noteLaunch(function);
+    return device.check(device.driver.graphLaunch(exec, device.stream), "launch a graph on " + device.label);
+  }
+
+  CudaDevice &device;
+  CUgraph graph = nullptr;
+  CUgraphExec exec = nullptr;
+  std::vector<const CudaDevice::Function *> kernels; // that it launches
+};
+} // namespace
+
+Result<std::unique_ptr<Recording>> CudaDevice::record(const std::function<Status()> &launches) {
+  if (!driver.hasGraphs() || waitsAfterLaunch) // whoever waits wants to know which kernel fails
+    return std::unique_ptr<Recording>();
+  auto recorded = std::make_unique<CudaGraph>(*this);
+  if (Status status = check(driver.streamBeginCapture(stream, captureRelaxed), "record launches on " + label); !status)
+    return status.error();
+  std::swap(recorded->kernels, launched);
+  Status status = launches();
+  std::swap(recorded->kernels, launched);
+  // Also after an error: until then nothing else can be done with the stream.
+  Status ended = check(driver.streamEndCapture(stream, &recorded->graph), "record launches on " + label);
+  if (!status || !ended)
+    return status ? ended.error() : status.error();
+  status = check(driver.graphInstantiate(&recorded->exec, recorded->graph, 0), "make a graph on " + label);
+  if (!status)
+    return status.error();
+  return std::unique_ptr<Recording>(std::move(recorded));
 }
 
 //===----------------------------------------------------------------------===//

@@ -31,6 +31,10 @@ static Result<Driver> openDriver() {
     missing = #symbol;
   QRT_CUDA_FUNCTIONS(QRT_CUDA_LOOKUP)
 #undef QRT_CUDA_LOOKUP
+#define QRT_CUDA_LOOKUP(symbol, member, parameters)                                                                    \
+  driver.member = reinterpret_cast<decltype(driver.member)>(::dlsym(library, #symbol));
+  QRT_CUDA_LATER_FUNCTIONS(QRT_CUDA_LOOKUP)
+#undef QRT_CUDA_LOOKUP
   if (driver.driverGetVersion && driver.driverGetVersion(&driver.version) != 0)
     driver.version = 0;
   if (missing)

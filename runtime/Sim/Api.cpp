@@ -240,7 +240,70 @@ void waitCopies(QrtSimThread *self, uint32_t pending) {
   }
 }
 
+//===----------------------------------------------------------------------===//
+// sm_90a
+//===----------------------------------------------------------------------===//
+
+void initBarrier(QrtSimThread *self, const char *site, void *barrier, uint32_t count) {
+  blockOf(self).mbarriers.init(fiberOf(self), site, barrier, count);
+}
+void fenceBarriers(QrtSimThread *self) { blockOf(self).mbarriers.fence(fiberOf(self)); }
+void arrive(QrtSimThread *self, const char *site, void *barrier, uint32_t bytes) {
+  blockOf(self).mbarriers.arrive(fiberOf(self), site, barrier, bytes);
+}
+void waitPhase(QrtSimThread *self, const char *site, void *barrier, uint32_t parity) {
+  blockOf(self).mbarriers.wait(fiberOf(self), site, barrier, parity);
+}
+void copyTensor(QrtSimThread *self, const char *site, void *to, const void *map, int32_t x, int32_t y, void *barrier) {
+  TensorCopy copy{&fiberOf(self), site, static_cast<char *>(to), {}, x, y};
+  blockOf(self).mbarriers.copy(fiberOf(self), copy, map, barrier);
+}
+
+void fenceProducts(QrtSimThread *self) { fiberOf(self).group->products.fence(); }
+
+struct ProductLane {
+  const uint32_t *a;
+  uint32_t *sums;
+};
+
+WgmmaQueue::Lanes sumsOf(const Warp &warp) {
+  WgmmaQueue::Lanes sums;
+  for (uint32_t lane = 0; lane < kWarpLanes; ++lane)
+    sums[lane] = static_cast<ProductLane *>(warp.payload[lane])->sums;
+  return sums;
+}
+
+void multiplyAsync(QrtSimThread *self, const char *site, const QrtSimWgmmaKind *kind, const uint32_t *a,
+                   uint64_t descriptor, uint32_t *sums) {
+  Fiber &fiber = fiberOf(self);
+  ProductLane mine{a, sums};
+  Block::meet(fiber, site, ~0u, &mine, [&](Warp &warp, uint32_t) {
+    WgmmaQueue::Operands operands;
+    for (uint32_t lane = 0; lane < kWarpLanes; ++lane)
+      std::memcpy(operands[lane].data(), static_cast<ProductLane *>(warp.payload[lane])->a, sizeof operands[lane]);
+    std::string fault = warp.products.start(*kind, operands, descriptor, sumsOf(warp), self->sharedBytes);
+    if (!fault.empty())
+      warp.block->trap(fiber, site, std::move(fault));
+  });
+}
+
+void commitProducts(QrtSimThread *self) {
+  // Once for the warp.
+  if (self->lane == 0)
+    fiberOf(self).group->products.commit();
+}
+
+void waitProducts(QrtSimThread *self, const char *site, uint32_t pending, uint32_t *sums, uint32_t count) {
+  ProductLane mine{nullptr, sums};
+  Block::meet(fiberOf(self), site, ~0u, &mine, [&](Warp &warp, uint32_t) {
+    warp.products.wait(pending, sumsOf(warp), count, self->shared);
+    race::release(&warp.products);
+  });
+  race::acquire(&fiberOf(self).group->products);
+}
+
 } // namespace
 
 const QrtSimApi qrt::sim::api = {trap, barrier, syncWarp, shuffle, vote, reduce, loadMatrix, mma,
-                                 copyAsync, commitCopies, waitCopies};
+                                 copyAsync, commitCopies, waitCopies, initBarrier, fenceBarriers, arrive,
+                                 waitPhase, copyTensor, fenceProducts, multiplyAsync, commitProducts, waitProducts};

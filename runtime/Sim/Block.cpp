@@ -64,9 +64,11 @@ void Block::reset(const SimLaunch &next, const std::array<uint32_t, 3> &blockId)
     // Lanes that a last warp lacks count as ended.
     warp.ready = lanes == kWarpLanes ? ~0u : (1u << lanes) - 1;
     warp.done = ~warp.ready;
-    warp.waiting = warp.atBarrier = 0;
+    warp.waiting = warp.atBarrier = warp.atMbarrier = 0;
     warp.numSyncs = 0;
+    warp.products.reset();
   }
+  mbarriers.reset();
 }
 
 std::unique_ptr<Trap> Block::run(const SimLaunch &next, const std::array<uint32_t, 3> &blockId) {
@@ -103,25 +105,48 @@ void Block::schedule() {
         if (error)
           return;
       }
-      if (warp.waiting) {
+      // Lanes that wait for an mbarrier may still come.
+      if (warp.waiting && !warp.atMbarrier) {
         setTrap(warp.lanes[std::countr_zero(warp.waiting)], Trap::Divergent, 0, 0);
         return describeWarp(warp);
       }
       numDone += std::popcount(warp.done);
     }
     if (numDone == numWarps * kWarpLanes)
-      return;
-    if (hasRun)
-      continue;
-    numDone -= numWarps * kWarpLanes - numThreads;
-    for (uint32_t w = 0; w < numWarps; ++w)
-      if (Warp &warp = warps[w]; warp.atBarrier) {
-        Fiber &first = warp.lanes[std::countr_zero(warp.atBarrier)];
-        setTrap(first, Trap::Deadlock, numThreads, numDone);
-        error->detail = warp.site[first.lane];
-        return;
-      }
+      return checkEnd();
+    if (!hasRun)
+      return findDeadlock(numDone - (numWarps * kWarpLanes - numThreads));
   }
+}
+
+void Block::findDeadlock(uint32_t numDone) {
+  for (uint32_t w = 0; w < numWarps; ++w)
+    if (Warp &warp = warps[w]; warp.atMbarrier) {
+      Fiber &first = warp.lanes[std::countr_zero(warp.atMbarrier)];
+      setTrap(first, Trap::MbarrierDeadlock, 0, 0);
+      error->detail = mbarriers.describeWait(first);
+      return;
+    }
+  for (uint32_t w = 0; w < numWarps; ++w)
+    if (Warp &warp = warps[w]; warp.atBarrier) {
+      Fiber &first = warp.lanes[std::countr_zero(warp.atBarrier)];
+      setTrap(first, Trap::Deadlock, numThreads, numDone);
+      error->detail = warp.site[first.lane];
+      return;
+    }
+}
+
+void Block::checkEnd() {
+  if (const TensorCopy *copy = mbarriers.findUnfinished()) {
+    setTrap(*copy->issuer, Trap::Misuse, 0, 0);
+    error->detail = std::string(copy->site) + ": nobody waited for the copy to offset " +
+                    std::to_string(copy->to - copy->issuer->shared) + " of shared memory";
+  }
+  for (uint32_t w = 0; w < numWarps && !error; ++w)
+    if (!warps[w].products.isIdle()) {
+      setTrap(warps[w].lanes[0], Trap::Misuse, 0, 0);
+      error->detail = "nobody waited for its last wgmma";
+    }
 }
 
 void Block::fiberMain(void *argument) {
@@ -205,6 +230,15 @@ void Block::setTrap(const Fiber &thread, Trap::Kind kind, int64_t address, int64
 
 void Block::trap(Fiber &self, Trap::Kind kind, int64_t address, int64_t number) {
   setTrap(self, kind, address, number);
+  leave(&self.stackPointer, nullptr);
+  __builtin_unreachable();
+}
+
+void Block::trap(Fiber &self, const char *site, std::string detail) {
+  setTrap(self, Trap::Misuse, 0, 0);
+  error->detail = std::string(site) + ": " + std::move(detail);
+  // Nothing on this stack is destroyed any more.
+  detail = std::string();
   leave(&self.stackPointer, nullptr);
   __builtin_unreachable();
 }

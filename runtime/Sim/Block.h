@@ -9,8 +9,10 @@
 #ifndef QOPT_RUNTIME_SIM_BLOCK_H
 #define QOPT_RUNTIME_SIM_BLOCK_H
 
+#include "Mbarrier.h"
 #include "Race.h"
 #include "Stacks.h"
+#include "Wgmma.h"
 #include "qopt/Runtime/Sim.h"
 #include <memory>
 
@@ -45,14 +47,15 @@ struct Fiber : QrtSimThread {
 struct Warp {
   Block *block;
   Fiber *lanes;
-  // Bits for lanes: may run, wait at a warp operation, wait at a barrier, ended.
-  uint32_t ready, waiting, atBarrier, done;
+  // Bits for lanes: may run, wait at a warp operation, at a barrier, for an mbarrier, ended.
+  uint32_t ready, waiting, atBarrier, atMbarrier, done;
   // Of lanes that wait:
   const char *site[kWarpLanes];
   uint32_t members[kWarpLanes];
   void *payload[kWarpLanes];
   unsigned numSyncs; ///< of syncWarp, for race detection
   char raceSync[2];
+  WgmmaQueue products;
 };
 
 /// What went wrong, in numbers: made into text when the launch is over.
@@ -66,6 +69,8 @@ struct Trap {
     Divergent,        ///< the warp's state says how
     BarrierDivergent, ///< lanes of a warp at different barriers
     Deadlock,         ///< number = threads that have ended
+    MbarrierDeadlock, ///< the detail says what it waits for
+    Misuse,           ///< the detail says of what and how
     OutOfMemory,
   };
   Kind kind;
@@ -89,14 +94,21 @@ public:
   void barrier(Fiber &self, const char *site);
   /// Ends the launch.
   [[noreturn]] void trap(Fiber &self, Trap::Kind kind, int64_t address, int64_t number);
+  [[noreturn]] void trap(Fiber &self, const char *site, std::string detail);
   /// Traps if an access of shared memory is wrong.
   void checkShared(Fiber &self, const void *address, int64_t bytes, int64_t alignment);
+  /// Lets others run until something makes the caller ready.
+  void suspend(Fiber &self);
+
+  Mbarriers mbarriers{*this};
 
 private:
   void reset(const SimLaunch &launch, const std::array<uint32_t, 3> &blockId);
   void schedule();
+  /// What is left to do when all threads have ended, or who waits for nothing.
+  void checkEnd();
+  void findDeadlock(uint32_t numDone);
   static void fiberMain(void *block);
-  void suspend(Fiber &self);
   /// Goes on with `next`, or with the scheduler if null.
   void leave(void **from, Fiber *next);
   void setTrap(const Fiber &thread, Trap::Kind kind, int64_t address, int64_t number);

@@ -37,6 +37,10 @@ static std::string describe(const Trap &trap, const SimLaunch &launch) {
     return "divergent barrier: " + trap.detail;
   case Trap::Deadlock:
     return "deadlock: waits at " + trap.detail + ", but " + number + " of " + address + " threads have ended";
+  case Trap::MbarrierDeadlock:
+    return "deadlock: waits at " + trap.detail;
+  case Trap::Misuse:
+    return trap.detail;
   case Trap::OutOfMemory:
     return "no memory for the stack of a thread";
   }

@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Mma.h"
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <immintrin.h>
@@ -121,38 +122,73 @@ uint32_t accumulate(int32_t sum, uint32_t c, bool isSaturating) {
   return static_cast<uint32_t>(result);
 }
 
+union Sums {
+  int32_t i[rows][columns];
+  float f[rows][columns];
+};
+
+bool isInteger(const QrtSimMmaKind &kind) { return kind.a >= QRT_SIM_S8; }
+
+void multiply(const QrtSimMmaKind &kind, const Operands &operands, Sums &sum) {
+  if (isInteger(kind))
+    multiplyIntegers(kind, operands, sum.i);
+  else
+    multiplyFloats(kind, operands, sum.f);
+}
+
+/// c += the lane's part of the sums.
+void accumulate(const QrtSimMmaKind &kind, const Sums &sum, int lane, uint32_t *c) {
+  int g = lane / 4, t = lane % 4;
+  for (int half = 0; half < 2; ++half) {
+    int row = g + 8 * half;
+    if (kind.isF16) {
+      float low = sum.f[row][2 * t] + halfToFloat(c[half] & 0xFFFF);
+      float high = sum.f[row][2 * t + 1] + halfToFloat(c[half] >> 16);
+      c[half] = floatToHalf(low) | floatToHalf(high) << 16;
+      continue;
+    }
+    for (int i = 0; i < 2; ++i) {
+      uint32_t &value = c[2 * half + i];
+      if (isInteger(kind))
+        value = accumulate(sum.i[row][2 * t + i], value, kind.isSaturating);
+      else
+        value = std::bit_cast<uint32_t>(std::bit_cast<float>(value) + sum.f[row][2 * t + i]);
+    }
+  }
+}
+
 } // namespace
 
 void qrt::sim::multiplyWarp(const QrtSimMmaKind &kind, QrtSimMma *const *registers) {
   Operands operands;
   gather(operands, kind.isHalf, registers);
-  bool isInteger = kind.a >= QRT_SIM_S8;
-  union {
-    int32_t i[rows][columns];
-    float f[rows][columns];
-  } sum;
-  if (isInteger)
-    multiplyIntegers(kind, operands, sum.i);
-  else
-    multiplyFloats(kind, operands, sum.f);
-  for (int lane = 0; lane < 32; ++lane) {
-    int g = lane / 4, t = lane % 4;
-    uint32_t *c = registers[lane]->c;
-    for (int half = 0; half < 2; ++half) {
-      int row = g + 8 * half;
-      if (kind.isF16) {
-        float low = sum.f[row][2 * t] + halfToFloat(c[half] & 0xFFFF);
-        float high = sum.f[row][2 * t + 1] + halfToFloat(c[half] >> 16);
-        c[half] = floatToHalf(low) | floatToHalf(high) << 16;
-        continue;
-      }
-      for (int i = 0; i < 2; ++i) {
-        uint32_t &value = c[2 * half + i];
-        if (isInteger)
-          value = accumulate(sum.i[row][2 * t + i], value, kind.isSaturating);
-        else
-          value = std::bit_cast<uint32_t>(std::bit_cast<float>(value) + sum.f[row][2 * t + i]);
-      }
+  Sums sums;
+  multiply(kind, operands, sums);
+  for (int lane = 0; lane < 32; ++lane)
+    accumulate(kind, sums, lane, registers[lane]->c);
+}
+
+void qrt::sim::multiplyColumns(const QrtSimWgmmaKind &kind, const std::array<std::array<uint32_t, 4>, 32> &a,
+                               const uint32_t (*b)[8], uint32_t *sums) {
+  Operands operands;
+  operands.words = maxWords;
+  for (int lane = 0; lane < 32; ++lane)
+    for (int i = 0; i < 4; ++i)
+      operands.a[lane / 4 + i % 2 * 8][lane % 4 + i / 2 * 4] = a[lane][i];
+  QrtSimMmaKind tile{};
+  tile.a = tile.b = kind.element;
+  int words = kind.columns / 2;
+  for (int n = 0; n < kind.columns; n += columns) {
+    for (int column = 0; column < columns; ++column)
+      for (int word = 0; word < maxWords; ++word)
+        operands.b[word][column] = b[n + column][word];
+    Sums tileSums;
+    multiply(tile, operands, tileSums);
+    for (int lane = 0; lane < 32; ++lane) {
+      uint32_t *c = sums + lane * words + n / 2;
+      if (!kind.addsToSums)
+        std::fill_n(c, 4, 0);
+      accumulate(tile, tileSums, lane, c);
     }
   }
 }

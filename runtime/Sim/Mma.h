@@ -3,6 +3,7 @@
 #define QOPT_RUNTIME_SIM_MMA_H
 
 #include "qopt/Runtime/SimAbi.h"
+#include <array>
 
 namespace qrt::sim {
 
@@ -10,6 +11,11 @@ namespace qrt::sim {
 /// integers are exact. Floats are summed in f32 in the order of k, then added to c;
 /// hardware sums in an order that it does not tell.
 void multiplyWarp(const QrtSimMmaKind &kind, QrtSimMma *const *registers);
+
+/// A warp's part of wgmma: 16 rows (`a`: the registers of the lanes) times the columns
+/// of B, eight words of k each, to the sums [lane][columns / 2].
+void multiplyColumns(const QrtSimWgmmaKind &kind, const std::array<std::array<uint32_t, 4>, 32> &a,
+                     const uint32_t (*columns)[8], uint32_t *sums);
 
 } // namespace qrt::sim
 

@@ -20,6 +20,22 @@ func.func @linear(%x: tensor<?x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x?x8xf32
   return %0, %1 : tensor<?x?x8xf32>, tensor<?x?x8xf32>
 }
 
+// Weights of 16 bits stay so; a table that is the transposed weight is stored with it.
+// CHECK-LABEL: func.func @half(
+func.func @half(%ids: tensor<?xi64>) -> tensor<?x2xf32> {
+  %t = qopt.parameter "table" dense<[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]> : tensor<2x3xf16>
+  %w = qopt.parameter "head.weight" dense<[[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]> : tensor<3x2xf16>
+  // CHECK-NOT: onnx.Cast{{.*}}tensor<3x2xf16>
+  // CHECK: %[[W:.*]] = qopt.parameter "head.weight.packed" {{.*}} : tensor<1x3x16xf16>
+  // CHECK: call @gather_k3_packed(
+  // CHECK: call @matmul_f16_n2_k3(
+  %0 = onnx.Gather %t, %ids : (tensor<2x3xf16>, tensor<?xi64>) -> tensor<?x3xf16>
+  %1 = onnx.Cast %0 {to = f32} : (tensor<?x3xf16>) -> tensor<?x3xf32>
+  %2 = onnx.Cast %w {to = f32} : (tensor<3x2xf16>) -> tensor<3x2xf32>
+  %3 = onnx.MatMul %1, %2 : (tensor<?x3xf32>, tensor<3x2xf32>) -> tensor<?x2xf32>
+  return %3 : tensor<?x2xf32>
+}
+
 // CHECK-LABEL: func.func @int4(
 func.func @int4(%x: tensor<2x5xf32>) -> tensor<2x8xf32> {
   %w = qopt.parameter "up.weight" dense<3> : tensor<8x3xi8>

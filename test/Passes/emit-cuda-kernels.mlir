@@ -70,6 +70,62 @@ func.func private @two_loops(%x: memref<?xf32>, %y: memref<?xf32>, %n: index) {
 
 // -----
 
+// A group of kernels gets a launch for one row; with more rows its kernels run one by one.
+// CHECK-LABEL: func.func private @group(
+// CHECK-SAME:    %[[X:.*]]: memref<?x4xf32>, %{{.*}}: memref<1x4x16xf32>, %[[Y:.*]]: memref<?x4xf32> {qopt.scratch}, %{{.*}}: memref<?x4xf32>)
+// CHECK:         %[[ROWS:.*]] = memref.dim %[[X]], %{{.*}} : memref<?x4xf32>
+// CHECK:         %[[COUNT:.*]] = arith.index_cast %[[ROWS]] : index to i64
+// CHECK:         %[[ONE:.*]] = arith.cmpi eq, %[[COUNT]], %{{.*}} : i64
+// CHECK:         scf.if %[[ONE]] {
+// CHECK-NOT:       extract_aligned_pointer_as_index %[[Y]]
+// CHECK:           gpu.launch_func @kernels::@group_fused
+// CHECK-NOT:       gpu.launch_func
+// CHECK:         } else {
+// CHECK-NEXT:      func.call @mul(
+// CHECK-NEXT:      func.call @negate(
+// CHECK-NEXT:    }
+// CHECK-NEXT:    return
+// CHECK:       gpu.func @group_fused(
+// CHECK:         arith.negf
+#id = affine_map<(d0, d1) -> (d0, d1)>
+func.func private @mul(memref<?x4xf32>, memref<1x4x16xf32>, memref<?x4xf32>) attributes {qopt.kernel = "matmul_f32"}
+func.func private @negate(%x: memref<?x4xf32>, %y: memref<?x4xf32>) {
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<?x4xf32>) outs(%y : memref<?x4xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %0 = arith.negf %a : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+func.func private @group(%x: memref<?x4xf32>, %w: memref<1x4x16xf32>, %y: memref<?x4xf32> {qopt.scratch}, %z: memref<?x4xf32>)
+    attributes {qopt.group} {
+  call @mul(%x, %w, %y) : (memref<?x4xf32>, memref<1x4x16xf32>, memref<?x4xf32>) -> ()
+  call @negate(%y, %z) : (memref<?x4xf32>, memref<?x4xf32>) -> ()
+  return
+}
+
+// -----
+
+// Rotary over heads whose pairs a warp cannot have together: nothing changes.
+// CHECK-LABEL: func.func private @skips_odd_heads(
+// CHECK-NEXT:    call @mul(
+// CHECK:         call @turn(
+// CHECK-NEXT:    return
+func.func private @mul(memref<?x4xf32>, memref<2x4x16xf32>, memref<?x24xf32>) attributes {qopt.kernel = "matmul_f32"}
+func.func private @turn(memref<?x?x1x24xf32>, memref<?x12xf32>, memref<?x12xf32>, memref<?x?xi64>, memref<?x?x1x24xf32>)
+    attributes {qopt.kernel = "rotary"}
+func.func private @skips_odd_heads(%x: memref<?x4xf32>, %w: memref<2x4x16xf32>, %y: memref<?x24xf32>, %n: index,
+    %t: memref<?x12xf32>, %p: memref<?x?xi64>, %z: memref<?x?x1x24xf32>) attributes {qopt.group} {
+  call @mul(%x, %w, %y) : (memref<?x4xf32>, memref<2x4x16xf32>, memref<?x24xf32>) -> ()
+  %h = memref.expand_shape %y [[0, 1], [2, 3]] output_shape [1, %n, 1, 24] : memref<?x24xf32> into memref<1x?x1x24xf32>
+  %c = memref.cast %h : memref<1x?x1x24xf32> to memref<?x?x1x24xf32>
+  call @turn(%c, %t, %t, %p, %z) : (memref<?x?x1x24xf32>, memref<?x12xf32>, memref<?x12xf32>, memref<?x?xi64>, memref<?x?x1x24xf32>) -> ()
+  return
+}
+
+// -----
+
 // expected-error @below {{unknown kernel "fft" for CUDA}}
 func.func private @fft(memref<?xf32>) attributes {qopt.kernel = "fft"}
 
@@ -88,3 +144,23 @@ func.func private @host_needs_it(%x: memref<?xf32>, %y: memref<?xf32>) {
   }
   return
 }
+
+// -----
+
+// Many rows are multiplied by the kernel for sm_90a where the runtime says that it is loaded.
+// CHECK-LABEL: func.func private @qrt_tensor_map(!llvm.ptr, i64, i64, i64) -> !llvm.ptr
+// CHECK:       func.func private @qrt_capability() -> i64
+// CHECK:       func.func private @product(
+// CHECK:         gpu.launch_func @kernels::@product_rows
+// CHECK:         %[[CAPABILITY:.*]] = func.call @qrt_capability() : () -> i64
+// CHECK:         arith.cmpi sle, %{{.*}}, %[[CAPABILITY]] : i64
+// CHECK:         %[[MAP:.*]] = func.call @qrt_tensor_map(
+// CHECK:         gpu.launch_func @kernels::@product_wgmma
+// CHECK-SAME:      args(%[[MAP]] : !llvm.ptr,
+// CHECK:         gpu.launch_func @kernels::@product_small
+// CHECK:       gpu.func @product_wgmma(%{{.*}}: !llvm.ptr {qopt.tensor_map}
+// CHECK-SAME:      known_block_size = array<i32: 384, 1, 1>, qopt.arch = "sm_90a"
+// CHECK:         nvvm.mbarrier.init
+// CHECK:         wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8
+func.func private @product(memref<?x64xi8>, memref<?xf32>, memref<2x16x64xi8>, memref<32xi32>, memref<32xf32>, memref<?x32xf32>)
+    attributes {qopt.kernel = "matmul_w8a8"}

@@ -49,3 +49,12 @@ func.func @keeps_what_cannot_be_computed() -> tensor<i64> {
   %c = onnx.Div %a, %b : (tensor<i64>, tensor<i64>) -> tensor<i64>
   return %c : tensor<i64>
 }
+
+// CHECK-LABEL: @keeps_casts_of_weights
+func.func @keeps_casts_of_weights(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  // CHECK: onnx.Cast %{{.*}} {to = f32} : (tensor<2x2xf16>) -> tensor<2x2xf32>
+  %w = onnx.Constant dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf16>
+  %c = onnx.Cast %w {to = f32} : (tensor<2x2xf16>) -> tensor<2x2xf32>
+  %y = onnx.MatMul %x, %c : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}

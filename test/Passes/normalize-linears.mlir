@@ -24,6 +24,24 @@ func.func @tied_head(%ids: tensor<?xi64>) -> tensor<?x3xf32> {
   return %2 : tensor<?x3xf32>
 }
 
+// Weights of 16 bits are cast right before the product, wherever the cast was.
+
+// CHECK-LABEL: func @half_weights
+// CHECK-COUNT-2: onnx.Cast %{{.*}} {to = f32} : (tensor<2x3xf16>) -> tensor<2x3xf32>
+// CHECK-NOT: onnx.Transpose
+// CHECK: onnx.MatMul
+// CHECK: onnx.MatMul
+func.func @half_weights(%x: tensor<?x2xf32>) -> (tensor<?x3xf32>, tensor<?x3xf32>) {
+  %w = onnx.Constant dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]> : tensor<3x2xf16>
+  %0 = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<3x2xf16>) -> tensor<2x3xf16>
+  %1 = onnx.Cast %0 {to = f32} : (tensor<2x3xf16>) -> tensor<2x3xf32>
+  %2 = onnx.MatMul %x, %1 : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+  %3 = onnx.Cast %w {to = f32} : (tensor<3x2xf16>) -> tensor<3x2xf32>
+  %4 = onnx.Transpose %3 {perm = array<i64: 1, 0>} : (tensor<3x2xf32>) -> tensor<2x3xf32>
+  %5 = onnx.MatMul %x, %4 : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+  return %2, %5 : tensor<?x3xf32>, tensor<?x3xf32>
+}
+
 // CHECK-LABEL: func @gemm
 // CHECK-SAME: %[[X:.*]]: tensor<?x2xf32>
 // CHECK: %[[B:.*]] = onnx.Constant dense<[1.000000e+00, 2.000000e+00, 3.000000e+00]>

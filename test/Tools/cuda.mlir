@@ -36,7 +36,7 @@
 // RUN: %python %S/fails.py 2 '--cuda-arch=sm_75: expected' qopt %s --cuda-arch=sm_75
 // RUN: %python %S/fails.py 2 '--cuda-arch needs cuda among --target' qopt %s --target=cpu --cuda-arch=sm_80
 // RUN: %python %S/fails.py 2 '--cpu needs cpu among --target' qopt %s --target=cuda --cpu=x86-64-v3
-// RUN: %python %S/fails.py 2 "--device=gpu: expected cpu, cuda, cuda:N or sim" qrun both.qmod --device=gpu --info
+// RUN: %python %S/fails.py 2 "--device=gpu: expected cpu, cuda, cuda:N, sim or sim:sm_90a" qrun both.qmod --device=gpu --info
 
 func.func @forward(%x: tensor<?x8xf32> {onnx.name = "x", onnx.dims = ["n", ""]}) -> (tensor<?x8xf32> {onnx.name = "y", onnx.dims = ["n", ""]}) {
   %w = onnx.Constant dense<[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]> : tensor<8xf32>

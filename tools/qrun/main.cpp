@@ -19,8 +19,8 @@ using namespace qopt;
 static Status setDevice(const std::string &name, Request &request) {
   int64_t number = 0;
   bool isNumbered = name.starts_with("cuda:") && parseInteger(name.substr(5), number) && number >= 0;
-  if (name != "auto" && name != "cpu" && name != "cuda" && name != "sim" && !isNumbered)
-    return Error{"expected cpu, cuda, cuda:N or sim"};
+  if (name != "auto" && name != "cpu" && name != "cuda" && name != "sim" && name != "sim:sm_90a" && !isNumbered)
+    return Error{"expected cpu, cuda, cuda:N, sim or sim:sm_90a"};
   request.device = name;
   return {};
 }
@@ -72,7 +72,8 @@ static void addOptions(Options &options, Request &request) {
 
   options.section("Running");
   options.custom("device", "NAME", [&](const std::string &name) { return setDevice(name, request); },
-                 "where to run: cpu, cuda, cuda:N (device number N) or sim\n"
+                 "where to run: cpu, cuda, cuda:N (device number N), sim (the\n"
+                 "simulator of a GPU) or sim:sm_90a (one with wgmma)\n"
                  "(default: cuda where there is a driver, a device and code\n"
                  "for it in the module, else cpu)");
   options.choice("host-level", {"x86-64-v3", "x86-64-v4"}, request.hostLevel,

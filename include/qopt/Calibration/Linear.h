@@ -14,7 +14,8 @@
 
 namespace qopt {
 
-/// An `onnx.MatMul` with a layer name whose second operand is a constant matrix.
+/// An `onnx.MatMul` with a layer name whose second operand is a constant matrix, or the
+/// cast of one of 16-bit floats to f32.
 struct Linear {
   onnx::MatMulOp op;
   llvm::StringRef name;
@@ -30,8 +31,16 @@ struct Linear {
 /// The value of an `onnx.Constant` or `qopt.parameter`; null for other values.
 mlir::ElementsAttr getConstantValue(mlir::Value value);
 
+/// The same, or the constant of f16 or bf16 whose cast to f32 `value` is.
+mlir::ElementsAttr getWeightValue(mlir::Value value);
+
+/// Elements of f32, f16 or bf16 in f32; nothing for other types and for a resource that
+/// is missing or of the wrong size.
+std::optional<std::vector<float>> widenElements(mlir::ElementsAttr value);
+
 /// W as [N, K]. Emits an error that names the layer for weights that are not
-/// float32, not finite, or a resource that is missing or of the wrong size.
+/// floats of 32 or 16 bits, not finite, or a resource that is missing or of the wrong
+/// size.
 mlir::FailureOr<Matrix<float>> readWeights(const Linear &linear);
 
 /// What a quantizer made of one W.

@@ -29,9 +29,10 @@ ParallelFor makeParallelFor(qrt::ThreadPool &pool);
 /// nothing for types that cannot cross the boundary.
 std::optional<int64_t> getRuntimeType(mlir::Type element);
 
-/// The elements of a constant as a tensor of its own. Errors: a type that the
-/// runtime does not take, a resource that is missing or of the wrong size.
-Result<qrt::Tensor> makeTensor(mlir::ElementsAttr value);
+/// The elements of a constant as a tensor of its own, with `isWidened` 16-bit floats in
+/// f32. Errors: a type that the runtime does not take, a resource that is missing or of
+/// the wrong size.
+Result<qrt::Tensor> makeTensor(mlir::ElementsAttr value, bool isWidened = false);
 
 } // namespace qopt
 

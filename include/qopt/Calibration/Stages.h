@@ -19,6 +19,7 @@ namespace qopt {
 /// are the same code, and so that weights can be exchanged.
 struct StageWeights {
   mlir::ElementsAttr value;
+  bool isWidened; ///< the argument is `value` in f32
   std::optional<Linear> linear; ///< whose weights these are; nothing: another constant
 };
 

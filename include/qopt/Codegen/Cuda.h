@@ -27,13 +27,14 @@ inline constexpr llvm::StringLiteral kBaselineChip = "sm_80";
 /// are device addresses (!llvm.ptr, of the first element), i32, i64 and f32; sizes of
 /// grids and blocks are index values. A gpu.func knows its block size
 /// (known_block_size) and its dynamic shared memory (kSharedBytesAttr), which begins
-/// at the external global `qopt_shared`. Emits a diagnostic on a malformed
+/// at the external global `qopt_shared`; one with kArchAttr is launched only where
+/// QrtApi::capability allows it. Emits a diagnostic on a malformed
 /// declaration, an unknown kernel and loops that no kernel can be made of.
 mlir::LogicalResult emitCudaKernels(mlir::ModuleOp module);
 
 /// Compiles the kernels of `module` to PTX for `chip` ("sm_80", "sm_90a", ...) in the
 /// oldest version of PTX that has this chip. Needs no CUDA toolkit: nothing refers to
-/// libdevice. Leaves `module` as it was. The same input gives the same text. Emits a
+/// libdevice. Kernels for another architecture (kArchAttr) are left out. Leaves `module` as it was. The same input gives the same text. Emits a
 /// diagnostic on failure.
 mlir::FailureOr<std::string> compilePtx(mlir::ModuleOp module, llvm::StringRef chip);
 
@@ -43,6 +44,7 @@ struct KernelResources {
   int64_t spilledBytes = 0; ///< stored and loaded, per thread
   int64_t stackBytes = 0;   ///< per thread
   int64_t sharedBytes = 0;  ///< static ones, per block
+  bool serializesProducts = false; ///< each wgmma waits for the one before (C7510 and its like)
 };
 
 struct Cubin {

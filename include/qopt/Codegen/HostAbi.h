@@ -32,6 +32,18 @@ inline constexpr llvm::StringLiteral kRequireFunction = "qrt_require";
 /// the memory of the device.
 inline constexpr llvm::StringLiteral kErrorsFunction = "qrt_errors";
 
+/// `@qrt_capability() -> i64`: QrtApi::capability.
+inline constexpr llvm::StringLiteral kCapabilityFunction = "qrt_capability";
+/// `@qrt_tensor_map(!llvm.ptr data, i64 rows, i64 rowBytes, i64 boxRows) -> !llvm.ptr`:
+/// QrtApi::tensorMap, into memory of the caller. Only to be passed to launches.
+inline constexpr llvm::StringLiteral kTensorMapFunction = "qrt_tensor_map";
+
+/// UnitAttr on an argument (!llvm.ptr) of a gpu.func: a tensor map, passed by value.
+inline constexpr llvm::StringLiteral kTensorMapAttr = "qopt.tensor_map";
+/// StringAttr on a gpu.func: the one architecture ("sm_90a") that has such
+/// instructions; without it kBaselineChip and all later ones.
+inline constexpr llvm::StringLiteral kArchAttr = "qopt.arch";
+
 /// IntegerAttr (i64) on a gpu.func: bytes of dynamic shared memory that its
 /// launches need at most.
 inline constexpr llvm::StringLiteral kSharedBytesAttr = "qopt.shared_bytes";

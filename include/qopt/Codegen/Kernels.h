@@ -8,7 +8,8 @@
 //
 // What the types do not say is in the dictionary `qopt.config`. All memrefs have
 // the identity layout; operands come first, results last, and results do not
-// overlap operands. The table at the end lists operands and configuration.
+// overlap operands. A result is written as a whole, but for a cache, of which the
+// rest stays. The table at the end lists operands and configuration.
 //
 // Weights reach the kernels packed: cut into blocks of kColumns output columns,
 // so that one vector holds the same input k of all columns of a block. The layout
@@ -30,6 +31,14 @@ inline constexpr llvm::StringLiteral kKernelAttr = "qopt.kernel";
 /// DictionaryAttr on a declaration: what its types do not say.
 inline constexpr llvm::StringLiteral kKernelConfigAttr = "qopt.config";
 
+/// UnitAttr on a private function with a body: a sequence of kernels that a target may
+/// compute in one go instead (`qopt-group-kernels` makes them). Whatever a target does,
+/// what the caller sees must be what the body computes.
+inline constexpr llvm::StringLiteral kGroupAttr = "qopt.group";
+/// UnitAttr on an argument of such a function: memory that nobody reads afterwards, so
+/// it need not be written.
+inline constexpr llvm::StringLiteral kScratchAttr = "qopt.scratch";
+
 /// Output columns per block of packed weights.
 inline constexpr int64_t kColumns = 16;
 
@@ -48,6 +57,8 @@ mlir::LogicalResult emitKernels(mlir::ModuleOp module, llvm::StringRef level);
 
 /// [K, N] floats to [blocks][K][16].
 std::vector<float> packFloatWeights(llvm::ArrayRef<float> weights, int64_t k, int64_t n);
+/// The same for 16-bit floats, given as their bits.
+std::vector<uint16_t> packHalfWeights(llvm::ArrayRef<uint16_t> weights, int64_t k, int64_t n);
 
 /// [N, K] codes to [blocks][K][16].
 std::vector<int8_t> packInt8Columns(llvm::ArrayRef<int8_t> codes, int64_t n, int64_t k);
@@ -83,6 +94,7 @@ Int4Weights packInt4(llvm::ArrayRef<int8_t> codes, llvm::ArrayRef<char> scales, 
 // B, S, R are unknown sizes (rows = tokens of all sequences).
 //
 // matmul_f32       x [R,K] f32, w [N/16,K,16] f32 -> y [R,N] f32
+// matmul_f16       x [R,K] f32, w [N/16,K,16] f16|bf16 -> y [R,N] f32
 // matmul_w8a16     x [R,K] f32, w [N/16,K,16] i8, scale [N] f32 -> y [R,N] f32
 // matmul_w4a16     x [R,K] f32, w [N/16,steps,64] i8, scale [N/16,groups,16] f16|f32,
 //                  (zeros [N/16,groups,16] i8) -> y [R,N] f32 {group_size}
@@ -102,6 +114,14 @@ Int4Weights packInt4(llvm::ArrayRef<int8_t> codes, llvm::ArrayRef<char> scales, 
 //                  [B,S,heads,head size] or, with {q_heads_first}, [B,heads,S,head size]; k
 //                  and v alike with {kv_heads_first}; mask [B|1,heads|1,S|1,T|1] i1 or f32;
 //                  `offset`: query i sees keys up to i + T - S instead of i
+// cache_append     x [B,S,heads,head size] f32, past [1] i64 -> cache [B,heads,capacity,head
+//                  size] f32, of which the tokens past..past + S are written; fails with
+//                  QRT_INDEX_OUT_OF_RANGE (past + S - 1, capacity), and writes nothing, where
+//                  they do not fit
+// cached_attention q, key cache, value cache, past [1] i64 -> y {scale, softcap}; q and y
+//                  [B,S,heads,head size], caches as above and with the S new tokens in them;
+//                  query i sees keys up to past + i. No launch depends on `past`: recorded
+//                  ones can be repeated when only its memory has changed
 
 } // namespace qopt
 

@@ -18,12 +18,14 @@
 // Sections:
 //   host:x86-64-v3, host:x86-64-v4   code for a CPU (ELF; Runtime/Abi.h)
 //   host:cuda                        code that launches the kernels (the same)
-//   ptx, cubin:sm_90a, ...           the kernels for GPUs: as text, and assembled
+//   ptx, ptx:sm_90a                  the kernels for GPUs, as text: of the baseline, and
+//                                    those for one architecture too
+//   cubin:sm_90a, ...                the same assembled
 //   sim                              the kernels for the simulator (Runtime/SimAbi.h)
 //   tokenizer                        tokenizer.json
 //   weights                          the parameters, last
 //
-// Version 1.1 added the kernels; a file of version 1.0 has none.
+// Version 1.1 added the kernels, 1.2 their architecture; older files have none.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_MODULE_MODULE_H
@@ -51,6 +53,11 @@ struct TensorInfo {
   std::vector<Dimension> dims;
 };
 
+/// Beside "forward" there may be "prefill" and "decode", which keep the keys and values
+/// of attention: input_ids [batch, sequence] or [batch, 1]; past_length i64 [1], how
+/// many tokens the caches hold; then caches, f32 [batch, heads, capacity, head size],
+/// the same for both. They append to the caches and return the logits behind the last
+/// token, [batch, 1, vocabulary].
 struct EntryPoint {
   std::string name; ///< "forward"; also the symbol in the host code
   std::vector<TensorInfo> inputs, outputs;
@@ -85,7 +92,8 @@ struct KernelUse {
 struct KernelInfo {
   std::string name;
   int64_t sharedBytes = 0; ///< dynamic shared memory of a block, at most
-  std::vector<KernelUse> resources; ///< one for each cubin
+  std::vector<KernelUse> resources; ///< one for each cubin that has it
+  std::string arch = {}; ///< "sm_90a": only in "sim" and sections for this one; empty: in all
 };
 
 struct Section {

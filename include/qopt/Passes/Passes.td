@@ -17,7 +17,7 @@ def FoldConstants : Pass<"qopt-fold-constants", "::mlir::func::FuncOp"> {
   let summary = "Compute operators whose operands are small constants";
   let description = [{
     The evaluator computes them; operands and results of more than `max-elements`
-    elements (weights) are left alone.
+    elements (weights) are left alone, and so are casts of 16-bit weights.
 
     ```mlir
     %a = onnx.Constant dense<[2, 3]> : tensor<2xi64>
@@ -161,7 +161,8 @@ def NormalizeLinears : Pass<"qopt-normalize-linears", "::mlir::func::FuncOp"> {
     %1 = onnx.MatMul %0, %w {qopt.tied = "table"} : ...
     ```
     `qopt.tied` names the array that the weight is a transposed copy of, when it has
-    other uses. `Gemm` becomes `MatMul` and `Add`.
+    other uses. `Gemm` becomes `MatMul` and `Add`. A weight of 16-bit floats is cast
+    right before the product.
     Ensures: no `MatMul` reads a transposed constant matrix.
   }];
 }
@@ -198,6 +199,31 @@ def RaiseSwish : Pass<"qopt-raise-swish", "::mlir::func::FuncOp"> {
     %2 = onnx.Swish %x : ...
     ```
   }];
+}
+
+def WidenFloats : Pass<"qopt-widen-floats", "::mlir::func::FuncOp"> {
+  let summary = "Compute in float32 what a model of 16-bit floats computes";
+  let description = [{
+    Values of float16 and bfloat16 become float32; weights stay as they are and are
+    cast where a product reads them, and so are the rows of a table of embeddings.
+    Inputs and outputs keep their types. The lowest number of a narrow type, which
+    masks are made of, becomes the lowest of float32.
+
+    ```mlir
+    %w = onnx.Constant dense_resource<up_proj.weight> : tensor<64x172xf16>
+    %1 = onnx.MatMul %0, %w : (tensor<?x?x64xf16>, tensor<64x172xf16>) -> tensor<?x?x172xf16>
+    ```
+    ==>
+    ```mlir
+    %w = onnx.Constant dense_resource<up_proj.weight> : tensor<64x172xf16>
+    %c = onnx.Cast %w {to = f32} : (tensor<64x172xf16>) -> tensor<64x172xf32>
+    %1 = onnx.MatMul %0, %c : (tensor<?x?x64xf32>, tensor<64x172xf32>) -> tensor<?x?x172xf32>
+    ```
+    Ensures: no operator but Gather and Transpose of a constant matrix gives 16-bit
+    floats, other than a Cast of what the function returns.
+  }];
+  let statistics = [Statistic<"numWidened", "widened", "Values widened">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
 
 //===----------------------------------------------------------------------===//
@@ -444,6 +470,36 @@ def VerifyQuantized : Pass<"qopt-verify-quantized", "::mlir::func::FuncOp"> {
 // Lower: from operators to kernels
 //===----------------------------------------------------------------------===//
 
+def AddCache : Pass<"qopt-add-cache", "::mlir::ModuleOp"> {
+  let summary = "Add entry points that keep keys and values between calls";
+  let description = [{
+    From `@forward` of a decoder come `@prefill` (tokens [batch, sequence]) and
+    `@decode` (tokens [batch, 1]): what they compute for the tokens given is what
+    `@forward` computes for them behind all tokens of earlier calls. Their inputs are
+    the tokens, `past_length` (how many tokens the caches hold, the same for each row)
+    and per layer `cache.N.key` and `cache.N.value`, [batch, kv heads, capacity, head
+    size], to which the call appends. Attention masks, positions and an exporter's own
+    past keys and values are gone: all tokens are shown, and positions count from
+    `past_length`. The result are the logits of the last token, [batch, 1,
+    vocabulary]; what is behind the last attention is only computed for it.
+
+    ```mlir
+    %p = onnx.RotaryEmbedding %k, %cos, %sin, %positions {...} : ...
+    %y = onnx.Attention %q, %p, %v mask(%mask) {is_causal = 1 : i64, ...} : ...
+    ```
+    ==>
+    ```mlir
+    %p = onnx.RotaryEmbedding %k, %cos, %sin, %counted {...} : ...
+    %y = qopt.cached_attention %q, %p, %v, %key_cache, %value_cache, %past_length {...} : ...
+    ```
+    Expects: the raised form, quantized or not. Nothing is added unless every
+    operation treats each token alone, but for attention that is causal with at most a
+    mask of padding, and rotary embeddings whose positions count the tokens.
+  }];
+  let statistics = [Statistic<"numEntries", "entries", "Entry points added">];
+  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
 def ConvertToKernels : Pass<"qopt-convert-to-kernels", "::mlir::ModuleOp"> {
   let summary = "Call kernels for the heavy operators";
   let description = [{
@@ -516,6 +572,39 @@ def ExtractParameters : Pass<"qopt-extract-parameters", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def GroupKernels : Pass<"qopt-group-kernels", "::mlir::ModuleOp"> {
+  let summary = "Make a function of kernels that can run as one";
+  let description = [{
+    A group is the products of one input, what only prepares this input before them
+    (`rms_norm`, then a quantization), and what is done with their results element by
+    element after them (elementwise loops, `rotary`, `cache_append`). It must be a sequence: nothing
+    between its operations touches memory.
+
+    ```mlir
+    call @rms_norm_k64(%x, %weight, %n) : ...
+    call @matmul_f32_n172_k64(%n, %gate, %g) : ...
+    call @matmul_f32_n172_k64(%n, %up, %u) : ...
+    linalg.generic {...} ins(%g, %u : ...) outs(%y : ...) {...}
+    ```
+    ==>
+    ```mlir
+    call @matmul_f32_n172_k64_group(%x, %weight, %n, %gate, %g, %up, %u, %y) : ...
+
+    func.func private @matmul_f32_n172_k64_group(..., %n: memref<?x64xf32> {qopt.scratch}, ...) attributes {qopt.group} {
+      // the four operations
+    }
+    ```
+    Buffers used nowhere else stay arguments, marked `qopt.scratch`: their memory is
+    planned with that of the entry point. A target that knows nothing of groups runs
+    the body.
+    Expects: bufferized entry points whose memory is not planned yet: afterwards
+    buffers overlap that are written and read at the same time in a group. Ensures: no
+    operation of a group writes what another one reads as a whole, but for scratch.
+  }];
+  let statistics = [Statistic<"numGroups", "groups", "Groups made">];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
+}
+
 def PlanMemory : Pass<"qopt-plan-memory", "::mlir::func::FuncOp"> {
   let summary = "Let buffers that do not live at the same time share memory";
   let description = [{
@@ -551,7 +640,8 @@ def OutlineKernels : Pass<"qopt-outline-kernels", "::mlir::ModuleOp"> {
     ```
     Whatever the nest uses becomes an argument, so that equal nests give equal
     functions, which duplicate-function-elimination merges.
-    Expects: bufferized functions. Ensures: entry points hold no linalg operation.
+    Expects: bufferized functions. Ensures: entry points and groups of kernels hold no
+    linalg operation.
   }];
   let statistics = [Statistic<"numKernels", "kernels", "Loop nests outlined">];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];

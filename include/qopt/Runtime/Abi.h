@@ -20,8 +20,10 @@ extern "C" {
 #endif
 
 /* Changes whenever a struct or the meaning of a function below changes. */
-#define QRT_ABI_VERSION 2
+#define QRT_ABI_VERSION 3
 #define QRT_MAX_RANK 8
+/* Of a tensor map, which is aligned to half of that. */
+#define QRT_TENSOR_MAP_BYTES 128
 
 /* Opaque to generated code: which model runs, its thread pool, its error. */
 typedef struct QrtContext QrtContext;
@@ -77,13 +79,21 @@ typedef struct QrtApi {
    * numbers. The entry point goes on and returns nonzero at its end. */
   void (*fail)(QrtContext *context, int64_t code, int64_t a, int64_t b);
   /* Starts a kernel. Launches run in order; the caller does not wait. args[i]
-   * points to the i-th argument (a pointer, int32_t, int64_t or float), which is
-   * read before this returns. Not within parallelFor. Does nothing once the
+   * points to the i-th argument (a pointer, int32_t, int64_t, float or tensor map),
+   * which is read before this returns. Not within parallelFor. Does nothing once the
    * context holds an error. */
   void (*launch)(QrtContext *context, const QrtLaunch *launch, void *const *args);
   /* The QrtErrorRecord of this call in the memory of the device; the runtime reads
    * it when the entry point has returned. NULL when there is no memory. */
   void *(*errors)(QrtContext *context);
+  /* What the loaded kernels may use: 80, or 90 where those for sm_90a are among them. */
+  int64_t (*capability)(QrtContext *context);
+  /* Describes a matrix of the device for the tensor memory accelerator (capability 90):
+   * `rows` rows of `rowBytes` bytes, a multiple of 16, copied in boxes of `boxRows` (at
+   * most 256) rows of 128 bytes with the 128-byte swizzle; what is outside reads as
+   * zeros. `data` is 16-byte aligned. For a launch the argument is `map` itself. */
+  void (*tensorMap)(QrtContext *context, void *map, const void *data, int64_t rows, int64_t rowBytes,
+                    int64_t boxRows);
 } QrtApi;
 
 typedef enum QrtError {
@@ -96,7 +106,9 @@ typedef enum QrtError {
 
 /* One entry point. `parameters[i]` points to the data of the module's i-th
  * parameter, 64-byte aligned. `inputs` are filled by the caller; ranks and types
- * are as declared. The entry fills `outputs`; the data of each was obtained with
+ * are as declared, and those that are declared with the same symbol have the same
+ * size. Inputs whose names begin with "cache." are written in place, others are only
+ * read; what else "prefill" and "decode" take is said in Module.h. The entry fills `outputs`; the data of each was obtained with
  * api->allocate and belongs to the caller. Returns a QrtError; on error no output
  * is set. */
 typedef int64_t (*QrtEntry)(const QrtApi *api, QrtContext *context, const void *const *parameters,

@@ -26,6 +26,10 @@ struct SimLaunch {
   void *const *args = nullptr; ///< args[i] points to the i-th argument
 };
 
+/// Fills `map` (QRT_TENSOR_MAP_BYTES, 64-byte aligned) as QrtApi::tensorMap says. Error:
+/// what a driver would refuse.
+Status simTensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows);
+
 /// Runs all blocks and returns when they are done. An empty grid does nothing.
 /// When a thread traps, the launch stops and the Error names kernel, block and
 /// thread (the lowest block of those that trapped); memory is then as far as the

@@ -72,6 +72,14 @@ typedef struct QrtSimMma {
   uint32_t a[4], b[2], c[4];
 } QrtSimMma;
 
+/* wgmma.mma_async m64nNkK, A in registers: what a warp does of it. K is 256 bits /
+ * element width, the accumulators are s32 or f32. */
+typedef struct QrtSimWgmmaKind {
+  uint8_t element;  /* QrtSimElement of A and B */
+  uint8_t addsToSums;
+  uint16_t columns; /* N, a multiple of 8 up to 256 */
+} QrtSimWgmmaKind;
+
 /* None of these returns once the launch has trapped. */
 struct QrtSimApi {
   /* `bytes` of an access and the alignment that it needs; does not return. */
@@ -96,6 +104,27 @@ struct QrtSimApi {
   void (*commitCopies)(QrtSimThread *self);
   /* Until at most `pending` groups are not complete. */
   void (*waitCopies)(QrtSimThread *self, uint32_t pending);
+
+  /* mbarrier: 8 bytes of shared memory. A phase ends when `count` arrivals and all
+   * expected bytes have come. */
+  void (*initBarrier)(QrtSimThread *self, const char *site, void *barrier, uint32_t count);
+  void (*fenceBarriers)(QrtSimThread *self);
+  /* Expects `bytes` more bytes in this phase, then arrives. */
+  void (*arrive)(QrtSimThread *self, const char *site, void *barrier, uint32_t bytes);
+  /* Until the phase of this parity has ended. */
+  void (*waitPhase)(QrtSimThread *self, const char *site, void *barrier, uint32_t parity);
+  /* cp.async.bulk.tensor.2d of the box at byte x of row y. The data arrives when
+   * somebody waits for the barrier. */
+  void (*copyTensor)(QrtSimThread *self, const char *site, void *to, const void *map, int32_t x, int32_t y,
+                     void *barrier);
+
+  /* wgmma. Registers as PTX lays them out; `sums` (columns / 2 words) hold no numbers
+   * but names of the accumulators until waitProducts has replaced them. */
+  void (*fenceProducts)(QrtSimThread *self);
+  void (*multiplyAsync)(QrtSimThread *self, const char *site, const QrtSimWgmmaKind *kind, const uint32_t *a,
+                        uint64_t descriptor, uint32_t *sums);
+  void (*commitProducts)(QrtSimThread *self);
+  void (*waitProducts)(QrtSimThread *self, const char *site, uint32_t pending, uint32_t *sums, uint32_t count);
 };
 
 #ifdef __cplusplus

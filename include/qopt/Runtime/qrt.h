@@ -51,10 +51,11 @@ typedef struct qrt_tensor_info {
 /* Opens and verifies a module. It runs on a CUDA device where there is one and the
  * module has code for it, else on the CPU with `threads` threads; 0: one per core. */
 qrt_module *qrt_open(const char *path, int threads);
-/* The same on a given device: "cpu", "cuda", "cuda:1", "sim" or "auto". Since 2. */
+/* The same on a given device: "cpu", "cuda", "cuda:1", "sim", "sim:sm_90a"
+ * or "auto". Since 2. */
 qrt_module *qrt_open_on(const char *path, const char *device, int threads);
 void qrt_close(qrt_module *module);
-/* Where it runs: "cpu", "cuda:0" or "sim". */
+/* Where it runs: "cpu", "cuda:0", "sim" or "sim:sm_90a". */
 const char *qrt_device(const qrt_module *module);
 /* Which of the module's sections runs, e.g. "host:x86-64-v3" or "ptx". Since 2. */
 const char *qrt_code(const qrt_module *module);

@@ -82,7 +82,9 @@ Value LlvmBuilder::callApi(Value frame, ApiFunction function, ValueRange operand
   SmallVector<Type> types{pointer};
   llvm::append_range(types, operands.getTypes());
   bool returnsPointer = function == ApiFunction::Allocate || function == ApiFunction::Errors;
-  Type result = returnsPointer ? Type(pointer) : LLVM::LLVMVoidType::get(getContext());
+  Type result = returnsPointer                        ? Type(pointer)
+                : function == ApiFunction::Capability ? Type(getI64Type())
+                                                      : LLVM::LLVMVoidType::get(getContext());
   SmallVector<Value> all{callee, context};
   llvm::append_range(all, operands);
   auto call = LLVM::CallOp::create(*this, LLVM::LLVMFunctionType::get(result, types), all);

@@ -11,7 +11,7 @@
 namespace qopt::host {
 
 /// The functions of QrtApi, in its order.
-enum class ApiFunction { Allocate, Release, ParallelFor, Fail, Launch, Errors };
+enum class ApiFunction { Allocate, Release, ParallelFor, Fail, Launch, Errors, Capability, TensorMap };
 
 class LlvmBuilder : public mlir::ImplicitLocOpBuilder {
 public:

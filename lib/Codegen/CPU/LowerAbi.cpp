@@ -149,8 +149,20 @@ private:
       call.erase();
       return WalkResult::advance();
     }
-    if (call.getCallee() == kErrorsFunction) {
-      call.replaceAllUsesWith(ValueRange(at.callApi(frame, ApiFunction::Errors, {})));
+    if (call.getCallee() == kErrorsFunction || call.getCallee() == kCapabilityFunction) {
+      ApiFunction function = call.getCallee() == kErrorsFunction ? ApiFunction::Errors : ApiFunction::Capability;
+      call.replaceAllUsesWith(ValueRange(at.callApi(frame, function, {})));
+      call.erase();
+      return WalkResult::advance();
+    }
+    if (call.getCallee() == kTensorMapFunction) {
+      LlvmBuilder top(call.getLoc(), OpBuilder::atBlockBegin(&function.getBody().front()));
+      Value map = LLVM::AllocaOp::create(top, top.pointerType(), top.getI8Type(), top.i64(QRT_TENSOR_MAP_BYTES),
+                                         /*alignment=*/QRT_TENSOR_MAP_BYTES / 2);
+      SmallVector<Value> operands{map};
+      llvm::append_range(operands, call.getOperands());
+      at.callApi(frame, ApiFunction::TensorMap, operands);
+      call.replaceAllUsesWith(ValueRange(map));
       call.erase();
       return WalkResult::advance();
     }
@@ -308,7 +320,7 @@ LogicalResult host::lowerAbi(ModuleOp module) {
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (!function.isExternal() && failed(FunctionLowering(function, parameters).run()))
       return failure();
-  for (StringRef name : {kFailFunction, kRequireFunction, kErrorsFunction})
+  for (StringRef name : {kFailFunction, kRequireFunction, kErrorsFunction, kCapabilityFunction, kTensorMapFunction})
     if (Operation *declaration = module.lookupSymbol(name))
       declaration->erase();
   for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>()))

@@ -19,8 +19,8 @@ namespace {
 
 class LaunchLowering {
 public:
-  LaunchLowering(gpu::LaunchFuncOp launch, int64_t kernel)
-      : launch(launch), kernel(kernel), function(launch->getParentOfType<func::FuncOp>()),
+  LaunchLowering(gpu::LaunchFuncOp launch, gpu::GPUFuncOp callee, int64_t kernel)
+      : launch(launch), callee(callee), kernel(kernel), function(launch->getParentOfType<func::FuncOp>()),
         b(launch.getLoc(), OpBuilder(launch)) {}
 
   LogicalResult run() {
@@ -80,14 +80,18 @@ private:
   Value fillArguments() {
     Value addresses = slot(b.pointerType(), std::max<int64_t>(launch.getNumKernelOperands(), 1));
     for (auto [i, argument] : llvm::enumerate(launch.getKernelOperands())) {
-      Value storage = slot(argument.getType());
-      b.store(argument, storage);
+      Value storage = argument;
+      if (!callee.getArgAttr(i, kTensorMapAttr)) {
+        storage = slot(argument.getType());
+        b.store(argument, storage);
+      }
       b.store(storage, b.element(b.pointerType(), addresses, i));
     }
     return addresses;
   }
 
   gpu::LaunchFuncOp launch;
+  gpu::GPUFuncOp callee;
   int64_t kernel;
   func::FuncOp function;
   LlvmBuilder b;
@@ -106,7 +110,7 @@ LogicalResult host::lowerLaunches(ModuleOp module) {
     auto kernel = SymbolTable::lookupNearestSymbolFrom<gpu::GPUFuncOp>(launch, launch.getKernelAttr());
     if (!kernel || !kernel.isKernel())
       return launch.emitOpError("launches ") << launch.getKernelAttr() << ", which is not a kernel";
-    if (failed(LaunchLowering(launch, numbers.lookup(kernel)).run()))
+    if (failed(LaunchLowering(launch, kernel, numbers.lookup(kernel)).run()))
       return failure();
   }
   for (auto gpuModule : llvm::make_early_inc_range(module.getOps<gpu::GPUModuleOp>()))

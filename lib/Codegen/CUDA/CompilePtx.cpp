@@ -32,6 +32,7 @@
 #include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/Passes.h"
 #include "qopt/Codegen/Cuda.h"
+#include "qopt/Codegen/HostAbi.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/MCSubtargetInfo.h"
@@ -65,6 +66,30 @@ LogicalResult convertToLlvm(gpu::GPUModuleOp kernels) {
   return applyPartialConversion(kernels, target, std::move(patterns));
 }
 
+/// Tensor maps lie in the parameters themselves, where the copies read them. The
+/// conversion keeps no attributes of ours, so what they are is asked before it.
+using TensorMaps = std::vector<std::pair<std::string, unsigned>>; // kernels and arguments
+
+TensorMaps findTensorMaps(gpu::GPUModuleOp kernels) {
+  TensorMaps maps;
+  for (auto kernel : kernels.getOps<gpu::GPUFuncOp>())
+    for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
+      if (kernel.getArgAttr(i, qopt::kTensorMapAttr))
+        maps.emplace_back(kernel.getName().str(), i);
+  return maps;
+}
+
+void passByValue(gpu::GPUModuleOp kernels, const TensorMaps &maps) {
+  Builder b(kernels.getContext());
+  auto type = LLVM::LLVMArrayType::get(b.getI8Type(), QRT_TENSOR_MAP_BYTES);
+  for (const auto &[name, i] : maps) {
+    auto kernel = kernels.lookupSymbol<LLVM::LLVMFuncOp>(name);
+    kernel.setArgAttr(i, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(type));
+    kernel.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(QRT_TENSOR_MAP_BYTES / 2));
+    kernel.setArgAttr(i, NVVM::NVVMDialect::getGridConstantAttrName(), b.getUnitAttr());
+  }
+}
+
 struct ConvertKernelsToLlvm : PassWrapper<ConvertKernelsToLlvm, OperationPass<gpu::GPUModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertKernelsToLlvm)
   StringRef getArgument() const override { return "convert-kernels-to-llvm"; }
@@ -72,8 +97,10 @@ struct ConvertKernelsToLlvm : PassWrapper<ConvertKernelsToLlvm, OperationPass<gp
     registry.insert<LLVM::LLVMDialect, NVVM::NVVMDialect>();
   }
   void runOnOperation() override {
+    TensorMaps maps = findTensorMaps(getOperation());
     if (failed(convertToLlvm(getOperation())))
-      signalPassFailure();
+      return signalPassFailure();
+    passByValue(getOperation(), maps);
   }
 };
 
@@ -120,12 +147,16 @@ std::unique_ptr<llvm::TargetMachine> createTargetMachine(StringRef chip, std::st
       triple, chip, "", options, std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-/// A module with nothing but a copy of the kernels.
-OwningOpRef<ModuleOp> copyKernels(ModuleOp module) {
+/// A module with nothing but a copy of the kernels that `chip` can run.
+OwningOpRef<ModuleOp> copyKernels(ModuleOp module, StringRef chip) {
   OwningOpRef<ModuleOp> copy(ModuleOp::create(module.getLoc()));
   OpBuilder b = OpBuilder::atBlockEnd(copy->getBody());
   for (auto kernels : module.getOps<gpu::GPUModuleOp>())
     b.clone(*kernels);
+  for (auto kernels : copy->getOps<gpu::GPUModuleOp>())
+    for (auto kernel : llvm::make_early_inc_range(kernels.getOps<gpu::GPUFuncOp>()))
+      if (auto arch = kernel->getAttrOfType<StringAttr>(qopt::kArchAttr); arch && arch.getValue() != chip)
+        kernel.erase();
   return copy;
 }
 
@@ -141,7 +172,7 @@ FailureOr<std::string> qopt::compilePtx(ModuleOp module, StringRef chip) {
   registerGPUDialectTranslation(*context);
   registerLLVMDialectTranslation(*context);
   registerNVVMDialectTranslation(*context);
-  OwningOpRef<ModuleOp> copy = copyKernels(module);
+  OwningOpRef<ModuleOp> copy = copyKernels(module, chip);
   auto kernels = copy->lookupSymbol<gpu::GPUModuleOp>(kKernelsModule);
   if (!kernels)
     return module.emitError("has no kernels to compile to PTX");

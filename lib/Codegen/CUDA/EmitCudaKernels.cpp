@@ -28,11 +28,10 @@ Generator find(StringRef name) {
       .Case("rms_norm", emitRmsNorm)
       .Case("rotary", emitRotary)
       .Case("gather", emitGather)
-      .Case("matmul_w8a8", emitMatmulW8A8)
-      .Case("matmul_w4a16", emitMatmulW4A16)
-      .Case("matmul_w8a16", emitMatmulW8A16)
-      .Case("matmul_f32", emitMatmulF32)
+      .Cases({"matmul_w8a8", "matmul_w4a16", "matmul_w8a16", "matmul_f32", "matmul_f16"}, emitProduct)
       .Case("attention", emitAttention)
+      .Case("cached_attention", emitCachedAttention)
+      .Case("cache_append", emitCacheAppend)
       .Default(nullptr);
 }
 
@@ -56,6 +55,10 @@ LogicalResult qopt::emitCudaKernels(ModuleOp module) {
   module.getContext()
       ->loadDialect<affine::AffineDialect, arith::ArithDialect, func::FuncDialect, gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect,
                     memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
+  // Groups first: they are read from declarations and loops.
+  for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>()))
+    if (function->hasAttr(kGroupAttr) && failed(cuda::emitGroup(function)))
+      return failure();
   if (failed(cuda::emitLoops(module)))
     return failure();
   for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>())) {

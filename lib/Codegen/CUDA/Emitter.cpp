@@ -83,6 +83,10 @@ Value Emitter::bitcast(Value value, Type type) {
   return LLVM::BitcastOp::create(*this, type, value);
 }
 
+Value Emitter::permuteBytes(Value low, Value high, int64_t selector) {
+  return intrinsic("llvm.nvvm.prmt", getI32Type(), {low, high, i32(selector)});
+}
+
 Value Emitter::broadcast(Value scalar, int64_t lanes) {
   return lanes == 1 ? scalar : vector::BroadcastOp::create(*this, cast<VectorType>(vector(scalar.getType(), lanes)), scalar);
 }

@@ -103,6 +103,9 @@ public:
   /// Signed integer or float to float (to nearest even).
   Value toFloat(Value value, Type type);
   Value bitcast(Value value, Type type);
+  /// Bytes of two i32 as one: digit i (hexadecimal, from the right) of `selector` is the
+  /// number of byte i, 0..3 of `low` or 4..7 of `high`.
+  Value permuteBytes(Value low, Value high, int64_t selector);
 
   // Vectors.
   Value broadcast(Value scalar, int64_t lanes);
@@ -184,6 +187,44 @@ public:
   Values mmaF16(ValueRange a, ValueRange b, ValueRange c);
   /// a m16xk8 (4 i32: f32 whose low 13 bits are zero), b k8xn8 (2 i32), c m16xn8 (4 f32).
   Values mmaTf32(ValueRange a, ValueRange b, ValueRange c);
+
+  //===--------------------------------------------------------------------===//
+  // Copies and products of sm_90a
+  //===--------------------------------------------------------------------===//
+
+  /// Makes 8 bytes of shared memory a barrier: a phase of it ends when `count` arrivals
+  /// and all bytes that were expected have come.
+  void initBarrier(Value barrier, int64_t count);
+  /// Barriers that this thread has made are there for all who meet it at a barrier(),
+  /// and for copies.
+  void fenceBarriers();
+  void arrive(Value barrier);
+  /// The phase takes `bytes` more bytes; then arrives.
+  void arriveExpecting(Value barrier, int64_t bytes);
+  /// Until the phase of this parity (i32, the first phase: 0) has ended.
+  void waitPhase(Value barrier, Value parity);
+  /// Starts to copy the box at byte x of row y (i32) of the matrix of a tensor map to
+  /// shared memory (1024-byte aligned); its bytes come to `barrier`.
+  void copyTensor(Value shared, Value map, Value x, Value y, Value barrier);
+
+  /// How wgmma finds its right operand: rows of 128 bytes as copyTensor leaves them; the
+  /// next 32 bytes of all rows are 2 more.
+  Value matrixDescriptor(Value shared);
+  /// To be done before the first of a group of products, when registers are as they
+  /// should be.
+  void fenceProducts();
+  /// Starts sums (+)= a b; all four warps of 128 threads do the same. a m64xk32 of s8 or
+  /// m64xk16 of f16 (4 i32, of which a warp has 16 rows as in mma); b (k x n) is described,
+  /// n twice the number of sums; sums i32 or f32: word 4j + i is that of mma's n-tile j.
+  /// Until a wait the results only go to further products.
+  Values multiplyAsync(ValueRange a, Value descriptor, ValueRange sums, bool addsToSums = true);
+  void commitProducts();
+  /// The sums when at most `pending` commits are unfinished. `operands`: all `a` that are
+  /// free from now on.
+  Values waitProducts(int64_t pending, ValueRange sums, ValueRange operands);
+  /// What the threads of this group of four warps have from now on, of those that the
+  /// block got when it began (a multiple of 8; the same for all, 65536 by the launch).
+  void setRegisters(int64_t count, bool isMore);
 
   //===--------------------------------------------------------------------===//
   // Control flow; bounds are i32 or i64, both of one type

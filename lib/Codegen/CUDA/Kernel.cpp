@@ -40,15 +40,23 @@ Value Kernel::address(Value memref) {
   return LLVM::IntToPtrOp::create(*this, pointer(), integer);
 }
 
-Argument Kernel::errors() {
-  auto module = function->getParentOfType<ModuleOp>();
-  auto declaration = module.lookupSymbol<func::FuncOp>(kErrorsFunction);
+/// Calls a function of HostAbi.h.
+static Value callRuntime(Kernel &k, StringRef name, ValueRange operands, Type result) {
+  auto module = k.function->getParentOfType<ModuleOp>();
+  auto declaration = module.lookupSymbol<func::FuncOp>(name);
   if (!declaration) {
     OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
-    declaration = func::FuncOp::create(b, module.getLoc(), kErrorsFunction, getFunctionType({}, pointer()));
+    declaration = func::FuncOp::create(b, module.getLoc(), name, k.getFunctionType(operands.getTypes(), result));
     declaration.setPrivate();
   }
-  return {func::CallOp::create(*this, declaration, ValueRange()).getResult(0)};
+  return func::CallOp::create(k, declaration, operands).getResult(0);
+}
+
+Argument Kernel::errors() { return {callRuntime(*this, kErrorsFunction, {}, pointer())}; }
+Value Kernel::capability() { return callRuntime(*this, kCapabilityFunction, {}, getI64Type()); }
+Argument Kernel::tensorMap(Value memory, Value rows, int64_t rowBytes, int64_t boxRows) {
+  Value map = callRuntime(*this, kTensorMapFunction, {memory, rows, i64(rowBytes), i64(boxRows)}, pointer());
+  return {.value = map, .isTensorMap = true};
 }
 
 //===----------------------------------------------------------------------===//
@@ -63,14 +71,14 @@ static gpu::GPUModuleOp getKernelsModule(ModuleOp module) {
   return gpu::GPUModuleOp::create(b, module.getLoc(), kKernelsModule);
 }
 
-/// External, so that its size is what the launch says.
+/// External, so that its size is what the launch says. Aligned as swizzled copies need it.
 static void declareShared(gpu::GPUModuleOp kernels) {
   if (kernels.lookupSymbol(kSharedSymbol))
     return;
   OpBuilder b = OpBuilder::atBlockBegin(kernels.getBody());
   auto type = LLVM::LLVMArrayType::get(b.getI8Type(), 0);
   LLVM::GlobalOp::create(b, kernels.getLoc(), type, /*isConstant=*/false, LLVM::Linkage::External, kSharedSymbol,
-                         Attribute(), /*alignment=*/128, /*addrSpace=*/3);
+                         Attribute(), /*alignment=*/1024, /*addrSpace=*/3);
 }
 
 /// Letters, digits and underscores: what PTX takes in names.
@@ -96,7 +104,13 @@ void Kernel::launch(const Launch &launch, ArrayRef<Argument> arguments, ThreadBo
   kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), getUnitAttr());
   kernel.setKnownBlockSizeAttr(getDenseI32ArrayAttr({static_cast<int32_t>(launch.threads), 1, 1}));
   kernel->setAttr(kSharedBytesAttr, getI64IntegerAttr(launch.sharedBytes));
+  if (!launch.arch.empty())
+    kernel->setAttr(kArchAttr, getStringAttr(launch.arch));
   for (auto [i, argument] : llvm::enumerate(arguments)) {
+    if (argument.isTensorMap) {
+      kernel.setArgAttr(i, kTensorMapAttr, getUnitAttr());
+      continue;
+    }
     if (!isa<LLVM::LLVMPointerType>(argument.value.getType()))
       continue;
     if (!argument.mayAlias)

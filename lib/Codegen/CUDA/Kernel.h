@@ -25,6 +25,7 @@ struct Launch {
   int64_t threads = 256;    ///< per block
   int64_t sharedBytes = 0;  ///< dynamic shared memory per block
   llvm::StringRef suffix = ""; ///< of the kernel's name, where a function launches several
+  llvm::StringRef arch = "";   ///< what only it has; the launch must depend on capability()
 };
 
 /// What a launch passes on: an address, i32, i64 or f32. Memory that is passed must not
@@ -33,6 +34,7 @@ struct Argument {
   Value value;
   bool readOnly = false; ///< nobody writes this memory during the launch
   bool mayAlias = false; ///< unlike what is said above
+  bool isTensorMap = false;
 };
 
 /// Threads of a block of launchOver.
@@ -57,6 +59,11 @@ struct Kernel : Emitter, KernelDeclaration {
   Argument output(unsigned operand) { return {address(operand)}; }
   /// Where Emitter::fail writes to.
   Argument errors();
+  /// QrtApi::capability (i64).
+  Value capability();
+  /// Memory as a matrix of `rows` (not 0) rows for Emitter::copyTensor, whose boxes have
+  /// `boxRows` rows of 128 bytes.
+  Argument tensorMap(Value memory, Value rows, int64_t rowBytes, int64_t boxRows);
 
   using ThreadBody = llvm::function_ref<void(Emitter &, ValueRange)>;
   void launch(const Launch &launch, llvm::ArrayRef<Argument> arguments, ThreadBody body);
@@ -72,11 +79,13 @@ mlir::LogicalResult emitRotary(Kernel &k);
 mlir::LogicalResult emitQuantize(Kernel &k);
 mlir::LogicalResult emitDynamicQuantize(Kernel &k);
 mlir::LogicalResult emitSplitColumns(Kernel &k);
-mlir::LogicalResult emitMatmulW8A8(Kernel &k);
-mlir::LogicalResult emitMatmulW4A16(Kernel &k);
-mlir::LogicalResult emitMatmulW8A16(Kernel &k);
-mlir::LogicalResult emitMatmulF32(Kernel &k);
+mlir::LogicalResult emitProduct(Kernel &k);
 mlir::LogicalResult emitAttention(Kernel &k);
+mlir::LogicalResult emitCachedAttention(Kernel &k);
+mlir::LogicalResult emitCacheAppend(Kernel &k);
+
+/// Lets the function of a group of kernels (Kernels.h) do all it can in one launch.
+mlir::LogicalResult emitGroup(mlir::func::FuncOp function);
 
 } // namespace qopt::cuda
 

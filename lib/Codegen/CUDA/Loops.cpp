@@ -27,6 +27,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "qopt/Codegen/HostAbi.h"
+#include "qopt/Codegen/Kernels.h"
 
 using namespace mlir;
 
@@ -392,7 +393,7 @@ private:
 LogicalResult emitLoops(ModuleOp module) {
   SmallVector<func::FuncOp> functions;
   for (auto function : module.getOps<func::FuncOp>())
-    if (function.isPrivate() && !function.isDeclaration())
+    if (function.isPrivate() && !function.isDeclaration() && !function->hasAttr(kGroupAttr))
       functions.push_back(function);
   for (func::FuncOp function : functions)
     collapseDimensions(function);

@@ -41,6 +41,7 @@ static int64_t numberBefore(StringRef line, StringRef unit) {
   return value;
 }
 
+// ptxas info    : (C7513) Potential Performance Loss: wgmma.mma_async instructions are serialized due to ... in the function 'NAME'
 // ptxas info    : Compiling entry function 'NAME' for 'sm_80'
 // ptxas info    : Function properties for NAME
 //     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
@@ -54,6 +55,8 @@ llvm::StringMap<qopt::KernelResources> qopt::parseResources(StringRef output) {
     size_t name = line.find("entry function '");
     if (name != StringRef::npos)
       current = &kernels[line.drop_front(name).split('\'').second.split('\'').first];
+    if (line.contains("wgmma.mma_async instructions are serialized"))
+      kernels[line.split("in the function '").second.split('\'').first].serializesProducts = true;
     if (!current)
       continue;
     if (line.contains("bytes stack frame")) {

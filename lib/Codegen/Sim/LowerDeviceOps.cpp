@@ -1,6 +1,6 @@
 //===- LowerDeviceOps.cpp - nvvm operations to calls of the simulator -----===//
 #include "DeviceMemory.h"
-#include "SimCodegen.h"
+#include "DeviceOps.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
@@ -9,21 +9,14 @@ using namespace qopt::sim;
 
 namespace {
 
-/// The functions of QrtSimApi, in its order.
-enum class ApiFunction { Trap, Barrier, SyncWarp, Shuffle, Vote, Reduce, LoadMatrix, Mma, CopyAsync, Commit, Wait };
-
-class FunctionLowering {
+class FunctionLowering : DeviceOpBuilder {
 public:
-  FunctionLowering(LLVM::LLVMFuncOp function)
-      : function(function), self(function.getArgument(0)),
-        top(function.getLoc(), OpBuilder::atBlockBegin(&function.getBody().front())) {
-    api = readField(top, self, Field::Api);
-  }
+  using DeviceOpBuilder::DeviceOpBuilder;
 
   LogicalResult run() {
     SmallVector<Operation *> work;
     function.walk([&](Operation *op) {
-      if (isa<NVVM::NVVMDialect>(op->getDialect()) || isa<LLVM::CallIntrinsicOp, LLVM::CallOp, LLVM::Trap>(op))
+      if (isa<NVVM::NVVMDialect>(op->getDialect()) || isa<LLVM::CallIntrinsicOp, LLVM::CallOp, LLVM::InlineAsmOp, LLVM::Trap>(op))
         work.push_back(op);
     });
     for (Operation *op : work)
@@ -32,92 +25,22 @@ public:
     return checkMemory(function, [this](host::LlvmBuilder &b, ValueRange operands) {
       SmallVector<Value> all{self};
       llvm::append_range(all, operands);
-      call(b, ApiFunction::Trap, all, Type());
+      call(b, ApiFunction::Trap, all);
     });
   }
 
 private:
-  Value call(host::LlvmBuilder &b, ApiFunction which, ValueRange operands, Type result) {
-    Value callee = b.load(b.pointerType(), b.element(b.pointerType(), api, int64_t(which)));
-    callee.getDefiningOp<LLVM::LoadOp>().setInvariant(true);
-    callee.getDefiningOp()->setAttr(kOwnAccessAttr, b.getUnitAttr());
-    auto type = LLVM::LLVMFunctionType::get(result ? result : LLVM::LLVMVoidType::get(b.getContext()),
-                                            llvm::to_vector(operands.getTypes()));
-    SmallVector<Value> all{callee};
-    llvm::append_range(all, operands);
-    auto call = LLVM::CallOp::create(b, type, all);
-    return result ? call.getResult() : Value();
-  }
-
-  Value i32(host::LlvmBuilder &b, int64_t value) {
-    return LLVM::ConstantOp::create(b, b.getI32Type(), b.getI32IntegerAttr(value));
-  }
-
-  /// The symbol of a constant that lives as long as the code.
-  StringRef defineBytes(StringRef name, StringRef data) {
-    auto module = function->getParentOfType<ModuleOp>();
-    OpBuilder at = OpBuilder::atBlockBegin(module.getBody());
-    auto type = LLVM::LLVMArrayType::get(at.getI8Type(), data.size());
-    std::string symbol = (function.getName() + "." + name + Twine(numConstants++)).str();
-    auto global = LLVM::GlobalOp::create(at, function.getLoc(), type, /*isConstant=*/true, LLVM::Linkage::Internal,
-                                         symbol, at.getStringAttr(data));
-    return global.getSymName();
-  }
-
-  /// The name of an operation that others must meet.
-  Value site(host::LlvmBuilder &b, Operation *op) {
-    auto name = op->getAttrOfType<StringAttr>(kSiteAttr);
-    StringRef &symbol = sites[name];
-    if (symbol.empty()) {
-      std::string text = name.str();
-      symbol = defineBytes("site", StringRef(text.c_str(), text.size() + 1));
-    }
-    return LLVM::AddressOfOp::create(b, b.pointerType(), symbol);
-  }
-
-  Value toBits(host::LlvmBuilder &b, Value value) {
-    return value.getType().isInteger(32) ? value : LLVM::BitcastOp::create(b, b.getI32Type(), value).getResult();
-  }
-  Value fromBits(host::LlvmBuilder &b, Value bits, Type type) {
-    return type.isInteger(32) ? bits : LLVM::BitcastOp::create(b, type, bits).getResult();
-  }
-
-  Value slot(Value &cached, int64_t words) {
-    if (!cached) {
-      top.setInsertionPointAfterValue(self);
-      cached = LLVM::AllocaOp::create(top, top.pointerType(), top.getI32Type(), top.i64(words), /*alignment=*/16);
-    }
-    return cached;
-  }
-  Value loadWord(host::LlvmBuilder &b, Value slot, int64_t i) {
-    return LLVM::LoadOp::create(b, b.getI32Type(), b.element(b.getI32Type(), slot, i), /*alignment=*/4);
-  }
-  void storeWord(host::LlvmBuilder &b, Value word, Value slot, int64_t i) {
-    LLVM::StoreOp::create(b, word, b.element(b.getI32Type(), slot, i), /*alignment=*/4);
-  }
-
-  /// A struct of registers, or the only one.
-  Value packWords(host::LlvmBuilder &b, Value slot, int64_t first, Type type) {
-    auto structure = dyn_cast<LLVM::LLVMStructType>(type);
-    if (!structure)
-      return fromBits(b, loadWord(b, slot, first), type);
-    Value result = LLVM::PoisonOp::create(b, structure);
-    for (auto [i, field] : llvm::enumerate(structure.getBody()))
-      result = LLVM::InsertValueOp::create(b, result, fromBits(b, loadWord(b, slot, first + i), field), i);
-    return result;
-  }
-
   LogicalResult lower(Operation *op) {
     host::LlvmBuilder b(op->getLoc(), OpBuilder(op));
     Value result;
     LogicalResult known = success();
     if (isa<NVVM::Barrier0Op>(op)) {
-      call(b, ApiFunction::Barrier, {self, site(b, op)}, Type());
+      call(b, ApiFunction::Barrier, {self, site(b, op)});
     } else if (auto barrier = dyn_cast<NVVM::BarrierOp>(op)) {
       known = success(op->getNumOperands() == 0);
-      call(b, ApiFunction::Barrier, {self, site(b, op)}, Type());
+      call(b, ApiFunction::Barrier, {self, site(b, op)});
     } else if (auto sync = dyn_cast<NVVM::SyncWarpOp>(op)) {
-      call(b, ApiFunction::SyncWarp, {self, site(b, op), sync.getMask()}, Type());
+      call(b, ApiFunction::SyncWarp, {self, site(b, op), sync.getMask()});
     } else if (auto shuffle = dyn_cast<NVVM::ShflOp>(op)) {
       result = lowerShuffle(b, shuffle);
     } else if (auto vote = dyn_cast<NVVM::VoteSyncOp>(op)) {
@@ -141,22 +64,22 @@ private:
       known = lowerMma(b, mma, result);
     } else if (auto copy = dyn_cast<NVVM::CpAsyncOp>(op)) {
       Value size = i32(b, copy.getSize()), sourceSize = copy.getCpSize() ? copy.getCpSize() : size;
-      call(b, ApiFunction::CopyAsync, {self, copy.getDst(), copy.getSrc(), size, sourceSize}, Type());
+      call(b, ApiFunction::CopyAsync, {self, copy.getDst(), copy.getSrc(), size, sourceSize});
     } else if (isa<NVVM::CpAsyncCommitGroupOp>(op)) {
-      call(b, ApiFunction::Commit, {self}, Type());
+      call(b, ApiFunction::Commit, {self});
     } else if (auto wait = dyn_cast<NVVM::CpAsyncWaitGroupOp>(op)) {
-      call(b, ApiFunction::Wait, {self, i32(b, wait.getN())}, Type());
+      call(b, ApiFunction::Wait, {self, i32(b, wait.getN())});
     } else if (auto intrinsic = dyn_cast<LLVM::CallIntrinsicOp>(op)) {
       if (!intrinsic.getIntrin().starts_with("llvm.nvvm."))
         return success();
       known = success(intrinsic.getIntrin() == "llvm.nvvm.cp.async.wait.all");
-      call(b, ApiFunction::Commit, {self}, Type());
-      call(b, ApiFunction::Wait, {self, i32(b, 0)}, Type());
+      call(b, ApiFunction::Commit, {self});
+      call(b, ApiFunction::Wait, {self, i32(b, 0)});
     } else if (isa<LLVM::Trap>(op)) {
       Value zero = b.i64(0);
-      call(b, ApiFunction::Trap, {self, b.i64(QRT_SIM_EXPLICIT), b.null(), zero, zero}, Type());
+      call(b, ApiFunction::Trap, {self, b.i64(QRT_SIM_EXPLICIT), b.null(), zero, zero});
     } else {
-      return failure();
+      return lowerAsyncOp(*this, op);
     }
     if (failed(known))
       return failure();
@@ -224,23 +147,14 @@ private:
     kind.isF16 = numC == 2;
     Value name = site(b, mma), words = slot(mmaSlot, sizeof(QrtSimMma) / 4);
     StringRef kindBytes(reinterpret_cast<const char *>(&kind), sizeof kind);
-    Value kindAddress = LLVM::AddressOfOp::create(b, b.pointerType(), defineBytes("mma", kindBytes));
-    for (auto [i, value] : llvm::enumerate(mma.getOperandA()))
-      storeWord(b, toBits(b, value), words, i);
-    for (auto [i, value] : llvm::enumerate(mma.getOperandB()))
-      storeWord(b, toBits(b, value), words, offsetof(QrtSimMma, b) / 4 + i);
-    for (auto [i, value] : llvm::enumerate(mma.getOperandC()))
-      storeWord(b, toBits(b, value), words, offsetof(QrtSimMma, c) / 4 + i);
-    call(b, ApiFunction::Mma, {self, name, kindAddress, words}, Type());
+    Value kindAddress = constant(b, "mma", kindBytes);
+    storeWords(b, mma.getOperandA(), words);
+    storeWords(b, mma.getOperandB(), words, offsetof(QrtSimMma, b) / 4);
+    storeWords(b, mma.getOperandC(), words, offsetof(QrtSimMma, c) / 4);
+    call(b, ApiFunction::Mma, {self, name, kindAddress, words});
     result = packWords(b, words, offsetof(QrtSimMma, c) / 4, mma.getType());
     return success();
   }
-
-  LLVM::LLVMFuncOp function;
-  Value self, api, matrixSlot, mmaSlot;
-  host::LlvmBuilder top;
-  llvm::DenseMap<StringAttr, StringRef> sites; // to symbols
-  unsigned numConstants = 0;
 };
 
 } // namespace

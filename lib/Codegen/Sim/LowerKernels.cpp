@@ -3,6 +3,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "qopt/Codegen/HostAbi.h"
 #include <map>
 
 using namespace mlir;
@@ -52,8 +54,9 @@ public:
         return op->emitOpError("in kernel ") << kernel.getName() << " is not known to the simulator";
     unsigned numSites = 0;
     function.walk([&](Operation *op) {
-      if (isa<NVVM::NVVMDialect>(op->getDialect()))
-        op->setAttr(kSiteAttr, top.getStringAttr(op->getName().stripDialect() + " #" + Twine(++numSites)));
+      std::string name = siteName(op);
+      if (!name.empty())
+        op->setAttr(kSiteAttr, top.getStringAttr(name + " #" + Twine(++numSites)));
     });
     return success();
   }
@@ -70,7 +73,9 @@ private:
       Type type = argument.getType();
       if (!isa<LLVM::LLVMPointerType>(type) && !type.isIntOrFloat())
         return kernel.emitOpError("has an argument of type ") << type << ", which the simulator does not know";
-      Value value = ownLoad(type, ownLoad(top.pointerType(), top.element(top.pointerType(), arguments, i)));
+      Value value = ownLoad(top.pointerType(), top.element(top.pointerType(), arguments, i));
+      if (!kernel.getArgAttr(i, kTensorMapAttr))
+        value = ownLoad(type, value);
       argument.replaceAllUsesWith(value);
     }
     entry.eraseArguments(0, count);
@@ -82,6 +87,17 @@ private:
     load.setInvariant(true);
     load->setAttr(kOwnAccessAttr, top.getUnitAttr());
     return load;
+  }
+
+  /// The mnemonic of what others may have to meet; empty for other operations.
+  static std::string siteName(Operation *op) {
+    if (isa<NVVM::NVVMDialect>(op->getDialect()))
+      return op->getName().stripDialect().str();
+    auto assembly = dyn_cast<LLVM::InlineAsmOp>(op);
+    if (!assembly)
+      return "";
+    StringRef text = assembly.getAsmString();
+    return text.drop_front(std::min(text.find("wgmma"), text.size())).split(' ').first.str();
   }
 
   /// A field as i32, read once at the top of the function.
@@ -116,6 +132,14 @@ private:
     } else if (auto reciprocal = dyn_cast<NVVM::RcpApproxFtzF32Op>(op)) {
       Value one = arith::ConstantOp::create(b, b.getF32FloatAttr(1));
       reciprocal.getResult().replaceAllUsesWith(arith::DivFOp::create(b, one, reciprocal.getArg()).getResult());
+    } else if (auto fma = dyn_cast<math::FmaOp>(op); fma && getElementTypeOrSelf(fma.getType()).isF16()) {
+      // In f32, where the product is exact; the host's own way needs a library.
+      Type narrow = fma.getType(), wide = b.getF32Type();
+      if (auto vector = dyn_cast<VectorType>(narrow))
+        wide = vector.clone(wide);
+      auto widen = [&](Value value) -> Value { return arith::ExtFOp::create(b, wide, value); };
+      Value sum = math::FmaOp::create(b, widen(fma.getA()), widen(fma.getB()), widen(fma.getC()));
+      fma.replaceAllUsesWith(arith::TruncFOp::create(b, narrow, sum).getResult());
     } else {
       // Other nvvm operations: lowerDeviceOps says what it knows.
       return success(!isa<gpu::GPUDialect>(op->getDialect()));

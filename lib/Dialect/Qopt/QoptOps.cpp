@@ -182,3 +182,33 @@ LogicalResult MatmulW4A16Op::verify() {
     return failure();
   return verifyProduct(*this, x, n, k, getY().getType());
 }
+
+//===----------------------------------------------------------------------===//
+// CachedAttentionOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult CachedAttentionOp::verify() {
+  auto keyCache = cast<MemRefType>(getKeyCache().getType()), valueCache = cast<MemRefType>(getValueCache().getType());
+  for (MemRefType cache : {keyCache, valueCache})
+    if (!cache.getLayout().isIdentity() || cache.isDynamicDim(1) || cache.isDynamicDim(3))
+      return emitOpError("requires dense caches of known heads and head size, but got ") << cache;
+  int64_t keyHeads = keyCache.getDimSize(1), keySize = keyCache.getDimSize(3), valueSize = valueCache.getDimSize(3);
+  if (keyHeads < 1 || keySize < 1 || valueSize < 1 || valueCache.getDimSize(1) != keyHeads)
+    return emitOpError("requires caches of as many heads of at least one element, but got ")
+           << keyCache << " and " << valueCache;
+  if (getPastLength().getType().getShape() != ArrayRef<int64_t>{1})
+    return emitOpError("expected one past_length but got ") << getPastLength().getType();
+  RankedTensorType q = getQ().getType();
+  if (q.getRank() != 3 || q.isDynamicDim(2) || q.getDimSize(2) % (keyHeads * keySize) != 0 || q.getDimSize(2) == 0)
+    return emitOpError("expected q of a multiple of ") << keyHeads * keySize << " columns but got " << q;
+  auto verifyColumns = [&](StringRef name, RankedTensorType type, int64_t columns) -> LogicalResult {
+    if (type.getRank() == 3 && type.getDimSize(2) == columns)
+      return success();
+    return emitOpError("expected ") << name << " of " << columns << " columns but got " << type;
+  };
+  int64_t heads = q.getDimSize(2) / keySize;
+  if (failed(verifyColumns("k", getK().getType(), keyHeads * keySize)) ||
+      failed(verifyColumns("v", getV().getType(), keyHeads * valueSize)))
+    return failure();
+  return verifyColumns("a result", getY().getType(), heads * valueSize);
+}

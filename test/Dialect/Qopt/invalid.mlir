@@ -221,3 +221,67 @@ func.func @w4a16_columns(%x: tensor<2x?xf32>, %w: tensor<8x32xi8>, %g: tensor<8x
   %r = qopt.matmul_w4a16 %x, %w, %g {group_size = 32 : i64} : (tensor<2x?xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<2x8xf32>
   return
 }
+
+// -----
+
+func.func @cache_heads(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x?x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
+  // expected-error @below {{requires dense caches of known heads and head size, but got 'memref<1x?x9x8xf32>'}}
+  %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x?x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @cache_layout(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32, strided<[576, 144, 16, 1]>>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
+  // expected-error @below {{requires dense caches of known heads and head size}}
+  %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32, strided<[576, 144, 16, 1]>>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @caches_differ(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x2x9x8xf32>, %past: tensor<1xi64>) {
+  // expected-error @below {{requires caches of as many heads of at least one element, but got}}
+  %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x2x9x8xf32>, tensor<1xi64>) -> tensor<1x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @cache_past(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<2xi64>) {
+  // expected-error @below {{expected one past_length but got 'tensor<2xi64>'}}
+  %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x4x9x8xf32>, tensor<2xi64>) -> tensor<1x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @cache_queries(%q: tensor<1x2x48xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
+  // expected-error @below {{expected q of a multiple of 32 columns but got 'tensor<1x2x48xf32>'}}
+  %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x48xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x48xf32>
+  return
+}
+
+// -----
+
+func.func @cache_keys(%q: tensor<1x2x64xf32>, %k: tensor<1x2x24xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
+  // expected-error @below {{expected k of 32 columns but got 'tensor<1x2x24xf32>'}}
+  %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x24xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @cache_values(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x16xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
+  // expected-error @below {{expected v of 32 columns but got 'tensor<1x2x16xf32>'}}
+  %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x16xf32>, memref<1x4x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @cache_result(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
+  // expected-error @below {{expected a result of 64 columns but got 'tensor<1x2x32xf32>'}}
+  %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x32xf32>
+  return
+}

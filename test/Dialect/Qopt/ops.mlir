@@ -44,6 +44,15 @@ func.func @products(%x: tensor<?x64xf32>, %w: tensor<8x64xi8>, %ws: tensor<8xf32
   return
 }
 
+// CHECK-LABEL: func.func @cached_attention
+func.func @cached_attention(%q: tensor<?x?x64xf32>, %k: tensor<?x?x32xf32>, %v: tensor<?x?x16xf32>, %keys: memref<?x4x?x8xf32>, %values: memref<?x4x?x4xf32>, %past: tensor<1xi64>) {
+  // CHECK: qopt.cached_attention %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} :
+  %0 = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<?x?x64xf32>, tensor<?x?x32xf32>, tensor<?x?x16xf32>, memref<?x4x?x8xf32>, memref<?x4x?x4xf32>, tensor<1xi64>) -> tensor<?x?x32xf32>
+  // CHECK: qopt.cached_attention {{.*}} {scale = 5.000000e-01 : f32, softcap = 3.000000e+01 : f32}
+  %1 = qopt.cached_attention %q, %k, %v, %keys, %values, %past {scale = 0.5 : f32, softcap = 30.0 : f32} : (tensor<?x?x64xf32>, tensor<?x?x32xf32>, tensor<?x?x16xf32>, memref<?x4x?x8xf32>, memref<?x4x?x4xf32>, tensor<1xi64>) -> tensor<?x?x32xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @scheme
 // CHECK-SAME: #qopt.scheme<kind = "llm-int8", threshold = 6.000000e+00 : f32>
 func.func @scheme() attributes {a = #qopt.scheme<kind = "gptq-int4", groupSize = 32>, b = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} {

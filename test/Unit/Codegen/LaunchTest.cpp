@@ -26,6 +26,7 @@ struct Launch {
 /// What the fake runtime below was asked for.
 struct Recorder {
   std::vector<Launch> launches;
+  std::vector<const void *> maps; // that the runtime filled, and that a launch passed on
   std::vector<std::unique_ptr<char[]>> memory;
   QrtErrorRecord errors = {};
 };
@@ -42,7 +43,9 @@ const QrtApi api = {
     [](QrtContext *, int64_t, int64_t, int64_t) {},
     [](QrtContext *context, const QrtLaunch *launch, void *const *args) {
       Launch seen{*launch, {}};
-      for (int64_t i = 0; i < launch->numArgs; ++i) {
+      if (launch->numArgs == 1) // that of a tensor map
+        recorder(context)->maps.push_back(args[0]);
+      for (int64_t i = 0; launch->numArgs > 1 && i < launch->numArgs; ++i) {
         // The kernel's signature is (ptr, i32, i64, f32, ptr).
         uint64_t value = 0;
         std::memcpy(&value, args[i], i == 1 || i == 3 ? 4 : 8);
@@ -51,6 +54,11 @@ const QrtApi api = {
       recorder(context)->launches.push_back(std::move(seen));
     },
     [](QrtContext *context) -> void * { return &recorder(context)->errors; },
+    [](QrtContext *) -> int64_t { return 90; },
+    [](QrtContext *context, void *map, const void *, int64_t rows, int64_t rowBytes, int64_t boxRows) {
+      EXPECT_EQ(rows * 10000 + rowBytes * 100 + boxRows, 31608);
+      recorder(context)->maps.push_back(map);
+    },
 };
 
 constexpr StringLiteral kSource = R"(module attributes {gpu.container_module} {
@@ -163,6 +171,49 @@ TEST_F(LaunchTest, LaunchesReachTheRuntime) {
   Recorder wide;
   ASSERT_EQ(entry(&api, reinterpret_cast<QrtContext *>(&wide), nullptr, &big, &output), QRT_OK);
   expectSizes(wide.launches.back().description.grid, {-1, 1, 1});
+}
+
+/// What the runtime has filled is what the launch passes on, by value.
+TEST_F(LaunchTest, TensorMapsArePassedByValue) {
+  FailureOr<std::vector<char>> object = compile(R"(module attributes {gpu.container_module} {
+    gpu.module @kernels {
+      gpu.func @third(%map: !llvm.ptr {qopt.tensor_map}) kernel attributes {qopt.arch = "sm_90a"} { gpu.return }
+    }
+    func.func private @qrt_capability() -> i64
+    func.func private @qrt_tensor_map(!llvm.ptr, i64, i64, i64) -> !llvm.ptr
+    func.func @f(%x: memref<?x4xf32>) -> memref<?x4xf32> {
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %rows = memref.dim %x, %c0 : memref<?x4xf32>
+      %y = memref.alloc(%rows) {qopt.output} : memref<?x4xf32>
+      %n = arith.index_cast %rows : index to i64
+      %bytes = arith.constant 16 : i64
+      %box = arith.constant 8 : i64
+      %i = memref.extract_aligned_pointer_as_index %x : memref<?x4xf32> -> index
+      %j = arith.index_cast %i : index to i64
+      %p = llvm.inttoptr %j : i64 to !llvm.ptr
+      %capability = func.call @qrt_capability() : () -> i64
+      %hopper = arith.constant 90 : i64
+      %can = arith.cmpi sle, %hopper, %capability : i64
+      scf.if %can {
+        %map = func.call @qrt_tensor_map(%p, %n, %bytes, %box) : (!llvm.ptr, i64, i64, i64) -> !llvm.ptr
+        gpu.launch_func @kernels::@third blocks in (%c1, %c1, %c1) threads in (%c1, %c1, %c1) args(%map : !llvm.ptr)
+      }
+      return %y : memref<?x4xf32>
+    }
+  })");
+  ASSERT_TRUE(succeeded(object)) << diagnostics;
+  if (qrt::hostLevel().empty())
+    GTEST_SKIP() << "this machine has no AVX2";
+  auto code = qrt::HostCode::load(*object);
+  ASSERT_TRUE(code) << code.error().message;
+  float data[12];
+  QrtTensor input = {data, QRT_F32, 2, {3, 4}}, output = {};
+  Recorder seen;
+  ASSERT_EQ((*code)->entry("f")(&api, reinterpret_cast<QrtContext *>(&seen), nullptr, &input, &output), QRT_OK);
+  ASSERT_EQ(seen.maps.size(), 2u);
+  EXPECT_EQ(seen.maps[0], seen.maps[1]);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(seen.maps[0]) % 64, 0u);
 }
 
 TEST_F(LaunchTest, WhatCannotBeLaunchedIsRefused) {

@@ -80,6 +80,32 @@ TEST_P(MatmulKernels, F32) {
   }
 }
 
+/// Weights of 16 bits are exact in f32.
+TEST_P(MatmulKernels, F16) {
+  for (bool isBrain : {false, true}) {
+    std::string text, type = isBrain ? "bf16" : "f16";
+    for (const Shape &s : kShapes)
+      text += declare(name(type, s), "matmul_f16",
+                      {memref({-1, s.k}, "f32"), memref({divideUp(s.n, 16), s.k, 16}, type.c_str()), memref({-1, s.n}, "f32")});
+    KernelProgram program(text, GetParam());
+    for (const Shape &s : kShapes) {
+      std::vector<float> weights = randomFloats(s.n * s.k, 1);
+      std::vector<uint16_t> bits;
+      for (float &weight : weights) {
+        bits.push_back(isBrain ? std::bit_cast<uint32_t>(weight) >> 16 : std::bit_cast<uint16_t>(_Float16(weight)));
+        weight = isBrain ? std::bit_cast<float>(uint32_t(bits.back()) << 16) : float(_Float16(weight));
+      }
+      Buffer w = makeBuffer<uint16_t>({divideUp(s.n, 16), s.k, 16}, packHalfWeights(bits, s.k, s.n));
+      for (int64_t rows : kRows) {
+        std::vector<float> values = randomFloats(rows * s.k, rows);
+        Buffer x = makeBuffer<float>({rows, s.k}, values), y = makeBuffer<float>({rows, s.n});
+        program.run(name(type, s), {&x, &w, &y});
+        expectProduct(y, values, rows, s, [&](int64_t n, int64_t k) { return weights[k * s.n + n]; });
+      }
+    }
+  }
+}
+
 TEST_P(MatmulKernels, W8A16) {
   std::string text;
   for (const Shape &s : kShapes)

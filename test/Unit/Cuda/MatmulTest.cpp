@@ -1,13 +1,14 @@
 //===- MatmulTest.cpp - Matrix products, simulated -------------------------===//
 //
-// Rows for every launch of a product: for few rows, small and large tiles. Integer
+// Rows for every launch of a product: for few rows, small and large tiles, sm_90a. Integer
 // results must be those of the CPU's kernel to the bit; the others are compared with
-// sums in double. tf32 rounds an activation by 2^-12 at most, so a product by no more.
+// sums in double. f16 rounds an activation by 2^-12 at most, so a product by no more.
 //
 //===----------------------------------------------------------------------===//
 #include "SimProgram.h"
 #include "qopt/Codegen/Kernels.h"
 #include "llvm/Support/MathExtras.h"
+#include <bit>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -17,7 +18,10 @@ using namespace qopt::test;
 
 namespace {
 
-constexpr int64_t kRows[] = {1, 2, 7, 8, 9, 17, 33, 65, 130};
+struct Call {
+  int64_t rows, capability;
+};
+constexpr Call kCalls[] = {{1, 80}, {2, 80}, {7, 80}, {8, 80}, {9, 80}, {17, 80}, {33, 80}, {65, 80}, {130, 80}, {65, 90}, {130, 90}};
 
 struct Shape {
   int64_t n, k;
@@ -37,7 +41,7 @@ struct Product : SimProgram {
       arrays.push_back({data, {rows}});
     return run("f", arrays);
   }
-  const std::string &kernel() const { return launched.front(); }
+  const std::string &kernel() const { return launched.back(); }
 };
 
 std::string memref(std::initializer_list<int64_t> shape, const char *type) {
@@ -94,7 +98,8 @@ TEST(CudaMatmul, W8A8IsExact) {
       GuardedArray<int8_t> w(packInt8Dot(codes, s.n, s.k));
       GuardedArray<int32_t> corrections(packDotCorrection(codes, s.n, s.k));
       GuardedArray<float> scales(randomFloats(s.n, 2));
-      for (int64_t rows : kRows) {
+      for (auto [rows, capability] : kCalls) {
+        product.capability = capability;
         GuardedArray<int8_t> x(randomBytes(rows * s.k, rows));
         std::fill_n(x.data(), s.k, -128);
         GuardedArray<float> tokens(randomFloats(perToken ? rows : 1, 3));
@@ -160,12 +165,21 @@ void expectProduct(GuardedArray<float> &y, GuardedArray<float> &x, int64_t rows,
     }
 }
 
-/// What the sums of f32 lose, and what rounding to tf32 adds.
+/// What the sums of f32 lose, and what rounding to f16 or tf32 adds.
 constexpr double kFull = 0x1p-20, kRounded = 0x1p-12;
 double precisionOf(int64_t rows) { return kFull + (rows <= 8 ? 0 : kRounded); }
 
-/// Beyond f16: its largest number is 65504.
-constexpr float kLargeActivation = 1e6f;
+/// Rows of very different sizes, one of zeros. The first number is beyond f16, whose
+/// largest is 65504.
+std::vector<float> activations(int64_t rows, int64_t width) {
+  std::vector<float> values = randomFloats(rows * width, rows);
+  for (int64_t i = 0; i < rows * width; ++i) {
+    constexpr float kSizes[] = {1, 0x1p-30f, 0x1p30f, 0};
+    values[i] *= kSizes[i / width % 4];
+  }
+  values[0] = 1e6f;
+  return values;
+}
 
 TEST(CudaMatmul, F32) {
   for (const Shape &s : kShapes) {
@@ -173,13 +187,38 @@ TEST(CudaMatmul, F32) {
                                         memref({-1, s.n}, "f32"));
     std::vector<float> weights = randomFloats(s.n * s.k, 1);
     GuardedArray<float> w(packFloatWeights(weights, s.k, s.n));
-    for (int64_t rows : kRows) {
+    for (auto [rows, capability] : kCalls) {
+      product.capability = capability;
       GuardedArray<float> x(randomFloats(rows * s.k, rows));
       GuardedArray<float> y(rows * s.n, NAN);
       ASSERT_EQ(product(rows, {x.data(), w.data(), y.data()}), "");
       expectProduct(y, x, rows, s, product.kernel(), kFull, [&](int64_t n, int64_t k) { return weights[k * s.n + n]; });
     }
   }
+}
+
+TEST(CudaMatmul, F16) {
+  for (bool isBrain : {false, true})
+    for (const Shape &s : kShapes) {
+      Product product("matmul_f16", memref({-1, s.k}, "f32") + ", " +
+                                        memref({blocksOf(s.n), s.k, 16}, isBrain ? "bf16" : "f16") + ", " +
+                                        memref({-1, s.n}, "f32"));
+      std::vector<float> weights = randomFloats(s.n * s.k, 1);
+      std::vector<uint16_t> bits;
+      for (float &weight : weights) {
+        bits.push_back(isBrain ? std::bit_cast<uint32_t>(weight) >> 16 : std::bit_cast<uint16_t>(_Float16(weight)));
+        weight = isBrain ? std::bit_cast<float>(uint32_t(bits.back()) << 16) : float(_Float16(weight));
+      }
+      GuardedArray<uint16_t> w(packHalfWeights(bits, s.k, s.n));
+      for (auto [rows, capability] : kCalls) {
+        product.capability = capability;
+        GuardedArray<float> x(activations(rows, s.k));
+        GuardedArray<float> y(rows * s.n, NAN);
+        ASSERT_EQ(product(rows, {x.data(), w.data(), y.data()}), "");
+        expectProduct(y, x, rows, s, product.kernel(), precisionOf(rows),
+                      [&](int64_t n, int64_t k) { return weights[k * s.n + n]; });
+      }
+    }
 }
 
 TEST(CudaMatmul, W8A16) {
@@ -189,9 +228,9 @@ TEST(CudaMatmul, W8A16) {
     std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
     GuardedArray<int8_t> w(packInt8Columns(codes, s.n, s.k));
     GuardedArray<float> scales(randomFloats(s.n, 2));
-    for (int64_t rows : kRows) {
-      GuardedArray<float> x(randomFloats(rows * s.k, rows));
-      x[0] = kLargeActivation;
+    for (auto [rows, capability] : kCalls) {
+      product.capability = capability;
+      GuardedArray<float> x(activations(rows, s.k));
       GuardedArray<float> y(rows * s.n, NAN);
       ASSERT_EQ(product(rows, {x.data(), w.data(), scales.data(), y.data()}), "");
       expectProduct(y, x, rows, s, product.kernel(), precisionOf(rows),
@@ -210,7 +249,8 @@ TEST(CudaMatmul, W4A16) {
   };
   const Case cases[] = {{{172, 64}, 20, Near, false}, {{64, 172}, 64, None, true},  {{17, 33}, 16, Any, false},
                         {{48, 33}, -1, None, false},  {{64, 256}, 128, Any, true},  {{512, 256}, 32, Near, true},
-                        {{32, 172}, -1, Any, true},   {{40, 1280}, 160, None, false}};
+                        {{32, 172}, -1, Any, true},   {{40, 1280}, 160, None, false},
+                        {{64, 172}, 32, Any, true},   {{32, 172}, 128, None, true}};
   for (const Case &c : cases) {
     auto [n, k] = c.shape;
     int64_t size = c.groupSize < 0 ? k : c.groupSize, groups = llvm::divideCeil(k, size);
@@ -242,9 +282,9 @@ TEST(CudaMatmul, W4A16) {
     Product product("matmul_w4a16", operands + memref({-1, n}, "f32"),
                       "group_size = " + std::to_string(c.groupSize) + " : i64");
     GuardedArray<int8_t> w(packed.codes), scale(packed.scales), zero(packed.zeros);
-    for (int64_t rows : kRows) {
-      GuardedArray<float> x(randomFloats(rows * k, rows));
-      x[0] = kLargeActivation;
+    for (auto [rows, capability] : kCalls) {
+      product.capability = capability;
+      GuardedArray<float> x(activations(rows, k));
       GuardedArray<float> y(rows * n, NAN);
       ASSERT_EQ(c.zeros == Any ? product(rows, {x.data(), w.data(), scale.data(), zero.data(), y.data()})
                                : product(rows, {x.data(), w.data(), scale.data(), y.data()}), "");

@@ -72,10 +72,18 @@ struct Program::Call {
     call.program.launched.push_back(kernel.name);
     qrt::SimLaunch sim{kernel.code, kernel.name, std::to_array(launch->grid), std::to_array(launch->block),
                        launch->sharedBytes, args};
-    if (auto status = qrt::simLaunch(sim, call.program.threads); !status)
-      call.problem = status.error().message;
+    call.note(qrt::simLaunch(sim, call.program.threads));
+  }
+  void note(const qrt::Status &status) {
+    if (!status && problem.empty())
+      problem = status.error().message;
   }
   static void *errors(QrtContext *context) { return &of(context).program.error; }
+  static int64_t capability(QrtContext *context) { return of(context).program.capability; }
+  static void tensorMap(QrtContext *context, void *map, const void *data, int64_t rows, int64_t rowBytes,
+                        int64_t boxRows) {
+    of(context).note(qrt::simTensorMap(map, data, rows, rowBytes, boxRows));
+  }
 };
 
 std::string Program::run(const std::string &function, const std::vector<DeviceArray> &operands) {
@@ -100,6 +108,8 @@ std::string Program::run(const std::string &function, const std::vector<DeviceAr
   api.fail = Call::fail;
   api.launch = Call::launch;
   api.errors = Call::errors;
+  api.capability = Call::capability;
+  api.tensorMap = Call::tensorMap;
   entry(&api, reinterpret_cast<QrtContext *>(&call), nullptr, inputs.data(), nullptr);
   for (const GuardedArray<char> &memory : call.memory)
     if (!memory.marginsAreUntouched() && call.problem.empty())

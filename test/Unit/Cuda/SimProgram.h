@@ -20,6 +20,8 @@ public:
   /// simulator complains about, or "".
   std::string run(const std::string &function, const std::vector<DeviceArray> &operands);
 
+  /// What the code may launch: 80, or 90 with the kernels for sm_90a.
+  int64_t capability = 80;
   /// The kernels that the last run() launched.
   std::vector<std::string> launched;
   /// The first error of the last run(); code 0: none.

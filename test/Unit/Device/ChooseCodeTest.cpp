@@ -7,7 +7,8 @@ namespace {
 /// A module with these sections and nothing else.
 class Sections : public qopt::Module {
 public:
-  Sections(std::vector<std::string> names, std::string ptx = {}) : ptx(std::move(ptx)) {
+  Sections(std::vector<std::string> names, std::string ptx = {}, std::string hopperPtx = {})
+      : ptx(std::move(ptx)), hopperPtx(std::move(hopperPtx)) {
     for (const std::string &name : names)
       list.push_back({name, 0, 1});
   }
@@ -15,14 +16,15 @@ public:
   const std::vector<qopt::Section> &sections() const override { return list; }
   int64_t fileBytes() const override { return 0; }
   std::span<const char> section(const std::string &name) const override {
-    return name == "ptx" ? std::span<const char>(ptx) : std::span<const char>();
+    return name == "ptx" ? std::span<const char>(ptx)
+                         : name == "ptx:sm_90a" ? std::span<const char>(hopperPtx) : std::span<const char>();
   }
   std::span<const char> parameter(size_t) const override { return {}; }
 
 private:
   qopt::ModuleInfo nothing;
   std::vector<qopt::Section> list;
-  std::string ptx;
+  std::string ptx, hopperPtx;
 };
 
 const std::string ptx80 = ".version 7.0\n.target sm_80\n.address_size 64\n";
@@ -67,6 +69,21 @@ TEST(ChooseCode, TheBestComesFirst) {
   EXPECT_EQ(choose(module, {9, 0}), "cubin:sm_90a cubin:sm_90 ptx");
   EXPECT_EQ(choose(module, {8, 9}), "cubin:sm_86 cubin:sm_80 ptx");
   EXPECT_EQ(choose(module, {12, 0}), "ptx");
+}
+
+TEST(ChooseCode, PtxOfOneArchitectureComesBeforeThatOfAll) {
+  const std::string ptx90 = ".version 8.0\n.target sm_90a\n";
+  Sections module({"cubin:sm_80", "ptx", "ptx:sm_90a"}, ptx80, ptx90), assembled({"ptx:sm_90a", "cubin:sm_90a"}, "", ptx90);
+  EXPECT_EQ(choose(module, {9, 0}), "ptx:sm_90a ptx");
+  EXPECT_EQ(choose(module, {8, 0}), "cubin:sm_80 ptx");
+  EXPECT_EQ(choose(module, {10, 0}), "ptx");
+  EXPECT_EQ(choose(assembled, {9, 0}), "cubin:sm_90a ptx:sm_90a");
+  EXPECT_EQ(choose(assembled, {10, 0}), "the module has code for sm_90a, but cuda:0 is sm_100");
+  // What the text is for counts, not what the section is called.
+  EXPECT_EQ(choose(Sections({"ptx:sm_90a"}, "", ".target sm_100a\n"), {9, 0}),
+            "the module has code for sm_100a, but cuda:0 is sm_90");
+  EXPECT_EQ(archOf("ptx"), "");
+  EXPECT_EQ(archOf("ptx:sm_90a"), "sm_90a");
 }
 
 TEST(ChooseCode, WhatThereIsIsNamed) {

@@ -153,6 +153,59 @@ TEST_F(DeviceTest, ErrorsOfKernelsComeBack) {
             start + "cannot run kernel trap on cuda:0: illegal memory access (CUDA_ERROR_ILLEGAL_ADDRESS, 700)\n");
 }
 
+TEST_F(DeviceTest, KernelsOfOneArchitecture) {
+  ModuleParts parts;
+  parts.kernels[2].arch = "sm_90a";
+  parts.entry = "by_capability";
+  parts.ptx = "/" "/ .visible .entry nothing(\n.target sm_80\n"; // has no other kernel
+  parts.kernels[0].name = "nothing_else", parts.kernels[0].arch = "sm_120a";
+  parts.hopperPtx = ModuleParts::ptxFor("sm_90a");
+  writeModule(parts);
+  const std::string run90 = "--device=cuda --input x=x.npy", start = "qrun: error: m.qmod: ";
+  // Each section has what is said to be in it, and the code launches what the loaded one has.
+  EXPECT_EQ(run(run90, "FAKE_CUDA_DEVICES=8.0").err, "qrun: m.qmod runs on cuda:0 (Fake GPU 0, sm_80, ptx)\n");
+  EXPECT_EQ(count("launch nothing"), 1) << log();
+  EXPECT_EQ(run(run90, "FAKE_CUDA_SIM=").err, "qrun: m.qmod runs on cuda:0 (Fake GPU 0, sm_90, ptx:sm_90a)\n");
+  EXPECT_EQ(count("launch trap"), 1) << log();
+  // A driver that cannot take the newer PTX still gets the older.
+  EXPECT_EQ(run(run90, "FAKE_CUDA_FAIL=cuModuleLoadDataEx=222@1").err,
+            "qrun: m.qmod runs on cuda:0 (Fake GPU 0, sm_90, ptx)\n");
+  EXPECT_EQ(run("--device=sim --input x=x.npy --quiet").err, "");
+  EXPECT_NE(run("--device=sim:sm_90a --input x=x.npy --quiet").err.find("kernel trap"), std::string::npos);
+  EXPECT_NE(run("--info").out.find("only sm_90a"), std::string::npos);
+  // Kernels that are not where the table says, and code that launches what there is not.
+  parts.kernels[2].name = "absent";
+  writeModule(parts);
+  expectError(run(run90 + " --quiet"), "m.qmod: the section ptx:sm_90a lacks the kernel absent of the module's table");
+  parts.kernels[2].name = "trap";
+  parts.entry = "trap";
+  writeModule(parts);
+  expectError(run(run90 + " --quiet", "FAKE_CUDA_DEVICES=8.0"),
+              "m.qmod: the code of the module launches kernel trap, which the section ptx lacks");
+  expectError(run("--device=sim --input x=x.npy --quiet"),
+              "m.qmod: the code of the module launches kernel trap, which sim lacks");
+}
+
+TEST_F(DeviceTest, TensorsAreDescribed) {
+  ModuleParts parts;
+  parts.entry = "tensor";
+  parts.hopperPtx = ModuleParts::ptxFor("sm_90a");
+  writeModule(parts);
+  const std::string onCuda = "--device=cuda --input x=x.npy --quiet";
+  EXPECT_EQ(run(onCuda).err, "");
+  EXPECT_EQ(count("tensor map 1 x 16 in boxes of 8 x 128"), 1) << log();
+  expectError(run(onCuda, "FAKE_CUDA_FAIL=cuTensorMapEncodeTiled=1"),
+              "m.qmod: cannot describe 1 rows of 16 bytes to cuda:0: the driver was given a wrong value "
+              "(CUDA_ERROR_INVALID_VALUE, 1)");
+  expectError(run(onCuda, "FAKE_CUDA_DEVICES=8.0"),
+              "m.qmod: the code of the module describes tensors for kernels that the section ptx lacks");
+  EXPECT_EQ(run("--device=sim:sm_90a --input x=x.npy --quiet").err, "");
+  parts.entry = "odd_tensor";
+  writeModule(parts);
+  expectError(run("--device=sim:sm_90a --input x=x.npy --quiet"),
+              "m.qmod: cannot describe 1 rows of 12 bytes in boxes of 8 rows to the simulator");
+}
+
 // Damaged or foreign modules: one line, and nothing runs.
 TEST_F(DeviceTest, BadModulesDoNotRun) {
   auto expectRefused = [&](const ModuleParts &parts, const std::string &message, const std::string &settings = "") {
@@ -171,7 +224,7 @@ TEST_F(DeviceTest, BadModulesDoNotRun) {
   expectRefused(otherGpu, "the module has code for sm_90a, sm_120a, but cuda:0 is sm_80", "FAKE_CUDA_DEVICES=8.0");
   ModuleParts later;
   later.ptx = ModuleParts::ptxFor("sm_90a");
-  expectRefused(later, "the module has code for sm_90, but cuda:0 is sm_100", "FAKE_CUDA_DEVICES=10.0");
+  expectRefused(later, "the module has code for sm_90a, but cuda:0 is sm_100", "FAKE_CUDA_DEVICES=10.0");
   ModuleParts greedy;
   greedy.kernels[2].sharedBytes = 200000;
   expectRefused(greedy, "kernel trap needs 200000 bytes of shared memory, but cuda:0 (Fake GPU 0, sm_90) has 101376");

@@ -31,7 +31,7 @@ protected:
                          {{"input_ids", QRT_I64, {{-1, "batch"}, {-1, "seq"}}}},
                          {{"logits", QRT_F32, {{-1, "batch"}, {-1, "seq"}, {2048, ""}}}}}};
     info.parameters = {{"codes", QRT_U8, {3, 5}, 0, 15}, {"scales", QRT_F16, {3}, 0, 6}, {"none", QRT_F32, {0, 4}, 0, 0}};
-    info.kernels = {{"matmul_w8a8$1", 49152, {{"sm_80", 96, 0}, {"sm_90a", 168, 8}}}, {"rms_norm", 0, {}}};
+    info.kernels = {{"matmul_w8a8$1", 49152, {{"sm_80", 96, 0}, {"sm_90a", 168, 8}}}, {"rms_norm", 0, {}, "sm_90a"}};
     info.layers = {{"model.layers.0.mlp.up_proj", "gptq-int4", 3, 10, 4.6}};
     return info;
   }
@@ -109,7 +109,9 @@ TEST_F(ModuleFile, RoundTrip) {
   EXPECT_EQ(info.kernels[0].resources[1].arch, "sm_90a");
   EXPECT_EQ(info.kernels[0].resources[1].registers, 168);
   EXPECT_EQ(info.kernels[0].resources[1].spillBytes, 8);
+  EXPECT_EQ(info.kernels[0].arch, "");
   EXPECT_EQ(info.kernels[1].name, "rms_norm");
+  EXPECT_EQ(info.kernels[1].arch, "sm_90a");
 
   auto text = [](std::span<const char> bytes) { return std::string(bytes.begin(), bytes.end()); };
   EXPECT_EQ(text((*module)->section("host:x86-64-v3")), code);
@@ -168,16 +170,24 @@ TEST_F(ModuleFile, OtherFilesAreNamed) {
 TEST_F(ModuleFile, VersionsAreCompared) {
   ASSERT_TRUE(writeExample(path));
   std::string newer = read(path);
-  newer[12] = 2; // minor
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.2, but this program reads 1.0 to 1.1");
+  newer[12] = 3; // minor
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.3, but this program reads 1.0 to 1.2");
   newer[8] = 2; // major
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.2, but this program reads 1.0 to 1.1");
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.3, but this program reads 1.0 to 1.2");
 }
 
-// Version 1.0 had no table of kernels; 1.1 must have one.
+// Version 1.0 had no table of kernels; 1.1 must have one, 1.2 with their architectures.
 TEST_F(ModuleFile, KernelsAreThereFromVersion1_1On) {
   EXPECT_EQ(errorOf(withHeader(header(""), 0)), "");
   EXPECT_EQ(errorOf(withHeader(header(""), 1)), "header field 'kernels' is missing");
+  auto kernel = [](const std::string &more) {
+    std::string json = header("");
+    return json.insert(json.size() - 1, R"(,"kernels":[{"name":"a","shared_bytes":0,"resources":[])" + more + "}]");
+  };
+  EXPECT_EQ(errorOf(withHeader(kernel(""), 1)), "");
+  EXPECT_EQ(errorOf(withHeader(kernel(""), 2)), "header field 'arch' is missing");
+  EXPECT_EQ(errorOf(withHeader(kernel(R"(,"arch":"")"), 2)), "");
+  EXPECT_EQ(errorOf(withHeader(kernel(R"(,"arch":"sm 90")"), 2)), "kernel 'a' has the impossible architecture 'sm 90'");
 }
 
 TEST_F(ModuleFile, HostileKernelTables) {

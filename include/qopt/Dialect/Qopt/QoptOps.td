@@ -29,6 +29,7 @@ class Qopt_Attr<string name, string attrMnemonic> : AttrDef<Qopt_Dialect, name> 
 def Qopt_F32Tensor : RankedTensorOf<[F32]>;
 def Qopt_I8Tensor : RankedTensorOf<[I8]>;
 def Qopt_I32Tensor : RankedTensorOf<[I32]>;
+def Qopt_I64Tensor : RankedTensorOf<[I64]>;
 def Qopt_FloatTensor : RankedTensorOf<[F16, F32]>;
 
 //===----------------------------------------------------------------------===//
@@ -210,6 +211,37 @@ def Qopt_MatmulW4A16Op : Qopt_Op<"matmul_w4a16", [Pure]> {
   let arguments = (ins Qopt_F32Tensor:$x, Qopt_I8Tensor:$w, Qopt_FloatTensor:$scale, Optional<Qopt_I8Tensor>:$zeros, I64Attr:$group_size);
   let results = (outs Qopt_F32Tensor:$y);
   let assemblyFormat = "$x `,` $w `,` $scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+/// Keys or values of all tokens so far, read and written in place.
+def Qopt_Cache : Arg<MemRefRankOf<[F32], [4]>, "[batch, kv heads, capacity, head size]", [MemRead, MemWrite]>;
+
+def Qopt_CachedAttentionOp : Qopt_Op<"cached_attention"> {
+  let summary = "causal attention of new tokens to those in a cache and themselves";
+  let description = [{
+    Writes `k` and `v` to the caches at `past_length` (one element), then attends:
+    query i sees the keys 0 .. past_length + i. It is an error at run time if the new
+    tokens do not fit into the caches.
+
+    `q`, `k`, `v` and the result are [batch, sequence, heads * head size]; what heads
+    and head sizes are follows from the caches. `scale` defaults to
+    1 / sqrt(head size); a `softcap` c > 0 turns a score s into c tanh(s / c).
+
+    ```mlir
+    %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<?x?x64xf32>, tensor<?x?x32xf32>, tensor<?x?x32xf32>, memref<?x4x?x8xf32>, memref<?x4x?x8xf32>, tensor<1xi64>) -> tensor<?x?x64xf32>
+    ```
+  }];
+  let arguments = (ins Qopt_F32Tensor:$q, Qopt_F32Tensor:$k, Qopt_F32Tensor:$v, Qopt_Cache:$key_cache,
+                       Qopt_Cache:$value_cache, Qopt_I64Tensor:$past_length, OptionalAttr<F32Attr>:$scale,
+                       DefaultValuedAttr<F32Attr, "0.0f">:$softcap);
+  let results = (outs Qopt_F32Tensor:$y);
+  let assemblyFormat = [{$q `,` $k `,` $v `,` $key_cache `,` $value_cache `,` $past_length attr-dict `:`
+                         functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 

@@ -30,16 +30,16 @@ constexpr int64_t kKeyVectors = kKeys / kLanes;
 
 struct Attention {
   Kernel &k;
-  Value q, keys, values, mask, y; ///< mask may be null
+  Value q, keys, values, mask, past, y; ///< mask and past may be null; with past, keys and values are caches
   bool queryHeadsFirst, keyHeadsFirst, causal, offset;
-  int64_t heads, keyHeads, headSize, valueSize;
-  float scale, softcap;
+  int64_t heads = 0, keyHeads = 0, headSize = 0, valueSize = 0;
+  float scale = 0, softcap = 0;
 
   // Of the task.
-  Value batch, head, keyHead, firstQuery, queries, keyCount, causalOffset;
+  Value batch = {}, head = {}, keyHead = {}, firstQuery = {}, queries = {}, keyCount = {}, causalOffset = {};
   // Scratch: transposed keys [head size][keys], scores [queries][keys], mask values
   // [keys], weighted sums [queries][value size], and per query: maximum, sum, rescaling.
-  Value transposed, scores, maskRow, sums, maxima, totals, factors;
+  Value transposed = {}, scores = {}, maskRow = {}, sums = {}, maxima = {}, totals = {}, factors = {};
 
   Values atQuery(Value query, Value i) const {
     return queryHeadsFirst ? Values{batch, head, query, i} : Values{batch, query, head, i};
@@ -49,7 +49,10 @@ struct Attention {
   }
   Tiling tiling() const { return {{8, 4, 1}, kQueries, kKeyVectors, k.target.vnni512 ? 16 : 4}; }
 
+  LogicalResult readSizes();
+  void emit();
   void task(Value index);
+  Value loadPast();
   void allocateScratch();
   void keyBlock(Value firstKey);
   void transposeKeys(Value firstKey);
@@ -248,6 +251,8 @@ void Attention::finish() {
 void Attention::task(Value index) {
   Value queryCount = k.dim(q, queryHeadsFirst ? 2 : 1);
   keyCount = k.dim(keys, keyHeadsFirst ? 2 : 1);
+  if (past) // what is beyond the capacity was not appended
+    keyCount = k.minIndex(k.add(loadPast(), queryCount), keyCount);
   Value blocks = k.ceilDiv(queryCount, kQueries);
   firstQuery = k.mul(k.rem(index, blocks), k.index(kQueries));
   queries = k.minIndex(k.sub(queryCount, firstQuery), k.index(kQueries));
@@ -279,6 +284,29 @@ void Attention::task(Value index) {
   finish();
 }
 
+Value Attention::loadPast() {
+  Value given = arith::IndexCastOp::create(k, k.getIndexType(), k.load(past, {k.index(0)}));
+  return arith::MaxSIOp::create(k, arith::MinSIOp::create(k, given, k.dim(keys, 2)), k.index(0));
+}
+
+LogicalResult Attention::readSizes() {
+  heads = k.size(0, queryHeadsFirst ? 1 : 2);
+  keyHeads = k.size(1, keyHeadsFirst ? 1 : 2);
+  headSize = k.size(0, 3);
+  valueSize = k.size(2, 3);
+  if (ShapedType::isDynamic(heads) || ShapedType::isDynamic(keyHeads) || ShapedType::isDynamic(headSize) ||
+      ShapedType::isDynamic(valueSize) || keyHeads < 1 || heads % keyHeads || k.size(1, 3) != headSize)
+    return k.function.emitOpError("requires known heads and head sizes, and query heads in groups of key heads");
+  scale = k.real("scale", 1.0f / std::sqrt(static_cast<float>(headSize)));
+  softcap = k.real("softcap", 0.0f);
+  return success();
+}
+
+void Attention::emit() {
+  Value blocks = k.ceilDiv(k.dim(q, queryHeadsFirst ? 2 : 1), kQueries);
+  k.parallel(k.mul(k.mul(k.dim(q, 0), k.index(heads)), blocks), /*grain=*/1, [&](Value i) { task(i); });
+}
+
 } // namespace
 
 /// q, k, v (, mask), y.
@@ -287,24 +315,26 @@ LogicalResult emitAttention(Kernel &k) {
   if (failed(hasMask ? k.expectRanks({4, 4, 4, 4, 4}) : k.expectRanks({4, 4, 4, 4})))
     return failure();
   Attention a{.k = k, .q = k.arg(0), .keys = k.arg(1), .values = k.arg(2), .mask = hasMask ? k.arg(3) : Value(),
-              .y = k.arg(hasMask ? 4 : 3), .queryHeadsFirst = k.flag("q_heads_first"),
-              .keyHeadsFirst = k.flag("kv_heads_first"), .causal = k.flag("causal"), .offset = k.flag("offset"),
-              .heads = 0, .keyHeads = 0, .headSize = k.size(0, 3), .valueSize = k.size(2, 3), .scale = 0, .softcap = 0,
-              .batch = {}, .head = {}, .keyHead = {}, .firstQuery = {}, .queries = {}, .keyCount = {}, .causalOffset = {},
-              .transposed = {}, .scores = {}, .maskRow = {}, .sums = {}, .maxima = {}, .totals = {}, .factors = {}};
-  a.heads = k.size(0, a.queryHeadsFirst ? 1 : 2);
-  a.keyHeads = k.size(1, a.keyHeadsFirst ? 1 : 2);
-  if (ShapedType::isDynamic(a.heads) || ShapedType::isDynamic(a.keyHeads) || ShapedType::isDynamic(a.headSize) ||
-      ShapedType::isDynamic(a.valueSize) || a.keyHeads < 1 || a.heads % a.keyHeads || k.size(1, 3) != a.headSize)
-    return k.function.emitOpError("requires known heads and head sizes, and query heads in groups of key heads");
+              .past = {}, .y = k.arg(hasMask ? 4 : 3), .queryHeadsFirst = k.flag("q_heads_first"),
+              .keyHeadsFirst = k.flag("kv_heads_first"), .causal = k.flag("causal"), .offset = k.flag("offset")};
+  if (failed(a.readSizes()))
+    return failure();
   Type maskType = hasMask ? k.type(3).getElementType() : k.getF32Type();
   if (!maskType.isInteger(1) && !maskType.isF32())
     return k.function.emitOpError() << "expected a mask of i1 or f32, but got " << maskType;
-  a.scale = k.real("scale", 1.0f / std::sqrt(static_cast<float>(a.headSize)));
-  a.softcap = k.real("softcap", 0.0f);
+  a.emit();
+  return success();
+}
 
-  Value blocks = k.ceilDiv(k.dim(a.q, a.queryHeadsFirst ? 2 : 1), kQueries);
-  k.parallel(k.mul(k.mul(k.dim(a.q, 0), k.index(a.heads)), blocks), /*grain=*/1, [&](Value i) { a.task(i); });
+/// q, key cache, value cache, past, y.
+LogicalResult emitCachedAttention(Kernel &k) {
+  if (failed(k.expectRanks({4, 4, 4, 1, 4})) || failed(k.expectPast(3)))
+    return failure();
+  Attention a{.k = k, .q = k.arg(0), .keys = k.arg(1), .values = k.arg(2), .mask = {}, .past = k.arg(3), .y = k.arg(4),
+              .queryHeadsFirst = false, .keyHeadsFirst = true, .causal = true, .offset = true};
+  if (failed(a.readSizes()))
+    return failure();
+  a.emit();
   return success();
 }
 

@@ -18,6 +18,7 @@ using Generator = LogicalResult (*)(Kernel &);
 Generator find(StringRef name) {
   return llvm::StringSwitch<Generator>(name)
       .Case("matmul_f32", emitMatmulF32)
+      .Case("matmul_f16", emitMatmulF16)
       .Case("matmul_w8a16", emitMatmulW8A16)
       .Case("matmul_w4a16", emitMatmulW4A16)
       .Case("matmul_w8a8", emitMatmulW8A8)
@@ -28,6 +29,8 @@ Generator find(StringRef name) {
       .Case("rotary", emitRotary)
       .Case("gather", emitGather)
       .Case("attention", emitAttention)
+      .Case("cached_attention", emitCachedAttention)
+      .Case("cache_append", emitCacheAppend)
       .Default(nullptr);
 }
 

@@ -27,6 +27,7 @@ struct Kernel : Emitter, KernelDeclaration {
 
 // One generator per kernel; the file of each explains how it works.
 mlir::LogicalResult emitMatmulF32(Kernel &k);
+mlir::LogicalResult emitMatmulF16(Kernel &k);
 mlir::LogicalResult emitMatmulW8A16(Kernel &k);
 mlir::LogicalResult emitMatmulW4A16(Kernel &k);
 mlir::LogicalResult emitMatmulW8A8(Kernel &k);
@@ -37,6 +38,8 @@ mlir::LogicalResult emitRmsNorm(Kernel &k);
 mlir::LogicalResult emitRotary(Kernel &k);
 mlir::LogicalResult emitGather(Kernel &k);
 mlir::LogicalResult emitAttention(Kernel &k);
+mlir::LogicalResult emitCachedAttention(Kernel &k);
+mlir::LogicalResult emitCacheAppend(Kernel &k);
 
 } // namespace qopt::kernels
 

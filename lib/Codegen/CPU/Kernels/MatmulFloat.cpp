@@ -2,9 +2,9 @@
 //
 // Outer products in registers: for every k, the weights of 16 columns are one
 // vector, an activation is broadcast (from memory, as part of the multiply-add on
-// v4), and a tile of sums takes rows x blocks multiply-adds. int8 weights become
-// floats on the way (a sign-extending load and a conversion per 16), once per tile,
-// and their scale is applied to the finished sums.
+// v4), and a tile of sums takes rows x blocks multiply-adds. Narrower weights become
+// floats on the way, once per tile: int8 by a sign-extending load and a conversion per
+// 16 (their scale is applied to the finished sums), f16 by vcvtph2ps, bf16 by a shift.
 //
 //===----------------------------------------------------------------------===//
 #include "Tiles.h"
@@ -34,8 +34,10 @@ static LogicalResult emit(Kernel &k, Type weightType, bool scaled) {
     auto left = [&](int64_t r, Value i) { return k.load(x, {k.add(tile.row, k.index(r)), i}); };
     auto right = [&](int64_t b, Value i) {
       Value v = k.loadVector(w, {k.add(tile.block, k.index(b)), i, k.index(0)});
-      if (!scaled)
+      if (weightType.isF32())
         return v;
+      if (!scaled)
+        return Value(arith::ExtFOp::create(k, k.vector(f32), v));
       v = arith::ExtSIOp::create(k, k.vector(k.getI32Type()), v);
       return Value(arith::SIToFPOp::create(k, k.vector(f32), v));
     };
@@ -53,6 +55,14 @@ static LogicalResult emit(Kernel &k, Type weightType, bool scaled) {
 }
 
 LogicalResult emitMatmulF32(Kernel &k) { return emit(k, k.getF32Type(), /*scaled=*/false); }
+LogicalResult emitMatmulF16(Kernel &k) {
+  if (failed(k.expectRanks({2, 3, 2})))
+    return failure();
+  Type weightType = k.type(1).getElementType();
+  if (!weightType.isF16() && !weightType.isBF16())
+    return k.function.emitOpError() << "expected weights of f16 or bf16, but got " << weightType;
+  return emit(k, weightType, /*scaled=*/false);
+}
 LogicalResult emitMatmulW8A16(Kernel &k) { return emit(k, k.getI8Type(), /*scaled=*/true); }
 
 } // namespace qopt::kernels

@@ -16,16 +16,24 @@ void forEachColumn(int64_t n, Body body) {
     body(column, column / kColumns, column % kColumns);
 }
 
-} // namespace
-
-std::vector<float> qopt::packFloatWeights(llvm::ArrayRef<float> weights, int64_t k, int64_t n) {
-  std::vector<float> packed(blockCount(n) * k * kColumns, 0.0f);
+template <typename T>
+std::vector<T> packRows(llvm::ArrayRef<T> weights, int64_t k, int64_t n) {
+  std::vector<T> packed(blockCount(n) * k * kColumns, T(0));
   for (int64_t block = 0; block < blockCount(n); ++block) {
     int64_t columns = std::min(kColumns, n - block * kColumns);
     for (int64_t i = 0; i < k; ++i)
       std::copy_n(&weights[i * n + block * kColumns], columns, &packed[(block * k + i) * kColumns]);
   }
   return packed;
+}
+
+} // namespace
+
+std::vector<float> qopt::packFloatWeights(llvm::ArrayRef<float> weights, int64_t k, int64_t n) {
+  return packRows(weights, k, n);
+}
+std::vector<uint16_t> qopt::packHalfWeights(llvm::ArrayRef<uint16_t> weights, int64_t k, int64_t n) {
+  return packRows(weights, k, n);
 }
 
 std::vector<int8_t> qopt::packInt8Columns(llvm::ArrayRef<int8_t> codes, int64_t n, int64_t k) {

@@ -1,7 +1,10 @@
 //===- Attention.cpp - softmax(q k^T * scale + mask) v ---------------------===//
 //
 // Two kernels: AttentionTiles.cpp for many queries, AttentionRows.cpp for few ones
-// and for large heads. The host body chooses by the number of queries.
+// and for large heads. The host body chooses by the number of queries. Where keys and
+// values are in a cache, blocks of the latter share the keys of a head, as one block
+// for each would leave most of the GPU idle, and AttentionParts.cpp joins what they
+// found.
 //
 //===----------------------------------------------------------------------===//
 #include "Attention.h"
@@ -18,14 +21,8 @@ namespace {
 constexpr int64_t kFewQueries = 8;
 constexpr float kLog2E = 1.4426950408889634f;
 
+/// What operands q, k, v and the last say, and the configuration.
 LogicalResult readForm(Kernel &k, AttentionForm &form) {
-  bool hasMask = k.numOperands() == 5;
-  if (failed(hasMask ? k.expectRanks({4, 4, 4, 4, 4}) : k.expectRanks({4, 4, 4, 4})))
-    return failure();
-  form.queryHeadsFirst = k.flag("q_heads_first");
-  form.keyHeadsFirst = k.flag("kv_heads_first");
-  form.causal = k.flag("causal");
-  form.offset = k.flag("offset");
   form.heads = k.size(0, form.queryHeadsFirst ? 1 : 2);
   form.keyHeads = k.size(1, form.keyHeadsFirst ? 1 : 2);
   form.headSize = k.size(0, 3);
@@ -37,24 +34,45 @@ LogicalResult readForm(Kernel &k, AttentionForm &form) {
   for (unsigned i : {0u, 1u, 2u, k.numOperands() - 1})
     if (!k.type(i).getElementType().isF32())
       return k.function.emitOpError() << "expected operands of f32, but got " << k.type(i);
-  if (hasMask) {
-    form.maskElement = k.type(3).getElementType();
-    form.maskShape = k.type(3).getShape();
-    if (!form.maskElement.isInteger(1) && !form.maskElement.isF32())
-      return k.function.emitOpError() << "expected a mask of i1 or f32, but got " << form.maskElement;
-  }
   form.scale = k.real("scale", 1.0f / std::sqrt(static_cast<float>(form.headSize)));
   form.softcap = k.real("softcap", 0.0f);
   return success();
+}
+
+LogicalResult readMask(Kernel &k, AttentionForm &form) {
+  form.maskElement = k.type(3).getElementType();
+  form.maskShape = k.type(3).getShape();
+  if (!form.maskElement.isInteger(1) && !form.maskElement.isF32())
+    return k.function.emitOpError() << "expected a mask of i1 or f32, but got " << form.maskElement;
+  return success();
+}
+
+/// Chooses by the number of queries, where it is not known before.
+void chooseByQueries(Kernel &k, const AttentionForm &form, function_ref<void(Value)> prepare, function_ref<void()> few,
+                     function_ref<void()> many) {
+  int64_t queries = k.size(0, form.queryHeadsFirst ? 2 : 1);
+  bool isKnown = !ShapedType::isDynamic(queries);
+  if (std::max(form.headSize, form.valueSize) > kTiledHeadSize || (isKnown && queries <= kFewQueries)) {
+    prepare(k.boolean(true));
+    few();
+  } else if (isKnown) {
+    many();
+  } else {
+    Value areFew = k.lessEqual(k.dim(0, form.queryHeadsFirst ? 2 : 1), k.i64(kFewQueries));
+    prepare(areFew);
+    k.ifThen(areFew, few, many);
+  }
 }
 
 } // namespace
 
 SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &form) {
   bool hasMask = static_cast<bool>(form.maskElement);
-  SmallVector<Argument> arguments{k.input(0), k.input(1), k.input(2), k.output(hasMask ? 4 : 3),
+  SmallVector<Argument> arguments{k.input(0), k.input(1), k.input(2), k.output(k.numOperands() - 1),
                                   {k.toI32(k.dim(0, form.queryHeadsFirst ? 2 : 1))},
                                   {k.toI32(k.dim(1, form.keyHeadsFirst ? 2 : 1))}};
+  if (form.cached)
+    arguments.push_back(k.input(3));
   if (hasMask) {
     arguments.push_back(k.input(3));
     for (unsigned i = 0; i < 4; ++i)
@@ -64,7 +82,14 @@ SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &form) {
 }
 
 AttentionThread::AttentionThread(Emitter &t, const AttentionForm &form, ValueRange args)
-    : t(t), form(form), q(args[0]), keys(args[1]), values(args[2]), y(args[3]), queryCount(args[4]), keyCount(args[5]) {
+    : t(t), form(form), q(args[0]), keys(args[1]), values(args[2]), y(args[3]), queryCount(args[4]), keyCount(args[5]),
+      keyRoom(args[5]) {
+  if (form.cached) {
+    // What does not fit was not appended; that error is known.
+    Value past = t.max(t.load(t.getI64Type(), args[6]), t.i64(0));
+    past = t.toInteger(t.min(past, t.toInteger(keyRoom, t.getI64Type())), t.i32Type());
+    keyCount = t.min(t.add(past, queryCount), keyRoom);
+  }
   if (form.maskElement) {
     mask = args[6];
     for (unsigned i = 0; i < 4; ++i)
@@ -85,7 +110,7 @@ Value AttentionThread::queryRow(Value base, int64_t size, Value batch, Value hea
 
 Value AttentionThread::keyRows(Value base, int64_t size, Value batch, Value keyHead) {
   auto wide = [&](Value v) { return t.toInteger(v, t.getI64Type()); };
-  Value count = wide(keyCount), row;
+  Value count = wide(keyRoom), row;
   if (form.keyHeadsFirst)
     row = t.mul(t.add(t.mul(wide(batch), form.keyHeads), wide(keyHead)), count);
   else
@@ -134,19 +159,31 @@ Value AttentionThread::larger(Value a, Value b) { return arith::MaxNumFOp::creat
 
 /// q, k, v (, mask), y.
 LogicalResult emitAttention(Kernel &k) {
-  AttentionForm form{};
+  bool hasMask = k.numOperands() == 5;
+  if (failed(hasMask ? k.expectRanks({4, 4, 4, 4, 4}) : k.expectRanks({4, 4, 4, 4})))
+    return failure();
+  AttentionForm form{.queryHeadsFirst = k.flag("q_heads_first"), .keyHeadsFirst = k.flag("kv_heads_first"),
+                     .causal = k.flag("causal"), .offset = k.flag("offset")};
+  if (failed(readForm(k, form)) || (hasMask && failed(readMask(k, form))))
+    return failure();
+  chooseByQueries(k, form, [](Value) {}, [&] { launchAttentionRows(k, form); }, [&] { launchAttentionTiles(k, form); });
+  return success();
+}
+
+/// q, key cache, value cache, past, y.
+LogicalResult emitCachedAttention(Kernel &k) {
+  if (failed(k.expectRanks({4, 4, 4, 1, 4})) || failed(k.expectPast(3)))
+    return failure();
+  AttentionForm form{.queryHeadsFirst = false, .keyHeadsFirst = true, .causal = true, .offset = true, .cached = true};
   if (failed(readForm(k, form)))
     return failure();
-  int64_t queries = k.size(0, form.queryHeadsFirst ? 2 : 1);
-  bool isKnown = !ShapedType::isDynamic(queries);
-  if (std::max(form.headSize, form.valueSize) > kTiledHeadSize || (isKnown && queries <= kFewQueries)) {
-    launchAttentionRows(k, form);
-  } else if (isKnown) {
-    launchAttentionTiles(k, form);
-  } else {
-    Value areFew = k.lessEqual(k.dim(0, form.queryHeadsFirst ? 2 : 1), k.i64(kFewQueries));
-    k.ifThen(areFew, [&] { launchAttentionRows(k, form); }, [&] { launchAttentionTiles(k, form); });
-  }
+  AttentionParts parts;
+  auto few = [&] {
+    launchAttentionParts(k, form, parts);
+    launchAttentionCombine(k, form, parts);
+  };
+  chooseByQueries(k, form, [&](Value areFew) { parts = allocateAttentionParts(k, form, areFew); }, few,
+                  [&] { launchAttentionTiles(k, form); });
   return success();
 }
 

@@ -1,4 +1,4 @@
-//===- Attention.h - What both kernels of attention have in common ---------===//
+//===- Attention.h - What all kernels of attention have in common ----------===//
 //
 // Scores are kept in units of log2: exponentials are then single instructions. A
 // masked score is the most negative finite number, a key beyond the last is minus
@@ -16,10 +16,11 @@ namespace qopt::cuda {
 /// What a declaration of attention says.
 struct AttentionForm {
   bool queryHeadsFirst, keyHeadsFirst, causal, offset;
-  int64_t heads, keyHeads, headSize, valueSize;
-  float scale, softcap;
-  Type maskElement;                 ///< null: no mask
-  llvm::ArrayRef<int64_t> maskShape; ///< of the type
+  bool cached = false; ///< keys and values are in caches; only the kernel knows how many
+  int64_t heads = 0, keyHeads = 0, headSize = 0, valueSize = 0;
+  float scale = 0, softcap = 0;
+  Type maskElement = {};                  ///< null: no mask
+  llvm::ArrayRef<int64_t> maskShape = {}; ///< of the type
 
   int64_t group() const { return heads / keyHeads; }
 };
@@ -31,6 +32,7 @@ struct AttentionThread {
   Emitter &t;
   const AttentionForm &form;
   Value q, keys, values, y, queryCount, keyCount, mask;
+  Value keyRoom; ///< keys that there is memory for
   Value maskSizes[4];
   /// Query i sees keys up to i + causalOffset.
   Value causalOffset;
@@ -66,6 +68,23 @@ llvm::SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &f
 void launchAttentionTiles(Kernel &k, const AttentionForm &form);
 /// Few queries: warps share the keys.
 void launchAttentionRows(Kernel &k, const AttentionForm &form);
+
+/// The keys in a cache are cut into parts, each for blocks of its own, that leave what
+/// they found in memory. Host values.
+struct AttentionParts {
+  Value count; ///< i64; does not depend on how many keys there are
+  /// Addresses of floats, where a row is a query of a head: weighted values
+  /// [rows][parts][value size], and maxima and sums [rows][parts][2].
+  Value values, states;
+};
+/// Memory for parts, unless `areUsed` (i1) says that there will be none.
+AttentionParts allocateAttentionParts(Kernel &k, const AttentionForm &form, Value areUsed);
+/// The same kernel for each part of a cache.
+void launchAttentionParts(Kernel &k, const AttentionForm &form, const AttentionParts &parts);
+/// Puts the parts together.
+void launchAttentionCombine(Kernel &k, const AttentionForm &form, const AttentionParts &parts);
+/// Blocks of AttentionRows, without parts.
+Value countAttentionBlocks(Kernel &k, const AttentionForm &form);
 
 inline constexpr int64_t kTiledHeadSize = 128;
 

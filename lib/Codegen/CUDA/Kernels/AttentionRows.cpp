@@ -10,6 +10,9 @@
 //   3. gives each row of values to as many lanes as it has pieces.
 // At the end the states of the warps are put together in shared memory.
 //
+// With a cache the blocks of a key head are as many times as there are parts; each takes
+// an equal share of the keys and leaves its state in memory (AttentionParts.cpp).
+//
 //===----------------------------------------------------------------------===//
 #include "Attention.h"
 #include "llvm/Support/MathExtras.h"
@@ -57,17 +60,22 @@ RowsPlan::RowsPlan(const AttentionForm &form) {
   while (rows > 1 && rows * valuePieces * valueWidth > 64)
     rows = llvm::divideCeil(rows, 2);
   keyBatch = std::min<int64_t>(keyLanes, rows > 4 || keyPieces > 4 ? 2 : 4);
-  warps = rows > 4 || valuePieces > 2 ? 8 : 16;
+  // Parts are as small as is worth a block, so that they are many.
+  warps = form.cached ? 4 : 8;
   while (warps > 1 && sharedBytes(form.valueSize) > kSharedBytes)
     warps /= 2;
 }
 
 struct Rows : AttentionThread {
-  Rows(Emitter &t, const AttentionForm &form, ValueRange args) : AttentionThread(t, form, args), plan(form) {}
+  Rows(Emitter &t, const AttentionForm &form, ValueRange args) : AttentionThread(t, form, args), plan(form) {
+    if (form.cached)
+      partCount = args[7], partValues = args[8], partStates = args[9];
+  }
 
   RowsPlan plan;
+  Value partCount, partValues, partStates; ///< as AttentionParts, i32; null without a cache
   // Of the block and the thread.
-  Value batch, keyHead, firstRow, rowCount, thread, lane, warp;
+  Value part, batch, keyHead, firstRow, rowCount, thread, lane, warp;
   Values queries, heads, limits, maskRows; ///< per row
   Value keyBase, valueBase, queryShared, weights, maxima;
   // The state, in the order of loop-carried values: the maxima of the rows, this lane's
@@ -84,6 +92,8 @@ struct Rows : AttentionThread {
   Values visit(Value begin, Value end, ValueRange state);
   Value someoneIsBlind(Value round, ValueRange state);
   void finish(Values state);
+  void storePart(Value row, Value column, Value sum, Value total, Value maximum);
+  Values visitPart(ValueRange state);
   /// Row i of all rows of the key head; beyond the last it is repeated.
   Value clampRow(Value i) { return t.min(i, t.sub(rowCount, 1)); }
   Value headOf(Value i) { return t.add(t.mul(keyHead, form.group()), t.rem(i, form.group())); }
@@ -260,15 +270,38 @@ void Rows::finish(Values state) {
       total = t.fma(of(sums, w), factor, total);
       sum = t.fma(t.load(f32(), t.at(t.at(outputs, f32(), w * plan.rows * size), f32(), i)), factor, sum);
     }
+    Value column = t.rem(i, size);
     t.ifThen(t.less(row, rowCount), [&] {
-      Value address = queryRow(y, size, batch, headOf(row), queryOf(row));
-      t.store(t.div(sum, total), t.at(address, f32(), t.rem(i, size)));
+      if (form.cached)
+        return storePart(row, column, sum, total, largest);
+      t.store(t.div(sum, total), t.at(queryRow(y, size, batch, headOf(row), queryOf(row)), f32(), column));
     });
   });
 }
 
+void Rows::storePart(Value row, Value column, Value sum, Value total, Value maximum) {
+  auto wide = [&](Value v) { return t.toInteger(v, t.getI64Type()); };
+  Value headRow = t.add(t.mul(t.add(t.mul(wide(batch), form.keyHeads), wide(keyHead)), wide(rowCount)), wide(row));
+  Value place = t.add(t.mul(headRow, wide(partCount)), wide(part));
+  t.store(sum, t.at(t.row(partValues, f32(), place, form.valueSize), f32(), column));
+  t.ifThen(t.equal(column, 0), [&] {
+    Value state = t.row(partStates, f32(), place, 2);
+    t.store(maximum, state);
+    t.store(total, t.at(state, f32(), 1));
+  });
+}
+
+/// The keys of this block's part; every row sees one in some part.
+Values Rows::visitPart(ValueRange state) {
+  Value share = t.div(t.add(keyCount, t.sub(partCount, 1)), partCount);
+  share = t.mul(t.div(t.add(share, kKeys - 1), kKeys), kKeys);
+  Value begin = t.mul(part, share);
+  return visit(begin, t.min(t.add(begin, share), visible(limits.back())), state);
+}
+
 void Rows::run() {
-  firstRow = t.mul(t.block(0), plan.rows);
+  part = form.cached ? t.rem(t.block(0), partCount) : t.i32(0);
+  firstRow = t.mul(form.cached ? t.div(t.block(0), partCount) : t.block(0), plan.rows);
   keyHead = t.block(1);
   batch = t.block(2);
   thread = t.thread();
@@ -293,6 +326,8 @@ void Rows::run() {
   Values state(plan.rows, lowest());
   state.append(plan.rows, t.f32(0));
   state.append(plan.rows * plan.valuePieces, t.splat(t.vector(f32(), plan.valueWidth), 0.0));
+  if (form.cached)
+    return finish(visitPart(state));
   if (!form.causal)
     return finish(visit(t.i32(0), keyCount, state));
   // The last row sees most. Round 1: the other keys, where a row has seen nothing.
@@ -307,12 +342,27 @@ void Rows::run() {
 
 } // namespace
 
-void launchAttentionRows(Kernel &k, const AttentionForm &form) {
+Value countAttentionBlocks(Kernel &k, const AttentionForm &form) {
+  Value rows = k.mul(k.dim(0, form.queryHeadsFirst ? 2 : 1), form.group());
+  return k.mul(k.ceilDiv(rows, RowsPlan(form).rows), k.mul(k.dim(0, 0), form.keyHeads));
+}
+
+static void launchRows(Kernel &k, const AttentionForm &form, Value parts, ArrayRef<Argument> arguments, StringRef suffix) {
   RowsPlan plan(form);
   Value rows = k.mul(k.dim(0, form.queryHeadsFirst ? 2 : 1), form.group());
-  k.launch({.grid = {k.ceilDiv(rows, plan.rows), k.i64(form.keyHeads), k.dim(0, 0)}, .threads = plan.warps * kWarp,
-            .sharedBytes = plan.sharedBytes(form.valueSize), .suffix = "_rows"},
-           attentionArguments(k, form), [&](Emitter &t, ValueRange args) { Rows(t, form, args).run(); });
+  k.launch({.grid = {k.mul(k.ceilDiv(rows, plan.rows), parts), k.i64(form.keyHeads), k.dim(0, 0)},
+            .threads = plan.warps * kWarp, .sharedBytes = plan.sharedBytes(form.valueSize), .suffix = suffix},
+           arguments, [&](Emitter &t, ValueRange args) { Rows(t, form, args).run(); });
+}
+
+void launchAttentionRows(Kernel &k, const AttentionForm &form) {
+  launchRows(k, form, k.i64(1), attentionArguments(k, form), "_rows");
+}
+
+void launchAttentionParts(Kernel &k, const AttentionForm &form, const AttentionParts &parts) {
+  SmallVector<Argument> arguments = attentionArguments(k, form);
+  arguments.append({{k.toI32(parts.count)}, {parts.values}, {parts.states}});
+  launchRows(k, form, parts.count, arguments, "_parts");
 }
 
 } // namespace qopt::cuda

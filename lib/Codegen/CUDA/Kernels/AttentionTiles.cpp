@@ -40,10 +40,13 @@ struct Staging {
   int64_t rowHalves() const { return padded() + 8; }
   int64_t halves() const { return tileKeys * rowHalves(); }
   int64_t bytes() const { return 2 * halves() * 2; }
-  // Loads of `lanes` floats, `rounds` per thread.
+  // Loads of `lanes` floats, `rounds` per thread, of one column each: then addresses
+  // of a thread's loads differ by constants, and need no registers of their own.
   int64_t lanes() const { return Emitter::lanesOf(size, 4); }
   int64_t pieces() const { return size / lanes(); }
-  int64_t rounds() const { return llvm::divideCeil(tileKeys * pieces(), kThreads); }
+  int64_t threadsOfKey() const { return std::max<int64_t>(llvm::PowerOf2Ceil(pieces()), kThreads / tileKeys); }
+  int64_t keysOfRound() const { return kThreads / threadsOfKey(); }
+  int64_t rounds() const { return tileKeys / keysOfRound(); }
 };
 
 /// 64 keys where a thread can hold its part of them in 32 registers, and their places: a
@@ -135,33 +138,31 @@ void Tiles::loadQueries() {
 /// Keys beyond the last one repeat it: their weights are 0.
 Values Tiles::loadTile(const Staging &s, Value base, Value firstKey) {
   Type piece = t.vector(f32(), s.lanes());
-  Value last = t.sub(keyCount, 1);
+  Value column = t.min(t.rem(thread, s.threadsOfKey()), t.i32(s.pieces() - 1)), last = t.sub(keyCount, 1);
+  Value firstOfThread = t.add(firstKey, t.div(thread, s.threadsOfKey()));
   Values pieces;
   for (int64_t i = 0; i < s.rounds(); ++i) {
-    Value index = t.add(thread, i * kThreads);
-    Value key = t.min(t.add(firstKey, t.div(index, s.pieces())), last);
-    Value row = t.row(base, f32(), key, keyStride(s.size));
-    pieces.push_back(t.load(piece, t.at(row, piece, t.rem(index, s.pieces()))));
+    Value key = t.min(t.add(firstOfThread, i * s.keysOfRound()), last);
+    pieces.push_back(t.load(piece, t.at(t.row(base, f32(), key, keyStride(s.size)), piece, column)));
   }
   return pieces;
 }
 
 void Tiles::storeTile(const Staging &s, Value shared, ValueRange pieces) {
-  int64_t count = s.tileKeys * s.pieces();
-  for (int64_t i = 0; i < s.rounds(); ++i) {
-    Value index = t.add(thread, i * kThreads);
-    auto store = [&] {
-      Value row = t.at(shared, f16, t.mul(t.div(index, s.pieces()), s.rowHalves()));
-      Value place = t.at(row, f16, t.mul(t.rem(index, s.pieces()), s.lanes()));
+  Value column = t.rem(thread, s.threadsOfKey()), key = t.div(thread, s.threadsOfKey());
+  Value first = t.at(shared, f16, t.add(t.mul(key, s.rowHalves()), t.mul(column, s.lanes())));
+  auto store = [&] {
+    for (int64_t i = 0; i < s.rounds(); ++i) {
+      Value place = t.at(first, f16, i * s.keysOfRound() * s.rowHalves());
       Split<Value> halves = split(pieces[i]);
       t.store(halves.high, place);
       t.store(halves.low, t.at(place, f16, s.halves()));
-    };
-    if ((i + 1) * kThreads <= count)
-      store();
-    else
-      t.ifThen(t.less(index, count), store);
-  }
+    }
+  };
+  if (s.pieces() == s.threadsOfKey())
+    store();
+  else
+    t.ifThen(t.less(column, s.pieces()), store);
 }
 
 /// Columns from the size on take part in products: they must be numbers.

@@ -87,4 +87,35 @@ void RowPieces::forEach(function_ref<void(Value, Value)> body) {
   });
 }
 
+//===----------------------------------------------------------------------===//
+// Codes of a row
+//===----------------------------------------------------------------------===//
+
+void quantizeRow(Emitter &t, RowPieces &pieces, Value scale, Value codes) {
+  Value scales = t.broadcast(t.load(t.f32Type(), scale), pieces.lanes());
+  Type type = pieces.codesType();
+  pieces.forEach([&](Value i, Value piece) { t.store(toCodes(t, t.div(piece, scales)), t.at(codes, type, i)); });
+}
+
+void DynamicRow::run(Emitter &t, RowPieces &pieces, function_ref<Value(Value, Value)> isFree) const {
+  Values largest = pieces.fold({t.f32(0)}, [&](Value, Value piece, ValueRange carried) {
+    Value result = carried[0], magnitudes = t.abs(piece);
+    for (int64_t j = 0; j < pieces.lanes(); ++j) {
+      Value m = t.extract(magnitudes, j);
+      if (threshold)
+        m = t.select(t.less(m, t.f32(*threshold)), m, t.f32(0));
+      result = t.max(m, result);
+    }
+    return Values{result};
+  });
+  Value absmax = t.blockMax(largest[0], threads, scratch);
+  t.ifThen(t.equal(t.thread(), 0), [&] { t.store(t.div(absmax, t.f32(127)), scale); });
+  Type type = pieces.codesType();
+  pieces.forEach([&](Value i, Value piece) {
+    if (isFree)
+      piece = t.select(isFree(i, piece), piece, t.splat(piece.getType(), 0.0));
+    t.store(toRowCodes(t, piece, absmax), t.at(codes, type, i));
+  });
+}
+
 } // namespace qopt::cuda

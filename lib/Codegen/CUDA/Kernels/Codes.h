@@ -17,6 +17,10 @@ Value toRowCodes(Emitter &t, Value v, Value absmax);
 /// x [R,K] f32 and codes [R,K] i8: K, or nothing after a diagnostic.
 mlir::FailureOr<int64_t> checkCodes(Kernel &k, unsigned codes);
 
+/// The configuration of split_columns: magnitudes from which on an element is an
+/// outlier; infinity where 0 says that there are none.
+float outlierThreshold(KernelDeclaration &declaration);
+
 /// A row of `width` floats at `address`, cut into pieces of up to four for the threads
 /// of a block. Where it fits, every thread keeps its pieces in registers from the first
 /// pass over the row to the next; longer rows are read again.
@@ -32,6 +36,8 @@ public:
   void forEach(llvm::function_ref<void(Value, Value)> body);
 
   int64_t lanes() const { return numLanes; }
+  /// Of codes of a piece.
+  Type codesType() { return t.vector(t.getI8Type(), numLanes); }
 
 private:
   Value read(Value i);
@@ -41,6 +47,21 @@ private:
   int64_t numLanes, numPieces, threads;
   Type type;
   Values kept; ///< empty: not kept
+};
+
+/// Codes of a row by a block with a given scale; `codes` in any memory.
+void quantizeRow(Emitter &t, RowPieces &pieces, Value scale, Value codes);
+
+/// Codes of a row by a block with the row's own scale, which is stored, too.
+struct DynamicRow {
+  Value codes, scale; ///< addresses in any memory
+  int64_t threads;
+  Value scratch; ///< 4 bytes of shared memory per warp, free again after the next barrier
+  /// Elements of this magnitude and more do not count for the scale.
+  std::optional<float> threshold = std::nullopt;
+
+  /// `isFree(i, piece)`: which elements of a piece have codes; the others get 0. Null: all.
+  void run(Emitter &t, RowPieces &pieces, llvm::function_ref<Value(Value, Value)> isFree = nullptr) const;
 };
 
 } // namespace qopt::cuda

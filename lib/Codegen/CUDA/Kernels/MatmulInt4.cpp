@@ -1,16 +1,19 @@
 //===- MatmulInt4.cpp - Float activations times group-wise int4 weights ----===//
 //
-// A code between 0 and 15 put into the low bits of 2^23 as a float is 2^23 + code;
-// subtracting 2^23 + zero point leaves the exact code - zero, which tf32 holds. So the
-// tensor cores multiply the activations by small integers, and the sums of a group are
-// multiplied by its scales in f32: no weight is rounded, scales may be negative, and
-// tiny or huge ones lose nothing. Activations keep the range of f32 (f16 would turn
-// what exceeds 65504 into infinities): split in two parts for few rows, as exact as
-// f32; rounded to 11 bits, what f16 would keep, in tiles.
+// A code between 0 and 15 put into the low bits of a power of two as a float is that
+// power plus the code; subtracting the power plus the zero point leaves the exact
+// code - zero. So the tensor cores multiply the activations by small integers, and the
+// sums of a group are multiplied by its scales in f32: no weight is rounded, scales may
+// be negative, and tiny or huge ones lose nothing.
+//
+// Few rows multiply tf32 (2^23 is the power), with activations split in two parts, as
+// exact as f32. Tiles multiply f16, two codes at a time: with 2^10 in both halves of a
+// word, `and` and `or` (one lop3) put a code into the low bits of each, or 16 times the
+// code where it is in the upper half of a byte, which a multiply-add takes back.
 //
 // One load of 16 bytes is eight inputs of a lane's four columns. The order of inputs
 // within a product is free, so a lane takes inputs 8t .. 8t + 7 of a chunk of 32 for
-// the four steps, and reads the same of x. Groups are padded to whole chunks.
+// its steps, and reads the same of x. Groups are padded to whole chunks.
 //
 //===----------------------------------------------------------------------===//
 #include "MatmulProduct.h"
@@ -36,7 +39,8 @@ struct Int4Product : Product {
     steps = (groups - 1) * stepsOfGroup + llvm::divideCeil(inputs - (groups - 1) * groupSize, kStep);
     lanesTakeRuns = true;
     chunksAhead = 4;
-    splitFewRows = true;
+    splitFewRows = true, halfTiles = true;
+    wgmmaRows = 64; // sums of a group and totals
   }
 
   Type scaleType;
@@ -75,6 +79,27 @@ struct Int4Product : Product {
     return tiles;
   }
 
+  SmallVector<Values> decodeHalf(Emitter &t, ValueRange raw, int64_t step) const override {
+    Type i32 = t.getI32Type(), halves = t.vector(t.getF16Type(), 2);
+    constexpr int64_t kMagic = 0x64006400; // 2^10
+    auto bits = [&](Value word, int64_t mask) { return t.bitcast(t.bitOr(t.bitAnd(word, mask), kMagic), halves); };
+    SmallVector<Values> tiles;
+    for (int64_t j = 0; j < 4; ++j) {
+      // 2^10 + zero, and -(2^6 + zero), whose mantissas count in sixteenths.
+      Value zero = t.splat(halves, 1024.0 + 8.0), negative = t.splat(halves, -64.0 - 8.0);
+      if (hasZeros) {
+        Value both = t.permuteBytes(raw[4], t.i32(kMagic), 0x5050 + 0x0101 * j);
+        zero = t.bitcast(both, halves);
+        negative = t.bitcast(t.bitOr(t.shiftLeft(t.bitAnd(both, 0x003F003F), 4), 0xD400D400), halves);
+      }
+      Value word = t.shiftRight(raw[j], 8 * step);
+      Value low = t.sub(bits(word, 0x000F000F), zero);
+      Value high = t.fma(bits(word, 0x00F000F0), t.splat(halves, 1.0 / 16), negative);
+      tiles.push_back({t.bitcast(low, i32), t.bitcast(high, i32)});
+    }
+    return tiles;
+  }
+
   Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const override {
     Value group = t.min(t.div(chunk, t.i32(chunksPerGroup())), t.i32(groups - 1));
     Value block = t.min(t.shiftRight(place.sums, 4), t.i32(llvm::divideCeil(columns, int64_t(16)) - 1));
@@ -82,7 +107,7 @@ struct Int4Product : Product {
     Value scales = t.row(args[kScales], four, t.add(t.mul(block, groups), group), 4);
     scales = t.at(scales, four, t.shiftRight(t.bitAnd(place.sums, 15), 2));
     Values result;
-    for (int64_t i = 0; i < 8; ++i) {
+    for (int64_t i = 0; i < place.numSums; ++i) {
       Value scale = t.extract(t.load(four, t.at(scales, four, i / 4)), i % 4);
       result.push_back(scaleType.isF32() ? scale : t.toFloat(scale, t.f32Type()));
     }
@@ -93,7 +118,7 @@ struct Int4Product : Product {
 } // namespace
 
 /// x [R,K], w [blocks,steps,64], scale [blocks,groups,16] (, zeros [blocks,groups,16]), y [R,N].
-LogicalResult emitMatmulW4A16(Kernel &k) {
+FailureOr<ProductDeclaration> describeMatmulW4A16(KernelDeclaration &k) {
   bool hasZeros = k.numOperands() == 5;
   if (failed(hasZeros ? k.expectRanks({2, 3, 3, 3, 2}) : k.expectRanks({2, 3, 3, 2})))
     return failure();
@@ -106,20 +131,20 @@ LogicalResult emitMatmulW4A16(Kernel &k) {
   Type scaleType = k.type(2).getElementType();
   if (!scaleType.isF16() && !scaleType.isF32())
     return k.function.emitOpError() << "expected scales of f16 or f32, but got " << scaleType;
-  Int4Product product(inputs, n, groupSize, scaleType, hasZeros);
+  auto product = std::make_unique<Int4Product>(inputs, n, groupSize, scaleType, hasZeros);
   int64_t blocks = llvm::divideCeil(n, int64_t(16));
-  Type f32 = k.f32Type(), i8 = k.getI8Type();
+  Builder b(scaleType.getContext());
+  Type f32 = b.getF32Type(), i8 = b.getI8Type();
   if (failed(k.expectShape(0, {ShapedType::kDynamic, inputs}, f32)) ||
-      failed(k.expectShape(1, {blocks, product.steps, 64}, i8)) ||
-      failed(k.expectShape(2, {blocks, product.groups, 16}, scaleType)) ||
-      (hasZeros && failed(k.expectShape(3, {blocks, product.groups, 16}, i8))) ||
+      failed(k.expectShape(1, {blocks, product->steps, 64}, i8)) ||
+      failed(k.expectShape(2, {blocks, product->groups, 16}, scaleType)) ||
+      (hasZeros && failed(k.expectShape(3, {blocks, product->groups, 16}, i8))) ||
       failed(k.expectShape(result, {ShapedType::kDynamic, n}, f32)))
     return failure();
-  SmallVector<Argument> own{k.input(2)};
+  SmallVector<unsigned> own{2};
   if (hasZeros)
-    own.push_back(k.input(3));
-  launchProduct(k, product, 0, 1, result, own);
-  return success();
+    own.push_back(3);
+  return ProductDeclaration{std::move(product), 0, 1, result, own};
 }
 
 } // namespace qopt::cuda

@@ -25,7 +25,9 @@ enum { kTokenScale = kFirstOwn, kColumnScale, kOutliers, kList };
 struct Int8Product : Product {
   Int8Product(int64_t inputs, int64_t columns, bool perToken, bool hasOutliers)
       : Product(inputs, columns, 1), perToken(perToken), hasOutliers(hasOutliers),
-        words(llvm::divideCeil(inputs, int64_t(4))) {}
+        words(llvm::divideCeil(inputs, int64_t(4))) {
+    wgmmaRows = 128;
+  }
 
   bool perToken, hasOutliers;
   int64_t words; ///< of a column
@@ -66,46 +68,57 @@ struct Int8Product : Product {
 
 private:
   /// The list ends at the first negative number.
-  void addOutliers(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, ArrayRef<Value> scales,
-                   Values &sums) const {
-    Type f32 = t.f32Type(), i32 = t.getI32Type(), i8 = t.getI8Type();
+  Values forEachListed(Emitter &t, Value list, Values initial, OutlierBody body) const {
+    Type i32 = t.getI32Type();
     auto entry = [&](Value i) {
       Value isIn = t.less(i, inputs);
-      Value input = t.load(i32, t.at(args[kList], i32, t.select(isIn, i, t.i32(0))));
+      Value input = t.load(i32, t.at(list, i32, t.select(isIn, i, t.i32(0))));
       return t.select(isIn, input, t.i32(-1));
     };
+    Values state{t.i32(0), entry(t.i32(0))};
+    llvm::append_range(state, initial);
+    state = t.whileLoop(
+        state, [&](ValueRange carried) { return t.lessEqual(t.i32(0), carried[1]); },
+        [&](ValueRange carried) {
+          Value i = t.add(carried[0], 1);
+          Values next{i, entry(i)};
+          llvm::append_range(next, body(carried[1], carried.drop_front(2)));
+          return next;
+        });
+    return Values(llvm::drop_begin(state, 2));
+  }
+
+  void addOutliers(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, ArrayRef<Value> scales,
+                   Values &sums) const {
+    Type f32 = t.f32Type(), i8 = t.getI8Type();
     Values codes; // where a column's codes begin
     for (Value column : columns) {
       Value block = t.row(args[kW], i8, t.shiftRight(column, 4), words * 64);
       codes.push_back(t.at(block, i8, t.mul(t.bitAnd(column, 15), 4)));
     }
-    Values state{t.i32(0), entry(t.i32(0))};
-    llvm::append_range(state, sums);
-    state = t.whileLoop(
-        state, [&](ValueRange carried) { return t.lessEqual(t.i32(0), carried[1]); },
-        [&](ValueRange carried) {
-          Value i = t.add(carried[0], 1), input = carried[1];
-          Values next{i, entry(i)}, weights;
-          Value place = t.add(t.mul(t.shiftRight(input, 2), 64), t.bitAnd(input, 3));
-          for (size_t c = 0; c < columns.size(); ++c)
-            weights.push_back(t.mul(t.toFloat(t.load(i8, t.at(codes[c], i8, place)), f32), scales[c]));
-          for (auto [r, row] : llvm::enumerate(rows)) {
-            Value a = t.load(f32, t.at(t.row(args[kOutliers], f32, row, inputs), f32, input));
-            for (size_t c = 0; c < columns.size(); ++c)
-              next.push_back(t.fma(a, weights[c], carried[2 + r * columns.size() + c]));
-          }
-          return next;
-        });
-    sums.assign(state.begin() + 2, state.end());
+    auto add = [&](Value input, ValueRange carried) {
+      Values next, weights;
+      Value place = t.add(t.mul(t.shiftRight(input, 2), 64), t.bitAnd(input, 3));
+      for (size_t c = 0; c < columns.size(); ++c)
+        weights.push_back(t.mul(t.toFloat(t.load(i8, t.at(codes[c], i8, place)), f32), scales[c]));
+      for (auto [r, row] : llvm::enumerate(rows)) {
+        Value a = t.load(f32, t.at(t.row(args[kOutliers], f32, row, inputs), f32, input));
+        for (size_t c = 0; c < columns.size(); ++c)
+          next.push_back(t.fma(a, weights[c], carried[r * columns.size() + c]));
+      }
+      return next;
+    };
+    sums = outlierLoop ? outlierLoop(t, sums, add) : forEachListed(t, args[kList], sums, add);
   }
 };
 
 } // namespace
 
 /// x [R,K], x_scale [R] or [], w [blocks,words,64], correction, w_scale [N] (, outliers, columns), y [R,N].
-LogicalResult emitMatmulW8A8(Kernel &k) {
+FailureOr<ProductDeclaration> describeMatmulW8A8(KernelDeclaration &k) {
   bool hasOutliers = k.numOperands() == 8;
-  bool perToken = k.numOperands() > 1 && isa<MemRefType>(k.function.getArgument(1).getType()) && k.type(1).getRank() == 1;
+  auto scaleType = k.numOperands() > 1 ? dyn_cast<MemRefType>(k.function.getFunctionType().getInput(1)) : MemRefType();
+  bool perToken = scaleType && scaleType.getRank() == 1;
   int64_t scaleRank = perToken ? 1 : 0;
   if (failed(hasOutliers ? k.expectRanks({2, scaleRank, 3, 1, 1, 2, 1, 2}) : k.expectRanks({2, scaleRank, 3, 1, 1, 2})))
     return failure();
@@ -113,22 +126,22 @@ LogicalResult emitMatmulW8A8(Kernel &k) {
   int64_t inputs = k.size(0, 1), n = k.size(result, 1);
   if (ShapedType::isDynamic(inputs) || ShapedType::isDynamic(n))
     return k.function.emitOpError("requires known inputs and outputs");
-  Int8Product product(inputs, n, perToken, hasOutliers);
+  auto product = std::make_unique<Int8Product>(inputs, n, perToken, hasOutliers);
   int64_t blocks = llvm::divideCeil(n, int64_t(16));
-  Type f32 = k.f32Type(), i8 = k.getI8Type(), i32 = k.i32Type();
+  Builder b(k.function.getContext());
+  Type f32 = b.getF32Type(), i8 = b.getI8Type(), i32 = b.getI32Type();
   SmallVector<int64_t> scaleShape(scaleRank, ShapedType::kDynamic);
   if (failed(k.expectShape(0, {ShapedType::kDynamic, inputs}, i8)) || failed(k.expectShape(1, scaleShape, f32)) ||
-      failed(k.expectShape(2, {blocks, product.words, 64}, i8)) || failed(k.expectShape(3, {blocks * 16}, i32)) ||
+      failed(k.expectShape(2, {blocks, product->words, 64}, i8)) || failed(k.expectShape(3, {blocks * 16}, i32)) ||
       failed(k.expectShape(4, {n}, f32)) ||
       (hasOutliers && (failed(k.expectShape(5, {ShapedType::kDynamic, inputs}, f32)) ||
                        failed(k.expectShape(6, {inputs}, i32)))) ||
       failed(k.expectShape(result, {ShapedType::kDynamic, n}, f32)))
     return failure();
-  SmallVector<Argument> own{k.input(1), k.input(4)};
+  SmallVector<unsigned> own{1, 4};
   if (hasOutliers)
-    llvm::append_values(own, k.input(5), k.input(6));
-  launchProduct(k, product, 0, 2, result, own);
-  return success();
+    own.append({5, 6});
+  return ProductDeclaration{std::move(product), 0, 2, result, own};
 }
 
 } // namespace qopt::cuda

@@ -1,6 +1,6 @@
 //===- MatmulProduct.cpp - What all matrix products share ------------------===//
 #include "MatmulProduct.h"
-#include "llvm/Support/MathExtras.h"
+#include "qopt/Codegen/Kernels.h"
 
 using namespace mlir;
 
@@ -13,6 +13,9 @@ int64_t Product::chunks() const {
   return (groups - 1) * (paddedGroup / chunkElements()) +
          llvm::divideCeil(inputs - (groups - 1) * groupSize, chunkElements());
 }
+
+/// Rows from which on the blocks of the launch for sm_90a are filled well enough.
+constexpr int64_t kWgmmaRows = 64;
 
 Values loadWords(Emitter &t, Value pointer) {
   Value words = t.load(t.vector(t.getI32Type(), 4), pointer);
@@ -98,20 +101,64 @@ void ProductThread::multiply(const Fragment &a, const Fragment &b, Values &sums,
     sums[first + i] = c[i];
 }
 
-Values ProductThread::fold(const WeightPlace &place, Value chunk, ValueRange sums, ValueRange totals,
-                    ArrayRef<int64_t> columnOfSum) {
-  Values scales = p.groupScales(t, args, place, chunk), next;
+void ProductThread::multiplyHalf(ValueRange a, ValueRange b, Values &sums, int64_t first) {
+  auto halves = [&](ValueRange words) {
+    return llvm::map_to_vector(words, [&](Value word) { return t.bitcast(word, t.vector(t.getF16Type(), 2)); });
+  };
+  llvm::copy(t.mmaF16(halves(a), halves(b), ArrayRef(sums).slice(first, 4)), sums.begin() + first);
+}
+
+Values ProductThread::fold(ValueRange scales, ValueRange sums, ValueRange totals, ArrayRef<int64_t> columnOfSum) {
+  Values next;
   for (auto [i, sum] : llvm::enumerate(sums))
     next.push_back(t.fma(sum, scales[columnOfSum[i % columnOfSum.size()]], totals[i]));
   return next;
+}
+
+FailureOr<ProductDeclaration> describeProduct(KernelDeclaration &declaration) {
+  StringRef name = declaration.function->getAttrOfType<StringAttr>(kKernelAttr).getValue();
+  if (name == "matmul_w8a8")
+    return describeMatmulW8A8(declaration);
+  if (name == "matmul_w4a16")
+    return describeMatmulW4A16(declaration);
+  return describeMatmulFloat(declaration, name);
+}
+
+LogicalResult emitProduct(Kernel &k) {
+  FailureOr<ProductDeclaration> declaration = describeProduct(k);
+  if (failed(declaration))
+    return failure();
+  SmallVector<Argument> own;
+  for (unsigned operand : declaration->own)
+    own.push_back(k.input(operand));
+  launchProduct(k, *declaration->product, declaration->x, declaration->w, declaration->y, own);
+  return success();
 }
 
 void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned y, ArrayRef<Argument> own) {
   Value rows = k.dim(x, 0);
   SmallVector<Argument> arguments{k.input(x), k.input(w), k.output(y), {k.toI32(rows)}};
   llvm::append_range(arguments, own);
-  k.ifThen(k.lessEqual(rows, k.i64(kFewRows)), [&] { launchProductRows(k, p, rows, arguments); },
-           [&] { launchProductTiles(k, p, rows, arguments); });
+  Value areFew = k.lessEqual(rows, k.i64(kFewRows));
+  HalfRows half;
+  if (p.halfTiles)
+    half = HalfRows::allocate(k, p, k.select(areFew, k.i64(0), rows));
+  k.ifThen(areFew, [&] { launchProductRows(k, p, rows, arguments); }, [&] {
+    Value source = k.address(x);
+    if (p.halfTiles) {
+      half.convert(k, p, arguments[kX], rows);
+      source = k.address(half.halves);
+      arguments[kX] = {source, /*readOnly=*/true};
+      arguments.push_back({k.address(half.factors), /*readOnly=*/true});
+    }
+    auto launchTiles = [&] { launchProductTiles(k, p, rows, arguments); };
+    if (!canUseWgmma(p))
+      return launchTiles();
+    Value pays = k.both(k.less(k.i64(kWgmmaRows), rows), k.lessEqual(k.i64(90), k.capability()));
+    k.ifThen(pays, [&] { launchProductWgmma(k, p, source, rows, arguments); }, launchTiles);
+  });
+  if (p.halfTiles)
+    half.release(k);
 }
 
 } // namespace qopt::cuda

@@ -3,7 +3,7 @@
 // Every product y = x w^T runs on the tensor cores (mma m16n8: 16 rows of x, 8 columns
 // of w), and every family is the same loop over chunks of 128 bytes of the rows of x.
 // A chunk is four steps; a step is one mma deep, 32 bytes of a row: 32 inputs of s8 or
-// 8 of tf32.
+// 8 of tf32. In f16 a chunk of as many inputs as of tf32 is two steps of 16.
 //
 // Weights go straight from device memory into registers, in the layout that the CPU
 // reads too (Kernels.h). A warp owns 32 consecutive columns = two packed blocks = four
@@ -25,6 +25,9 @@
 //          in shared memory in a fixed order.
 // The number of rows, known at run time, chooses in the host's code.
 //
+// Tiles of float activations whose weights are exact in f16 multiply f16: HalfRows.cpp
+// converts the rows of x first.
+//
 // Inputs past K and rows past R are zeros of x; whatever weights are then read (an
 // address is always clamped into the array) counts for nothing.
 //
@@ -33,6 +36,9 @@
 #define QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULPRODUCT_H
 
 #include "../Kernel.h"
+#include "llvm/Support/MathExtras.h"
+#include <functional>
+#include <memory>
 
 namespace qopt::cuda {
 
@@ -42,19 +48,26 @@ inline constexpr int64_t kFewRows = 8;
 inline constexpr int64_t kWarpColumns = 32, kTiles = 4;
 /// Steps of a chunk, 32-bit words of a step of a row.
 inline constexpr int64_t kChunkSteps = 4, kStepWords = 8, kChunkWords = kChunkSteps * kStepWords;
+/// Steps of a chunk and inputs of a step in f16.
+inline constexpr int64_t kHalfSteps = 2, kHalfInputs = 16;
 
 /// A column block of 16 and the columns in it that a lane loads weights of.
 struct WeightPlace {
   Value block;   ///< clamped to those that there are
   Value quarter; ///< columns 4 quarter .. 4 quarter + 3 of the block
   Value inGroup; ///< lane % 4
-  Value sums;    ///< first of the eight columns that the lane has sums of, not clamped
+  Value sums;    ///< first of the columns that the lane has sums of, not clamped
+  int64_t numSums = 8; ///< of columns; 4 on sm_90a
 };
 
 /// Registers of one operand of mma; `low` is what `high` lacks, or empty.
 struct Fragment {
   Values high, low;
 };
+
+/// body(input, carried) for every outlier in order of the inputs; the last carried values.
+using OutlierBody = llvm::function_ref<Values(Value, ValueRange)>;
+using OutlierLoop = std::function<Values(Emitter &, Values, OutlierBody)>;
 
 /// What the families differ in. Sizes are those of the declaration.
 class Product {
@@ -71,29 +84,81 @@ public:
   /// Lane t of a group of four takes the words 8t .. 8t + 7 of a chunk instead of
   /// words t and t + 4 of each step.
   bool lanesTakeRuns = false;
-  /// Chunks whose weights a lane of the launch for few rows reads at a time.
+  /// At most so many chunks are loaded at a time in the launch for few rows.
   int64_t chunksAhead = 1;
   /// Whether x is split in two parts of tf32 in the launch for few rows and in tiles.
   bool splitFewRows = false, splitTiles = false;
+  /// Whether tiles and fused launches multiply f16, with weights of decodeHalf().
+  bool halfTiles = false;
+  /// Rows of a block of the launch for sm_90a; 0: there is none.
+  int64_t wgmmaRows = 0;
 
   int64_t chunkElements() const { return kChunkWords * 4 / elementBytes; }
   int64_t chunksPerGroup() const { return paddedGroup ? paddedGroup / chunkElements() : chunks(); }
   int64_t chunks() const;
   bool isInteger() const { return elementBytes == 1; }
+  /// Chunks that a lane of the launch for few rows loads at a time, which lie in one group:
+  /// sums of whole units can be folded.
+  int64_t rowUnit() const;
+  int64_t rowUnits() const { return llvm::divideCeil(chunks(), rowUnit()); }
+  /// Chunks that tiles load at a time; a group is made of whole stages.
+  int64_t stageChunks() const { return halfTiles && (chunksPerGroup() % 2 == 0 || inputs <= groupSize) ? 2 : 1; }
+  int64_t stages() const { return llvm::divideCeil(chunks(), stageChunks()); }
+  /// Elements of a row of HalfRows.
+  int64_t halfWidth() const { return stages() * stageChunks() * kHalfSteps * kHalfInputs; }
 
   /// Registers (i32) with a chunk of weights as they are in memory; `args` are those of
   /// launchProduct. A chunk past the end may be asked for.
   virtual Values load(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const = 0;
   /// The operands of n-tiles 0..3 for one step of what load() gave.
   virtual llvm::SmallVector<Fragment> decode(Emitter &t, ValueRange raw, int64_t step) const = 0;
-  /// Factors of the lane's eight columns in the group of `chunk`; only if sums are folded.
+  /// The same in f16 for one of kHalfSteps steps: two registers (i32) of two numbers
+  /// per n-tile. Element e of register r of lane t is the weight of the chunk's input
+  ///   16 step + 8 r + 4 e + t   or, with lanesTakeRuns,   8 t + 4 r + 2 e + step
+  virtual llvm::SmallVector<Values> decodeHalf(Emitter &t, ValueRange raw, int64_t step) const { return {}; }
+  /// Factors of the columns that the lane has sums of in the group of `chunk`; only if sums are folded.
   virtual Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const { return {}; }
+  /// Where a launch has outliers in another form than the operand that lists them.
+  OutlierLoop outlierLoop;
+
   /// From sums [rows][columns] to elements of y; rows and columns (i32) are clamped.
   virtual void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const {}
 };
 
-/// The first arguments of every launch; those of the family follow.
+/// Rows of x in f16, as tiles read them: element e of word 8 step + 4 r + t of a chunk
+/// (16 words) is the input that decodeHalf() names, so that ldmatrix gives a lane what
+/// belongs to its weights. Rows are padded with zeros to whole stages and, like weights,
+/// in every group to whole chunks. A row is multiplied by a power of two, which brings
+/// its largest magnitude into [2^14, 2^15): every number that is not smaller than that
+/// by 2^28 keeps 11 bits.
+struct HalfRows {
+  Value halves;  ///< memref [R, halfWidth] of f16
+  Value factors; ///< memref [R] of f32: what sums must be multiplied by
+
+  /// Memory for `rows` (i64) rows; at the top of the host's body.
+  static HalfRows allocate(Kernel &k, const Product &p, Value rows);
+  /// Launches the conversion of x, which has at least one row.
+  void convert(Kernel &k, const Product &p, const Argument &x, Value rows) const;
+  void release(Kernel &k) const;
+};
+
+/// The first arguments of every launch; those of the family follow, and in tiles of f16
+/// the factors of the rows as the last.
 enum ProductArgument { kX, kW, kY, kRows, kFirstOwn };
+
+/// What the declaration of a product says: the product, and which operands are x [R,K],
+/// w, y [R,N] and the family's own arguments.
+struct ProductDeclaration {
+  std::unique_ptr<Product> product;
+  unsigned x, w, y;
+  llvm::SmallVector<unsigned> own;
+};
+
+/// Checks the declaration of a product of any family. Emits a diagnostic otherwise.
+mlir::FailureOr<ProductDeclaration> describeProduct(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulW8A8(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulW4A16(KernelDeclaration &declaration);
+mlir::FailureOr<ProductDeclaration> describeMatmulFloat(KernelDeclaration &declaration, llvm::StringRef kernel);
 
 /// Writes the host body and the kernels: x [R,K], w, y [R,N] are operands of `k`.
 void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, unsigned y,
@@ -101,6 +166,11 @@ void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, un
 /// The two kinds of launches that it chooses from; `arguments` are all of them.
 void launchProductRows(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 void launchProductTiles(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
+
+/// Whether there is a launch for sm_90a, and it: for rows > 0 in the memory `x`, which
+/// takes the place of kX.
+bool canUseWgmma(const Product &product);
+void launchProductWgmma(Kernel &k, const Product &product, Value x, Value rows, llvm::ArrayRef<Argument> arguments);
 
 /// 16 bytes as four i32.
 Values loadWords(Emitter &t, Value pointer);
@@ -114,6 +184,7 @@ protected:
 
   Type sumType() { return p.isInteger() ? t.getI32Type() : t.f32Type(); }
   Values zeroSums(int64_t count) { return Values(count, t.splat(sumType(), int64_t(0))); }
+  /// Of the 32 columns from 32 * warpColumns on.
   WeightPlace placeOf(Value warpColumns);
   /// The input at an element of the padded rows; past the end where there is none.
   Value inputAt(Value element);
@@ -124,11 +195,17 @@ protected:
   Value loadWord(Value rowOfX, Value word, Value isValid);
   /// Words of x as operands of the product.
   Fragment activations(ValueRange words, bool isSplit);
+  /// For a row of f32 to become one of f16, by a block: the power of two that brings its
+  /// largest magnitude into [2^14, 2^15), and the inverse. `scratch` as in blockMax.
+  std::pair<Value, Value> halfFactors(Value x, int64_t threads, Value scratch);
+  /// The two elements (f32) of a word of such a row, times `factor`.
+  Value halfElements(Value x, Value word, Value factor);
   /// sums[first .. first + 3] += a b, small products first.
   void multiply(const Fragment &a, const Fragment &b, Values &sums, int64_t first);
+  /// The same with operands of f16.
+  void multiplyHalf(ValueRange a, ValueRange b, Values &sums, int64_t first);
   /// totals + sums * scales; `columnOfSum`: which of the lane's columns a sum is of.
-  Values fold(const WeightPlace &place, Value chunk, ValueRange sums, ValueRange totals,
-              llvm::ArrayRef<int64_t> columnOfSum);
+  Values fold(ValueRange scales, ValueRange sums, ValueRange totals, llvm::ArrayRef<int64_t> columnOfSum);
 
   Emitter &t;
   const Product &p;

@@ -1,6 +1,5 @@
 //===- MatmulTiles.cpp - Products of many rows -----------------------------===//
 #include "MatmulProduct.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -8,45 +7,70 @@ namespace qopt::cuda {
 
 namespace {
 
-constexpr int64_t kStages = 3, kRowBytes = 128, kPieces = 8;
+constexpr int64_t kStages = 3;
 
 /// Blocks of `rowTiles` x 16 rows and `warps` x 32 columns.
 struct TileShape {
   int64_t rowTiles, warps;
   int64_t rows() const { return rowTiles * 16; }
   int64_t threads() const { return warps * kWarp; }
-  int64_t stageBytes() const { return rows() * kRowBytes; }
 };
 
 constexpr TileShape kSmall{2, 2}, kLarge{4, 4};
 /// Rows from which on the large tiles pay.
 constexpr int64_t kManyRows = 64;
 
+/// Bytes of a row of x that are in shared memory at a time.
+int64_t stageRowBytes(const Product &p) { return p.halfTiles ? p.stageChunks() * kChunkWords * 2 : kChunkWords * 4; }
+
 struct TilesThread : ProductThread {
   TilesThread(Emitter &t, const Product &p, ValueRange args, TileShape shape)
-      : ProductThread(t, p, args), shape(shape) {}
+      : ProductThread(t, p, args), shape(shape), rowBytes(stageRowBytes(p)), stepsOfChunk(p.halfTiles ? kHalfSteps : kChunkSteps),
+        firstRow(t.mul(t.block(0), shape.rows())), place(placeOf(t.add(t.mul(t.block(1), shape.warps), t.warp()))) {}
   void run();
 
 private:
-  void stage(Value firstRow, Value chunk, Value slot);
+  int64_t numSums() const { return shape.rowTiles * kTiles * 4; }
+  Value stageMemory(Value stage) {
+    return t.at(t.shared(), t.getI8Type(), t.mul(t.rem(stage, t.i32(kStages)), shape.rows() * rowBytes));
+  }
+  Value pieceOffset(Value row, Value piece);
+  void startStage(Value stage);
+  Values loadWeights(Value stage);
+  void multiplyStep(ValueRange raw, int64_t step, ArrayRef<Values> rows, Values &sums);
+  Values multiplyStage(Value stage, ValueRange carried);
+  Values multiplyAll();
+  void finish(ValueRange state);
 
   TileShape shape;
+  int64_t rowBytes, stepsOfChunk;
+  Value firstRow;
+  WeightPlace place;
 };
 
-/// Starts to bring a chunk of the block's rows into shared memory.
-void TilesThread::stage(Value firstRow, Value chunk, Value slot) {
+/// Where the i-th 16 bytes of a row are: eight rows below each other in eight banks.
+Value TilesThread::pieceOffset(Value row, Value piece) {
+  Value turn = rowBytes == 128 ? t.bitAnd(row, 7) : t.bitAnd(t.shiftRight(row, 1), 3);
+  return t.add(t.mul(row, rowBytes), t.mul(t.bitXor(piece, turn), 16));
+}
+
+/// Starts to bring a stage of the block's rows into shared memory.
+void TilesThread::startStage(Value stage) {
   Type i8 = t.getI8Type();
-  int64_t bytes = std::max<int64_t>(pieceBytes(), 4), perRow = kRowBytes / bytes;
-  Value target = t.at(t.shared(), i8, t.mul(slot, shape.stageBytes()));
+  int64_t bytes = p.halfTiles ? 16 : std::max<int64_t>(pieceBytes(), 4), perRow = rowBytes / bytes;
+  int64_t width = p.halfTiles ? p.halfWidth() * 2 : p.inputs * p.elementBytes;
+  Value target = stageMemory(stage);
   t.forLoop(t.i32(0), t.i32(shape.rows() * perRow / shape.threads()), 1, [&](Value i) {
     Value piece = t.add(t.mul(i, shape.threads()), t.thread());
     Value row = t.div(piece, t.i32(perRow)), inRow = t.mul(t.rem(piece, t.i32(perRow)), bytes);
-    Value place = t.bitXor(t.shiftRight(inRow, 4), t.bitAnd(row, kPieces - 1));
-    Value offset = t.add(t.add(t.mul(row, kRowBytes), t.mul(place, 16)), t.bitAnd(inRow, 15));
-    Value to = t.at(target, i8, offset), token = t.add(firstRow, row);
-    Value isRow = t.less(token, args[kRows]);
-    Value source = t.row(args[kX], i8, t.select(isRow, token, t.i32(0)), p.inputs * p.elementBytes);
-    Value byte = t.add(t.mul(chunk, kRowBytes), inRow);
+    Value to = t.at(target, i8, t.add(pieceOffset(row, t.shiftRight(inRow, 4)), t.bitAnd(inRow, 15)));
+    Value token = t.add(firstRow, row), isRow = t.less(token, args[kRows]);
+    Value source = t.row(args[kX], i8, t.select(isRow, token, t.i32(0)), width);
+    Value byte = t.add(t.mul(stage, rowBytes), inRow);
+    if (p.halfTiles) {
+      t.copyAsync(to, t.at(source, i8, byte), bytes, t.both(isRow, t.less(stage, p.stages())));
+      return;
+    }
     if (pieceBytes() < 4) {
       t.store(loadWord(source, t.div(byte, t.i32(4)), isRow), to);
       return;
@@ -55,92 +79,89 @@ void TilesThread::stage(Value firstRow, Value chunk, Value slot) {
     Value isIn = t.both(isRow, t.less(input, p.inputs));
     t.copyAsync(to, t.at(source, i8, t.mul(t.select(isIn, input, t.i32(0)), p.elementBytes)), bytes, isIn);
   });
+  t.commitCopies();
+}
+
+Values TilesThread::loadWeights(Value stage) {
+  Values raw;
+  for (int64_t i = 0; i < p.stageChunks(); ++i)
+    llvm::append_range(raw, p.load(t, args, place, t.add(t.mul(stage, p.stageChunks()), i)));
+  return raw;
+}
+
+/// `raw`: weights of a chunk, `rows`: four words of each row tile.
+void TilesThread::multiplyStep(ValueRange raw, int64_t step, ArrayRef<Values> rows, Values &sums) {
+  if (p.halfTiles) {
+    SmallVector<Values> weights = p.decodeHalf(t, raw, step);
+    for (int64_t m = 0; m < shape.rowTiles; ++m)
+      for (int64_t j = 0; j < kTiles; ++j)
+        multiplyHalf(rows[m], weights[j], sums, (m * kTiles + j) * 4);
+    return;
+  }
+  SmallVector<Fragment> weights = p.decode(t, raw, step);
+  for (int64_t m = 0; m < shape.rowTiles; ++m) {
+    Fragment a = activations(rows[m], p.splitTiles);
+    for (int64_t j = 0; j < kTiles; ++j)
+      multiply(a, weights[j], sums, (m * kTiles + j) * 4);
+  }
+}
+
+/// carried: sums, then the weights of the stage.
+Values TilesThread::multiplyStage(Value stage, ValueRange carried) {
+  t.waitCopies(kStages - 2);
+  t.barrier();
+  // Into the memory that everybody left before the barrier.
+  startStage(t.add(stage, kStages - 1));
+  Values next = loadWeights(t.add(stage, 1)), sums = carried.take_front(numSums());
+  ValueRange raw = carried.drop_front(numSums());
+  size_t each = raw.size() / p.stageChunks();
+  Value memory = stageMemory(stage), row = t.bitAnd(t.lane(), 15);
+  for (int64_t i = 0; i < p.stageChunks() * stepsOfChunk; ++i) {
+    SmallVector<Values> rows;
+    for (int64_t m = 0; m < shape.rowTiles; ++m) {
+      Value offset = pieceOffset(t.add(row, 16 * m), t.add(t.shiftRight(t.lane(), 4), 2 * i));
+      rows.push_back(t.loadMatrices(t.at(memory, t.getI8Type(), offset), 4));
+    }
+    multiplyStep(raw.slice(i / stepsOfChunk * each, each), i % stepsOfChunk, rows, sums);
+  }
+  llvm::append_range(sums, next);
+  return sums;
+}
+
+Values TilesThread::multiplyAll() {
+  for (int64_t i = 0; i < kStages - 1; ++i)
+    startStage(t.i32(i));
+  auto multiply = [&](Value stage, ValueRange carried) { return multiplyStage(stage, carried); };
+  Value begin = t.i32(0), end = t.i32(p.stages());
+  Values state = zeroSums(numSums());
+  llvm::append_range(state, loadWeights(begin));
+  if (!p.paddedGroup)
+    return t.forLoop(begin, end, 1, state, multiply);
+  SmallVector<int64_t> columns;
+  for (int64_t j = 0; j < kTiles; ++j)
+    for (int64_t i = 0; i < 4; ++i)
+      columns.push_back(4 * (i % 2) + j);
+  int64_t perGroup = llvm::divideCeil(p.chunksPerGroup(), p.stageChunks());
+  return t.forLoop(begin, end, perGroup, state, [&](Value first, ValueRange totals) {
+    // Requested here, needed after the group.
+    Values scales = p.groupScales(t, args, place, t.mul(first, p.stageChunks())), inner = zeroSums(numSums());
+    llvm::append_range(inner, totals.drop_front(numSums()));
+    inner = t.forLoop(first, t.min(t.add(first, perGroup), end), 1, inner, multiply);
+    Values next = fold(scales, ArrayRef(inner).take_front(numSums()), totals.take_front(numSums()), columns);
+    llvm::append_range(next, ArrayRef(inner).drop_front(numSums()));
+    return next;
+  });
 }
 
 void TilesThread::run() {
-  Type i8 = t.getI8Type(), f32 = t.f32Type();
-  Value firstRow = t.mul(t.block(0), shape.rows()), rows = args[kRows];
-  WeightPlace place = placeOf(t.add(t.mul(t.block(1), shape.warps), t.warp()));
-  int64_t chunks = p.chunks(), numSums = shape.rowTiles * kTiles * 4;
-
-  auto slotOf = [&](Value chunk) { return t.rem(chunk, t.i32(kStages)); };
-  for (int64_t i = 0; i < kStages - 1; ++i) {
-    stage(firstRow, t.i32(i), t.i32(i));
-    t.commitCopies();
-  }
-  // Words of two steps: [row tile][step][4].
-  auto loadRows = [&](Value slot, int64_t half) {
-    Value tile = t.at(t.shared(), i8, t.mul(slot, shape.stageBytes()));
-    SmallVector<Values> words;
-    for (int64_t m = 0; m < shape.rowTiles; ++m) {
-      if (!p.lanesTakeRuns) {
-        Value row = t.bitAnd(t.lane(), 15);
-        for (int64_t step = 2 * half; step < 2 * half + 2; ++step) {
-          Value piece = t.bitXor(t.add(t.shiftRight(t.lane(), 4), 2 * step), t.bitAnd(row, kPieces - 1));
-          Value offset = t.add(t.mul(t.add(row, 16 * m), kRowBytes), t.mul(piece, 16));
-          words.push_back(t.loadMatrices(t.at(tile, i8, offset), 4));
-        }
-        continue;
-      }
-      Value piece = t.bitXor(t.add(t.mul(inGroup, 2), half), group);
-      Value offset = t.add(t.mul(t.add(group, 16 * m), kRowBytes), t.mul(piece, 16));
-      Values upper = loadWords(t, t.at(tile, i8, offset)), lower = loadWords(t, t.at(tile, i8, t.add(offset, 8 * kRowBytes)));
-      for (int64_t i = 0; i < 2; ++i)
-        words.push_back({upper[2 * i], lower[2 * i], upper[2 * i + 1], lower[2 * i + 1]});
-    }
-    return words;
-  };
-  /// carried: sums, then the weights of `chunk`.
-  auto multiplyChunk = [&](Value chunk, ValueRange carried) {
-    t.waitCopies(kStages - 2);
-    t.barrier();
-    // The stage that everybody left before the barrier.
-    Value ahead = t.add(chunk, kStages - 1);
-    stage(firstRow, ahead, slotOf(ahead));
-    t.commitCopies();
-    Values next = p.load(t, args, place, t.add(chunk, 1));
-    Values sums = carried.take_front(numSums);
-    for (int64_t half = 0; half < 2; ++half) {
-      SmallVector<Values> words = loadRows(slotOf(chunk), half);
-      for (int64_t i = 0; i < 2; ++i) {
-        SmallVector<Fragment> weights = p.decode(t, carried.drop_front(numSums), 2 * half + i);
-        for (int64_t m = 0; m < shape.rowTiles; ++m) {
-          Fragment a = activations(words[2 * m + i], p.splitTiles);
-          for (auto [j, b] : llvm::enumerate(weights)) {
-            Fragment right = b;
-            if (!p.splitTiles)
-              right.low.clear();
-            multiply(a, right, sums, (m * kTiles + j) * 4);
-          }
-        }
-      }
-    }
-    llvm::append_range(sums, next);
-    return sums;
-  };
-
-  Values state = zeroSums(numSums);
-  llvm::append_range(state, p.load(t, args, place, t.i32(0)));
-  if (!p.paddedGroup) {
-    state = t.forLoop(t.i32(0), t.i32(chunks), 1, state, multiplyChunk);
-  } else {
-    int64_t perGroup = p.chunksPerGroup();
-    state = t.forLoop(t.i32(0), t.i32(chunks), perGroup, state, [&](Value first, ValueRange totals) {
-      Values inner = zeroSums(numSums);
-      llvm::append_range(inner, totals.drop_front(numSums));
-      Value end = t.min(t.add(first, perGroup), t.i32(chunks));
-      inner = t.forLoop(first, end, 1, inner, multiplyChunk);
-      SmallVector<int64_t> columns;
-      for (int64_t j = 0; j < kTiles; ++j)
-        for (int64_t i = 0; i < 4; ++i)
-          columns.push_back(4 * (i % 2) + j);
-      Values next = fold(place, first, ArrayRef(inner).take_front(numSums), totals.take_front(numSums), columns);
-      llvm::append_range(next, ArrayRef(inner).drop_front(numSums));
-      return next;
-    });
-  }
+  Values state = multiplyAll();
   t.waitCopies(0);
+  finish(state);
+}
 
+void TilesThread::finish(ValueRange state) {
+  Type f32 = t.f32Type();
+  Value rows = args[kRows];
   // [row][column] of what the lane has.
   Values sums, tokens, clampedRows, columns, clampedColumns;
   for (int64_t r = 0; r < 2 * shape.rowTiles; ++r) {
@@ -152,6 +173,11 @@ void TilesThread::run() {
   for (int64_t c = 0; c < 8; ++c) {
     columns.push_back(t.add(place.sums, c));
     clampedColumns.push_back(t.min(columns.back(), t.i32(p.columns - 1)));
+  }
+  for (int64_t r = 0; p.halfTiles && r < 2 * shape.rowTiles; ++r) {
+    Value factor = t.load(f32, t.at(args.back(), f32, clampedRows[r]));
+    for (int64_t c = 0; c < 8; ++c)
+      sums[r * 8 + c] = t.mul(sums[r * 8 + c], factor);
   }
   p.finish(t, args, clampedRows, clampedColumns, sums);
   int64_t lanes = Emitter::lanesOf(p.columns, 4);
@@ -174,7 +200,7 @@ void launchProductTiles(Kernel &k, const Product &p, Value rows, ArrayRef<Argume
     Value columnBlocks = k.i64(llvm::divideCeil(p.columns, shape.warps * kWarpColumns));
     // Blocks that run at the same time share weights.
     k.launch({.grid = {rowBlocks, columnBlocks}, .threads = shape.threads(),
-              .sharedBytes = kStages * shape.stageBytes(), .suffix = suffix},
+              .sharedBytes = kStages * shape.rows() * stageRowBytes(p), .suffix = suffix},
              arguments, [&](Emitter &t, ValueRange args) { TilesThread(t, p, args, shape).run(); });
   };
   k.ifThen(k.lessEqual(rows, k.i64(kManyRows)), [&] { launchTiles(kSmall, "_small"); },

@@ -41,18 +41,8 @@ LogicalResult emitDynamicQuantize(Kernel &k) {
            {k.input(0), k.output(1), k.output(2)}, [&](Emitter &t, ValueRange args) {
     Value row = t.block();
     RowPieces pieces(t, t.row(args[0], t.f32Type(), row, *width), *width, threads);
-    Values largest = pieces.fold({t.f32(0)}, [&](Value, Value piece, ValueRange carried) {
-      Value result = carried[0], magnitudes = t.abs(piece);
-      for (int64_t j = 0; j < pieces.lanes(); ++j)
-        result = t.max(t.extract(magnitudes, j), result);
-      return Values{result};
-    });
-    Value absmax = t.blockMax(largest[0], threads, t.shared());
-    t.ifThen(t.equal(t.thread(), 0),
-             [&] { t.store(t.div(absmax, t.f32(127)), t.at(args[2], t.f32Type(), row)); });
-    Value codes = t.row(args[1], t.getI8Type(), row, *width);
-    Type type = t.vector(t.getI8Type(), pieces.lanes());
-    pieces.forEach([&](Value i, Value piece) { t.store(toRowCodes(t, piece, absmax), t.at(codes, type, i)); });
+    Value codes = t.row(args[1], t.getI8Type(), row, *width), scale = t.at(args[2], t.f32Type(), row);
+    DynamicRow{codes, scale, threads, t.shared()}.run(t, pieces);
   });
   return success();
 }

@@ -8,27 +8,50 @@
 // do not fit are read from memory twice.
 //
 //===----------------------------------------------------------------------===//
-#include "../Kernel.h"
+#include "RmsNorm.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
 namespace qopt::cuda {
 
-namespace {
-
-constexpr int64_t kSums = 64;
-
-/// The sum of kSums numbers in shared memory as the CPU's vectors add them: the four
+/// The sum of kNormSums numbers in shared memory as the CPU's vectors add them: the four
 /// vectors of 16 first, then halves. Called by one warp; every lane gets it.
-Value sumInHalves(Emitter &t, Value sums) {
+static Value sumInHalves(Emitter &t, Value sums) {
   Type f32 = t.f32Type();
   Value lane = t.bitAnd(t.lane(), 15);
   auto part = [&](int64_t i) { return t.load(f32, t.at(t.at(sums, f32, lane), f32, 16 * i)); };
   return t.warpSum(t.add(t.add(part(0), part(2)), t.add(part(1), part(3))), /*lanes=*/16);
 }
 
-} // namespace
+void RowNorm::forEachPiece(Emitter &t, function_ref<void(Value)> body) const {
+  t.forLoop(t.thread(), t.i32(width / lanes()), threads, body);
+}
+
+void RowNorm::copy(Emitter &t, Value from, Value to) const {
+  Type piece = t.vector(t.f32Type(), lanes());
+  forEachPiece(t, [&](Value i) { t.store(t.load(piece, t.at(from, piece, i)), t.at(to, piece, i)); });
+}
+
+void RowNorm::run(Emitter &t, Value x, Value weight, Value y, Value sums) const {
+  Type f32 = t.f32Type(), piece = t.vector(f32, lanes());
+  Value thread = t.thread();
+  t.ifThen(t.less(thread, kNormSums), [&] {
+    Values sum = t.forLoop(thread, t.i32(width), kNormSums, {t.f32(0)}, [&](Value i, ValueRange carried) {
+      Value v = t.load(f32, t.at(x, f32, i));
+      return Values{t.fma(v, v, carried[0])};
+    });
+    t.store(sum[0], t.at(sums, f32, thread));
+  });
+  t.barrier();
+  Value mean = t.div(sumInHalves(t, sums), t.f32(static_cast<float>(width)));
+  Value factor = t.div(t.f32(1), t.sqrt(t.add(mean, t.f32(epsilon))));
+  Value factors = t.broadcast(factor, lanes());
+  forEachPiece(t, [&](Value i) {
+    Value v = t.mul(t.load(piece, t.at(x, piece, i)), factors);
+    t.store(t.mul(v, t.load(piece, t.at(weight, piece, i))), t.at(y, piece, i));
+  });
+}
 
 /// x [R,K], weight [K], y [R,K].
 LogicalResult emitRmsNorm(Kernel &k) {
@@ -41,42 +64,23 @@ LogicalResult emitRmsNorm(Kernel &k) {
   if (failed(k.expectShape(0, {ShapedType::kDynamic, width}, f32)) || failed(k.expectShape(1, {width}, f32)) ||
       failed(k.expectShape(2, {ShapedType::kDynamic, width}, f32)))
     return failure();
-  float epsilon = k.real("epsilon", 1e-5f);
 
-  int64_t lanes = Emitter::lanesOf(width, 4), pieces = width / lanes;
-  Type piece = k.vector(f32, lanes);
-  int64_t threads = std::clamp<int64_t>(llvm::alignTo(pieces, kWarp), kSums, 512);
+  int64_t pieces = width / Emitter::lanesOf(width, 4);
+  RowNorm norm{width, std::clamp<int64_t>(llvm::alignTo(pieces, kWarp), kNormSums, 512), epsilonOf(k)};
   // Shared memory: the partial sums, and the row if there is room.
-  int64_t rowOffset = kSums * 4;
+  int64_t rowOffset = kNormSums * 4;
   bool isStaged = rowOffset + width * 4 <= kSharedBytes;
   int64_t sharedBytes = rowOffset + (isStaged ? width * 4 : 0);
-  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = sharedBytes},
+  k.launch({.grid = {k.dim(0, 0)}, .threads = norm.threads, .sharedBytes = sharedBytes},
            {k.input(0), k.input(1), k.output(2)}, [&](Emitter &t, ValueRange args) {
-    Value thread = t.thread(), row = t.block();
-    Value x = t.row(args[0], f32, row, width), y = t.row(args[2], f32, row, width), weight = args[1];
-    Value sums = t.shared(), source = x;
+    Value row = t.block();
+    Value x = t.row(args[0], f32, row, width), y = t.row(args[2], f32, row, width);
     if (isStaged) {
-      Value staged = t.shared(rowOffset);
-      t.forLoop(thread, t.i32(pieces), threads,
-                [&](Value i) { t.store(t.load(piece, t.at(x, piece, i)), t.at(staged, piece, i)); });
+      norm.copy(t, x, t.shared(rowOffset));
       t.barrier();
-      source = staged;
+      x = t.shared(rowOffset);
     }
-    t.ifThen(t.less(thread, kSums), [&] {
-      Values sum = t.forLoop(thread, t.i32(width), kSums, {t.f32(0)}, [&](Value i, ValueRange carried) {
-        Value v = t.load(f32, t.at(source, f32, i));
-        return Values{t.fma(v, v, carried[0])};
-      });
-      t.store(sum[0], t.at(sums, f32, thread));
-    });
-    t.barrier();
-    Value mean = t.div(sumInHalves(t, sums), t.f32(static_cast<float>(width)));
-    Value factor = t.div(t.f32(1), t.sqrt(t.add(mean, t.f32(epsilon))));
-    Value factors = t.broadcast(factor, lanes);
-    t.forLoop(thread, t.i32(pieces), threads, [&](Value i) {
-      Value v = t.mul(t.load(piece, t.at(source, piece, i)), factors);
-      t.store(t.mul(v, t.load(piece, t.at(weight, piece, i))), t.at(y, piece, i));
-    });
+    norm.run(t, x, args[1], y, t.shared());
   });
   return success();
 }

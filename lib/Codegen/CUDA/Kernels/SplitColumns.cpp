@@ -91,7 +91,7 @@ void SplitColumns::quantizeRows() {
   k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = marksOffset + width, .suffix = "_rows"},
            {k.input(0), k.output(1), k.output(2), k.input(3)}, [&](Emitter &t, ValueRange args) {
     Type f32 = t.f32Type(), i8 = t.getI8Type(), i32 = t.i32Type();
-    Type flags = t.vector(t.getI8Type(), lanes), piece = t.vector(f32, lanes);
+    Type flags = t.vector(t.getI8Type(), lanes);
     Value row = t.block(), thread = t.thread(), marks = t.shared(marksOffset);
     RowPieces pieces(t, t.row(args[0], f32, row, width), width, threads);
     t.forLoop(thread, t.i32(width / lanes), threads,
@@ -107,26 +107,20 @@ void SplitColumns::quantizeRows() {
       Value next = t.add(state[0], threads);
       return Values{next, entry(next)};
     });
-    Values largest = pieces.fold({t.f32(0)}, [&](Value, Value v, ValueRange carried) {
-      Value result = carried[0], magnitudes = t.abs(v);
-      for (int64_t j = 0; j < lanes; ++j) {
-        Value m = t.extract(magnitudes, j);
-        result = t.max(t.select(t.less(m, t.f32(threshold)), m, t.f32(0)), result);
-      }
-      return Values{result};
-    });
-    Value absmax = t.blockMax(largest[0], threads, t.shared());
-    t.ifThen(t.equal(thread, 0), [&] { t.store(t.div(absmax, t.f32(127)), t.at(args[2], f32, row)); });
-    Value codes = t.row(args[1], i8, row, width);
+    Value codes = t.row(args[1], i8, row, width), scale = t.at(args[2], f32, row);
     // A single row loses only its outliers, which is the same set of columns.
-    pieces.forEach([&](Value i, Value v) {
-      Value isFree = t.equal(t.load(flags, t.at(marks, flags, i)), t.splat(flags, int64_t(0)));
-      t.store(toRowCodes(t, t.select(isFree, v, t.splat(piece, 0.0)), absmax), t.at(codes, flags, i));
+    DynamicRow{codes, scale, threads, t.shared(), threshold}.run(t, pieces, [&](Value i, Value) {
+      return t.equal(t.load(flags, t.at(marks, flags, i)), t.splat(flags, int64_t(0)));
     });
   });
 }
 
 } // namespace
+
+float outlierThreshold(KernelDeclaration &declaration) {
+  float threshold = declaration.real("threshold", 6.0f);
+  return threshold > 0 ? threshold : INFINITY;
+}
 
 /// x [R,K], codes [R,K], scale [R], columns [K].
 LogicalResult emitSplitColumns(Kernel &k) {
@@ -135,10 +129,7 @@ LogicalResult emitSplitColumns(Kernel &k) {
   FailureOr<int64_t> width = checkCodes(k, 1);
   if (failed(width) || failed(k.expectShape(3, {*width}, k.getI32Type())))
     return failure();
-  float threshold = k.real("threshold", 6.0f);
-  if (!(threshold > 0)) // 0 means: no outliers
-    threshold = INFINITY;
-  SplitColumns split{k, *width, threshold};
+  SplitColumns split{k, *width, outlierThreshold(k)};
   split.mark();
   split.compact();
   split.quantizeRows();

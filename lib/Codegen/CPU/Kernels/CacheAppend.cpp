@@ -1,0 +1,46 @@
+//===- CacheAppend.cpp - New keys or values to a cache ---------------------===//
+//
+// One token of one sequence per iteration: its heads are rows of the cache that lie
+// apart. Tokens that do not fit are reported, and nothing is written then.
+//
+//===----------------------------------------------------------------------===//
+#include "Kernel.h"
+#include "qopt/Runtime/Abi.h"
+
+using namespace mlir;
+
+namespace qopt::kernels {
+
+/// x [B,S,heads,size], past [1], cache [B,heads,capacity,size].
+LogicalResult emitCacheAppend(Kernel &k) {
+  if (failed(k.expectRanks({4, 1, 4})) || failed(k.expectPast(1)))
+    return failure();
+  int64_t heads = k.size(0, 2), size = k.size(0, 3);
+  constexpr int64_t any = ShapedType::kDynamic;
+  if (ShapedType::isDynamic(heads) || ShapedType::isDynamic(size) || !heads || !size)
+    return k.function.emitOpError("requires known heads and head size");
+  if (failed(k.expectShape(0, {any, any, heads, size}, k.getF32Type())) ||
+      failed(k.expectShape(2, {any, heads, any, size}, k.getF32Type())))
+    return failure();
+
+  Value x = k.arg(0), cache = k.arg(2), tokens = k.dim(x, 1), capacity = k.dim(cache, 2);
+  k.parallel(k.mul(k.dim(x, 0), tokens), grainOfRows(heads * size * 4), [&](Value row) {
+    Value batch = k.div(row, tokens), token = k.rem(row, tokens);
+    Value past = arith::IndexCastOp::create(k, k.getIndexType(), k.load(k.arg(1), {k.index(0)}));
+    Value room = k.sub(capacity, tokens); // negative where nothing can fit
+    Value isWithin = arith::CmpIOp::create(k, arith::CmpIPredicate::sle, past, room);
+    Value isPositive = arith::CmpIOp::create(k, arith::CmpIPredicate::sge, past, k.index(0));
+    Value last = k.sub(k.add(past, tokens), k.index(1));
+    k.ifThen(arith::AndIOp::create(k, isWithin, isPositive), [&] {
+      k.forLoop(k.index(0), k.index(heads), 1, [&](Value head) {
+        k.chunks(size, [&](Value i, int64_t valid) {
+          Value values = k.loadVector(x, {batch, token, head, i}, valid);
+          k.storeVector(values, cache, {batch, head, k.add(past, token), i}, valid);
+        });
+      });
+    }, [&] { k.failIndex(last, capacity); });
+  });
+  return success();
+}
+
+} // namespace qopt::kernels

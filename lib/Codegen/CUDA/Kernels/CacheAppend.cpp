@@ -1,0 +1,51 @@
+//===- CacheAppend.cpp - New keys or values to a cache ---------------------===//
+//
+// A row of blocks per token; a thread moves one piece of at most 16 bytes of a head.
+// Tokens that do not fit are reported, and nothing is written then.
+//
+//===----------------------------------------------------------------------===//
+#include "../Kernel.h"
+#include "qopt/Runtime/Abi.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace qopt::cuda {
+
+/// x [B,S,heads,size], past [1], cache [B,heads,capacity,size].
+LogicalResult emitCacheAppend(Kernel &k) {
+  if (failed(k.expectRanks({4, 1, 4})) || failed(k.expectPast(1)))
+    return failure();
+  int64_t heads = k.size(0, 2), size = k.size(0, 3);
+  constexpr int64_t any = ShapedType::kDynamic;
+  if (ShapedType::isDynamic(heads) || ShapedType::isDynamic(size) || !heads || !size)
+    return k.function.emitOpError("requires known heads and head size");
+  if (failed(k.expectShape(0, {any, any, heads, size}, k.getF32Type())) ||
+      failed(k.expectShape(2, {any, heads, any, size}, k.getF32Type())))
+    return failure();
+
+  int64_t lanes = Emitter::lanesOf(size, 4), pieces = size / lanes, perToken = heads * pieces;
+  Type piece = k.vector(k.getF32Type(), lanes), i64 = k.getI64Type();
+  int64_t threads = std::min<int64_t>(256, llvm::alignTo(perToken, kWarp));
+  Value tokens = k.dim(0, 1);
+  k.launch({.grid = {k.mul(k.dim(0, 0), tokens), k.i64(llvm::divideCeil(perToken, threads))}, .threads = threads},
+           {k.input(0), k.input(1), k.output(2), {k.toI32(tokens)}, {k.dim(2, 2)}, k.errors()},
+           [&](Emitter &t, ValueRange args) {
+    Value capacity = args[4], batch = t.div(t.block(), args[3]), token = t.toInteger(t.rem(t.block(), args[3]), i64);
+    Value count = t.toInteger(args[3], i64), past = t.load(i64, args[1]);
+    Value fits = t.both(t.lessEqual(t.i64(0), past), t.lessEqual(past, t.sub(capacity, count)));
+    Value item = t.add(t.mul(t.block(1), threads), t.thread());
+    t.ifThen(t.both(t.negate(fits), t.equal(item, 0)),
+             [&] { t.fail(args[5], QRT_INDEX_OUT_OF_RANGE, t.sub(t.add(past, count), 1), capacity); });
+    t.ifThen(t.both(fits, t.less(item, perToken)), [&] {
+      Value head = t.div(item, pieces);
+      Value line = t.toInteger(t.add(t.mul(batch, heads), head), i64);
+      Value row = t.row(args[2], piece, t.add(t.mul(line, capacity), t.add(past, token)), pieces);
+      Value from = t.row(args[0], piece, t.block(), perToken);
+      t.store(t.load(piece, t.at(from, piece, item)), t.at(row, piece, t.rem(item, pieces)));
+    });
+  });
+  return success();
+}
+
+} // namespace qopt::cuda

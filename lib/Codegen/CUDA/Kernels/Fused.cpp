@@ -1,0 +1,297 @@
+//===- Fused.cpp - A group of kernels as one launch for one row ------------===//
+//
+// The launch for few rows (MatmulRows.cpp) of all products of a group at once. Blocks
+// are dealt out to the branches of the group, 32 columns each; if a branch has two
+// products (gate and up), half of a block's warps compute the same columns of each.
+//
+// Before the loop over the inputs every block prepares the row for itself, in shared
+// memory and in the order of the kernels of their own, so that codes and scales are
+// theirs bit by bit: reading a row again from the L2 cache costs less than a launch.
+// The weights with which a warp begins are on their way by then.
+//
+// After it, one warp adds up what the others have and has a column per lane; what
+// follows happens in registers (FusedEpilogue.cpp), and only what others read is
+// written. Where there is more than one row, the kernels run one by one.
+//
+//===----------------------------------------------------------------------===//
+#include "FusedEpilogue.h"
+#include "Codes.h"
+#include "RmsNorm.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace qopt::cuda {
+
+namespace {
+
+constexpr int64_t kThreads = kRowWarps * kWarp;
+
+struct FusedThread : RowsThread {
+  FusedThread(Emitter &t, const FusedGroup &fused, const FusedArguments &arguments, ValueRange passed)
+      : RowsThread(t, fused.product(), {}), fused(fused), arguments(arguments), passed(passed), layout(fused.layout()) {}
+
+  void run();
+
+private:
+  /// What is computed by this warp of this block, of values for each product.
+  using OfProduct = function_ref<Value(const FusedBranch &, const FusedProduct &)>;
+  Value choose(OfProduct value);
+  void chooseWork();
+  WeightPlace choosePlace();
+
+  void prepareRow();
+  void quantizeRow(Value row);
+  void splitRow(Value row);
+  void listOutliers(Value row, float threshold);
+  Values forEachOutlier(Values initial, OutlierBody body);
+
+  Value address(Value memory);
+  Values productArguments(const FusedProduct &product);
+  void finish(const FusedBranch &branch);
+
+  const FusedGroup &fused;
+  const FusedArguments &arguments;
+  ValueRange passed;
+  FusedGroup::Layout layout;
+
+  Values isBranch;  ///< of this block
+  Values isProduct; ///< of this warp, by number in the branch
+  Value unit;       ///< of the branch
+  Turn turn;
+  Values chosen; ///< arguments of the warp's product
+  Value scaleBack; ///< what sums are multiplied by; null: nothing
+};
+
+Value FusedThread::choose(OfProduct value) {
+  Value result;
+  for (auto [branch, isThis] : llvm::zip(fused.branches, isBranch))
+    for (auto [product, isOwn] : llvm::zip(branch.products, isProduct)) {
+      Value own = value(branch, product);
+      result = result && result != own ? t.select(t.both(isThis, isOwn), own, result) : own;
+    }
+  return result;
+}
+
+void FusedThread::chooseWork() {
+  int64_t products = fused.productsPerBranch(), splits = kRowWarps / products, begin = 0;
+  for (const FusedBranch &branch : fused.branches) {
+    Value inBranch = t.sub(t.block(), begin);
+    isBranch.push_back(t.below(inBranch, t.i32(branch.units())));
+    unit = unit ? t.select(isBranch.back(), inBranch, unit) : inBranch;
+    begin += branch.units();
+  }
+  turn = {t.rem(t.warp(), t.i32(splits)), splits};
+  Value own = t.div(t.warp(), t.i32(splits));
+  for (int64_t i = 0; i < products; ++i)
+    isProduct.push_back(t.equal(own, i));
+  llvm::DenseMap<const FusedProduct *, Values> all;
+  for (const FusedBranch &branch : fused.branches)
+    for (const FusedProduct &product : branch.products)
+      all[&product] = productArguments(product);
+  for (size_t i = 0, n = all.begin()->second.size(); i < n; ++i)
+    chosen.push_back(choose([&](const FusedBranch &, const FusedProduct &product) { return all[&product][i]; }));
+  args = chosen;
+}
+
+WeightPlace FusedThread::choosePlace() {
+  auto ofBranch = [&](function_ref<Value(const FusedBranch &)> value) {
+    return choose([&](const FusedBranch &branch, const FusedProduct &) { return value(branch); });
+  };
+  Value first = ofBranch([&](const FusedBranch &branch) { return branch.blocksOf(t, unit).first; });
+  Value second = ofBranch([&](const FusedBranch &branch) {
+    return t.min(branch.blocksOf(t, unit).second, t.i32(llvm::divideCeil(branch.columns(), int64_t(16)) - 1));
+  });
+  Value sums = t.add(t.mul(t.select(t.less(inGroup, 2), first, t.sub(second, 1)), 16), t.mul(inGroup, 8));
+  return {t.select(t.less(group, 4), first, second), t.bitAnd(group, 3), inGroup, sums};
+}
+
+/// Where memory is for this block: what it prepares, in shared memory.
+Value FusedThread::address(Value memory) {
+  if (fused.norm && fused.norm.writes(memory))
+    return t.shared(layout.row);
+  if (fused.quantization) {
+    const int64_t offsets[] = {layout.codes, layout.scale, layout.outliers};
+    for (unsigned i = fused.quantization.firstResult; i < fused.quantization.op->getNumOperands(); ++i)
+      if (fused.quantization.memory(i) == memory)
+        return t.shared(offsets[i - fused.quantization.firstResult]);
+  }
+  return arguments.address(passed, memory);
+}
+
+/// As launchProductRows passes them; null for what only the launch itself uses.
+Values FusedThread::productArguments(const FusedProduct &product) {
+  const ProductDeclaration &d = product.declaration;
+  Values result(kFirstOwn);
+  result[kX] = address(product.call.memory(d.x));
+  result[kW] = address(product.call.memory(d.w));
+  for (unsigned operand : d.own)
+    result.push_back(address(product.call.memory(operand)));
+  return result;
+}
+
+void FusedThread::prepareRow() {
+  Value row = address(fused.x);
+  if (fused.norm) {
+    KernelDeclaration declaration(fused.norm.callee);
+    RowNorm norm{p.inputs, kThreads, epsilonOf(declaration)};
+    Value staged = t.shared(layout.row);
+    norm.copy(t, row, staged);
+    t.barrier();
+    norm.run(t, staged, address(fused.norm.memory(1)), staged, t.shared(layout.sums));
+    t.barrier();
+    row = staged;
+  }
+  if (fused.quantization) {
+    quantizeRow(row);
+    t.barrier();
+  } else if (fused.halfWords()) {
+    splitRow(row);
+    t.barrier();
+  }
+}
+
+/// The row as a sum of two rows of f16, for twice the bits.
+void FusedThread::splitRow(Value row) {
+  auto [factor, inverse] = halfFactors(row, kThreads, t.shared(layout.sums));
+  scaleBack = inverse;
+  Type halves = t.vector(t.getF16Type(), 2), floats = t.vector(t.f32Type(), 2);
+  t.forLoop(t.thread(), t.i32(fused.halfWords()), kThreads, [&, factor = factor](Value word) {
+    Value elements = halfElements(row, word, factor), high = t.toFloat(elements, halves);
+    t.store(high, t.at(t.shared(layout.high), halves, word));
+    t.store(t.toFloat(t.sub(elements, t.toFloat(high, floats)), halves), t.at(t.shared(layout.low), halves, word));
+  });
+}
+
+void FusedThread::quantizeRow(Value row) {
+  const FusedCall &call = fused.quantization;
+  KernelDeclaration declaration(call.callee);
+  RowPieces pieces(t, row, p.inputs, kThreads);
+  Value codes = t.shared(layout.codes);
+  if (call.kernel() == "quantize")
+    return cuda::quantizeRow(t, pieces, address(call.memory(1)), codes);
+  DynamicRow quantization{codes, t.shared(layout.scale), kThreads, t.shared(layout.sums)};
+  if (call.kernel() == "dynamic_quantize")
+    return quantization.run(t, pieces);
+  float threshold = outlierThreshold(declaration);
+  listOutliers(row, threshold);
+  quantization.threshold = threshold;
+  quantization.run(t, pieces, [&](Value, Value piece) {
+    return t.negate(t.lessEqual(t.splat(piece.getType(), threshold), t.abs(piece)));
+  });
+}
+
+/// A bit per input.
+void FusedThread::listOutliers(Value row, float threshold) {
+  Type f32 = t.f32Type(), i32 = t.i32Type();
+  t.forLoop(t.warp(), t.i32(llvm::divideCeil(p.inputs, kWarp)), kRowWarps, [&](Value word) {
+    Value input = t.add(t.mul(word, kWarp), t.lane()), isIn = t.less(input, p.inputs);
+    Value v = t.load(f32, t.at(row, f32, t.select(isIn, input, t.i32(0))));
+    Value bits = t.ballot(t.both(isIn, t.lessEqual(t.f32(threshold), t.abs(v))));
+    t.ifThen(t.equal(t.lane(), 0), [&] { t.store(bits, t.at(t.shared(layout.outliers), i32, word)); });
+  });
+}
+
+/// Called by a whole warp: its lanes look for words with bits, 32 at a time.
+Values FusedThread::forEachOutlier(Values initial, OutlierBody body) {
+  Type i32 = t.i32Type();
+  auto forEachBit = [&](Value bits, ValueRange carried, OutlierBody ofBit) {
+    Values state{bits};
+    llvm::append_range(state, carried);
+    state = t.whileLoop(
+        state, [&](ValueRange now) { return t.negate(t.equal(now[0], 0)); },
+        [&](ValueRange now) {
+          Values next{t.bitAnd(now[0], t.sub(now[0], 1))};
+          Value bit = t.intrinsic("llvm.cttz", i32, {now[0], t.boolean(true)});
+          llvm::append_range(next, ofBit(bit, now.drop_front()));
+          return next;
+        });
+    return Values(llvm::drop_begin(state));
+  };
+  Value words = t.i32(llvm::divideCeil(p.inputs, kWarp));
+  return t.forLoop(t.i32(0), words, kWarp, initial, [&](Value first, ValueRange carried) {
+    Value at = t.add(first, t.lane()), isIn = t.less(at, words);
+    Value mine = t.load(i32, t.at(t.shared(layout.outliers), i32, t.select(isIn, at, t.i32(0))));
+    mine = t.select(isIn, mine, t.i32(0));
+    return forEachBit(t.ballot(t.negate(t.equal(mine, 0))), carried, [&](Value word, ValueRange ofWords) {
+      return forEachBit(t.shuffleFrom(mine, word), ofWords, [&](Value bit, ValueRange ofBits) {
+        return body(t.add(t.mul(t.add(first, word), kWarp), bit), ofBits);
+      });
+    });
+  });
+}
+
+/// The sums of the warps to results; called by one warp.
+void FusedThread::finish(const FusedBranch &branch) {
+  auto [first, second] = branch.blocksOf(t, unit);
+  Value block = t.select(t.less(t.lane(), 16), first, second);
+  Value column = t.add(t.mul(block, 16), t.bitAnd(t.lane(), 15));
+  Value clamped = t.min(column, t.i32(branch.columns() - 1));
+  Values results;
+  for (auto [i, product] : llvm::enumerate(branch.products)) {
+    Values sum(1);
+    for (int64_t j = 0; j < turn.splits; ++j) {
+      Value place = t.add(t.lane(), (i * turn.splits + j) * kWarpColumns);
+      Value part = t.load(sumType(), t.at(t.shared(layout.sums), sumType(), place));
+      sum[0] = j ? t.add(sum[0], part) : part;
+    }
+    if (scaleBack)
+      sum[0] = t.mul(sum[0], scaleBack);
+    if (fused.quantization && fused.quantization.kernel() == "split_columns")
+      product.declaration.product->outlierLoop = [&](Emitter &, Values initial, OutlierBody body) {
+        return forEachOutlier(initial, body);
+      };
+    product.product().finish(t, productArguments(product), t.i32(0), clamped, sum);
+    results.push_back(sum[0]);
+  }
+  FusedEpilogue(t, arguments, passed, branch, column).run(results);
+}
+
+void FusedThread::run() {
+  chooseWork();
+  WeightPlace place = choosePlace();
+  Values firstWeights = loadFirst(place, turn);
+  prepareRow();
+  Value isRow = t.equal(group, 0);
+  Source source{args[kX], isRow};
+  if (fused.halfWords())
+    source = {t.shared(layout.high), isRow, t.shared(layout.low)};
+  Values sums = multiplyRows(place, turn, source, firstWeights);
+  Value mine = t.add(t.mul(t.warp(), kWarpColumns), t.mul(inGroup, 8));
+  t.ifThen(isRow, [&] {
+    for (auto [i, vector] : llvm::enumerate(sums))
+      t.store(vector, t.at(t.at(t.shared(layout.sums), sumType(), mine), vector.getType(), i));
+  });
+  t.barrier();
+  t.ifThen(t.equal(t.warp(), 0), [&] {
+    for (auto [branch, isThis] : llvm::zip(fused.branches, isBranch))
+      t.ifThen(isThis, [&] { finish(branch); });
+  });
+}
+
+} // namespace
+
+LogicalResult emitGroup(func::FuncOp function) {
+  FailureOr<std::optional<FusedGroup>> read = FusedGroup::read(function);
+  if (failed(read) || !*read)
+    return read;
+  const FusedGroup &group = **read;
+  SmallVector<Operation *> body;
+  for (Operation &op : function.getBody().front().without_terminator())
+    body.push_back(&op);
+  Kernel k(function, OpBuilder::atBlockBegin(&function.getBody().front()));
+  int64_t units = 0;
+  for (const FusedBranch &branch : group.branches)
+    units += branch.units();
+  k.ifThen(k.equal(k.dim(group.x, 0), 1), [&] {
+    FusedArguments arguments(k, group);
+    k.launch({.grid = {k.i64(units)}, .threads = kThreads, .sharedBytes = group.layout().bytes, .suffix = "_fused"},
+             arguments.list, [&](Emitter &t, ValueRange args) { FusedThread(t, group, arguments, args).run(); });
+  }, [&] {
+    for (Operation *op : body)
+      op->moveBefore(k.getInsertionBlock(), k.getInsertionPoint());
+  });
+  return success();
+}
+
+} // namespace qopt::cuda

@@ -1,0 +1,59 @@
+//===- FusedEpilogue.h - What follows the products of a fused launch -------===//
+#ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_FUSEDEPILOGUE_H
+#define QOPT_LIB_CODEGEN_CUDA_KERNELS_FUSEDEPILOGUE_H
+
+#include "FusedGroup.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace qopt::cuda {
+
+/// What a fused launch gets: the addresses of all memory of the group that is not
+/// scratch, and what indices from memory are checked against.
+class FusedArguments {
+public:
+  FusedArguments(Kernel &k, const FusedGroup &group);
+
+  llvm::SmallVector<Argument> list;
+  /// In the kernel, whose arguments are `args`.
+  Value address(ValueRange args, Value memory) const { return args[addresses.lookup(memory)]; }
+  /// The positions (i64) that a rotary kernel has, or a cache.
+  Value limit(ValueRange args, const FusedCall &step) const { return args[limits.lookup(step.op)]; }
+  Value errors(ValueRange args) const { return args.back(); }
+  bool isScratch(Value memory) const { return !addresses.contains(memory); }
+
+private:
+  llvm::DenseMap<Value, size_t> addresses;
+  llvm::DenseMap<mlir::Operation *, size_t> limits;
+};
+
+/// The steps of a branch for the column of a lane, in registers; all lanes of a warp
+/// take part.
+class FusedEpilogue {
+public:
+  /// `column`: the lane's; may be past those that there are.
+  FusedEpilogue(Emitter &t, const FusedArguments &arguments, ValueRange args, const FusedBranch &branch, Value column)
+      : t(t), arguments(arguments), args(args), branch(branch), column(column),
+        isColumn(t.less(column, branch.columns())) {}
+
+  /// `results`: an element of each product of the branch.
+  void run(ValueRange results);
+
+private:
+  Value clamped() { return t.min(column, t.i32(branch.columns() - 1)); }
+  void runLoop(const FusedStep &step);
+  void rotate(const FusedCall &rotary);
+  void append(const FusedCall &append);
+  /// Reports a position that is not below the limit of a step.
+  Value check(const FusedCall &step, Value position);
+
+  Emitter &t;
+  const FusedArguments &arguments;
+  ValueRange args;
+  const FusedBranch &branch;
+  Value column, isColumn;
+  llvm::MapVector<Value, Value> elements; ///< of what was written, by memory
+};
+
+} // namespace qopt::cuda
+
+#endif // QOPT_LIB_CODEGEN_CUDA_KERNELS_FUSEDEPILOGUE_H

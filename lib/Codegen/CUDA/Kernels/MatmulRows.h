@@ -1,0 +1,42 @@
+//===- MatmulRows.h - The loop of products of few rows ---------------------===//
+#ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULROWS_H
+#define QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULROWS_H
+
+#include "MatmulProduct.h"
+
+namespace qopt::cuda {
+
+/// Warps of a block, which share columns: a thread per sum.
+inline constexpr int64_t kRowWarps = kFewRows * kWarpColumns / kWarp;
+
+class RowsThread : protected ProductThread {
+protected:
+  RowsThread(Emitter &t, const Product &p, ValueRange args) : ProductThread(t, p, args), unit(p.rowUnit()) {}
+
+  /// Of `splits` warps that take turns with units of inputs, the one numbered `split`.
+  struct Turn {
+    Value split;
+    int64_t splits;
+  };
+  /// The lane's row of x in any memory, which is there if `isRow`.
+  struct Source {
+    Value x, isRow;
+    Value low = Value(); ///< if x is in f16, in the order of HalfRows: what x lacks
+  };
+  /// Weights of the warp's first unit, for multiplyRows.
+  Values loadFirst(const WeightPlace &place, const Turn &turn) { return loadUnit(place, turn.split); }
+  /// The warp's sums: two vectors of four, columns 8 inGroup .. 8 inGroup + 7 of row
+  /// `group`.
+  Values multiplyRows(const WeightPlace &place, const Turn &turn, const Source &source, Values first);
+
+private:
+  Values loadUnit(const WeightPlace &place, Value at);
+  Values multiplyUnit(const Source &source, Value at, ValueRange raw, Values sums);
+  void multiplyHalfChunk(const Source &source, Value chunk, ValueRange raw, Values &sums);
+
+  int64_t unit; ///< chunks
+};
+
+} // namespace qopt::cuda
+
+#endif // QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULROWS_H

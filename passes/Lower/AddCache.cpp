@@ -1,0 +1,275 @@
+//===- AddCache.cpp - Entry points that keep keys and values --------------===//
+//
+// A decoder computes each token alone, but for attention, which sees the keys and
+// values of the tokens before it, and for rotary embeddings, which count them. Where
+// these are kept between calls, a call needs to compute its own tokens only. So
+// @forward is copied twice; in a copy attention reads and fills a cache, positions
+// start at the number of tokens in it, and masks of padding are gone. A copy in which
+// then anything is left that is not known to treat tokens alone is given up.
+//
+// Only the last token's logits matter to who generates text: what all users compute
+// for the last token alone (the rest of the last layer, and the head) is computed for
+// it alone.
+//
+//===----------------------------------------------------------------------===//
+#include "../Raise/ModelInputs.h"
+#include "TokenRows.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "qopt/Passes/Passes.h"
+
+using namespace mlir;
+
+namespace qopt {
+#define GEN_PASS_DEF_ADDCACHE
+#include "qopt/Passes/Passes.h.inc"
+
+namespace {
+
+using reference::Tensor;
+
+RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// Turns a copy of @forward into an entry point with a cache.
+class CachedEntry {
+public:
+  CachedEntry(func::FuncOp copy, bool isOneToken)
+      : function(copy), body(copy.front()), b(copy.getContext()), isOneToken(isOneToken), inputs(copy),
+        given(body.getArguments().begin(), body.getArguments().end()) {}
+
+  LogicalResult run() {
+    if (failed(keepTokens()) || failed(keepLogits()) || failed(replacePositions()) || failed(replaceAttention()) ||
+        failed(dropArguments()))
+      return failure();
+    lowering::TokenRows rows;
+    if (failed(rows.find(function, inputs.tokens, counting)))
+      return failure();
+    if (isOneToken)
+      rows.setOneToken();
+    else
+      rows.cutToLast(function);
+    raise::updateResultTypes(function);
+    function.setResultAttrs(0, named("logits", {"batch", "", ""}));
+    return success();
+  }
+
+private:
+  LogicalResult keepTokens();
+  LogicalResult keepLogits();
+  bool areCounted(Value value);
+  Value countTokens();
+  LogicalResult replacePositions();
+  bool isPadding(Value mask);
+  bool canBeCached(onnx::AttentionOp op);
+  LogicalResult replaceAttention();
+  LogicalResult dropArguments();
+
+  DictionaryAttr named(StringRef name, ArrayRef<StringRef> dims) {
+    return b.getDictionaryAttr({b.getNamedAttr("onnx.name", b.getStringAttr(name)),
+                                b.getNamedAttr("onnx.dims", b.getStrArrayAttr(dims))});
+  }
+  BlockArgument addArgument(Type type, const Twine &name, ArrayRef<StringRef> dims) {
+    unsigned at = function.getNumArguments();
+    (void)function.insertArgument(at, type, named(name.str(), dims), function.getLoc());
+    return function.getArgument(at);
+  }
+
+  func::FuncOp function;
+  Block &body;
+  OpBuilder b;
+  bool isOneToken;
+  raise::ModelInputs inputs; ///< of @forward
+  SmallVector<BlockArgument> given;
+  BlockArgument pastLength;
+  llvm::DenseSet<Operation *> counting; ///< what computes the positions
+};
+
+//===----------------------------------------------------------------------===//
+// Inputs and results
+//===----------------------------------------------------------------------===//
+
+LogicalResult CachedEntry::keepTokens() {
+  if (!inputs.tokens || !typeOf(inputs.tokens).getElementType().isInteger() || !typeOf(inputs.tokens).isDynamicDim(1))
+    return failure();
+  unsigned at = inputs.tokens.getArgNumber();
+  function.setArgAttrs(at, named("input_ids", {"batch", isOneToken ? "" : "sequence"}));
+  pastLength = addArgument(RankedTensorType::get({1}, b.getI64Type()), "past_length", {""});
+  return success();
+}
+
+/// Of the results the logits: those of this name, else the first that can be.
+LogicalResult CachedEntry::keepLogits() {
+  auto terminator = cast<func::ReturnOp>(body.getTerminator());
+  std::optional<unsigned> logits;
+  for (auto [i, value] : llvm::enumerate(terminator.getOperands())) {
+    auto name = function.getResultAttrOfType<StringAttr>(i, "onnx.name");
+    bool isNamed = name && name.getValue() == "logits";
+    if (typeOf(value).getRank() == 3 && isa<FloatType>(typeOf(value).getElementType()) && (!logits || isNamed))
+      logits = i;
+  }
+  if (!logits)
+    return failure();
+  llvm::BitVector others(function.getNumResults(), true);
+  others.reset(*logits);
+  terminator->setOperands(ValueRange(terminator.getOperand(*logits)));
+  (void)function.eraseResults(others);
+  return success();
+}
+
+/// All inputs but the tokens must have lost their users.
+LogicalResult CachedEntry::dropArguments() {
+  raise::eraseDeadOps(function);
+  llvm::BitVector dropped(function.getNumArguments());
+  for (BlockArgument argument : given) {
+    if (argument == inputs.tokens)
+      continue;
+    if (!argument.use_empty())
+      return failure();
+    dropped.set(argument.getArgNumber());
+  }
+  (void)function.eraseArguments(dropped);
+  if (isOneToken) {
+    auto type = RankedTensorType::get({typeOf(inputs.tokens).getDimSize(0), 1}, typeOf(inputs.tokens).getElementType());
+    inputs.tokens.setType(type);
+    function.setType(b.getFunctionType(body.getArgumentTypes(), function.getResultTypes()));
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Positions
+//===----------------------------------------------------------------------===//
+
+/// Whether these are the numbers of the tokens where none is padding.
+bool CachedEntry::areCounted(Value value) {
+  reference::Quiet quiet(b.getContext());
+  std::mt19937 random(1);
+  for (raise::Sizes wanted : {raise::Sizes{1, 5}, raise::Sizes{2, 3}, raise::Sizes{1, 4, 3}}) {
+    raise::Sizes sizes = inputs.adapt(wanted);
+    reference::Slice slice;
+    inputs.fill(slice, sizes, raise::Padding::None, /*maxPosition=*/1, random);
+    FailureOr<Tensor> found = slice.get(value);
+    if (failed(found) || found->ints.empty() || found->ints.size() % sizes.length != 0)
+      return false;
+    // Positions that are an input start at 0 in every probe.
+    int64_t first = inputs.positionIds ? 0 : sizes.past;
+    for (auto [i, position] : llvm::enumerate(found->ints))
+      if (position != first + static_cast<int64_t>(i) % sizes.length)
+        return false;
+  }
+  return true;
+}
+
+/// past_length .., [1, sequence].
+Value CachedEntry::countTokens() {
+  Location loc = function.getLoc();
+  b.setInsertionPointToStart(&body);
+  auto ints = [&](ArrayRef<int64_t> shape, int64_t value) -> Value {
+    return onnx::ConstantOp::create(b, loc, DenseElementsAttr::get(RankedTensorType::get(shape, b.getI64Type()), value));
+  };
+  Value axis = ints({1}, 0), result;
+  if (isOneToken) {
+    result = onnx::UnsqueezeOp::create(b, loc, pastLength, axis);
+  } else {
+    Value shape = onnx::ShapeOp::create(b, loc, inputs.tokens, 1, b.getI64IntegerAttr(2));
+    Value length = onnx::SqueezeOp::create(b, loc, shape, axis);
+    Value range = onnx::RangeOp::create(b, loc, ints({}, 0), length, ints({}, 1));
+    result = onnx::AddOp::create(b, loc, onnx::UnsqueezeOp::create(b, loc, range, axis), pastLength);
+  }
+  for (Operation &op : llvm::make_range(body.begin(), b.getInsertionPoint()))
+    counting.insert(&op);
+  return result;
+}
+
+LogicalResult CachedEntry::replacePositions() {
+  SmallVector<onnx::RotaryEmbeddingOp> rotations(body.getOps<onnx::RotaryEmbeddingOp>());
+  llvm::DenseSet<Value> known;
+  for (onnx::RotaryEmbeddingOp rotary : rotations) {
+    Value old = rotary.getPositionIds();
+    if (!old || typeOf(rotary.getX()).getRank() != 3 || (known.insert(old).second && !areCounted(old)))
+      return failure();
+  }
+  Value positions = countTokens();
+  for (onnx::RotaryEmbeddingOp rotary : rotations)
+    rotary.getPositionIdsMutable().assign(positions);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+/// Whether a mask is [batch, 1, 1, keys] of the attention mask's own values: without
+/// padding it shows everything.
+bool CachedEntry::isPadding(Value mask) {
+  RankedTensorType type = typeOf(mask);
+  if (!type.getElementType().isInteger(1) || type.getRank() != 4 || type.getDimSize(1) != 1 || type.getDimSize(2) != 1)
+    return false;
+  while (isa_and_present<onnx::CastOp, onnx::UnsqueezeOp>(mask.getDefiningOp()))
+    mask = mask.getDefiningOp()->getOperand(0);
+  return mask == inputs.attentionMask;
+}
+
+bool CachedEntry::canBeCached(onnx::AttentionOp op) {
+  auto isRow = [](Value value) {
+    return typeOf(value).getRank() == 3 && typeOf(value).getElementType().isF32() && !typeOf(value).isDynamicDim(2);
+  };
+  auto isUnused = [](Value present) { return !present || present.use_empty(); };
+  auto isInput = [](Value past) { return !past || isa<BlockArgument>(past); };
+  if (!op.getIsCausal() || (op.getAttnMask() && !isPadding(op.getAttnMask())) || !isInput(op.getPastKey()) ||
+      !isInput(op.getPastValue()) || !isUnused(op.getPresentKey()) || !isUnused(op.getPresentValue()))
+    return false;
+  if (!isRow(op.getQ()) || !isRow(op.getK()) || !isRow(op.getV()))
+    return false;
+  int64_t q = typeOf(op.getQ()).getDimSize(2), k = typeOf(op.getK()).getDimSize(2), v = typeOf(op.getV()).getDimSize(2);
+  int64_t heads = op.getQNumHeads(), keyHeads = op.getKvNumHeads();
+  return heads > 0 && keyHeads > 0 && heads % keyHeads == 0 && k > 0 && v > 0 && k % keyHeads == 0 && v % keyHeads == 0 &&
+         q == heads * (k / keyHeads);
+}
+
+LogicalResult CachedEntry::replaceAttention() {
+  SmallVector<onnx::AttentionOp> attentions(body.getOps<onnx::AttentionOp>());
+  if (attentions.empty() || !llvm::all_of(attentions, [&](onnx::AttentionOp op) { return canBeCached(op); }))
+    return failure();
+  for (auto [i, op] : llvm::enumerate(attentions)) {
+    auto cache = [&](Value now, const char *what) {
+      int64_t heads = op.getKvNumHeads(), size = typeOf(now).getDimSize(2) / heads;
+      auto type = MemRefType::get({typeOf(inputs.tokens).getDimSize(0), heads, ShapedType::kDynamic, size}, b.getF32Type());
+      return addArgument(type, "cache." + Twine(i) + "." + what, {"batch", "", "capacity", ""});
+    };
+    Value keys = cache(op.getK(), "key"), values = cache(op.getV(), "value");
+    b.setInsertionPoint(op);
+    auto cached = CachedAttentionOp::create(b, op.getLoc(), op.getY().getType(), op.getQ(), op.getK(), op.getV(), keys,
+                                            values, pastLength, op.getScaleAttr(), op.getSoftcapAttr());
+    op.getY().replaceAllUsesWith(cached.getY());
+    op.erase();
+  }
+  return success();
+}
+
+struct AddCache : impl::AddCacheBase<AddCache> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    SymbolTable symbols(getOperation());
+    auto forward = symbols.lookup<func::FuncOp>("forward");
+    if (!forward || forward.isPrivate() || !forward.getBody().hasOneBlock())
+      return;
+    Operation *last = forward;
+    for (auto [name, isOneToken] : {std::pair("prefill", false), std::pair("decode", true)}) {
+      if (symbols.lookup(name))
+        return;
+      func::FuncOp copy = forward.clone();
+      copy.setName(name);
+      if (failed(CachedEntry(copy, isOneToken).run())) {
+        copy.erase();
+        return;
+      }
+      symbols.insert(copy, ++Block::iterator(last));
+      last = copy;
+      ++numEntries;
+    }
+  }
+};
+
+} // namespace
+} // namespace qopt

@@ -1,0 +1,160 @@
+#include "TokenRows.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::lowering;
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+static bool isElementwise(Operation *op) {
+  return isa<onnx::AbsOp, onnx::AddOp, onnx::CastOp, onnx::ClipOp, onnx::DivOp, onnx::ErfOp, onnx::ExpOp, onnx::GeluOp,
+             onnx::IdentityOp, onnx::MaxOp, onnx::MinOp, onnx::MulOp, onnx::NegOp, onnx::PowOp, onnx::ReciprocalOp,
+             onnx::ReluOp, onnx::SigmoidOp, onnx::SoftplusOp, onnx::SqrtOp, onnx::SubOp, onnx::SumOp, onnx::SwishOp,
+             onnx::TanhOp, onnx::WhereOp>(op);
+}
+
+/// Whether broadcasting a constant gives all tokens the same.
+static bool isSameForAllTokens(Value constant) {
+  ArrayRef<int64_t> shape = typeOf(constant).getShape();
+  return shape.empty() || llvm::all_of(shape.drop_back(), [](int64_t size) { return size == 1; });
+}
+
+bool TokenRows::areRows(Operation *op, ArrayRef<unsigned> operands) const {
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (!(llvm::is_contained(operands, i) ? rows : constants).contains(operand))
+      return false;
+  return true;
+}
+
+/// The operands of `op` that must be rows for its results to be; the others must be
+/// constants. Nothing where `op` is not known.
+std::optional<SmallVector<unsigned>> TokenRows::rowOperands(Operation *op) const {
+  using Result = std::optional<SmallVector<unsigned>>;
+  auto first = [](bool fits) -> Result { return fits ? Result({0}) : std::nullopt; };
+  if (isElementwise(op)) {
+    SmallVector<unsigned> found;
+    int64_t rank = typeOf(op->getResult(0)).getRank();
+    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+      if (rows.contains(operand) && typeOf(operand).getRank() == rank)
+        found.push_back(i);
+      else if (rows.contains(operand) || !isSameForAllTokens(operand))
+        return std::nullopt;
+    }
+    return found;
+  }
+  return llvm::TypeSwitch<Operation *, Result>(op)
+      .Case<QuantizeOp, DynamicQuantizeOp, MatmulW8A16Op, MatmulW4A16Op>([&](auto) { return first(true); })
+      .Case([&](onnx::MatMulOp op) { return first(typeOf(op.getA()).getRank() == 3 && typeOf(op.getB()).getRank() == 2); })
+      .Case([&](onnx::RMSNormalizationOp op) {
+        int64_t axis = op.getAxis();
+        return first(axis == -1 || axis == typeOf(op.getX()).getRank() - 1);
+      })
+      .Case([&](onnx::ReduceMeanOp op) {
+        auto axes = op.getAxes() ? onnx::getConstantInts(op.getAxes()) : std::nullopt;
+        bool isLast = axes && axes->size() == 1 && ((*axes)[0] == -1 || (*axes)[0] == typeOf(op.getData()).getRank() - 1);
+        return first(isLast && op.getKeepdims() && typeOf(op.getData()).getRank() == 3);
+      })
+      .Case([&](onnx::GatherOp op) -> Result {
+        if (op.getAxis() != 0 || typeOf(op.getData()).getRank() != 2)
+          return std::nullopt;
+        return Result({1});
+      })
+      .Case([&](MatmulW8A8Op op) -> Result {
+        SmallVector<unsigned> found{0};
+        if (op.getXScale().getType().getRank() != 0)
+          found.push_back(1);
+        if (op.getOutliers())
+          found.push_back(op.getOutliersMutable().begin()->getOperandNumber());
+        return found;
+      })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+LogicalResult TokenRows::find(func::FuncOp function, Value tokens, const llvm::DenseSet<Operation *> &ignored) {
+  rows.insert(tokens);
+  for (Operation &op : function.front().without_terminator()) {
+    if (ignored.contains(&op))
+      continue;
+    bool hasRows = llvm::any_of(op.getOperands(), [&](Value v) { return rows.contains(v); });
+    if (!hasRows) {
+      if (!isPure(&op) || llvm::any_of(op.getOperands(), [&](Value v) { return !constants.contains(v); }))
+        return failure();
+      constants.insert(op.result_begin(), op.result_end());
+      continue;
+    }
+    SmallVector<unsigned> alone;
+    if (auto rotary = dyn_cast<onnx::RotaryEmbeddingOp>(op)) {
+      if (!rows.contains(rotary.getX()) || !constants.contains(rotary.getCosCache()) ||
+          !constants.contains(rotary.getSinCache()))
+        return failure();
+    } else if (auto attention = dyn_cast<CachedAttentionOp>(op)) {
+      if (!rows.contains(attention.getQ()) || !rows.contains(attention.getK()) || !rows.contains(attention.getV()))
+        return failure();
+    } else if (isa<SplitColumnsOp>(op)) {
+      // Which columns are outliers is a matter of all tokens of a call.
+      constants.insert(op.getResult(2));
+    } else {
+      std::optional<SmallVector<unsigned>> operands = rowOperands(&op);
+      if (!operands || operands->empty() || !areRows(&op, *operands))
+        return failure();
+      alone = *operands;
+    }
+    for (Value result : op.getResults())
+      if (!constants.contains(result))
+        rows.insert(result);
+    makers[&op] = alone;
+  }
+  return success(rows.contains(function.front().getTerminator()->getOperand(0)));
+}
+
+/// Types [batch, sequence, ...] become [batch, 1, ...].
+static void becomeOneToken(Value row) {
+  SmallVector<int64_t> shape(typeOf(row).getShape());
+  shape[1] = 1;
+  row.setType(typeOf(row).clone(shape));
+}
+
+void TokenRows::setOneToken() {
+  for (auto &[op, operands] : makers)
+    for (Value result : op->getResults())
+      if (rows.contains(result))
+        becomeOneToken(result);
+}
+
+void TokenRows::cutToLast(func::FuncOp function) {
+  llvm::DenseSet<Operation *> last{function.front().getTerminator()};
+  for (auto &[op, operands] : llvm::reverse(makers))
+    if (!operands.empty() && llvm::all_of(op->getUsers(), [&](Operation *user) { return last.contains(user); }))
+      last.insert(op);
+
+  OpBuilder b(function.getContext());
+  llvm::DenseMap<Value, Value> cuts;
+  auto cut = [&](OpOperand &operand) {
+    Value row = operand.get();
+    if (Operation *maker = row.getDefiningOp(); maker && last.contains(maker))
+      return;
+    Value &known = cuts[row];
+    if (!known) {
+      b.setInsertionPointAfterValue(row);
+      auto ints = [&](int64_t value) { return onnx::ConstantOp::create(b, row.getLoc(), b.getI64TensorAttr({value})); };
+      Value start = ints(-1), end = ints(std::numeric_limits<int64_t>::max()), axis = ints(1);
+      SmallVector<int64_t> shape(typeOf(row).getShape());
+      shape[1] = 1;
+      known = onnx::SliceOp::create(b, row.getLoc(), typeOf(row).clone(shape), row, start, end, axis, /*steps=*/Value());
+    }
+    operand.set(known);
+  };
+  for (auto &[op, operands] : makers) {
+    if (!last.contains(op))
+      continue;
+    for (unsigned i : operands)
+      cut(op->getOpOperand(i));
+    for (Value result : op->getResults())
+      becomeOneToken(result);
+  }
+  cut(function.front().getTerminator()->getOpOperand(0));
+}

@@ -1,0 +1,40 @@
+//===- TokenRows.h - What a decoder computes for each token alone ----------===//
+#ifndef QOPT_PASSES_LOWER_TOKENROWS_H
+#define QOPT_PASSES_LOWER_TOKENROWS_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace qopt::lowering {
+
+/// Values [batch, sequence, ...] that hold a row for each token, and the operations
+/// that make them. All but attention make a row from the same token's rows and
+/// constants only.
+class TokenRows {
+public:
+  /// Follows `tokens` [batch, sequence] through the function. Fails at an operation that
+  /// is not known to treat tokens so; `ignored` ones are not looked at.
+  mlir::LogicalResult find(mlir::func::FuncOp function, mlir::Value tokens,
+                           const llvm::DenseSet<mlir::Operation *> &ignored);
+
+  /// Afterwards the function computes only the last token's row of what it returns, as
+  /// far back as nothing else needs the other rows.
+  void cutToLast(mlir::func::FuncOp function);
+
+  /// Where the sequence is one token: the types say so.
+  void setOneToken();
+
+private:
+  std::optional<llvm::SmallVector<unsigned>> rowOperands(mlir::Operation *op) const;
+  bool areRows(mlir::Operation *op, llvm::ArrayRef<unsigned> operands) const;
+
+  llvm::DenseSet<mlir::Value> rows, constants;
+  /// What makes rows, in order; with its operands that are rows if it treats each alone,
+  /// else with none.
+  llvm::MapVector<mlir::Operation *, llvm::SmallVector<unsigned>> makers;
+};
+
+} // namespace qopt::lowering
+
+#endif // QOPT_PASSES_LOWER_TOKENROWS_H

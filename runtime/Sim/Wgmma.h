@@ -1,0 +1,56 @@
+//===- Wgmma.h - Asynchronous products of a warp --------------------------===//
+#ifndef QOPT_RUNTIME_SIM_WGMMA_H
+#define QOPT_RUNTIME_SIM_WGMMA_H
+
+#include "qopt/Runtime/SimAbi.h"
+#include <array>
+#include <string>
+#include <vector>
+
+namespace qrt::sim {
+
+/// A warp's part of wgmma: 16 rows, which no other warp has to do with, so that the four
+/// warps of a warpgroup need not be at the same one at the same time.
+///
+/// Products are computed when they are waited for. Until then the registers of their
+/// sums hold names (NaN as floats, large as integers): code that reads them early gets
+/// nonsense, and so does who changes them. That a fence comes before the first product
+/// after a wait is checked; which registers were written since is not known.
+class WgmmaQueue {
+public:
+  using Lanes = std::array<uint32_t *, 32>;
+  using Operands = std::array<std::array<uint32_t, 4>, 32>;
+
+  void reset();
+  void fence() { isFenced = true; }
+  /// Takes the operands of all lanes; their `sums` become names. What is wrong, or "".
+  std::string start(const QrtSimWgmmaKind &kind, const Operands &a, uint64_t descriptor, const Lanes &sums,
+                    int64_t sharedBytes);
+  void commit() { groupEnds.push_back(products.size()); }
+  /// Computes all but the last `pending` groups and puts sums in the place of names
+  /// that nothing is to be added to any more.
+  void wait(uint32_t pending, const Lanes &sums, uint32_t count, const char *shared);
+  bool isIdle() const { return products.empty(); }
+
+private:
+  struct Product {
+    QrtSimWgmmaKind kind;
+    uint64_t descriptor;
+    Operands a;
+    size_t accumulators;
+  };
+  /// The sums of a chain of products; empty when unused.
+  using Accumulators = std::vector<uint32_t>; // [lane][word]
+
+  std::string findAccumulators(const QrtSimWgmmaKind &kind, const Lanes &sums, size_t &found);
+  bool isNamed(size_t which, const Lanes &sums, uint32_t count, uint32_t &matches) const;
+
+  std::vector<Product> products; // in order, not yet computed
+  std::vector<size_t> groupEnds; // in `products`
+  std::vector<Accumulators> accumulators;
+  bool isFenced = false;
+};
+
+} // namespace qrt::sim
+
+#endif // QOPT_RUNTIME_SIM_WGMMA_H

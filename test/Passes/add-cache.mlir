@@ -1,0 +1,191 @@
+// RUN: qopt-opt %s --split-input-file --qopt-add-cache | FileCheck %s
+//
+// A decoder gets two more entry points, in which attention reads and fills a cache; the
+// last layer behind its attention and the head see the last token only. Nothing is added
+// where tokens may depend on each other in another way.
+
+// CHECK-LABEL: func.func @forward(
+// CHECK:         onnx.Attention
+// CHECK-LABEL: func.func @prefill(
+// CHECK-SAME:    %[[IDS:.*]]: tensor<?x?xi64> {onnx.dims = ["batch", "sequence"], onnx.name = "input_ids"},
+// CHECK-SAME:    %[[PAST:.*]]: tensor<1xi64> {onnx.dims = [""], onnx.name = "past_length"},
+// CHECK-SAME:    %[[KEYS:.*]]: memref<?x1x?x4xf32> {onnx.dims = ["batch", "", "capacity", ""], onnx.name = "cache.0.key"},
+// CHECK-SAME:    %[[VALUES:.*]]: memref<?x1x?x4xf32> {{.*}}"cache.0.value"})
+// CHECK-SAME:    -> (tensor<?x1x16xf32> {onnx.dims = ["batch", "", ""], onnx.name = "logits"})
+// CHECK:         %[[RANGE:.*]] = onnx.Range
+// CHECK:         %[[COUNTED:.*]] = onnx.Unsqueeze %[[RANGE]]
+// CHECK:         %[[POSITIONS:.*]] = onnx.Add %[[COUNTED]], %[[PAST]] : (tensor<1x?xi64>, tensor<1xi64>) -> tensor<1x?xi64>
+// CHECK:         %[[X:.*]] = onnx.Gather
+// CHECK:         %[[LASTX:.*]] = onnx.Slice %[[X]], {{.*}} -> tensor<?x1x8xf32>
+// CHECK:         onnx.RotaryEmbedding {{.*}}, %[[POSITIONS]]
+// CHECK:         %[[Y:.*]] = qopt.cached_attention %{{.*}}, %{{.*}}, %{{.*}}, %[[KEYS]], %[[VALUES]], %[[PAST]] {scale = 5.000000e-01 : f32} :
+// CHECK:         %[[LAST:.*]] = onnx.Slice %[[Y]], {{.*}} -> tensor<?x1x8xf32>
+// CHECK:         %[[SUM:.*]] = onnx.Add %[[LASTX]], %[[LAST]]
+// CHECK:         %[[LOGITS:.*]] = onnx.MatMul %[[SUM]], {{.*}} -> tensor<?x1x16xf32>
+// CHECK-NEXT:    return %[[LOGITS]]
+// CHECK-LABEL: func.func @decode(
+// CHECK-SAME:    %{{.*}}: tensor<?x1xi64> {onnx.dims = ["batch", ""], onnx.name = "input_ids"}
+// CHECK-NOT:     onnx.Slice
+// CHECK:         %[[POSITIONS:.*]] = onnx.Unsqueeze %{{.*}} : (tensor<1xi64>, tensor<1xi64>) -> tensor<1x1xi64>
+// CHECK:         onnx.RotaryEmbedding {{.*}}, %[[POSITIONS]] {{.*}} -> tensor<?x1x8xf32>
+// CHECK:         qopt.cached_attention
+func.func @forward(%ids: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "input_ids"},
+                   %shown: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "attention_mask"})
+    -> (tensor<?x?x16xf32> {onnx.dims = ["b", "s", ""], onnx.name = "logits"}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %wk = onnx.Constant dense<0.5> : tensor<8x4xf32>
+  %head = onnx.Constant dense<0.25> : tensor<8x16xf32>
+  %cos = onnx.Constant dense<0.5> : tensor<32x2xf32>
+  %sin = onnx.Constant dense<0.25> : tensor<32x2xf32>
+  %zeros = onnx.Constant dense<0> : tensor<1xi64>
+  %zero = onnx.Constant dense<0> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %axes = onnx.Constant dense<[1, 2]> : tensor<2xi64>
+  %bits = onnx.Cast %shown {to = i1} : (tensor<?x?xi64>) -> tensor<?x?xi1>
+  %mask = onnx.Unsqueeze %bits, %axes : (tensor<?x?xi1>, tensor<2xi64>) -> tensor<?x1x1x?xi1>
+  %shape = onnx.Shape %ids {start = 1 : i64, end = 2 : i64} : (tensor<?x?xi64>) -> tensor<1xi64>
+  %length = onnx.Squeeze %shape, %zeros : (tensor<1xi64>, tensor<1xi64>) -> tensor<i64>
+  %range = onnx.Range %zero, %length, %one : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %positions = onnx.Unsqueeze %range, %zeros : (tensor<?xi64>, tensor<1xi64>) -> tensor<1x?xi64>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %k = onnx.MatMul %x, %wk : (tensor<?x?x8xf32>, tensor<8x4xf32>) -> tensor<?x?x4xf32>
+  %q = onnx.RotaryEmbedding %x, %cos, %sin, %positions {num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<32x2xf32>, tensor<32x2xf32>, tensor<1x?xi64>) -> tensor<?x?x8xf32>
+  %r = onnx.RotaryEmbedding %k, %cos, %sin, %positions {num_heads = 1 : i64} : (tensor<?x?x4xf32>, tensor<32x2xf32>, tensor<32x2xf32>, tensor<1x?xi64>) -> tensor<?x?x4xf32>
+  %y = onnx.Attention %q, %r, %k mask(%mask) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 1 : i64, scale = 0.5 : f32} : (tensor<?x?x8xf32>, tensor<?x?x4xf32>, tensor<?x?x4xf32>, tensor<?x1x1x?xi1>) -> tensor<?x?x8xf32>
+  %sum = onnx.Add %x, %y : (tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  %logits = onnx.MatMul %sum, %head : (tensor<?x?x8xf32>, tensor<8x16xf32>) -> tensor<?x?x16xf32>
+  return %logits : tensor<?x?x16xf32>
+}
+
+// -----
+
+// Quantized, with position_ids and an exporter's own cache. Which columns LLM.int8 leaves
+// in float is up to all tokens of a call, so the codes are made for all.
+// CHECK-LABEL: func.func @prefill(
+// CHECK-SAME:    "input_ids"}, %{{.*}} "past_length"}, %{{.*}} "cache.0.key"}, %{{.*}} "cache.0.value"}) -> (tensor<?x1x16xf32>
+// CHECK:         %[[Y:.*]] = qopt.cached_attention
+// CHECK:         %[[LASTY:.*]] = onnx.Slice %[[Y]]
+// CHECK:         %[[CODES:.*]], %[[SCALE:.*]], %[[COLUMNS:.*]] = qopt.split_columns %[[Y]]
+// CHECK:         %[[LASTSCALE:.*]] = onnx.Slice %[[SCALE]], {{.*}} -> tensor<?x1xf32>
+// CHECK:         %[[LASTCODES:.*]] = onnx.Slice %[[CODES]], {{.*}} -> tensor<?x1x8xi8>
+// CHECK:         qopt.matmul_w8a8 %[[LASTCODES]], %[[LASTSCALE]], %{{.*}}, %{{.*}} outliers(%[[LASTY]]) columns(%[[COLUMNS]])
+// CHECK-LABEL: func.func @decode(
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %shown: tensor<?x?xi64> {onnx.name = "attention_mask"},
+                   %positions: tensor<?x?xi64> {onnx.name = "position_ids"},
+                   %past_keys: tensor<?x2x?x4xf32> {onnx.name = "past_key_values.0.key"},
+                   %past_values: tensor<?x2x?x4xf32> {onnx.name = "past_key_values.0.value"})
+    -> (tensor<?x?x16xf32> {onnx.name = "logits"}, tensor<?x2x?x4xf32> {onnx.name = "present.0.key"}, tensor<?x2x?x4xf32> {onnx.name = "present.0.value"}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %w = qopt.parameter "o.codes" dense<1> : tensor<16x8xi8>
+  %s = qopt.parameter "o.scale" dense<0.5> : tensor<16xf32>
+  %cos = onnx.Constant dense<0.5> : tensor<32x2xf32>
+  %sin = onnx.Constant dense<0.25> : tensor<32x2xf32>
+  %axes = onnx.Constant dense<[1, 2]> : tensor<2xi64>
+  %bits = onnx.Cast %shown {to = i1} : (tensor<?x?xi64>) -> tensor<?x?xi1>
+  %mask = onnx.Unsqueeze %bits, %axes : (tensor<?x?xi1>, tensor<2xi64>) -> tensor<?x1x1x?xi1>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %q = onnx.RotaryEmbedding %x, %cos, %sin, %positions {num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<32x2xf32>, tensor<32x2xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %y, %keys, %values = onnx.Attention %q, %q, %x mask(%mask) past_key(%past_keys) past_value(%past_values) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x1x1x?xi1>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>)
+  %c, %t, %columns = qopt.split_columns %y {threshold = 6.0 : f32} : (tensor<?x?x8xf32>) -> (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<8xi32>)
+  %logits = qopt.matmul_w8a8 %c, %t, %w, %s outliers(%y) columns(%columns) : (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<16x8xi8>, tensor<16xf32>, tensor<?x?x8xf32>, tensor<8xi32>) -> tensor<?x?x16xf32>
+  return %logits, %keys, %values : tensor<?x?x16xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>
+}
+
+// -----
+
+// A mask of its own for every query: a sliding window, perhaps.
+// CHECK-LABEL: func.func @forward(
+// CHECK-NOT:   func.func
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %mask: tensor<?x1x?x?xi1> {onnx.name = "window"}) -> tensor<?x?x8xf32> {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x mask(%mask) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x1x?x?xi1>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// Every token sees every other.
+// CHECK-LABEL: func.func @forward(
+// CHECK-NOT:   func.func
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x8xf32> {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x {q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// Positions from 1 on.
+// CHECK-LABEL: func.func @forward(
+// CHECK-NOT:   func.func
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %positions: tensor<?x?xi64> {onnx.name = "position_ids"}) -> tensor<?x?x8xf32> {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %cos = onnx.Constant dense<0.5> : tensor<32x2xf32>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %next = onnx.Add %positions, %one : (tensor<?x?xi64>, tensor<i64>) -> tensor<?x?xi64>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %q = onnx.RotaryEmbedding %x, %cos, %cos, %next {num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<32x2xf32>, tensor<32x2xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %q, %q, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// Learned positions: the number of tokens before these is not in their sum.
+// CHECK-LABEL: func.func @forward(
+// CHECK-NOT:   func.func
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x8xf32> {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %zeros = onnx.Constant dense<0> : tensor<1xi64>
+  %zero = onnx.Constant dense<0> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %shape = onnx.Shape %ids {start = 1 : i64, end = 2 : i64} : (tensor<?x?xi64>) -> tensor<1xi64>
+  %length = onnx.Squeeze %shape, %zeros : (tensor<1xi64>, tensor<1xi64>) -> tensor<i64>
+  %range = onnx.Range %zero, %length, %one : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %p = onnx.Gather %table, %range : (tensor<16x8xf32>, tensor<?xi64>) -> tensor<?x8xf32>
+  %e = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %x = onnx.Add %e, %p : (tensor<?x?x8xf32>, tensor<?x8xf32>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// An operation that is not known to treat tokens alone: here it mixes them.
+// CHECK-LABEL: func.func @forward(
+// CHECK-NOT:   func.func
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x8xf32> {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %axis = onnx.Constant dense<1> : tensor<1xi64>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %mean = onnx.ReduceMean %x, %axis : (tensor<?x?x8xf32>, tensor<1xi64>) -> tensor<?x1x8xf32>
+  %z = onnx.Sub %x, %mean : (tensor<?x?x8xf32>, tensor<?x1x8xf32>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %z, %z, %z {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// One length only.
+// CHECK-LABEL: func.func @forward(
+// CHECK-NOT:   func.func
+func.func @forward(%ids: tensor<1x4xi64> {onnx.name = "input_ids"}) -> tensor<1x4x8xf32> {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<1x4xi64>) -> tensor<1x4x8xf32>
+  %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32>) -> tensor<1x4x8xf32>
+  return %y : tensor<1x4x8xf32>
+}
+
+// -----
+
+// Other functions are left alone.
+// CHECK-LABEL: func.func @stage(
+// CHECK-NOT:   func.func
+func.func @stage(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x8xf32> {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
