@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed on an NVIDIA GPU: a generated Llama, and matrix products beside cuBLAS.
 
-  gpu.py BIN_DIR [--preset 1b] [--device cuda|sim]
+  gpu.py BIN_DIR [--preset 1b] [--schemes float,...] [--device cuda|sim]
 
 Builds a module per scheme for this GPU, and prints tokens/s at batch 1: of a prompt
 (prefill) and of generation (decode), with the part of the memory's bandwidth and of
@@ -23,6 +23,7 @@ PROMPT = 512  # tokens of qrun --bench
 class Bench:
     def __init__(self, arguments, device):
         self.bin, self.kind, self.device = arguments.bin, arguments.device, device
+        self.schemes = arguments.schemes.split(",")
 
     def run(self, tool, *options):
         command = [os.path.join(self.bin, tool), *options, "--quiet"]
@@ -58,7 +59,7 @@ def weights_of(figures):
 def measure_model(bench, preset, work):
     make_llama.make(work, make_llama.PRESETS[preset], "float16", seed=0)
     print(f"{'':14} {'decode t/s':>11} {'bandwidth':>9} {'prefill t/s':>11} {'tensor':>7}")
-    for scheme in SCHEMES:
+    for scheme in bench.schemes:
         figures = bench.measure(work, scheme)
         count, size = weights_of(figures)
         decode, prefill = figures["generation_tokens_per_second"], figures["prompt_tokens_per_second"]
@@ -86,7 +87,7 @@ def measure_products(bench, preset, work):
           f"{'':14} {'rows':>5} {'qopt':>9} {'cuBLAS':>9} {'bandwidth':>9} {'tensor':>7}")
     for rows in (1, PROMPT):
         make_products(work, hidden, inner, pairs, rows)
-        for scheme in SCHEMES:
+        for scheme in bench.schemes:
             figures = bench.measure(work, scheme)
             count, size = weights_of(figures)
             passes = figures["prompt_tokens_per_second"] / figures["prompt_tokens"]
@@ -104,6 +105,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("bin")
     parser.add_argument("--preset", choices=make_llama.PRESETS, default="1b")
+    parser.add_argument("--schemes", default=",".join(SCHEMES))
     parser.add_argument("--device", choices=["cuda", "sim"], default="cuda")
     arguments = parser.parse_args()
     device = None
