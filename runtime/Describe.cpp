@@ -1,4 +1,5 @@
 #include "qopt/Runtime/Describe.h"
+#include "CacheEntries.h"
 #include "qopt/Module/ElementType.h"
 #include "qopt/Support/Utf8.h"
 #include <algorithm>
@@ -79,6 +80,18 @@ static Totals totalsOf(const ModuleInfo &info) {
   return totals;
 }
 
+/// A line for each input, but one for all caches of a shape.
+static void addInputs(const std::vector<TensorInfo> &inputs, Table &table) {
+  for (size_t first = 0, last; first < inputs.size(); first = last + 1) {
+    std::string name = printable(inputs[first].name), type = qrt::describeType(inputs[first]);
+    last = first;
+    while (qrt::isCache(inputs[first]) && last + 1 < inputs.size() && qrt::isCache(inputs[last + 1]) &&
+           qrt::describeType(inputs[last + 1]) == type)
+      ++last;
+    table.add({"  in", name + (last > first ? " .. " + printable(inputs[last].name) : ""), type});
+  }
+}
+
 std::string qrt::describeModule(const Module &module) {
   const ModuleInfo &info = module.info();
   auto orUnknown = [](int64_t value) { return value > 0 ? std::to_string(value) : std::string("unknown"); };
@@ -94,8 +107,7 @@ std::string qrt::describeModule(const Module &module) {
   Table entries;
   for (const EntryPoint &entry : info.entryPoints) {
     entries.add({printable(entry.name)});
-    for (const TensorInfo &input : entry.inputs)
-      entries.add({"  in", printable(input.name), describeType(input)});
+    addInputs(entry.inputs, entries);
     for (const TensorInfo &output : entry.outputs)
       entries.add({"  out", printable(output.name), describeType(output)});
   }

@@ -12,6 +12,14 @@
 
 namespace qrt {
 
+/// Launches that can be repeated, with the arguments that they had: what they read may
+/// have changed.
+class Recording {
+public:
+  virtual ~Recording() = default;
+  virtual Status replay() = 0;
+};
+
 class Device {
 public:
   virtual ~Device() = default;
@@ -43,6 +51,13 @@ public:
   /// No size of the launch is 0 or less, and its kernel is in the table.
   virtual Status launch(const QrtLaunch &launch, void *const *args) = 0;
   virtual Status synchronize() = 0;
+
+  /// What `launches` launches is recorded instead of run; it must not do anything else
+  /// with the device but allocate. Its memory must live as long as the recording. Null
+  /// where the device records nothing; then `launches` is not called.
+  virtual Result<std::unique_ptr<Recording>> record(const std::function<Status()> &launches) {
+    return std::unique_ptr<Recording>();
+  }
 };
 
 /// CUDA device number `index`. Errors: no driver, no such device, a driver that

@@ -3,14 +3,21 @@
 // The section "host:cuda" runs here: it computes sizes, asks for memory of the
 // device and launches kernels. Weights are uploaded once, inputs for each call.
 //
+// Decoders keep their caches there; a step of theirs is recorded, where the device can,
+// and repeated for each token.
+//
 //===----------------------------------------------------------------------===//
 #include "DeviceSession.h"
+#include "CacheEntries.h"
 #include "Context.h"
 #include "Device.h"
 #include "DeviceMemory.h"
 #include "Shapes.h"
+#include "qopt/Support/CheckedMath.h"
 #include "qopt/Support/Options.h"
 #include "qopt/Support/Utf8.h"
+#include <cstring>
+#include <limits>
 
 using namespace qrt;
 using qopt::EntryPoint;
@@ -43,19 +50,25 @@ public:
   }
   void finish() override;
 
-private:
+  /// Launches are only recorded: there is nothing to wait for.
+  bool isRecording = false;
+  /// Whether the code asked for the error record, which is empty between calls.
+  bool usesErrors = false;
+
   /// Keeps an error of the device.
   void note(const Status &status) {
     if (!status)
       fail(QRT_LAUNCH_FAILED, 0, 0, status.error().message);
   }
 
+private:
   Device &device;
   DeviceMemory &pool;
   const Module &module;
   void *errorRecord;
-  bool usesErrors = false;
 };
+
+constexpr QrtErrorRecord noError = {};
 } // namespace
 
 void *DeviceContext::allocate(int64_t bytes) {
@@ -95,23 +108,20 @@ void DeviceContext::launch(const QrtLaunch &launch, void *const *args) {
 }
 
 void *DeviceContext::errors() {
-  if (!usesErrors) {
-    static constexpr QrtErrorRecord none = {};
-    note(device.upload(errorRecord, &none, sizeof none));
-    usesErrors = true;
-  }
+  usesErrors = true;
   return errorRecord;
 }
 
 void DeviceContext::finish() {
-  if (failed())
-    return; // whatever still runs: nothing of this call is used
-  if (!usesErrors)
-    return note(device.synchronize());
-  QrtErrorRecord found = {};
-  note(device.download(&found, errorRecord, sizeof found));
+  if (isRecording)
+    return;
+  QrtErrorRecord found = noError;
+  if (!failed()) // else whatever still runs: nothing of this call is used
+    note(usesErrors ? device.download(&found, errorRecord, sizeof found) : device.synchronize());
   if (found.code != QRT_OK)
     fail(found.code, found.a, found.b);
+  if (failed() && usesErrors)
+    (void)device.upload(errorRecord, &noError, sizeof noError);
 }
 
 /// "cuda" is cuda:0.
@@ -148,6 +158,16 @@ public:
   const std::string &code() const override { return section; }
   ThreadPool &threads() override { return pool; }
   Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) override;
+  Result<std::unique_ptr<Decoder>> makeDecoder(int64_t batch, int64_t capacity) override;
+
+  Device &onDevice() { return *gpu; }
+  DeviceMemory &scratch() { return *memory; }
+  DeviceContext makeContext(DeviceMemory &from) { return {pool, *gpu, from, *loaded, errorRecord}; }
+  /// Calls an entry point whose inputs are on the device; its memory comes from `from`.
+  Result<std::vector<QrtTensor>> callEntry(DeviceContext &context, const EntryPoint &entry,
+                                           std::span<const QrtTensor> inputs);
+  Result<Tensor> download(const QrtTensor &output);
+  Error describe(const DeviceContext &context) const { return describeError(context, *loaded); }
 
 private:
   Status uploadWeights(const SessionOptions &options);
@@ -180,6 +200,8 @@ Status DeviceSession::load(const std::string &name, const SessionOptions &option
   if (!record)
     return record.error();
   errorRecord = *record;
+  if (Status status = gpu->upload(errorRecord, &noError, sizeof noError); !status)
+    return status;
   return uploadWeights(options);
 }
 
@@ -219,8 +241,24 @@ Result<std::vector<Tensor>> DeviceSession::run(const std::string &name, std::spa
   return outputs;
 }
 
+Result<std::vector<QrtTensor>> DeviceSession::callEntry(DeviceContext &context, const EntryPoint &entry,
+                                                        std::span<const QrtTensor> inputs) {
+  Result<std::vector<QrtTensor>> outputs =
+      qrt::callEntry(context, entries[entry.name], parameters, inputs, entry.outputs.size());
+  if (!outputs && context.failed())
+    return describe(context);
+  return outputs;
+}
+
+Result<Tensor> DeviceSession::download(const QrtTensor &output) {
+  Tensor tensor(output.type, std::vector<int64_t>(output.dims, output.dims + output.rank));
+  if (Status status = gpu->download(tensor.data<char>(), output.data, tensor.bytes()); !status)
+    return status.error();
+  return tensor;
+}
+
 Result<std::vector<Tensor>> DeviceSession::runEntry(const EntryPoint &entry, std::span<const Tensor> inputs) {
-  DeviceContext context(pool, *gpu, *memory, *loaded, errorRecord);
+  DeviceContext context = makeContext(*memory);
   // Memory of inputs is not the code's to give back.
   struct Uploaded {
     DeviceMemory &memory;
@@ -240,17 +278,154 @@ Result<std::vector<Tensor>> DeviceSession::runEntry(const EntryPoint &entry, std
       return status.error();
   }
 
-  Result<std::vector<QrtTensor>> raw =
-      callEntry(context, entries[entry.name], parameters, uploaded.tensors, entry.outputs.size());
+  Result<std::vector<QrtTensor>> raw = callEntry(context, entry, uploaded.tensors);
   if (!raw)
-    return context.failed() ? describeError(context, *loaded) : raw.error();
+    return raw.error();
   std::vector<Tensor> outputs;
   for (const QrtTensor &output : *raw) {
-    Tensor &tensor = outputs.emplace_back(output.type, std::vector<int64_t>(output.dims, output.dims + output.rank));
-    if (Status status = gpu->download(tensor.data<char>(), output.data, tensor.bytes()); !status)
-      return status.error();
+    Result<Tensor> tensor = download(output);
+    if (!tensor)
+      return tensor.error();
+    outputs.push_back(std::move(*tensor));
   }
   return outputs;
+}
+
+//===----------------------------------------------------------------------===//
+// Decoder
+//===----------------------------------------------------------------------===//
+
+namespace {
+class DeviceDecoder final : public Decoder {
+public:
+  DeviceDecoder(DeviceSession &session, const CacheEntries &entries, int64_t batch, int64_t capacity)
+      : Decoder(entries, batch, capacity), session(session), memory(session.onDevice()) {}
+  ~DeviceDecoder() override { (void)session.onDevice().enter(); }
+
+  Status allocate(std::span<const qopt::TensorInfo> caches);
+
+private:
+  /// Where the tokens of a call lie behind their number so far.
+  static constexpr int64_t kTokensOffset = 256;
+
+  Result<Tensor> call(const EntryPoint &entry, const Tensor &ids) override;
+  Status upload(void *place, const Tensor &ids);
+  Result<Tensor> callOnce(const EntryPoint &entry, DeviceMemory &from);
+  void record(const EntryPoint &entry);
+  Result<Tensor> replay();
+
+  DeviceSession &session;
+  DeviceMemory memory; ///< caches, and whatever steps of one token use: nothing of it is freed before the end
+  std::vector<QrtTensor> inputs; ///< tokens, their number so far, caches
+  void *step = nullptr;          ///< number and tokens of a step
+  int64_t numSteps = 0;
+  std::unique_ptr<Recording> recording;
+  QrtTensor recordedLogits = {};
+  bool recordedErrors = false;
+};
+} // namespace
+
+Status DeviceDecoder::allocate(std::span<const qopt::TensorInfo> caches) {
+  if (Status status = session.onDevice().enter(); !status)
+    return status;
+  inputs = {{nullptr, QRT_I64, 2, {}}, {nullptr, QRT_I64, 1, {1}}};
+  for (const qopt::TensorInfo &cache : caches) {
+    std::vector<int64_t> dims = cacheDims(cache, batch(), capacity());
+    std::optional<int64_t> elements = qopt::checkedNumElements(dims);
+    std::optional<int64_t> bytes = elements ? qopt::checkedMul(*elements, elementBytes(cache.type)) : std::nullopt;
+    Result<void *> place = memory.allocate(bytes.value_or(std::numeric_limits<int64_t>::max()));
+    if (!place)
+      return Error{"the caches of " + std::to_string(capacity()) + " tokens do not fit: " + place.error().message};
+    QrtTensor &tensor = inputs.emplace_back(QrtTensor{*place, cache.type, 4, {}});
+    std::copy(dims.begin(), dims.end(), tensor.dims);
+  }
+  Result<void *> place = memory.allocate(kTokensOffset + batch() * elementBytes(QRT_I64));
+  if (!place)
+    return place.error();
+  step = *place;
+  return {};
+}
+
+/// One copy for both.
+Status DeviceDecoder::upload(void *place, const Tensor &ids) {
+  std::vector<char> bytes(static_cast<size_t>(kTokensOffset + ids.bytes()));
+  int64_t past = length();
+  std::memcpy(bytes.data(), &past, sizeof past);
+  std::memcpy(bytes.data() + kTokensOffset, ids.data<char>(), static_cast<size_t>(ids.bytes()));
+  inputs[0] = ids.raw();
+  inputs[0].data = static_cast<char *>(place) + kTokensOffset;
+  inputs[1].data = place;
+  return session.onDevice().upload(place, bytes.data(), static_cast<int64_t>(bytes.size()));
+}
+
+Result<Tensor> DeviceDecoder::call(const EntryPoint &entry, const Tensor &ids) {
+  if (Status status = session.onDevice().enter(); !status)
+    return status.error();
+  if (ids.dims()[1] > 1) {
+    DeviceMemory &scratch = session.scratch();
+    Result<void *> place = scratch.allocate(kTokensOffset + ids.bytes());
+    if (!place)
+      return place.error();
+    Status status = upload(*place, ids);
+    Result<Tensor> logits = status ? callOnce(entry, scratch) : Result<Tensor>(status.error());
+    scratch.release(*place);
+    scratch.endCall();
+    return logits;
+  }
+  if (Status status = upload(step, ids); !status)
+    return status.error();
+  // The first step finds the memory that it needs; the second is recorded.
+  if (++numSteps == 2)
+    record(entry);
+  return recording ? replay() : callOnce(entry, memory);
+}
+
+Result<Tensor> DeviceDecoder::callOnce(const EntryPoint &entry, DeviceMemory &from) {
+  DeviceContext context = session.makeContext(from);
+  Result<std::vector<QrtTensor>> outputs = session.callEntry(context, entry, inputs);
+  if (!outputs)
+    return outputs.error();
+  return session.download(outputs->front());
+}
+
+/// A device that cannot, or fails to, is given every launch of every step.
+void DeviceDecoder::record(const EntryPoint &entry) {
+  DeviceContext context = session.makeContext(memory);
+  context.isRecording = true;
+  Result<std::unique_ptr<Recording>> recorded = session.onDevice().record([&]() -> Status {
+    Result<std::vector<QrtTensor>> outputs = session.callEntry(context, entry, inputs);
+    if (!outputs)
+      return outputs.error();
+    recordedLogits = outputs->front();
+    return {};
+  });
+  if (!recorded || !*recorded)
+    return;
+  context.allocations.erase(recordedLogits.data); // kept as long as the recording
+  recordedErrors = context.usesErrors;
+  recording = std::move(*recorded);
+}
+
+Result<Tensor> DeviceDecoder::replay() {
+  DeviceContext context = session.makeContext(memory);
+  context.usesErrors = recordedErrors;
+  context.note(recording->replay());
+  context.finish();
+  if (context.failed())
+    return session.describe(context);
+  return session.download(recordedLogits);
+}
+
+Result<std::unique_ptr<Decoder>> DeviceSession::makeDecoder(int64_t batch, int64_t capacity) {
+  Result<std::optional<CacheEntries>> found = findCacheEntries(*loaded, batch, capacity);
+  if (!found)
+    return found.error();
+  if (!*found)
+    return std::unique_ptr<Decoder>();
+  auto decoder = std::make_unique<DeviceDecoder>(*this, **found, batch, capacity);
+  if (Status status = decoder->allocate((*found)->caches()); !status)
+    return status.error();
+  return std::unique_ptr<Decoder>(std::move(decoder));
 }
 
 //===----------------------------------------------------------------------===//

@@ -25,6 +25,39 @@ public:
 private:
   uint64_t state;
 };
+
+/// The logits behind a text that grows.
+class Text {
+public:
+  /// `capacity`: the most tokens that it will have.
+  static Result<Text> start(LanguageModel &model, int64_t capacity) {
+    Result<std::unique_ptr<Decoder>> decoder = model.makeDecoder(capacity);
+    if (!decoder)
+      return decoder.error();
+    return Text(model, std::move(*decoder));
+  }
+
+  int64_t length() const { return static_cast<int64_t>(all.ids.size()); }
+  /// Valid until the next call.
+  Result<std::span<const float>> append(std::span<const int32_t> ids) {
+    all.ids.insert(all.ids.end(), ids.begin(), ids.end());
+    all.length = length();
+    Result<Tensor> computed = decoder ? decoder->append(ids) : model->logits(all);
+    if (!computed)
+      return computed.error();
+    logits = decoder ? widened(std::move(*computed)) : std::move(*computed);
+    std::span<const float> values(logits.data<float>(), static_cast<size_t>(logits.numElements()));
+    return decoder ? values : values.last(static_cast<size_t>(model->vocabularySize()));
+  }
+
+private:
+  Text(LanguageModel &model, std::unique_ptr<Decoder> decoder) : model(&model), decoder(std::move(decoder)) {}
+
+  LanguageModel *model;
+  std::unique_ptr<Decoder> decoder; // may be null
+  TokenBatch all{1, 0, {}, {}};
+  Tensor logits;
+};
 } // namespace
 
 const char *qrt::stopName(Generated::Stop stop) {
@@ -79,24 +112,25 @@ Result<Generated> qrt::generate(LanguageModel &model, std::vector<int32_t> promp
                  std::to_string(context)};
   Random random(options.seed);
   Generated result;
-  TokenBatch batch{1, 0, std::move(prompt), {}};
+  int64_t capacity = static_cast<int64_t>(prompt.size()) + std::max<int64_t>(options.maxTokens, 0);
+  Result<Text> text = Text::start(model, context > 0 ? std::min(capacity, context) : capacity);
+  if (!text)
+    return text.error();
+  std::vector<int32_t> next = std::move(prompt);
   auto start = Clock::now();
   while (static_cast<int64_t>(result.tokens.size()) < options.maxTokens) {
-    batch.length = static_cast<int64_t>(batch.ids.size());
-    if (context > 0 && batch.length >= context) {
+    if (context > 0 && text->length() + static_cast<int64_t>(next.size()) >= context) {
       result.stop = Generated::Context;
       break;
     }
-    Result<Tensor> logits = model.logits(batch);
+    Result<std::span<const float>> logits = text->append(next);
     if (!logits)
       return logits.error();
-    int64_t vocabulary = model.vocabularySize();
-    std::span<const float> last(logits->data<float>() + (batch.length - 1) * vocabulary,
-                                static_cast<size_t>(vocabulary));
+    std::span<const float> last = *logits;
     // -infinity is a token that cannot occur; NaN and +infinity are faults.
     if (!std::all_of(last.begin(), last.end(), [](float x) { return x <= std::numeric_limits<float>::max(); }) ||
         std::none_of(last.begin(), last.end(), [](float x) { return std::isfinite(x); }))
-      return Error{"the logits after " + std::to_string(batch.length) + " tokens are not finite"};
+      return Error{"the logits after " + std::to_string(text->length()) + " tokens are not finite"};
     int32_t token = sampleToken(last, options.temperature, options.topP, random.next());
     double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     (result.promptSeconds == 0 ? result.promptSeconds : result.seconds) += seconds;
@@ -106,7 +140,7 @@ Result<Generated> qrt::generate(LanguageModel &model, std::vector<int32_t> promp
       break;
     }
     result.tokens.push_back(token);
-    batch.ids.push_back(token);
+    next = {token};
     onToken(token);
   }
   return result;

@@ -10,7 +10,7 @@ using qopt::Error;
 using qopt::TensorInfo;
 
 namespace {
-enum class Role { InputIds, AttentionMask, PositionIds };
+enum class Role { InputIds, AttentionMask, PositionIds, Past };
 
 class SessionModel final : public LanguageModel {
 public:
@@ -22,6 +22,7 @@ public:
   }
 
   Result<Tensor> logits(const TokenBatch &batch) override;
+  Result<std::unique_ptr<Decoder>> makeDecoder(int64_t capacity) override { return session.makeDecoder(1, capacity); }
   int64_t vocabularySize() const override { return vocabulary; }
   int64_t contextLength() const override { return session.module().info().contextLength; }
   int64_t fixedRows() const override { return std::max<int64_t>(idDims()[0].size, 0); }
@@ -50,6 +51,8 @@ static int64_t valueAt(Role role, const TokenBatch &batch, int64_t row, int64_t 
     return position >= batch.paddingOf(row);
   case Role::PositionIds:
     return std::max<int64_t>(position - batch.paddingOf(row), 0);
+  case Role::Past:
+    break; // has no elements
   }
   return 0;
 }
@@ -64,21 +67,24 @@ static Tensor makeInput(Role role, const TokenBatch &batch, int64_t type) {
   return tensor;
 }
 
-static Tensor makeInput(Role role, const TokenBatch &batch, int64_t type) {
-  switch (type) {
+static Tensor makeInput(Role role, const TokenBatch &batch, const TensorInfo &info) {
+  if (role == Role::Past)
+    return Tensor(info.type, {batch.rows, info.dims[1].size, 0, info.dims[3].size});
+  switch (info.type) {
   case QRT_I64:
-    return makeInput<int64_t>(role, batch, type);
+    return makeInput<int64_t>(role, batch, info.type);
   case QRT_I32:
-    return makeInput<int32_t>(role, batch, type);
+    return makeInput<int32_t>(role, batch, info.type);
   case QRT_F32:
-    return makeInput<float>(role, batch, type);
+    return makeInput<float>(role, batch, info.type);
   default: // QRT_BOOL, as makeSessionModel() made sure
-    return makeInput<uint8_t>(role, batch, type);
+    return makeInput<uint8_t>(role, batch, info.type);
   }
 }
 
-/// f16 or bf16 widened to f32.
-static Tensor widened(const Tensor &half) {
+Tensor qrt::widened(Tensor half) {
+  if (half.type() == QRT_F32)
+    return half;
   Tensor result(QRT_F32, half.dims());
   const uint16_t *source = half.data<uint16_t>();
   float *target = result.data<float>();
@@ -97,7 +103,7 @@ Result<Tensor> SessionModel::logits(const TokenBatch &batch) {
                    std::to_string(vocabulary)};
   std::vector<Tensor> inputs;
   for (size_t i = 0; i < roles.size(); ++i)
-    inputs.push_back(makeInput(roles[i], batch, entry.inputs[i].type));
+    inputs.push_back(makeInput(roles[i], batch, entry.inputs[i]));
   Result<std::vector<Tensor>> outputs = session.run(entry.name, inputs);
   if (!outputs)
     return outputs.error();
@@ -106,14 +112,19 @@ Result<Tensor> SessionModel::logits(const TokenBatch &batch) {
     return Error{"expected logits [" + std::to_string(batch.rows) + ", " + std::to_string(batch.length) + ", " +
                  std::to_string(vocabulary) + "], but got [" + std::to_string(logits.dims()[0]) + ", " +
                  std::to_string(logits.dims()[1]) + ", " + std::to_string(logits.dims()[2]) + "]"};
-  return logits.type() == QRT_F32 ? logits : widened(logits);
+  return widened(std::move(logits));
 }
 
 static bool isIndexType(int64_t type) { return type == QRT_I64 || type == QRT_I32; }
+static bool isFloatType(int64_t type) { return type == QRT_F32 || type == QRT_F16 || type == QRT_BF16; }
 
 /// What `input` is for; an error names it.
 static Result<Role> roleOf(const TensorInfo &input) {
   bool isTable = input.dims.size() == 2;
+  auto isKnown = [](const qopt::Dimension &dim) { return dim.symbol.empty(); };
+  if (input.dims.size() == 4 && isFloatType(input.type) && isKnown(input.dims[1]) && !isKnown(input.dims[2]) &&
+      isKnown(input.dims[3]))
+    return Role::Past;
   if (input.name == "input_ids" && isTable && isIndexType(input.type))
     return Role::InputIds;
   if (input.name == "position_ids" && isTable && isIndexType(input.type))
@@ -123,7 +134,8 @@ static Result<Role> roleOf(const TensorInfo &input) {
     return Role::AttentionMask;
   return Error{"the model needs the input '" + qopt::printable(input.name) + "' (" +
                qopt::elementTypeName(input.type) + ", " + std::to_string(input.dims.size()) +
-               " dimensions), but only input_ids, attention_mask and position_ids can be filled from text"};
+               " dimensions), but only input_ids, attention_mask, position_ids and past keys and values can be filled "
+               "from text"};
 }
 
 Result<std::unique_ptr<LanguageModel>> qrt::makeSessionModel(Session &session) {
@@ -144,9 +156,7 @@ Result<std::unique_ptr<LanguageModel>> qrt::makeSessionModel(Session &session) {
   if (std::count(roles.begin(), roles.end(), Role::InputIds) != 1)
     return Error{"the model has no input 'input_ids'"};
 
-  auto isLogits = [](const TensorInfo &info) {
-    return info.dims.size() == 3 && (info.type == QRT_F32 || info.type == QRT_F16 || info.type == QRT_BF16);
-  };
+  auto isLogits = [](const TensorInfo &info) { return info.dims.size() == 3 && isFloatType(info.type); };
   const std::vector<TensorInfo> &outputs = entry->outputs;
   auto found = std::find_if(outputs.begin(), outputs.end(),
                             [&](const TensorInfo &info) { return info.name == "logits" && isLogits(info); });

@@ -1,3 +1,4 @@
+#include "CacheEntries.h"
 #include "Context.h"
 #include "Device.h"
 #include "DeviceSession.h"
@@ -87,6 +88,9 @@ public:
   const std::string &code() const override { return section; }
   ThreadPool &threads() override { return pool; }
   Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) override;
+  Result<std::unique_ptr<Decoder>> makeDecoder(int64_t batch, int64_t capacity) override;
+  /// Without checks of the inputs.
+  Result<std::vector<Tensor>> runEntry(const EntryPoint &entry, std::span<const Tensor> inputs);
 
 private:
   std::shared_ptr<const Module> loaded;
@@ -110,15 +114,58 @@ Result<std::vector<Tensor>> HostSession::run(const std::string &name, std::span<
   Result<const EntryPoint *> entry = findEntry(*loaded, name, inputs, symbols);
   if (!entry)
     return entry.error();
-  HostContext context(pool);
-  Result<std::vector<Tensor>> outputs =
-      call(context, entries[name], parameters, inputs, (*entry)->outputs.size());
+  Result<std::vector<Tensor>> outputs = runEntry(**entry, inputs);
   if (!outputs)
-    return context.failed() ? describeError(context, *loaded) : outputs.error();
+    return outputs;
   // Code that disagrees with the header it came with must not be believed.
   if (Status status = checkTensors("output", (*entry)->outputs, *outputs, symbols); !status)
     return status.error();
   return outputs;
+}
+
+Result<std::vector<Tensor>> HostSession::runEntry(const EntryPoint &entry, std::span<const Tensor> inputs) {
+  HostContext context(pool);
+  Result<std::vector<Tensor>> outputs = call(context, entries[entry.name], parameters, inputs, entry.outputs.size());
+  if (!outputs)
+    return context.failed() ? describeError(context, *loaded) : outputs.error();
+  return outputs;
+}
+
+namespace {
+class HostDecoder final : public Decoder {
+public:
+  HostDecoder(HostSession &session, const CacheEntries &entries, int64_t batch, int64_t capacity)
+      : Decoder(entries, batch, capacity), session(session), inputs{Tensor(), Tensor(QRT_I64, {1})} {
+    for (const qopt::TensorInfo &cache : entries.caches())
+      inputs.emplace_back(cache.type, cacheDims(cache, batch, capacity));
+  }
+
+private:
+  Result<Tensor> call(const EntryPoint &entry, const Tensor &ids) override {
+    inputs[0] = ids;
+    *inputs[1].data<int64_t>() = length();
+    Result<std::vector<Tensor>> outputs = session.runEntry(entry, inputs);
+    if (!outputs)
+      return outputs.error();
+    return std::move(outputs->front());
+  }
+
+  HostSession &session;
+  std::vector<Tensor> inputs; // tokens, their number so far, caches
+};
+} // namespace
+
+Result<std::unique_ptr<Decoder>> HostSession::makeDecoder(int64_t batch, int64_t capacity) {
+  Result<std::optional<CacheEntries>> found = findCacheEntries(*loaded, batch, capacity);
+  if (!found)
+    return found.error();
+  if (!*found)
+    return std::unique_ptr<Decoder>();
+  try {
+    return std::unique_ptr<Decoder>(std::make_unique<HostDecoder>(*this, **found, batch, capacity));
+  } catch (const std::bad_alloc &) {
+    return Error{"out of memory: the caches of " + std::to_string(capacity) + " tokens do not fit"};
+  }
 }
 
 Status EntryTable::load(const Module &module, const std::string &section) {

@@ -1,4 +1,5 @@
 #include "Shapes.h"
+#include "CacheEntries.h"
 #include "qopt/Module/ElementType.h"
 #include "qopt/Support/Utf8.h"
 
@@ -52,6 +53,8 @@ Result<const EntryPoint *> qrt::findEntry(const qopt::Module &module, const std:
   for (const EntryPoint &entry : module.info().entryPoints) {
     if (entry.name != name)
       continue;
+    if (hasCaches(entry))
+      return Error{"entry point '" + printable(name) + "' has caches; it only runs for texts that grow"};
     if (inputs.size() != entry.inputs.size())
       return Error{"entry point '" + printable(name) + "' expected " + std::to_string(entry.inputs.size()) +
                    " inputs, but got " + std::to_string(inputs.size())};

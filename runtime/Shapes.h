@@ -15,7 +15,8 @@ using SymbolSizes = std::map<std::string, std::pair<int64_t, std::string>>;
 Status checkTensors(const char *kind, std::span<const qopt::TensorInfo> infos, std::span<const Tensor> tensors,
                     SymbolSizes &symbols);
 
-/// The entry point `name` of `module`, when `inputs` are as it declares them.
+/// The entry point `name` of `module`, when `inputs` are as it declares them and it has
+/// no caches.
 Result<const qopt::EntryPoint *> findEntry(const qopt::Module &module, const std::string &name,
                                            std::span<const Tensor> inputs, SymbolSizes &symbols);
 

@@ -17,6 +17,7 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Runtime/Abi.h"
+#include <map>
 
 namespace qopt::lowering {
 
@@ -124,7 +125,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> tensors;
   llvm::DenseMap<mlir::Value, Dims> sizes;
   llvm::DenseMap<mlir::Value, Dims> contents;
-  llvm::DenseMap<int64_t, mlir::Value> indexConstants;
+  std::map<int64_t, mlir::Value> indexConstants; ///< no DenseMap: exporters end slices at its key for "empty"
   std::map<std::tuple<char, void *, void *>, mlir::OpFoldResult> arithmetic;
 };
 

@@ -99,7 +99,7 @@ OpFoldResult OnnxLowering::min(OpFoldResult lhs, OpFoldResult rhs) {
   std::optional<int64_t> x = constantOf(lhs), y = constantOf(rhs);
   if (x && y)
     return index(std::min(*x, *y));
-  if (lhs == rhs)
+  if (lhs == rhs || y == std::numeric_limits<int64_t>::max())
     return lhs;
   return shared('<', lhs, rhs, [&](Value l, Value r) { return arith::MinSIOp::create(b, l, r); });
 }

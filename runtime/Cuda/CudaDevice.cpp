@@ -39,8 +39,10 @@ public:
   Status tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) override;
   Status launch(const QrtLaunch &launch, void *const *args) override;
   Status synchronize() override;
+  Result<std::unique_ptr<Recording>> record(const std::function<Status()> &launches) override;
 
 private:
+  friend class CudaGraph;
   struct Function {
     CUfunction handle = nullptr;
     std::string name;
@@ -50,6 +52,8 @@ private:
   /// An error unless `code` is 0. One that ends the context is kept, so that
   /// everything later fails with it.
   Status check(CUresult code, const std::string &doing);
+  /// Remembers a launch for messages.
+  void noteLaunch(const Function *function);
   /// What the driver may have been doing: the kernels in `launched`.
   std::string describeLaunched() const;
   Status loadImage(std::span<const char> image, const std::string &section);
@@ -263,16 +267,65 @@ Status CudaDevice::launch(const QrtLaunch &launch, void *const *args) {
                              text(launch.block) + " threads and " + std::to_string(launch.sharedBytes) +
                              " bytes of shared memory on " + label);
   }
-  if (std::find(launched.begin(), launched.end(), &function) != launched.end())
-    std::erase(launched, &function);
-  launched.push_back(&function);
+  noteLaunch(&function);
   return waitsAfterLaunch ? synchronize() : Status();
+}
+
+void CudaDevice::noteLaunch(const Function *function) {
+  std::erase(launched, function);
+  launched.push_back(function);
 }
 
 Status CudaDevice::synchronize() {
   Status status = check(driver.streamSynchronize(stream), "wait for " + label);
   launched.clear();
   return status;
+}
+
+//===----------------------------------------------------------------------===//
+// Graphs
+//===----------------------------------------------------------------------===//
+
+namespace {
+class CudaGraph final : public Recording {
+public:
+  explicit CudaGraph(CudaDevice &device) : device(device) {}
+  ~CudaGraph() override {
+    if (exec && device.health)
+      device.driver.graphExecDestroy(exec);
+    if (graph && device.health)
+      device.driver.graphDestroy(graph);
+  }
+  Status replay() override {
+    for (const CudaDevice::Function *function : kernels)
+      device.noteLaunch(function);
+    return device.check(device.driver.graphLaunch(exec, device.stream), "launch a graph on " + device.label);
+  }
+
+  CudaDevice &device;
+  CUgraph graph = nullptr;
+  CUgraphExec exec = nullptr;
+  std::vector<const CudaDevice::Function *> kernels; // that it launches
+};
+} // namespace
+
+Result<std::unique_ptr<Recording>> CudaDevice::record(const std::function<Status()> &launches) {
+  if (!driver.hasGraphs() || waitsAfterLaunch) // whoever waits wants to know which kernel fails
+    return std::unique_ptr<Recording>();
+  auto recorded = std::make_unique<CudaGraph>(*this);
+  if (Status status = check(driver.streamBeginCapture(stream, captureRelaxed), "record launches on " + label); !status)
+    return status.error();
+  std::swap(recorded->kernels, launched);
+  Status status = launches();
+  std::swap(recorded->kernels, launched);
+  // Also after an error: until then nothing else can be done with the stream.
+  Status ended = check(driver.streamEndCapture(stream, &recorded->graph), "record launches on " + label);
+  if (!status || !ended)
+    return status ? ended.error() : status.error();
+  status = check(driver.graphInstantiate(&recorded->exec, recorded->graph, 0), "make a graph on " + label);
+  if (!status)
+    return status.error();
+  return std::unique_ptr<Recording>(std::move(recorded));
 }
 
 //===----------------------------------------------------------------------===//

@@ -22,6 +22,8 @@ using CUcontext = struct CUctx_st *;
 using CUmodule = struct CUmod_st *;
 using CUfunction = struct CUfunc_st *;
 using CUstream = struct CUstream_st *;
+using CUgraph = struct CUgraph_st *;
+using CUgraphExec = struct CUgraphExec_st *;
 
 // CUdevice_attribute
 inline constexpr int computeCapabilityMajor = 75, computeCapabilityMinor = 76, maxSharedBytesOptIn = 97;
@@ -34,6 +36,8 @@ inline constexpr int tensorMapUint8 = 0, tensorMapInterleaveNone = 0, tensorMapS
                      tensorMapL2Promotion256B = 3, tensorMapFillZeros = 0;
 // CUstream_flags
 inline constexpr unsigned streamNonBlocking = 1;
+// CUstreamCaptureMode: calls of other threads are not watched, memory may be allocated
+inline constexpr int captureRelaxed = 2;
 
 /// X(name in the library, member, parameters)
 #define QRT_CUDA_FUNCTIONS(X)                                                                                          \
@@ -66,6 +70,12 @@ inline constexpr unsigned streamNonBlocking = 1;
 
 /// Functions that only later drivers have; null in older ones.
 #define QRT_CUDA_LATER_FUNCTIONS(X)                                                                                    \
+  X(cuStreamBeginCapture_v2, streamBeginCapture, (CUstream stream, int mode))                                          \
+  X(cuStreamEndCapture, streamEndCapture, (CUstream stream, CUgraph *graph))                                           \
+  X(cuGraphInstantiateWithFlags, graphInstantiate, (CUgraphExec * exec, CUgraph graph, unsigned long long flags))      \
+  X(cuGraphLaunch, graphLaunch, (CUgraphExec exec, CUstream stream))                                                   \
+  X(cuGraphDestroy, graphDestroy, (CUgraph graph))                                                                     \
+  X(cuGraphExecDestroy, graphExecDestroy, (CUgraphExec exec))                                                          \
   X(cuTensorMapEncodeTiled, tensorMapEncodeTiled,                                                                      \
     (void *map, int elementType, uint32_t rank, void *address, const uint64_t *sizes, const uint64_t *strides,        \
      const uint32_t *box, const uint32_t *elementStrides, int interleave, int swizzle, int l2Promotion, int fill))
@@ -76,6 +86,10 @@ struct Driver {
   QRT_CUDA_FUNCTIONS(QRT_CUDA_MEMBER)
   QRT_CUDA_LATER_FUNCTIONS(QRT_CUDA_MEMBER)
 #undef QRT_CUDA_MEMBER
+  /// CUDA 11.4 and later.
+  bool hasGraphs() const {
+    return streamBeginCapture && streamEndCapture && graphInstantiate && graphLaunch && graphDestroy && graphExecDestroy;
+  }
   int version = 0; ///< newest CUDA that it supports: 12040 is 12.4; 0 when unknown
   int numDevices = 0;
 

@@ -53,6 +53,11 @@ struct TensorInfo {
   std::vector<Dimension> dims;
 };
 
+/// Beside "forward" there may be "prefill" and "decode", which keep the keys and values
+/// of attention: input_ids [batch, sequence] or [batch, 1]; past_length i64 [1], how
+/// many tokens the caches hold; then caches, f32 [batch, heads, capacity, head size],
+/// the same for both. They append to the caches and return the logits behind the last
+/// token, [batch, 1, vocabulary].
 struct EntryPoint {
   std::string name; ///< "forward"; also the symbol in the host code
   std::vector<TensorInfo> inputs, outputs;

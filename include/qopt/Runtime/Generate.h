@@ -31,8 +31,8 @@ const char *stopName(Generated::Stop stop);
 int32_t sampleToken(std::span<const float> logits, double temperature, double topP, double random);
 
 /// Continues `prompt`. `onToken` sees each token as it comes. The same options
-/// give the same tokens on every machine whose logits are the same. Every step
-/// runs the model over all tokens so far. Errors: an empty prompt, one that fills
+/// give the same tokens on every machine whose logits are the same. Where the model
+/// has no decoder, every step runs it over all tokens so far. Errors: an empty prompt, one that fills
 /// the context, logits that are not finite, errors of the model.
 Result<Generated> generate(LanguageModel &model, std::vector<int32_t> prompt, const GenerateOptions &options,
                            const std::function<void(int32_t)> &onToken);

@@ -28,6 +28,9 @@ public:
   /// f32 [rows, length, vocabularySize()]. Errors: an id that is not in
   /// [0, vocabularySize()), what the model's code reports.
   virtual Result<Tensor> logits(const TokenBatch &batch) = 0;
+  /// An empty text of at most `capacity` tokens, in one row; null where the model has to
+  /// be run over all tokens each time.
+  virtual Result<std::unique_ptr<Decoder>> makeDecoder(int64_t capacity) { return std::unique_ptr<Decoder>(); }
   virtual int64_t vocabularySize() const = 0;
   /// The longest row; 0 when unknown.
   virtual int64_t contextLength() const = 0;
@@ -37,10 +40,14 @@ public:
   virtual ThreadPool &threads() = 0;
 };
 
+/// f16 or bf16 as f32; f32 as it is.
+Tensor widened(Tensor tensor);
+
 /// The entry point "forward" of `session`, which must outlive the result. Its
 /// inputs are filled as exporters mean them: input_ids; attention_mask with 0 for
 /// filling and 1 elsewhere; position_ids counting from 0 at the first position
-/// that is no filling. Errors: other inputs (they are named), no f32, f16 or bf16
+/// that is no filling; past keys and values [batch, heads, length, size] of length 0.
+/// Errors: other inputs (they are named), no f32, f16 or bf16
 /// output [batch, sequence, vocabulary].
 Result<std::unique_ptr<LanguageModel>> makeSessionModel(Session &session);
 

@@ -113,6 +113,35 @@ struct SessionOptions {
   std::function<void(const std::string &)> onWarning = {};
 };
 
+struct CacheEntries;
+
+/// Texts that grow together, a row for each. What is known of their tokens stays where
+/// the code runs, so that only new ones are computed.
+class Decoder {
+public:
+  virtual ~Decoder() = default;
+  int64_t batch() const { return rows; }
+  /// The most tokens of a row, and how many there are.
+  int64_t capacity() const { return room; }
+  int64_t length() const { return used; }
+
+  /// Appends tokens [batch, n], n >= 1, and gives the logits behind the last one,
+  /// [batch, 1, vocabulary]. After an error the texts are as before. Errors: an id that
+  /// is not in [0, vocabulary), more than `capacity`, what the module's code reports.
+  Result<Tensor> append(std::span<const int32_t> ids);
+  /// Forgets all tokens.
+  void clear() { used = 0; }
+
+protected:
+  Decoder(const CacheEntries &entries, int64_t batch, int64_t capacity);
+  /// Calls `entry` once with these `ids` [batch, n].
+  virtual Result<Tensor> call(const qopt::EntryPoint &entry, const Tensor &ids) = 0;
+
+private:
+  const qopt::EntryPoint &prefill, &decode;
+  int64_t rows, room, used = 0;
+};
+
 /// A module ready to run.
 class Session {
 public:
@@ -133,8 +162,12 @@ public:
   virtual ThreadPool &threads() = 0;
   /// Runs entry point `name`; inputs in declared order. Checks types, ranks,
   /// constant dimensions and that equal symbols have equal sizes. One call at a
-  /// time per session.
+  /// time per session, those of its decoders included. Not for entry points with caches.
   virtual Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) = 0;
+  /// Empty texts, a row for each of `batch`, of at most `capacity` tokens. The session
+  /// must outlive them. Null where the module has no entry points for it. Errors:
+  /// entry points of another form, a batch that they do not take, too little memory.
+  virtual Result<std::unique_ptr<Decoder>> makeDecoder(int64_t batch, int64_t capacity) = 0;
 };
 
 } // namespace qrt

@@ -6,7 +6,7 @@
 
 EXPORT const int32_t qrt_abi_version = QRT_ABI_VERSION;
 
-enum { LOOK_UP, NOTHING, TRAP };
+enum { LOOK_UP, NOTHING, TRAP, GROW };
 
 /* table, ids, logits, errors; tokens (i64), columns (i32), scale (f32) */
 static void lookUp(const QrtApi *api, QrtContext *context, const void *table, const QrtTensor *ids, void *logits) {
@@ -31,6 +31,32 @@ EXPORT int64_t forward(const QrtApi *api, QrtContext *context, const void *const
   api->release(context, arena);
   outputs[0] = (QrtTensor){logits, QRT_F32, 3, {batch, length, VOCABULARY}};
   return QRT_OK;
+}
+
+/* input_ids, past_length, one cache [batch, 1, capacity, 1]. */
+EXPORT int64_t prefill(const QrtApi *api, QrtContext *context, const void *const *parameters, const QrtTensor *inputs,
+                       QrtTensor *outputs) {
+  int64_t batch = inputs[0].dims[0], tokens = inputs[0].dims[1], capacity = inputs[2].dims[2];
+  void *arena = api->allocate(context, 1000000);
+  void *logits = api->allocate(context, batch * VOCABULARY * 4);
+  if (!arena || !logits)
+    return QRT_OUT_OF_MEMORY;
+  const void *table = parameters[0], *ids = inputs[0].data, *past = inputs[1].data;
+  void *cache = inputs[2].data, *errors = api->errors(context);
+  int32_t columns = VOCABULARY;
+  void *args[] = {&table, &ids, &past, &cache, &logits, &errors, &tokens, &capacity, &columns};
+  QrtLaunch nothing = {NOTHING, {2, 1, 1}, {32, 1, 1}, 0, 0};
+  QrtLaunch launch = {GROW, {1, 1, 1}, {(int32_t)batch, 1, 1}, 0, 9};
+  api->launch(context, &nothing, 0);
+  api->launch(context, &launch, args);
+  api->release(context, arena);
+  outputs[0] = (QrtTensor){logits, QRT_F32, 3, {batch, 1, VOCABULARY}};
+  return QRT_OK;
+}
+
+EXPORT int64_t decode(const QrtApi *api, QrtContext *context, const void *const *parameters, const QrtTensor *inputs,
+                      QrtTensor *outputs) {
+  return prefill(api, context, parameters, inputs, outputs);
 }
 
 /* f32 [n] to f32 [n] that launches `kernel` with `blocks`, and returns what the

@@ -15,6 +15,8 @@ public:
   const std::string &description() const override { return label; }
   Result<std::string> load(const qopt::Module &) override { return label; }
   Status enter() override { return {}; }
+  int64_t capability() override { return 80; }
+  Status tensorMap(void *, const void *, int64_t, int64_t, int64_t) override { return {}; }
   Result<void *> allocate(int64_t bytes) override {
     ++allocations;
     if (bytes > freeBytes())

@@ -42,7 +42,7 @@ static constexpr Fault faults[] = {
     {"cuModuleLoadDataEx=222",
      "cannot load the section ptx on cuda:0 (Fake GPU 0, sm_90): the CUDA driver is too old for the PTX; install a newer "
      "one (it supports CUDA 12.4) (CUDA_ERROR_UNSUPPORTED_PTX_VERSION, 222)"},
-    {"cuMemcpyHtoDAsync=214", "cannot copy 1048584 bytes to cuda:0: the memory of the device has an uncorrectable fault "
+    {"cuMemcpyHtoDAsync=214@2", "cannot copy 1048584 bytes to cuda:0: the memory of the device has an uncorrectable fault "
                               "(ECC); the device needs a reset (CUDA_ERROR_ECC_UNCORRECTABLE, 214)"},
     {"cuLaunchKernel=701",
      "cannot launch kernel look_up with 3x1x1 blocks of 64x1x1 threads and 256 bytes of shared memory on cuda:0: too "

@@ -11,8 +11,11 @@
 //   FAKE_CUDA_LOG=FILE          gets a line for each call that matters
 //   FAKE_CUDA_FAIL=NAME=CODE    that function fails; NAME=CODE@N: in its N-th call
 //
+// Compiled with WITHOUT_GRAPHS it is a driver from before CUDA graphs.
+//
 // As a real driver does, it keeps failing after errors that end a context, refuses
-// what is done without a current context, and finds kernels by their names in PTX
+// what is done without a current context, lets nothing but launches and allocations
+// happen while a graph is captured, and finds kernels by their names in PTX
 // (".entry NAME(") and cubins (a section ".text.NAME").
 //
 //===----------------------------------------------------------------------===//
@@ -46,6 +49,22 @@ struct CUfunc_st {
   int64_t sharedBytes = 48 << 10;      // that it may use
 };
 struct CUstream_st {};
+
+/// A launch whose arguments were copied.
+struct Captured {
+  struct alignas(64) Argument {
+    char bytes[128]; // of a tensor map; others are shorter
+  };
+  CUfunction function;
+  qrt::SimLaunch launch; // without the kernel's code and arguments
+  std::vector<Argument> args;
+};
+struct CUgraph_st {
+  std::vector<Captured> launches;
+};
+struct CUgraphExec_st {
+  std::vector<Captured> launches;
+};
 } // namespace qrt::cuda
 
 namespace {
@@ -63,6 +82,8 @@ struct State {
   CUresult ended = 0; // the error that ended the context
   CUctx_st context;
   CUstream_st stream;
+  std::unique_ptr<CUgraph_st> capture; // while one is being made
+  int graphs = 0;                      // that were not destroyed
   std::shared_ptr<const qrt::HostCode> kernels;
   qrt::ThreadPool threads{2};
 
@@ -212,6 +233,8 @@ EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
 
 EXPORT CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) {
   current = nullptr;
+  if (state().graphs != 0)
+    log(std::to_string(state().graphs) + " graphs left");
   log("context released, " + std::to_string(state().blocks.size()) + " allocations left");
   return 0;
 }
@@ -268,6 +291,22 @@ EXPORT CUresult cuFuncSetAttribute(CUfunction function, int attribute, int value
   return 0;
 }
 
+/// Runs a kernel in the simulator.
+static void simulate(const CUfunc_st &function, qrt::SimLaunch launch, void *const *args) {
+  if (!state().kernels)
+    return;
+  launch.args = args;
+  launch.kernel = reinterpret_cast<QrtSimKernel>(state().kernels->symbol(function.name));
+  if (!launch.kernel)
+    std::abort();
+  qrt::Status status = qrt::simLaunch(launch, state().threads);
+  // Noticed as late as on a GPU: by what comes next.
+  if (!status) {
+    log("failed: " + status.error().message);
+    state().ended = 719;
+  }
+}
+
 EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
                                unsigned blockY, unsigned blockZ, unsigned sharedBytes, CUstream stream, void **args,
                                void **) {
@@ -287,22 +326,77 @@ EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned gridX, unsigned gri
   launch.grid = size(gridX, gridY, gridZ);
   launch.block = size(blockX, blockY, blockZ);
   launch.sharedBytes = sharedBytes;
-  launch.args = args;
-  log("launch " + launch.name + " " + text(launch.grid) + " of " + text(launch.block) + " shared " +
-      std::to_string(sharedBytes) + " args" + describeArguments(*function, args));
-  if (!state().kernels)
+  log((state().capture ? "capture " : "launch ") + launch.name + " " + text(launch.grid) + " of " + text(launch.block) +
+      " shared " + std::to_string(sharedBytes) + " args" + describeArguments(*function, args));
+  if (!state().capture) {
+    simulate(*function, launch, args);
     return 0;
-  launch.kernel = reinterpret_cast<QrtSimKernel>(state().kernels->symbol(function->name));
-  if (!launch.kernel)
-    std::abort();
-  qrt::Status status = qrt::simLaunch(launch, state().threads);
-  // Noticed as late as on a GPU: by what comes next.
-  if (!status) {
-    log("failed: " + status.error().message);
-    state().ended = 719;
+  }
+  std::vector<Captured::Argument> copies(function->parameters.size());
+  for (size_t i = 0; i < copies.size(); ++i) {
+    const std::string &declared = function->parameters[i];
+    std::memcpy(copies[i].bytes, args[i], declared.starts_with("align") ? 128 : declared.find("64 ") == 1 ? 8 : 4);
+  }
+  state().capture->launches.push_back({function, launch, copies});
+  return 0;
+}
+
+#ifndef WITHOUT_GRAPHS
+EXPORT CUresult cuStreamBeginCapture_v2(CUstream stream, int mode) {
+  FAIL_IF_ASKED("cuStreamBeginCapture");
+  if (stream != &state().stream || mode != captureRelaxed || state().capture)
+    return 1;
+  state().capture = std::make_unique<CUgraph_st>();
+  return 0;
+}
+
+EXPORT CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph) {
+  std::unique_ptr<CUgraph_st> captured = std::move(state().capture);
+  *graph = nullptr;
+  FAIL_IF_ASKED("cuStreamEndCapture");
+  if (stream != &state().stream || !captured)
+    return 1;
+  *graph = captured.release();
+  ++state().graphs;
+  return 0;
+}
+
+EXPORT CUresult cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph, unsigned long long flags) {
+  FAIL_IF_ASKED("cuGraphInstantiate");
+  if (flags != 0)
+    return 1;
+  *exec = new CUgraphExec_st{graph->launches};
+  ++state().graphs;
+  log("graph of " + std::to_string(graph->launches.size()));
+  return 0;
+}
+
+EXPORT CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream) {
+  FAIL_IF_ASKED("cuGraphLaunch");
+  if (stream != &state().stream)
+    return 400;
+  log("replay");
+  for (Captured &captured : exec->launches) {
+    std::vector<void *> args;
+    for (Captured::Argument &arg : captured.args)
+      args.push_back(arg.bytes);
+    simulate(*captured.function, captured.launch, args.data());
   }
   return 0;
 }
+
+EXPORT CUresult cuGraphDestroy(CUgraph graph) {
+  delete graph;
+  --state().graphs;
+  return 0;
+}
+
+EXPORT CUresult cuGraphExecDestroy(CUgraphExec exec) {
+  delete exec;
+  --state().graphs;
+  return 0;
+}
+#endif
 
 EXPORT CUresult cuTensorMapEncodeTiled(void *map, int elementType, uint32_t rank, void *address, const uint64_t *sizes,
                                        const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides,
@@ -326,6 +420,8 @@ EXPORT CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
 
 EXPORT CUresult cuStreamSynchronize(CUstream stream) {
   FAIL_IF_ASKED("cuStreamSynchronize");
+  if (state().capture)
+    return 900;
   return stream == &state().stream ? 0 : 400;
 }
 
@@ -348,6 +444,8 @@ EXPORT CUresult cuMemAlloc_v2(CUdeviceptr *memory, size_t bytes) {
 
 EXPORT CUresult cuMemFree_v2(CUdeviceptr memory) {
   FAIL_IF_ASKED("cuMemFree");
+  if (state().capture)
+    return 900;
   State &driver = state();
   auto found = driver.blocks.find(reinterpret_cast<char *>(memory));
   if (found == driver.blocks.end())
@@ -368,6 +466,8 @@ EXPORT CUresult cuMemGetInfo_v2(size_t *free, size_t *total) {
 
 EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstream stream) {
   FAIL_IF_ASKED("cuMemcpyHtoDAsync");
+  if (state().capture)
+    return 900;
   if (!isOnDevice(to, bytes) || stream != &state().stream)
     return 1;
   log("upload " + std::to_string(bytes));
@@ -377,6 +477,8 @@ EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t by
 
 EXPORT CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
   FAIL_IF_ASKED("cuMemcpyDtoHAsync");
+  if (state().capture)
+    return 900;
   if (!isOnDevice(from, bytes) || stream != &state().stream)
     return 1;
   log("download " + std::to_string(bytes));

@@ -22,7 +22,22 @@ struct ModuleParts {
   std::vector<std::string> cubins; ///< architectures
   bool withHost = true, withSim = true, withCuda = true;
   std::vector<qopt::KernelInfo> kernels = {{"look_up", 256, {}}, {"nothing", 0, {}}, {"trap", 0, {}}};
-  std::string entry = "forward"; ///< the only one
+  std::string entry = "forward"; ///< the only one, or
+  bool grows = false;            ///< also prefill and decode, and a tokenizer
+
+  /// A module for a GPU whose texts grow.
+  static ModuleParts growing() {
+    ModuleParts parts;
+    parts.withHost = false;
+    parts.grows = true;
+    parts.kernels.push_back({"grow", 0, {}});
+    parts.ptx += ".visible .entry grow(\n";
+    for (const char *parameter : {"u64 .ptr p0,", "u64 .ptr p1,", "u64 .ptr p2,", "u64 .ptr p3,", "u64 .ptr p4,",
+                                  "u64 .ptr p5,", "u64 p6,", "u64 p7,", "u32 p8)"})
+      parts.ptx += std::string(".param .") + parameter + "\n";
+    parts.ptx += "{ ret; }\n";
+    return parts;
+  }
 
   static std::string ptxFor(const std::string &target) {
     return ".version 7.0\n.target " + target +
@@ -79,6 +94,15 @@ protected:
       info.entryPoints = {{"forward",
                            {{"input_ids", QRT_I64, tokens}},
                            {{"logits", QRT_F32, {{-1, "batch"}, {-1, "seq"}, {vocabulary, ""}}}}}};
+      if (parts.grows)
+        for (const char *name : {"prefill", "decode"}) {
+          Dimension length = name[0] == 'p' ? Dimension{-1, "seq"} : Dimension{1, ""};
+          info.entryPoints.push_back({name,
+                                      {{"input_ids", QRT_I64, {{-1, "batch"}, length}},
+                                       {"past_length", QRT_I64, {{1, ""}}},
+                                       {"cache.0.key", QRT_F32, {{-1, "batch"}, {1, ""}, {-1, "capacity"}, {1, ""}}}},
+                                      {{"logits", QRT_F32, {{-1, "batch"}, {1, ""}, {vocabulary, ""}}}}});
+        }
     } else {
       std::vector<TensorInfo> vector = {{"x", QRT_F32, {{-1, "n"}}}};
       info.entryPoints = {{parts.entry, vector, vector}};
@@ -100,6 +124,8 @@ protected:
       sections.emplace_back("cubin:" + arch, std::string("\x7f" "ELF\n.text.look_up\n.text.nothing\n.text.trap\n\0", 44));
     if (parts.withSim)
       sections.emplace_back("sim", read(SIM_CODE));
+    if (parts.grows)
+      sections.emplace_back("tokenizer", read(QOPT_TEST_INPUTS "/stories260K/tokenizer.json"));
     std::vector<ModuleWriter::Payload> payloads;
     for (const auto &[name, content] : sections)
       payloads.push_back({name, content});

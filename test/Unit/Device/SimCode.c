@@ -37,6 +37,30 @@ EXPORT void look_up(QrtSimThread *self, void *const *args) {
     logits[token * columns + i] = scale * table[id * columns + i];
 }
 
+/* Texts that grow: keeps the tokens of each row, as floats, in a cache [rows][capacity]
+ * and gives the row of the table that their sum says. One thread per row of a block. */
+EXPORT void grow(QrtSimThread *self, void *const *args) {
+  const float *table = *(const float **)args[0];
+  const int64_t *ids = *(const int64_t **)args[1];
+  int64_t past = **(const int64_t **)args[2];
+  float *cache = *(float **)args[3], *logits = *(float **)args[4];
+  QrtErrorRecord *errors = *(QrtErrorRecord **)args[5];
+  int64_t tokens = *(int64_t *)args[6], capacity = *(int64_t *)args[7], row = self->threadId[0], sum = 0;
+  int32_t columns = *(int32_t *)args[8];
+  if (past + tokens > capacity || past == 9) { /* a fault, to be reported */
+    errors->code = QRT_INDEX_OUT_OF_RANGE;
+    errors->a = past;
+    errors->b = capacity;
+    return;
+  }
+  for (int64_t i = 0; i < tokens; ++i)
+    cache[row * capacity + past + i] = (float)ids[row * tokens + i];
+  for (int64_t i = 0; i < past + tokens; ++i)
+    sum += (int64_t)cache[row * capacity + i];
+  for (int32_t i = 0; i < columns; ++i)
+    logits[row * columns + i] = table[sum % columns * columns + i];
+}
+
 EXPORT void nothing(QrtSimThread *self, void *const *args) {}
 
 EXPORT void trap(QrtSimThread *self, void *const *args) { self->api->trap(self, QRT_SIM_EXPLICIT, 0, 0, 0); }

@@ -42,6 +42,7 @@ private:
 
   void prepareRow();
   void quantizeRow(Value row);
+  void splitRow(Value row);
   void listOutliers(Value row, float threshold);
   Values forEachOutlier(Values initial, OutlierBody body);
 
@@ -59,6 +60,7 @@ private:
   Value unit;       ///< of the branch
   Turn turn;
   Values chosen; ///< arguments of the warp's product
+  Value scaleBack; ///< what sums are multiplied by; null: nothing
 };
 
 Value FusedThread::choose(OfProduct value) {
@@ -143,7 +145,22 @@ void FusedThread::prepareRow() {
   if (fused.quantization) {
     quantizeRow(row);
     t.barrier();
+  } else if (fused.halfWords()) {
+    splitRow(row);
+    t.barrier();
   }
+}
+
+/// The row as a sum of two rows of f16, for twice the bits.
+void FusedThread::splitRow(Value row) {
+  auto [factor, inverse] = halfFactors(row, kThreads, t.shared(layout.sums));
+  scaleBack = inverse;
+  Type halves = t.vector(t.getF16Type(), 2), floats = t.vector(t.f32Type(), 2);
+  t.forLoop(t.thread(), t.i32(fused.halfWords()), kThreads, [&, factor = factor](Value word) {
+    Value elements = halfElements(row, word, factor), high = t.toFloat(elements, halves);
+    t.store(high, t.at(t.shared(layout.high), halves, word));
+    t.store(t.toFloat(t.sub(elements, t.toFloat(high, floats)), halves), t.at(t.shared(layout.low), halves, word));
+  });
 }
 
 void FusedThread::quantizeRow(Value row) {
@@ -218,6 +235,8 @@ void FusedThread::finish(const FusedBranch &branch) {
       Value part = t.load(sumType(), t.at(t.shared(layout.sums), sumType(), place));
       sum[0] = j ? t.add(sum[0], part) : part;
     }
+    if (scaleBack)
+      sum[0] = t.mul(sum[0], scaleBack);
     if (fused.quantization && fused.quantization.kernel() == "split_columns")
       product.declaration.product->outlierLoop = [&](Emitter &, Values initial, OutlierBody body) {
         return forEachOutlier(initial, body);
@@ -234,7 +253,10 @@ void FusedThread::run() {
   Values firstWeights = loadFirst(place, turn);
   prepareRow();
   Value isRow = t.equal(group, 0);
-  Values sums = multiplyRows(place, turn, args[kX], isRow, firstWeights);
+  Source source{args[kX], isRow};
+  if (fused.halfWords())
+    source = {t.shared(layout.high), isRow, t.shared(layout.low)};
+  Values sums = multiplyRows(place, turn, source, firstWeights);
   Value mine = t.add(t.mul(t.warp(), kWarpColumns), t.mul(inGroup, 8));
   t.ifThen(isRow, [&] {
     for (auto [i, vector] : llvm::enumerate(sums))

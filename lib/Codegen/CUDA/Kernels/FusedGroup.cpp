@@ -9,6 +9,9 @@ using namespace mlir;
 
 namespace qopt::cuda {
 
+/// Shared memory that every GPU from sm_80 on gives a block that asks for it.
+constexpr int64_t kMostSharedBytes = 96 * 1024;
+
 StringRef FusedCall::kernel() const {
   auto name = func::FuncOp(callee)->getAttrOfType<StringAttr>(kKernelAttr);
   return name ? name.getValue() : "";
@@ -63,13 +66,20 @@ bool FusedGroup::isWritten(Value memory) const {
   });
 }
 
+int64_t FusedGroup::halfWords() const {
+  const Product &p = product();
+  int64_t words = p.rowUnits() * p.rowUnit() * kHalfSteps * kHalfInputs / 2;
+  bool fits = 8 * words + (norm ? p.inputs * 4 : 0) + 2048 <= kMostSharedBytes;
+  return p.halfTiles && fits ? words : 0;
+}
+
 FusedGroup::Layout FusedGroup::layout() const {
   int64_t inputs = product().inputs;
   Layout l{};
-  int64_t *const places[] = {&l.sums, &l.scale, &l.outliers, &l.row, &l.codes, &l.bytes};
+  int64_t *const places[] = {&l.sums, &l.scale, &l.outliers, &l.row, &l.codes, &l.high, &l.low, &l.bytes};
   const int64_t bytes[] = {kRowWarps * kWarpColumns * 4, quantization ? 4 : 0,
                            quantization && quantization.kernel() == "split_columns" ? int64_t(llvm::divideCeil(inputs, kWarp) * 4) : 0,
-                           norm ? inputs * 4 : 0, quantization ? inputs : 0};
+                           norm ? inputs * 4 : 0, quantization ? inputs : 0, halfWords() * 4, halfWords() * 4};
   for (auto [i, size] : llvm::enumerate(bytes))
     *places[i + 1] = *places[i] + llvm::alignTo(size, 16);
   return l;
@@ -205,7 +215,7 @@ private:
             return p.product().columns == branch.columns() && isAlike(p.call, model.call);
           }))
         return false;
-    return kRowWarps % perBranch == 0 && group.layout().bytes <= kSharedBytes;
+    return kRowWarps % perBranch == 0 && group.layout().bytes <= kMostSharedBytes;
   }
 
   /// Products that differ only in their columns.

@@ -81,11 +81,13 @@ struct FusedGroup {
   const Product &product() const;
   int64_t productsPerBranch() const { return branches[0].products.size(); }
   bool isWritten(Value memory) const;
-  /// Byte offsets in the shared memory of a block.
+  /// Byte offsets in the shared memory of a block; of the row in f16 both parts.
   struct Layout {
-    int64_t sums, scale, outliers, row, codes, bytes;
+    int64_t sums, scale, outliers, row, codes, high, low, bytes;
   };
   Layout layout() const;
+  /// Words (i32) of one part of the row in f16; 0 if it stays as it is.
+  int64_t halfWords() const;
 };
 
 } // namespace qopt::cuda

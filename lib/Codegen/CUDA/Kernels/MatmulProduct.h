@@ -84,11 +84,11 @@ public:
   /// Lane t of a group of four takes the words 8t .. 8t + 7 of a chunk instead of
   /// words t and t + 4 of each step.
   bool lanesTakeRuns = false;
-  /// Chunks whose weights a lane of the launch for few rows reads at a time.
+  /// At most so many chunks are loaded at a time in the launch for few rows.
   int64_t chunksAhead = 1;
   /// Whether x is split in two parts of tf32 in the launch for few rows and in tiles.
   bool splitFewRows = false, splitTiles = false;
-  /// Whether tiles multiply f16: rows of HalfRows with weights of decodeHalf().
+  /// Whether tiles and fused launches multiply f16, with weights of decodeHalf().
   bool halfTiles = false;
   /// Rows of a block of the launch for sm_90a; 0: there is none.
   int64_t wgmmaRows = 0;
@@ -97,6 +97,10 @@ public:
   int64_t chunksPerGroup() const { return paddedGroup ? paddedGroup / chunkElements() : chunks(); }
   int64_t chunks() const;
   bool isInteger() const { return elementBytes == 1; }
+  /// Chunks that a lane of the launch for few rows loads at a time, which lie in one group:
+  /// sums of whole units can be folded.
+  int64_t rowUnit() const;
+  int64_t rowUnits() const { return llvm::divideCeil(chunks(), rowUnit()); }
   /// Chunks that tiles load at a time; a group is made of whole stages.
   int64_t stageChunks() const { return halfTiles && (chunksPerGroup() % 2 == 0 || inputs <= groupSize) ? 2 : 1; }
   int64_t stages() const { return llvm::divideCeil(chunks(), stageChunks()); }
@@ -119,6 +123,11 @@ public:
 
   /// From sums [rows][columns] to elements of y; rows and columns (i32) are clamped.
   virtual void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const {}
+  /// The same for the sums of a lane of a tile, by all lanes of the warp.
+  virtual void finishTile(Emitter &t, ValueRange args, const WeightPlace &place, ValueRange rows, ValueRange columns,
+                          Values &sums) const {
+    finish(t, args, rows, columns, sums);
+  }
 };
 
 /// Rows of x in f16, as tiles read them: element e of word 8 step + 4 r + t of a chunk
@@ -191,6 +200,11 @@ protected:
   Value loadWord(Value rowOfX, Value word, Value isValid);
   /// Words of x as operands of the product.
   Fragment activations(ValueRange words, bool isSplit);
+  /// For a row of f32 to become one of f16, by a block: the power of two that brings its
+  /// largest magnitude into [2^14, 2^15), and the inverse. `scratch` as in blockMax.
+  std::pair<Value, Value> halfFactors(Value x, int64_t threads, Value scratch);
+  /// The two elements (f32) of a word of such a row, times `factor`.
+  Value halfElements(Value x, Value word, Value factor);
   /// sums[first .. first + 3] += a b, small products first.
   void multiply(const Fragment &a, const Fragment &b, Values &sums, int64_t first);
   /// The same with operands of f16.

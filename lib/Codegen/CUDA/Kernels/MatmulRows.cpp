@@ -6,12 +6,6 @@ using namespace mlir;
 
 namespace qopt::cuda {
 
-RowsThread::RowsThread(Emitter &t, const Product &p, ValueRange args) : ProductThread(t, p, args) {
-  unit = std::min(p.chunksAhead, p.chunksPerGroup());
-  while (p.chunksPerGroup() % unit)
-    --unit;
-}
-
 Values RowsThread::loadUnit(const WeightPlace &place, Value at) {
   Values raw;
   for (int64_t i = 0; i < unit; ++i)
@@ -19,17 +13,38 @@ Values RowsThread::loadUnit(const WeightPlace &place, Value at) {
   return raw;
 }
 
-Values RowsThread::multiplyUnit(Value x, Value isRow, Value at, ValueRange raw, Values sums) {
+void RowsThread::multiplyHalfChunk(const Source &source, Value chunk, ValueRange raw, Values &sums) {
+  constexpr int64_t kWords = kHalfInputs / 2;
+  Value zero = t.i32(0), first = t.add(t.mul(chunk, kHalfSteps * kWords), inGroup);
+  for (int64_t step = 0; step < kHalfSteps; ++step) {
+    SmallVector<Values> weights = p.decodeHalf(t, raw, step);
+    for (Value part : {source.low, source.x}) {
+      Values a(4, zero);
+      for (int64_t r = 0; r < 2; ++r) {
+        Value word = t.load(t.getI32Type(), t.at(part, t.getI32Type(), t.add(first, step * kWords + 4 * r)));
+        a[2 * r] = t.select(source.isRow, word, zero);
+      }
+      for (auto [j, b] : llvm::enumerate(weights))
+        multiplyHalf(a, b, sums, 4 * j);
+    }
+  }
+}
+
+Values RowsThread::multiplyUnit(const Source &source, Value at, ValueRange raw, Values sums) {
   Value zero = t.i32(0);
   size_t each = raw.size() / unit;
   for (int64_t i = 0; i < unit; ++i) {
-    Value firstWord = t.mul(t.add(t.mul(at, unit), i), kChunkWords);
+    Value chunk = t.add(t.mul(at, unit), i), firstWord = t.mul(chunk, kChunkWords);
+    if (source.low) {
+      multiplyHalfChunk(source, chunk, raw.slice(i * each, each), sums);
+      continue;
+    }
     for (int64_t step = 0; step < kChunkSteps; ++step) {
       Values words;
       for (int64_t half = 0; half < 2; ++half) {
         Value word = p.lanesTakeRuns ? t.add(t.mul(inGroup, kStepWords), 2 * step + half)
                                      : t.add(inGroup, step * kStepWords + 4 * half);
-        words.push_back(loadWord(x, t.add(firstWord, word), isRow));
+        words.push_back(loadWord(source.x, t.add(firstWord, word), source.isRow));
       }
       // Rows 8 to 15 of the tile are not there.
       Fragment a = activations(words, p.splitFewRows);
@@ -43,24 +58,23 @@ Values RowsThread::multiplyUnit(Value x, Value isRow, Value at, ValueRange raw, 
   return sums;
 }
 
-Values RowsThread::multiplyRows(const WeightPlace &place, const Turn &turn, Value x, Value isRow, Values first) {
+Values RowsThread::multiplyRows(const WeightPlace &place, const Turn &turn, const Source &source, Values first) {
   // Sums 4j and 4j + 1 are of columns j and 4 + j; the others are of no row.
   Values state = zeroSums(p.paddedGroup ? kTiles * 2 : kTiles * 4);
   size_t numSums = state.size();
   llvm::append_range(state, first);
-  Value units = t.i32(llvm::divideCeil(p.chunks(), unit));
-  state = t.forLoop(turn.split, units, turn.splits, state, [&](Value at, ValueRange carried) {
+  state = t.forLoop(turn.split, t.i32(p.rowUnits()), turn.splits, state, [&](Value at, ValueRange carried) {
     Values next = loadUnit(place, t.add(at, turn.splits));
     Values sums = carried.take_front(numSums);
     if (p.paddedGroup) {
-      Values fresh = multiplyUnit(x, isRow, at, carried.drop_front(numSums), zeroSums(kTiles * 4)), used;
+      Values fresh = multiplyUnit(source, at, carried.drop_front(numSums), zeroSums(kTiles * 4)), used;
       SmallVector<int64_t> columns;
       for (int64_t j = 0; j < kTiles; ++j)
         for (int64_t i = 0; i < 2; ++i)
           used.push_back(fresh[4 * j + i]), columns.push_back(4 * i + j);
       sums = fold(p.groupScales(t, args, place, t.mul(at, unit)), used, sums, columns);
     } else {
-      sums = multiplyUnit(x, isRow, at, carried.drop_front(numSums), sums);
+      sums = multiplyUnit(source, at, carried.drop_front(numSums), sums);
     }
     llvm::append_range(sums, next);
     return sums;
@@ -82,7 +96,7 @@ struct ProductRowsThread : RowsThread {
     WeightPlace place = placeOf(firstColumns);
     Value x = t.row(args[kX], t.getI8Type(), t.select(isRow, group, t.i32(0)), p.inputs * p.elementBytes);
     Turn turn{t.warp(), kRowWarps};
-    Values sums = multiplyRows(place, turn, x, isRow, loadFirst(place, turn));
+    Values sums = multiplyRows(place, turn, {x, isRow}, loadFirst(place, turn));
     Type type = sumType();
     Value mine = t.add(t.mul(t.add(t.mul(t.warp(), kFewRows), group), kWarpColumns), t.mul(inGroup, 8));
     for (auto [i, vector] : llvm::enumerate(sums))

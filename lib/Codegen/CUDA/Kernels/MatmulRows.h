@@ -11,24 +11,30 @@ inline constexpr int64_t kRowWarps = kFewRows * kWarpColumns / kWarp;
 
 class RowsThread : protected ProductThread {
 protected:
-  RowsThread(Emitter &t, const Product &p, ValueRange args);
+  RowsThread(Emitter &t, const Product &p, ValueRange args) : ProductThread(t, p, args), unit(p.rowUnit()) {}
 
   /// Of `splits` warps that take turns with units of inputs, the one numbered `split`.
   struct Turn {
     Value split;
     int64_t splits;
   };
+  /// The lane's row of x in any memory, which is there if `isRow`.
+  struct Source {
+    Value x, isRow;
+    Value low = Value(); ///< if x is in f16, in the order of HalfRows: what x lacks
+  };
   /// Weights of the warp's first unit, for multiplyRows.
   Values loadFirst(const WeightPlace &place, const Turn &turn) { return loadUnit(place, turn.split); }
   /// The warp's sums: two vectors of four, columns 8 inGroup .. 8 inGroup + 7 of row
-  /// `group`. `x`: the lane's row, which is there if `isRow`; in any memory.
-  Values multiplyRows(const WeightPlace &place, const Turn &turn, Value x, Value isRow, Values first);
+  /// `group`.
+  Values multiplyRows(const WeightPlace &place, const Turn &turn, const Source &source, Values first);
 
 private:
   Values loadUnit(const WeightPlace &place, Value at);
-  Values multiplyUnit(Value x, Value isRow, Value at, ValueRange raw, Values sums);
+  Values multiplyUnit(const Source &source, Value at, ValueRange raw, Values sums);
+  void multiplyHalfChunk(const Source &source, Value chunk, ValueRange raw, Values &sums);
 
-  int64_t unit; ///< chunks whose weights are loaded together; they lie in one group
+  int64_t unit; ///< chunks
 };
 
 } // namespace qopt::cuda

@@ -1,0 +1,34 @@
+//===- CacheEntries.h - The entry points of a module that have caches -----===//
+#ifndef QOPT_LIB_RUNTIME_CACHEENTRIES_H
+#define QOPT_LIB_RUNTIME_CACHEENTRIES_H
+
+#include "qopt/Runtime/Runtime.h"
+#include <optional>
+
+namespace qrt {
+
+/// "prefill" and "decode" (Module.h).
+struct CacheEntries {
+  const qopt::EntryPoint *prefill, *decode;
+
+  /// Inputs before the caches: the tokens and the number of tokens in the caches.
+  static constexpr size_t numPlainInputs = 2;
+  std::span<const qopt::TensorInfo> caches() const {
+    return std::span(prefill->inputs).subspan(numPlainInputs);
+  }
+};
+
+/// Whether an input is one, or `entry` has any.
+inline bool isCache(const qopt::TensorInfo &input) { return input.name.starts_with("cache."); }
+bool hasCaches(const qopt::EntryPoint &entry);
+
+/// Those of `module`, nothing where it has none. Errors: they are not as Module.h says,
+/// they do not take this batch or capacity.
+Result<std::optional<CacheEntries>> findCacheEntries(const qopt::Module &module, int64_t batch, int64_t capacity);
+
+/// The dimensions of one cache.
+std::vector<int64_t> cacheDims(const qopt::TensorInfo &cache, int64_t batch, int64_t capacity);
+
+} // namespace qrt
+
+#endif // QOPT_LIB_RUNTIME_CACHEENTRIES_H

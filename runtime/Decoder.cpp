@@ -1,0 +1,117 @@
+//===- Decoder.cpp - What decoders of all devices have in common ----------===//
+#include "CacheEntries.h"
+#include "qopt/Support/CheckedMath.h"
+#include "qopt/Support/Utf8.h"
+#include <algorithm>
+
+using namespace qrt;
+using qopt::Dimension;
+using qopt::EntryPoint;
+using qopt::Error;
+using qopt::TensorInfo;
+
+//===----------------------------------------------------------------------===//
+// Entry points
+//===----------------------------------------------------------------------===//
+
+bool qrt::hasCaches(const EntryPoint &entry) {
+  return std::any_of(entry.inputs.begin(), entry.inputs.end(), isCache);
+}
+
+static bool isSymbol(const Dimension &dim) { return !dim.symbol.empty(); }
+
+static bool sameDims(const TensorInfo &a, const TensorInfo &b) {
+  return std::equal(a.dims.begin(), a.dims.end(), b.dims.begin(), b.dims.end(),
+                    [](const Dimension &x, const Dimension &y) { return x.symbol == y.symbol && x.size == y.size; });
+}
+
+/// Why `entry` cannot be called as Module.h says; empty when it can.
+static std::string findFault(const EntryPoint &entry, bool isOneToken) {
+  const std::vector<TensorInfo> &inputs = entry.inputs;
+  if (inputs.size() <= CacheEntries::numPlainInputs || entry.outputs.size() != 1)
+    return "its number of inputs or outputs";
+  const TensorInfo &ids = inputs[0], &past = inputs[1], &logits = entry.outputs[0];
+  if (ids.name != "input_ids" || (ids.type != QRT_I64 && ids.type != QRT_I32) || ids.dims.size() != 2 ||
+      (isOneToken ? isSymbol(ids.dims[1]) || ids.dims[1].size != 1 : !isSymbol(ids.dims[1])))
+    return "its first input";
+  if (past.name != "past_length" || past.type != QRT_I64 || past.dims.size() != 1 || past.dims[0].size != 1)
+    return "its second input";
+  for (const TensorInfo &cache : std::span(inputs).subspan(CacheEntries::numPlainInputs))
+    if (!isCache(cache) || cache.type != QRT_F32 || cache.dims.size() != 4 || isSymbol(cache.dims[1]) ||
+        isSymbol(cache.dims[3]) || !isSymbol(cache.dims[2]) || cache.dims[0].symbol != ids.dims[0].symbol ||
+        cache.dims[0].size != ids.dims[0].size)
+      return "its input '" + qopt::printable(cache.name) + "'";
+  bool isFloat = logits.type == QRT_F32 || logits.type == QRT_F16 || logits.type == QRT_BF16;
+  if (!isFloat || logits.dims.size() != 3 || isSymbol(logits.dims[1]) || logits.dims[1].size != 1 ||
+      isSymbol(logits.dims[2]) || logits.dims[2].size < 1)
+    return "its output";
+  return {};
+}
+
+Result<std::optional<CacheEntries>> qrt::findCacheEntries(const qopt::Module &module, int64_t batch, int64_t capacity) {
+  CacheEntries found{};
+  for (const EntryPoint &entry : module.info().entryPoints) {
+    bool isOneToken = entry.name == "decode";
+    if (!isOneToken && entry.name != "prefill")
+      continue;
+    if (std::string fault = findFault(entry, isOneToken); !fault.empty())
+      return Error{"entry point '" + entry.name + "' cannot be used with caches because of " + fault};
+    (isOneToken ? found.decode : found.prefill) = &entry;
+  }
+  if (!found.prefill || !found.decode)
+    return std::optional<CacheEntries>();
+  std::span<const TensorInfo> others = std::span(found.decode->inputs).subspan(CacheEntries::numPlainInputs);
+  if (!std::equal(found.caches().begin(), found.caches().end(), others.begin(), others.end(), sameDims))
+    return Error{"entry points 'prefill' and 'decode' have caches of different shapes"};
+  const Dimension &rows = found.prefill->inputs[0].dims[0];
+  if (batch < 1 || capacity < 1 || (!isSymbol(rows) && rows.size != batch))
+    return Error{"the model takes " + (isSymbol(rows) ? "1 row or more" : std::to_string(rows.size) + " rows") +
+                 " of at least 1 token, but " + std::to_string(batch) + " of " + std::to_string(capacity) +
+                 " were asked for"};
+  return std::optional<CacheEntries>(found);
+}
+
+std::vector<int64_t> qrt::cacheDims(const TensorInfo &cache, int64_t batch, int64_t capacity) {
+  return {batch, cache.dims[1].size, capacity, cache.dims[3].size};
+}
+
+//===----------------------------------------------------------------------===//
+// Decoder
+//===----------------------------------------------------------------------===//
+
+Decoder::Decoder(const CacheEntries &entries, int64_t batch, int64_t capacity)
+    : prefill(*entries.prefill), decode(*entries.decode), rows(batch), room(capacity) {}
+
+template <typename T>
+static Tensor makeIds(std::span<const int32_t> ids, int64_t batch, int64_t type) {
+  Tensor tensor(type, {batch, static_cast<int64_t>(ids.size()) / batch});
+  std::copy(ids.begin(), ids.end(), tensor.data<T>());
+  return tensor;
+}
+
+Result<Tensor> Decoder::append(std::span<const int32_t> ids) {
+  int64_t count = static_cast<int64_t>(ids.size()) / rows;
+  if (count < 1 || static_cast<int64_t>(ids.size()) % rows != 0)
+    return Error{"expected as many tokens for each of " + std::to_string(rows) + " rows, but got " +
+                 std::to_string(ids.size())};
+  if (count > room - used)
+    return Error{"there is room for " + std::to_string(room) + " tokens, but " + std::to_string(used) + " and " +
+                 std::to_string(count) + " more were given"};
+  const EntryPoint &entry = count == 1 ? decode : prefill;
+  int64_t vocabulary = entry.outputs[0].dims[2].size;
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] < 0 || ids[i] >= vocabulary)
+      return Error{"token id " + std::to_string(ids[i]) + " at position " +
+                   std::to_string(used + static_cast<int64_t>(i) % count) + " is beyond the vocabulary of " +
+                   std::to_string(vocabulary)};
+  bool isWide = entry.inputs[0].type == QRT_I64;
+  Result<Tensor> logits =
+      call(entry, isWide ? makeIds<int64_t>(ids, rows, QRT_I64) : makeIds<int32_t>(ids, rows, QRT_I32));
+  if (!logits)
+    return logits;
+  if (logits->type() != entry.outputs[0].type || logits->dims() != std::vector<int64_t>{rows, 1, vocabulary})
+    return Error{"the code of the module returned no logits of " + std::to_string(rows) + " rows and " +
+                 std::to_string(vocabulary) + " tokens"};
+  used += count;
+  return logits;
+}

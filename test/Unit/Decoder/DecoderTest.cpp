@@ -1,0 +1,205 @@
+//===- DecoderTest.cpp - Whole models with and without a cache -------------===//
+//
+// What prefill and decode give for a text that grows is what forward gives for all of
+// it: on the CPU bit by bit, as every sum has one order; in the simulator within
+// rounding, as few tokens are multiplied by other kernels than many.
+//
+//===----------------------------------------------------------------------===//
+#include "qopt/Runtime/Generate.h"
+#include "qopt/Support/Npy.h"
+#include "qopt/Support/TemporaryDirectory.h"
+#include <cmath>
+#include <cstdlib>
+#include <gtest/gtest.h>
+
+using namespace qrt;
+
+namespace {
+
+struct Loaded {
+  std::unique_ptr<Session> session;
+  std::unique_ptr<LanguageModel> model;
+};
+
+std::string modelOf(const std::string &name) { return QOPT_TEST_INPUTS "/" + name + "/model.onnx"; }
+
+/// `arguments` of qopt behind the model's path.
+std::shared_ptr<const qopt::Module> compile(const std::string &model, const std::string &arguments) {
+  auto directory = qopt::TemporaryDirectory::create("qopt-decoder");
+  EXPECT_TRUE(directory);
+  std::string path = directory->path() + "/m.qmod";
+  std::string command = std::string(QOPT) + " " + model + " --quiet -o " + path + " " + arguments;
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+  auto module = qopt::Module::open(path);
+  EXPECT_TRUE(module) << module.error().message;
+  return *module;
+}
+
+Loaded load(std::shared_ptr<const qopt::Module> module, const std::string &device) {
+  auto session = Session::create(std::move(module), {.threads = 2, .device = device});
+  EXPECT_TRUE(session) << session.error().message;
+  auto model = makeSessionModel(**session);
+  EXPECT_TRUE(model) << model.error().message;
+  return {std::move(*session), std::move(*model)};
+}
+
+std::vector<int32_t> evaluationTokens(const std::string &name, size_t count) {
+  auto array = qopt::readNpy(std::string(QOPT_TEST_INPUTS) + "/references/" + name + "/eval.npy");
+  EXPECT_TRUE(array) << array.error().message;
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < count; ++i)
+    ids.push_back(array->type == qopt::NpyType::Int64 ? static_cast<int32_t>(array->as<int64_t>()[i])
+                                                      : array->as<int32_t>()[i]);
+  return ids;
+}
+
+/// The logits behind the last of the first `count` tokens.
+std::vector<float> forwardLogits(LanguageModel &model, const std::vector<int32_t> &ids, size_t count) {
+  auto logits = model.logits({1, static_cast<int64_t>(count), {ids.begin(), ids.begin() + static_cast<ptrdiff_t>(count)}, {}});
+  EXPECT_TRUE(logits) << logits.error().message;
+  const float *end = logits->data<float>() + logits->numElements();
+  return {end - model.vocabularySize(), end};
+}
+
+/// Appends pieces of a text and compares after each; the largest difference.
+double compareWithForward(const Loaded &cached, LanguageModel &model, const std::vector<int32_t> &ids,
+                          const std::vector<size_t> &pieces) {
+  auto decoder = cached.session->makeDecoder(1, static_cast<int64_t>(ids.size()));
+  EXPECT_TRUE(decoder && *decoder);
+  double worst = 0;
+  size_t length = 0;
+  for (size_t piece : pieces) {
+    auto logits = (*decoder)->append(std::span(ids).subspan(length, piece));
+    EXPECT_TRUE(logits) << logits.error().message;
+    length += piece;
+    EXPECT_EQ((*decoder)->length(), static_cast<int64_t>(length));
+    std::vector<float> expected = forwardLogits(model, ids, length);
+    for (size_t i = 0; i < expected.size(); ++i)
+      worst = std::max<double>(worst, std::abs(logits->data<float>()[i] - expected[i]));
+  }
+  return worst;
+}
+
+/// The same model, run over all tokens each time.
+class WithoutDecoder final : public LanguageModel {
+public:
+  explicit WithoutDecoder(LanguageModel &model) : model(model) {}
+  Result<Tensor> logits(const TokenBatch &batch) override { return model.logits(batch); }
+  int64_t vocabularySize() const override { return model.vocabularySize(); }
+  int64_t contextLength() const override { return model.contextLength(); }
+  int64_t fixedRows() const override { return 0; }
+  int64_t fixedLength() const override { return 0; }
+  ThreadPool &threads() override { return model.threads(); }
+
+private:
+  LanguageModel &model;
+};
+
+std::vector<int32_t> generated(LanguageModel &model, const std::vector<int32_t> &prompt, int64_t count) {
+  GenerateOptions options;
+  options.maxTokens = count;
+  auto result = generate(model, prompt, options, [](int32_t) {});
+  EXPECT_TRUE(result) << result.error().message;
+  return result->tokens;
+}
+
+const std::vector<size_t> kPieces = {1, 1, 7, 1, 1, 40, 1, 1, 1, 60, 1, 1};
+
+class DecoderTest : public testing::Test {
+protected:
+  void SetUp() override {
+    if (hostLevel().empty())
+      GTEST_SKIP() << "this machine has no AVX2";
+  }
+};
+
+TEST_F(DecoderTest, IsForwardOnTheCpu) {
+  for (auto [name, arguments] : {std::pair("stories260K", ""), std::pair("stories260K", "--pass-pipeline=rtn-int4"),
+                                 std::pair("tiny-llama", "--pass-pipeline=int8-dynamic")}) {
+    SCOPED_TRACE(std::string(name) + " " + arguments);
+    Loaded loaded = load(compile(modelOf(name), std::string("--cpu=") + hostLevel() + " " + arguments), "cpu");
+    std::vector<int32_t> ids = evaluationTokens(name, 116);
+    EXPECT_EQ(compareWithForward(loaded, *loaded.model, ids, kPieces), 0);
+    WithoutDecoder all(*loaded.model);
+    ids.resize(9);
+    EXPECT_EQ(generated(*loaded.model, ids, 60), generated(all, ids, 60));
+  }
+}
+
+// Without a decoder the past is given as empty; with one it is not given at all.
+TEST_F(DecoderTest, TakesThePlaceOfAnExportersCache) {
+  Loaded loaded = load(compile(EXPORTERS_CACHE, std::string("--cpu=") + hostLevel()), "cpu");
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < 30; ++i)
+    ids.push_back(i * i % 16);
+  EXPECT_EQ(compareWithForward(loaded, *loaded.model, ids, {3, 1, 1, 20, 1, 4}), 0);
+}
+
+TEST_F(DecoderTest, RowsAreTextsOfTheirOwn) {
+  Loaded loaded = load(compile(modelOf("stories260K"), std::string("--cpu=") + hostLevel()), "cpu");
+  std::vector<int32_t> ids = evaluationTokens("stories260K", 40);
+  auto both = loaded.session->makeDecoder(2, 20);
+  ASSERT_TRUE(both && *both);
+  std::vector<int32_t> starts(ids.begin(), ids.begin() + 38); // two of 19
+  auto first = (*both)->append(starts);
+  ASSERT_TRUE(first) << first.error().message;
+  auto second = (*both)->append(std::vector<int32_t>{ids[38], ids[39]});
+  ASSERT_TRUE(second) << second.error().message;
+  for (size_t row = 0; row < 2; ++row) {
+    std::vector<int32_t> text(ids.begin() + static_cast<ptrdiff_t>(19 * row), ids.begin() + static_cast<ptrdiff_t>(19 * row + 19));
+    text.push_back(ids[38 + row]);
+    for (auto [logits, length] : {std::pair(&*first, size_t(19)), std::pair(&*second, size_t(20))}) {
+      std::vector<float> expected = forwardLogits(*loaded.model, text, length);
+      for (size_t i = 0; i < expected.size(); ++i)
+        ASSERT_EQ(logits->data<float>()[row * expected.size() + i], expected[i]);
+    }
+  }
+}
+
+TEST_F(DecoderTest, ErrorsLeaveTheTextAsItWas) {
+  Loaded loaded = load(compile(modelOf("stories260K"), std::string("--cpu=") + hostLevel()), "cpu");
+  auto decoder = loaded.session->makeDecoder(1, 4);
+  ASSERT_TRUE(decoder && *decoder);
+  auto errorOf = [&](std::vector<int32_t> ids) {
+    auto logits = (*decoder)->append(ids);
+    return logits ? "" : logits.error().message;
+  };
+  EXPECT_EQ(errorOf({1, 2, 3}), "");
+  EXPECT_EQ(errorOf({4, 5}), "there is room for 4 tokens, but 3 and 2 more were given");
+  EXPECT_EQ(errorOf({}), "expected as many tokens for each of 1 rows, but got 0");
+  EXPECT_EQ(errorOf({512}), "token id 512 at position 3 is beyond the vocabulary of 512");
+  EXPECT_EQ(errorOf({-1}), "token id -1 at position 3 is beyond the vocabulary of 512");
+  EXPECT_EQ((*decoder)->length(), 3);
+  EXPECT_EQ(errorOf({4}), "");
+  (*decoder)->clear();
+  EXPECT_EQ((*decoder)->length(), 0);
+  EXPECT_EQ(errorOf({1, 2, 3, 4}), "");
+
+  auto none = loaded.session->makeDecoder(1, 0);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().message, "the model takes 1 row or more of at least 1 token, but 1 of 0 were asked for");
+  auto huge = loaded.session->makeDecoder(1, int64_t(1) << 50);
+  ASSERT_FALSE(huge);
+  EXPECT_EQ(huge.error().message, "out of memory: the caches of 1125899906842624 tokens do not fit");
+  auto direct = loaded.session->run("decode", {});
+  ASSERT_FALSE(direct);
+  EXPECT_EQ(direct.error().message, "entry point 'decode' has caches; it only runs for texts that grow");
+  // The context is full, with a cache as without.
+  std::vector<int32_t> ids = evaluationTokens("stories260K", 509);
+  EXPECT_EQ(generated(*loaded.model, ids, 10).size(), 3u);
+}
+
+TEST_F(DecoderTest, IsForwardInTheSimulator) {
+  auto module = compile(modelOf("stories260K"), "--pass-pipeline=rtn-int4 --target=cpu,cuda --cpu=x86-64-v3");
+  Loaded sim = load(module, "sim"), cpu = load(module, "cpu");
+  std::vector<int32_t> ids = evaluationTokens("stories260K", 116);
+  EXPECT_LT(compareWithForward(sim, *sim.model, ids, kPieces), 2e-3);
+  EXPECT_LT(compareWithForward(sim, *cpu.model, ids, kPieces), 2e-3);
+  WithoutDecoder all(*sim.model);
+  ids.resize(9);
+  std::vector<int32_t> expected = generated(*cpu.model, ids, 24);
+  EXPECT_EQ(generated(*sim.model, ids, 24), expected);
+  EXPECT_EQ(generated(all, ids, 24), expected);
+}
+
+} // namespace
