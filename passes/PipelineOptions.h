@@ -26,8 +26,12 @@ struct SchemeOptions : virtual mlir::detail::PassOptions {
 struct PlainOptions : mlir::PassPipelineOptions<PlainOptions>, SchemeOptions {};
 
 struct LlmInt8Options : mlir::PassPipelineOptions<LlmInt8Options>, SchemeOptions {
+  Option<std::string> calibration{*this, "calibration", llvm::cl::desc("Token ids [n, length] as .npy")};
   Option<double> threshold{*this, "threshold", llvm::cl::desc("Magnitude from which a column stays in float"),
                            llvm::cl::init(6.0)};
+  Option<std::string> outliers{*this, "outliers",
+                               llvm::cl::desc("These columns are found in each call (dynamic) or by calibration (static)"),
+                               llvm::cl::init("dynamic")};
 };
 
 struct StaticOptions : mlir::PassPipelineOptions<StaticOptions>, SchemeOptions {
@@ -76,6 +80,8 @@ struct PrepareOptions : mlir::PassPipelineOptions<PrepareOptions>, GroupOptions 
   Option<std::string> scheme{*this, "scheme", llvm::cl::desc("Of every linear but the head"), llvm::cl::init("float")};
   Option<double> threshold{*this, "threshold", llvm::cl::desc("llm-int8: magnitude from which a column stays in float"),
                            llvm::cl::init(6.0)};
+  Option<std::string> outliers{*this, "outliers", llvm::cl::desc("llm-int8: dynamic or static"),
+                               llvm::cl::init("dynamic")};
 };
 
 //===----------------------------------------------------------------------===//
@@ -94,6 +100,19 @@ inline AssignSchemeOptions groupAssignment(llvm::StringRef scheme, const GroupOp
   AssignSchemeOptions result = assignment(scheme, options);
   result.groupSize = options.groupSize;
   result.symmetric = options.sym;
+  return result;
+}
+
+inline AssignSchemeOptions outlierAssignment(const LlmInt8Options &options) {
+  AssignSchemeOptions result = assignment("llm-int8", options);
+  result.threshold = options.threshold;
+  result.outliers = options.outliers;
+  return result;
+}
+
+inline CalibrateOptions calibration(const LlmInt8Options &options) {
+  CalibrateOptions result;
+  result.calibration = options.calibration;
   return result;
 }
 

@@ -135,6 +135,7 @@ void qopt::registerPipelines() {
                                    [](OpPassManager &pm, const PrepareOptions &options) {
                                      AssignSchemeOptions scheme = groupAssignment(options.scheme, options);
                                      scheme.threshold = options.threshold;
+                                     scheme.outliers = options.outliers;
                                      buildPrepare(pm, scheme);
                                    });
   PassPipelineRegistration<>("qopt-quantize", "Calibrate and rewrite what has a scheme",
@@ -157,9 +158,7 @@ void qopt::registerPipelines() {
   registerPipeline<LlmInt8Options>(
       "llm-int8", "int8-dynamic with outlier columns in float (LLM.int8)",
       [](OpPassManager &pm, const LlmInt8Options &options) {
-        AssignSchemeOptions scheme = assignment("llm-int8", options);
-        scheme.threshold = options.threshold;
-        buildScheme(pm, scheme);
+        buildScheme(pm, outlierAssignment(options), calibration(options));
       });
   registerPipeline<RtnOptions>(
       "rtn-int4", "int4 weights in groups, rounded to nearest", [](OpPassManager &pm, const RtnOptions &options) {

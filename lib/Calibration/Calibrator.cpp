@@ -122,7 +122,7 @@ private:
   LogicalResult quantizedWeights(const Linear &linear, std::optional<Matrix<float>> &result) {
     if (auto found = quantized.find(linear.op); found != quantized.end()) {
       result = dequantize(found->second);
-    } else if (linear.kind() != SchemeKind::Float && linear.kind() != SchemeKind::GptqInt4) {
+    } else if (linear.needsNoData()) {
       FailureOr<Matrix<float>> weights = readWeights(linear);
       if (failed(weights))
         return failure();
@@ -204,6 +204,8 @@ private:
     ObserveOp observe = stage.observe;
     if (statistics.hasRange())
       observe.setAbsmaxAttr(Builder(observe).getF32FloatAttr(statistics.absMax()));
+    if (statistics.hasColumns() && failed(splitReaders(stage, statistics)))
+      return failure();
     if (statistics.hasHessian() && failed(quantizeReaders(stage, statistics)))
       return failure();
     for (size_t i = 0; i < batches.size(); ++i) {
@@ -232,15 +234,53 @@ private:
     return Status::success();
   }
 
-  /// Quantizes all linears that read the observer of `stage`. Those with the same
-  /// groups share the factor of H.
-  LogicalResult quantizeReaders(const Stage &stage, Statistics &statistics) {
+  /// The linears that read the observer of `stage` and are `wanted`, by scheme.
+  llvm::MapVector<SchemeAttr, std::vector<Linear>> readersOf(const Stage &stage, bool (*wanted)(const Linear &)) {
     ObserveOp observe = stage.observe;
-    llvm::MapVector<Attribute, std::vector<Linear>> readers;
+    llvm::MapVector<SchemeAttr, std::vector<Linear>> readers;
     for (Operation &op : function.getBody().front())
       if (std::optional<Linear> linear = Linear::match(&op);
-          linear && linear->kind() == SchemeKind::GptqInt4 && linear->op.getA() == observe.getResult())
+          linear && wanted(*linear) && linear->op.getA() == observe.getResult())
         readers[linear->scheme].push_back(*linear);
+    return readers;
+  }
+
+  /// Quantizes all linears that read the observer of `stage`, but for their outlier columns.
+  LogicalResult splitReaders(const Stage &stage, const Statistics &statistics) {
+    auto isSplit = [](const Linear &linear) { return linear.hasStaticOutliers(); };
+    for (auto &[scheme, linears] : readersOf(stage, isSplit)) {
+      FloatAttr threshold = scheme.getThreshold();
+      if (!threshold || !(threshold.getValueAsDouble() > 0)) {
+        onnx::MatMulOp first = linears.front().op;
+        return first.emitOpError() << "requires a threshold above 0 in the scheme of layer \"" << linears.front().name << '"';
+      }
+      std::vector<int64_t> columns = statistics.outliers(static_cast<float>(threshold.getValueAsDouble()));
+      for (const Linear &linear : linears) {
+        Clock::time_point begin = Clock::now();
+        FailureOr<Matrix<float>> weights = readWeights(linear);
+        if (failed(weights))
+          return failure();
+        WeightCodes codes = quantizeChannelsLlmInt8(*weights, columns);
+        if (failed(replaceWeights(linear, codes)))
+          return failure();
+        if (options.onLayer) {
+          LayerReport report = *describeLayer(linear.op);
+          report.sqnrDb = sqnrDb(*weights, dequantize(codes));
+          report.tokens = statistics.tokens();
+          report.seconds = secondsSince(begin);
+          options.onLayer(std::move(report));
+        }
+        quantized.insert_or_assign(linear.op, std::move(codes));
+      }
+    }
+    return success();
+  }
+
+  /// Quantizes all linears that read the observer of `stage` by GPTQ. Those with the same
+  /// groups share the factor of H.
+  LogicalResult quantizeReaders(const Stage &stage, Statistics &statistics) {
+    auto isGptq = [](const Linear &linear) { return linear.kind() == SchemeKind::GptqInt4; };
+    llvm::MapVector<SchemeAttr, std::vector<Linear>> readers = readersOf(stage, isGptq);
     for (auto &[scheme, linears] : readers) {
       Hessian hessian = scheme == readers.back().first ? statistics.takeHessian() : statistics.hessian();
       if (failed(quantizeGroup(stage, linears, std::move(hessian))))
@@ -291,7 +331,7 @@ private:
     return success();
   }
 
-  /// An observer that only gathered a Hessian has nothing left to say.
+  /// An observer whose linears have been quantized has nothing left to say.
   void removeFinished() {
     for (const Stage &stage : plan.stages) {
       ObserveOp observe = stage.observe;
@@ -313,7 +353,7 @@ private:
   bool needsFloat = false;
   bool warned = false; ///< of too few tokens, once
   std::vector<std::array<Live, 2>> live;             ///< by batch and stream
-  std::map<Operation *, WeightCodes> quantized;      ///< by GPTQ, until the stage that computes with them
+  std::map<Operation *, WeightCodes> quantized;      ///< by what was measured, until the stage that computes with them
   int64_t done = 0;                                  ///< batches of all stages
 };
 

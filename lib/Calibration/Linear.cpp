@@ -175,6 +175,11 @@ Matrix<float> qopt::dequantize(const WeightCodes &codes) {
     dequantizeChannels(*channels, weights);
     return weights;
   }
+  if (const auto *split = std::get_if<SplitCodes>(&codes)) {
+    Matrix<float> weights(split->rest.codes.rows, split->rest.codes.cols);
+    dequantizeSplit(*split, weights);
+    return weights;
+  }
   const auto &groups = std::get<GroupCodes>(codes);
   Matrix<float> weights(groups.codes.rows, groups.codes.cols);
   dequantizeGroups(groups, weights);
@@ -216,6 +221,15 @@ public:
     return ParameterOp::create(builder, op.getLoc(), name, value);
   }
 
+  /// In float16 if that changes nothing.
+  Value floats(StringRef suffix, ArrayRef<int64_t> shape, ArrayRef<float> values) {
+    std::vector<_Float16> half(values.begin(), values.end());
+    bool exact = std::equal(half.begin(), half.end(), values.begin(),
+                            [](_Float16 a, float b) { return static_cast<float>(a) == b; });
+    return exact ? parameter<_Float16>(suffix, shape, builder.getF16Type(), half)
+                 : parameter<float>(suffix, shape, builder.getF32Type(), values);
+  }
+
   Value build(const ChannelCodes &channels) {
     int64_t n = linear.outFeatures, k = linear.inFeatures;
     Value codes = parameter<int8_t>("codes", {n, k}, builder.getI8Type(), channels.codes.values);
@@ -223,15 +237,20 @@ public:
     return DequantizeOp::create(builder, op.getLoc(), weightType(), codes, scale, Value(), IntegerAttr());
   }
 
+  Value build(const SplitCodes &split) {
+    Value rest = build(split.rest);
+    if (split.columns.empty())
+      return rest;
+    Value kept = floats("outliers", {linear.outFeatures, split.kept.cols}, split.kept.values);
+    SmallVector<int32_t> columns(split.columns.begin(), split.columns.end());
+    return ReplaceColumnsOp::create(builder, op.getLoc(), weightType(), rest, kept, columns);
+  }
+
   Value build(const GroupCodes &groups) {
     int64_t n = linear.outFeatures, numGroups = groups.scales.cols;
     Matrix<uint8_t> packed = packInt4(groups.codes);
     Value codes = parameter<uint8_t>("codes", {n, packed.cols}, builder.getI8Type(), packed.values);
-    std::vector<_Float16> half(groups.scales.values.begin(), groups.scales.values.end());
-    bool exact = std::equal(half.begin(), half.end(), groups.scales.values.begin(),
-                            [](_Float16 a, float b) { return static_cast<float>(a) == b; });
-    Value scale = exact ? parameter<_Float16>("scale", {n, numGroups}, builder.getF16Type(), half)
-                        : parameter<float>("scale", {n, numGroups}, builder.getF32Type(), groups.scales.values);
+    Value scale = floats("scale", {n, numGroups}, groups.scales.values);
     Value zeros;
     if (llvm::any_of(groups.zeros.values, [](uint8_t zero) { return zero != 8; }))
       zeros = parameter<uint8_t>("zeros", {n, numGroups}, builder.getI8Type(), groups.zeros.values);
@@ -263,11 +282,12 @@ private:
 
 } // namespace
 
+static ArrayRef<float> scalesOf(const ChannelCodes &codes) { return codes.scales; }
+static ArrayRef<float> scalesOf(const SplitCodes &codes) { return codes.rest.scales; }
+static ArrayRef<float> scalesOf(const GroupCodes &codes) { return codes.scales.values; }
+
 LogicalResult qopt::replaceWeights(const Linear &linear, const WeightCodes &codes) {
-  ArrayRef<float> scales = std::holds_alternative<ChannelCodes>(codes)
-                               ? ArrayRef<float>(std::get<ChannelCodes>(codes).scales)
-                               : ArrayRef<float>(std::get<GroupCodes>(codes).scales.values);
-  for (float scale : scales)
+  for (float scale : std::visit([](const auto &c) { return scalesOf(c); }, codes))
     if (!(scale > 0) || !std::isfinite(scale)) {
       onnx::MatMulOp op = linear.op;
       return op.emitOpError() << "expected positive and finite weight scales of layer \"" << linear.name
@@ -278,9 +298,20 @@ LogicalResult qopt::replaceWeights(const Linear &linear, const WeightCodes &code
   return success();
 }
 
-DequantizeOp qopt::getQuantizedWeights(onnx::MatMulOp op) {
+/// W [N, K], whose transpose `op` multiplies with; null when there is no transpose.
+static Value getTransposedWeights(onnx::MatMulOp op) {
   auto transpose = op.getB().getDefiningOp<onnx::TransposeOp>();
-  if (!transpose || transpose.getPerm() != ArrayRef<int64_t>{1, 0})
-    return {};
-  return transpose.getData().getDefiningOp<DequantizeOp>();
+  return transpose && transpose.getPerm() == ArrayRef<int64_t>{1, 0} ? transpose.getData() : Value();
+}
+
+DequantizeOp qopt::getQuantizedWeights(onnx::MatMulOp op) {
+  if (ReplaceColumnsOp kept = getKeptColumns(op))
+    return kept.getInput().getDefiningOp<DequantizeOp>();
+  Value weights = getTransposedWeights(op);
+  return weights ? weights.getDefiningOp<DequantizeOp>() : DequantizeOp();
+}
+
+ReplaceColumnsOp qopt::getKeptColumns(onnx::MatMulOp op) {
+  Value weights = getTransposedWeights(op);
+  return weights ? weights.getDefiningOp<ReplaceColumnsOp>() : ReplaceColumnsOp();
 }

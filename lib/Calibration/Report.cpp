@@ -26,14 +26,21 @@ static Value storedZeros(Value zeros) {
   return areSigns ? Value() : zeros;
 }
 
+/// The columns that were kept in float; null where there are none.
+static Value keptWeights(onnx::MatMulOp matmul) {
+  ReplaceColumnsOp kept = getKeptColumns(matmul);
+  return kept ? kept.getValues() : Value();
+}
+
 /// The weight arrays that `op` reads; empty when it is no linear.
 static SmallVector<Value> weightArrays(Operation *op) {
   return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
-      .Case<MatmulW8A8Op, MatmulW8A16Op>([](auto matmul) { return SmallVector<Value>{matmul.getW(), matmul.getWScale()}; })
+      .Case([](MatmulW8A8Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getWScale(), matmul.getOutlierWeights()}; })
+      .Case([](MatmulW8A16Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getWScale()}; })
       .Case([](MatmulW4A16Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getScale(), storedZeros(matmul.getZeros())}; })
       .Case([](onnx::MatMulOp matmul) -> SmallVector<Value> {
         if (DequantizeOp weights = getQuantizedWeights(matmul))
-          return {weights.getCodes(), weights.getScale(), storedZeros(weights.getZeros())};
+          return {weights.getCodes(), weights.getScale(), storedZeros(weights.getZeros()), keptWeights(matmul)};
         if (Linear::match(matmul)) {
           auto cast = matmul.getB().getDefiningOp<onnx::CastOp>();
           return {cast ? cast.getInput() : matmul.getB()};
@@ -56,6 +63,18 @@ static std::optional<double> staticInputScale(Operation *op) {
   return value.getSplatValue<float>();
 }
 
+/// How many columns llm-int8 kept by calibration; nothing for other schemes.
+static std::optional<int64_t> countOutlierColumns(Operation *op, SchemeAttr scheme) {
+  if (!scheme || scheme.getKind() != SchemeKind::LlmInt8 || scheme.getOutliers() != OutlierColumns::Static)
+    return std::nullopt;
+  Value kept;
+  if (auto product = dyn_cast<MatmulW8A8Op>(op))
+    kept = product.getOutlierWeights();
+  else if (auto matmul = dyn_cast<onnx::MatMulOp>(op))
+    kept = keptWeights(matmul);
+  return kept ? cast<RankedTensorType>(kept.getType()).getDimSize(1) : 0;
+}
+
 std::optional<LayerReport> qopt::describeLayer(Operation *op) {
   auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
   SmallVector<Value> arrays = name ? weightArrays(op) : SmallVector<Value>();
@@ -76,6 +95,7 @@ std::optional<LayerReport> qopt::describeLayer(Operation *op) {
     layer.outFeatures = cast<RankedTensorType>(arrays.front().getType()).getDimSize(0);
   }
   layer.inputScale = staticInputScale(op);
+  layer.outlierColumns = countOutlierColumns(op, scheme);
   layer.bitsPerWeight = storedBits(arrays) / (double(layer.inFeatures) * layer.outFeatures);
   return layer;
 }
@@ -90,7 +110,7 @@ std::vector<LayerReport> qopt::listLayers(func::FuncOp function) {
     // Schemes may put different operators between a value and who reads it.
     Value x = op->getOperand(0);
     while (Operation *source = x.getDefiningOp()) {
-      if (!isa<ObserveOp, QuantizeOp, DequantizeOp, DynamicQuantizeOp, SplitColumnsOp>(source))
+      if (!isa<ObserveOp, QuantizeOp, DequantizeOp, DynamicQuantizeOp, SplitColumnsOp, SplitColumnsAtOp>(source))
         break;
       x = source->getOperand(0);
     }

@@ -20,7 +20,8 @@ std::optional<RangeRule> qopt::parseRangeRule(StringRef name) {
 }
 
 Statistics::Statistics(ObserveOp observe, RangeRule rule)
-    : wantsRange(observes(observe, "absmax")), wantsHessian(observes(observe, "hessian")), rule(rule) {}
+    : wantsRange(observes(observe, "absmax")), wantsColumns(observes(observe, "column-absmax")),
+      wantsHessian(observes(observe, "hessian")), rule(rule) {}
 
 Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch,
                        const ParallelFor &parallelFor) {
@@ -33,19 +34,21 @@ Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const Sa
   if (xFloat.data<float>() && xFloat.dims() != x.dims())
     return Error{"the quantized model's activations have another shape than the float model's"};
   MatrixRef<const float> values(x.data<float>(), rows, columns);
-  if (wantsRange) {
+  if (wantsRange || wantsColumns) {
     RangeObserver seen;
     seen.observe(values, batch.mask);
     if (seen.nonFinite() > 0)
       return Error{std::to_string(seen.nonFinite()) + " activations are infinite or not a number"};
     range.observe(values, batch.mask);
-    if (rule == RangeRule::LeastSquares)
+    if (wantsRange && rule == RangeRule::LeastSquares)
       errors.observe(values, batch.mask);
-    if (rule == RangeRule::MovingAverage) {
+    if (wantsRange && rule == RangeRule::MovingAverage) {
       average.update(seen.absMax());
       scales.push_back(average.scale());
     }
   }
+  if (wantsColumns)
+    columnRanges.observe(values, batch.mask);
   if (wantsHessian) {
     MatrixRef<const float> target;
     if (xFloat.data<float>())

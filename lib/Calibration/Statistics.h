@@ -25,19 +25,24 @@ public:
   Status add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch, const ParallelFor &parallelFor);
 
   bool hasRange() const { return wantsRange; }
+  bool hasColumns() const { return wantsColumns; }
   bool hasHessian() const { return wantsHessian; }
   /// The magnitude that gets the largest code.
   float absMax() const;
   /// The scale that quantizes the activations of batch `index`: with a moving
   /// average the one known by then, as in quanto, else the final one.
   float scale(size_t index) const;
+  /// Columns with a magnitude of at least `threshold`, and the tokens they were looked for in.
+  std::vector<int64_t> outliers(float threshold) const { return columnRanges.outliers(threshold); }
+  int64_t tokens() const { return range.rows(); }
   const Hessian &hessian() const { return sums; }
   Hessian takeHessian() { return std::move(sums); }
 
 private:
-  bool wantsRange, wantsHessian;
+  bool wantsRange, wantsColumns, wantsHessian;
   RangeRule rule;
   RangeObserver range;
+  ColumnAbsMaxObserver columnRanges;
   MseObserver errors;
   EmaScale average;
   std::vector<float> scales; ///< after each batch, of the moving average

@@ -12,6 +12,19 @@
 
 namespace qopt {
 
+/// What a declaration of matmul_w8a8 says, and where its result is.
+struct MatmulW8A8Form {
+  /// Where the weights of outlier columns are: nowhere, in the codes (columns found at run
+  /// time, in a list), or kept apart (columns found by calibration).
+  enum Outliers { None, Listed, Kept };
+
+  int64_t inputs, columns;
+  bool perToken;
+  Outliers outliers = None;
+  mlir::Type keptElement; ///< f16 or f32, of kept weights
+  unsigned result;
+};
+
 struct KernelDeclaration {
   explicit KernelDeclaration(mlir::func::FuncOp function) : function(function) {}
 
@@ -27,6 +40,11 @@ struct KernelDeclaration {
   /// Checks that an operand has exactly these sizes and this element type; `?` matches
   /// anything.
   mlir::LogicalResult expectShape(unsigned i, llvm::ArrayRef<int64_t> shape, mlir::Type element);
+
+  /// Checks all operands of matmul_w8a8.
+  mlir::FailureOr<MatmulW8A8Form> expectMatmulW8A8();
+  /// Checks all operands of split_columns_at; K.
+  mlir::FailureOr<int64_t> expectSplitColumnsAt();
 
   /// Checks that operand `i` is one number of tokens in a cache, [1] i64.
   mlir::LogicalResult expectPast(unsigned i);

@@ -29,6 +29,8 @@ static Json layerToJson(const LayerReport &layer) {
   };
   if (layer.inputScale)
     result["input_scale"] = *layer.inputScale;
+  if (layer.outlierColumns)
+    result["outlier_columns"] = *layer.outlierColumns;
   return result;
 }
 

@@ -46,10 +46,12 @@ QOPT_CPU_CLONES void quantizeByProduct(const float *__restrict row, int64_t coun
     codes[k] = int8_t(roundEven(clampTo(row[k] * factor, -kMaxCode, kMaxCode)));
 }
 
+constexpr float kMaxHalf = 65504.0f;
+
 /// The float16 nearest to x (half to even), as a float. Beyond its range the
 /// largest float16 instead of infinity.
 float throughFloat16(float x) {
-  constexpr float kMaxHalf = 65504.0f, kMinNormalHalf = 6.103515625e-05f;
+  constexpr float kMinNormalHalf = 6.103515625e-05f;
   float magnitude = std::fabs(x);
   if (magnitude < kMinNormalHalf)
     return (x + 0.75f) - 0.75f; // float16's subnormals are 2^-24 apart, as floats in [.5, 1) are
@@ -74,13 +76,16 @@ ChannelCodes qopt::quantizeChannels(MatrixRef<const float> weights) {
   return result;
 }
 
-ChannelCodes qopt::quantizeChannelsLlmInt8(MatrixRef<const float> weights) {
+/// `left`: columns that are taken for zeros.
+static ChannelCodes quantizeThroughFloat16(MatrixRef<const float> weights, std::span<const int64_t> left) {
   ChannelCodes result{Matrix<int8_t>(weights.rows, weights.cols), std::vector<float>(weights.rows)};
   std::vector<float> half(weights.cols);
   for (int64_t n = 0; n < weights.rows; ++n) {
     const float *row = weights.row(n);
     for (int64_t k = 0; k < weights.cols; ++k)
       half[k] = throughFloat16(row[k]);
+    for (int64_t column : left)
+      half[column] = 0;
     float largest = absMax(half.data(), weights.cols);
     if (largest == 0)
       largest = kMaxCode;
@@ -92,8 +97,34 @@ ChannelCodes qopt::quantizeChannelsLlmInt8(MatrixRef<const float> weights) {
   return result;
 }
 
+ChannelCodes qopt::quantizeChannelsLlmInt8(MatrixRef<const float> weights) {
+  return quantizeThroughFloat16(weights, {});
+}
+
+SplitCodes qopt::quantizeChannelsLlmInt8(MatrixRef<const float> weights, std::span<const int64_t> columns) {
+  SplitCodes result{quantizeThroughFloat16(weights, columns), {columns.begin(), columns.end()},
+                    Matrix<float>(weights.rows, columns.size())};
+  bool fits = true;
+  for (int64_t n = 0; n < weights.rows; ++n)
+    for (size_t i = 0; i < columns.size(); ++i) {
+      result.kept(n, i) = weights(n, columns[i]);
+      fits &= std::fabs(result.kept(n, i)) <= kMaxHalf;
+    }
+  if (fits)
+    for (float &value : result.kept.values)
+      value = throughFloat16(value);
+  return result;
+}
+
 void qopt::dequantizeChannels(const ChannelCodes &codes, MatrixRef<float> out) {
   for (int64_t n = 0; n < codes.codes.rows; ++n)
     for (int64_t k = 0; k < codes.codes.cols; ++k)
       out(n, k) = codes.scales[n] * float(codes.codes(n, k));
+}
+
+void qopt::dequantizeSplit(const SplitCodes &codes, MatrixRef<float> out) {
+  dequantizeChannels(codes.rest, out);
+  for (int64_t n = 0; n < codes.kept.rows; ++n)
+    for (int64_t i = 0; i < codes.kept.cols; ++i)
+      out(n, codes.columns[i]) = codes.kept(n, i);
 }

@@ -51,7 +51,7 @@ static void inferQoptTypes(Operation *op, ArrayRef<RankedTensorType> in, SmallVe
     return dims;
   };
   llvm::TypeSwitch<Operation *>(op)
-      .Case<ParameterOp, DequantizeOp>([&](auto) { types.append(op->result_type_begin(), op->result_type_end()); })
+      .Case<ParameterOp, DequantizeOp, ReplaceColumnsOp>([&](auto) { types.append(op->result_type_begin(), op->result_type_end()); })
       .Case<ObserveOp, QuantizeOp>([&](auto) { like(0, in[0].getShape()); })
       .Case([&](DynamicQuantizeOp) {
         like(0, in[0].getShape());
@@ -61,6 +61,11 @@ static void inferQoptTypes(Operation *op, ArrayRef<RankedTensorType> in, SmallVe
         like(0, in[0].getShape());
         like(1, in[0].getShape().drop_back());
         like(2, in[0].getShape().take_back());
+      })
+      .Case([&](SplitColumnsAtOp split) {
+        like(0, in[0].getShape());
+        like(1, in[0].getShape().drop_back());
+        like(2, rows(in[0], split.getColumns().size()));
       })
       .Case([&](MatmulW8A8Op) { like(0, rows(in[0], in[2].getDimSize(0))); })
       .Case<MatmulW8A16Op, MatmulW4A16Op>([&](auto) { like(0, rows(in[0], in[1].getDimSize(0))); });

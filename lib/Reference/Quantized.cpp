@@ -60,6 +60,29 @@ static Outcome evaluateSplitColumns(SplitColumnsOp op, const Tensor &x, Results 
   return Outcome::Done;
 }
 
+static Outcome evaluateSplitColumnsAt(SplitColumnsAtOp op, const Tensor &x, Results out) {
+  Tensor rest = x;
+  int64_t columns = shapeOf(x).back(), rows = columns == 0 ? 0 : x.numElements() / columns, count = op.getColumns().size();
+  for (int64_t row = 0; row < rows; ++row)
+    for (auto [i, column] : llvm::enumerate(op.getColumns())) {
+      double &value = rest.floats[row * columns + column];
+      out[2].floats[row * count + i] = value;
+      value = 0;
+    }
+  std::vector<bool> outlier;
+  quantizeRows(rest, /*threshold=*/0, out[0], out[1], outlier);
+  return Outcome::Done;
+}
+
+static Outcome evaluateReplaceColumns(ReplaceColumnsOp op, const Tensor &input, const Tensor &values, Tensor &out) {
+  out = input;
+  int64_t columns = shapeOf(input)[1], count = op.getColumns().size();
+  for (int64_t n = 0; n < shapeOf(input)[0]; ++n)
+    for (auto [i, column] : llvm::enumerate(op.getColumns()))
+      out.floats[n * columns + column] = values.floats[n * count + i];
+  return Outcome::Done;
+}
+
 /// One weight of a matrix in groups: scale * (code - zero).
 namespace {
 struct Groups {
@@ -102,7 +125,10 @@ static Outcome evaluateMatmulW8A8(MatmulW8A8Op op, Operands in, Tensor &out) {
       for (int64_t l = 0; l < k; ++l)
         sum += x.ints[t * k + l] * w.ints[j * k + l];
       double y = xScale.floats[xScale.type.getRank() == 0 ? 0 : t] * wScale.floats[j] * static_cast<double>(sum);
-      if (op.getOutliers())
+      if (op.getOutlierWeights())
+        for (int64_t i = 0, count = shapeOf(*in[5])[1]; i < count; ++i)
+          y += in[4]->floats[t * count + i] * in[5]->floats[j * count + i];
+      if (op.getColumns())
         for (int64_t column : in[5]->ints) {
           if (column == -1)
             break;
@@ -162,6 +188,8 @@ Outcome reference::evaluateQuantized(Operation *op, Operands in, Results out) {
         return Outcome::Done;
       })
       .Case([&](SplitColumnsOp split) { return evaluateSplitColumns(split, *in[0], out); })
+      .Case([&](SplitColumnsAtOp split) { return evaluateSplitColumnsAt(split, *in[0], out); })
+      .Case([&](ReplaceColumnsOp replace) { return evaluateReplaceColumns(replace, *in[0], *in[1], out[0]); })
       .Case([&](DequantizeOp dequantize) { return evaluateDequantize(dequantize, in, out[0]); })
       .Case([&](MatmulW8A8Op matmul) { return evaluateMatmulW8A8(matmul, in, out[0]); })
       .Case([&](MatmulW8A16Op) { return evaluateMatmulW8A16(in, out[0]); })

@@ -115,7 +115,10 @@ LogicalResult lowering::convertToCall(MatmulW4A16Op op, KernelCalls &c) {
 LogicalResult lowering::convertToCall(MatmulW8A8Op op, KernelCalls &c) {
   Type i8 = c.b.getI8Type();
   auto w = c.constant(op.getW(), i8, 2);
-  if (!w || static_cast<bool>(op.getOutliers()) != static_cast<bool>(op.getColumns()))
+  std::optional<KernelCalls::Constant> kept;
+  if (Value weights = op.getOutlierWeights())
+    kept = c.constant(weights, typeOf(weights).getElementType(), 2);
+  if (!w || (op.getOutlierWeights() && !kept))
     return failure();
   int64_t n = w->value.getShapedType().getDimSize(0), k = w->value.getShapedType().getDimSize(1);
   if (!k || !n)
@@ -138,10 +141,21 @@ LogicalResult lowering::convertToCall(MatmulW8A8Op op, KernelCalls &c) {
   operands.push_back(c.parameter<int32_t>(*w, "correction", {blocks(n) * kColumns}, c.b.getI32Type(),
                                           [&] { return packDotCorrection(codes, n, k); }));
   operands.push_back(c.withShape(op.getWScale(), {n}));
-  if (op.getOutliers()) {
+  if (op.getColumns()) {
     operands.push_back(c.toRows(op.getOutliers(), k));
     operands.push_back(c.withShape(op.getColumns(), {k}));
   }
-  std::string suffix = op.getOutliers() ? "_outliers" : typeOf(op.getXScale()).getRank() ? "_per_token" : "";
+  if (kept) {
+    int64_t m = kept->value.getShapedType().getDimSize(1);
+    Type element = kept->value.getElementType();
+    Value weights = c.parameter<int8_t>(*kept, "packed", {blocks(n), m, kColumns}, element, [&] {
+      return packOutlierWeights(KernelCalls::elements<char>(kept->value), element.isF16() ? 2 : 4, n, m);
+    });
+    operands.push_back(c.withShape(c.toRows(op.getOutliers(), m), {kUnknown, kUnknown}));
+    operands.push_back(c.withShape(weights, {blocks(n), kUnknown, kColumns}));
+    auto count = DenseElementsAttr::get(RankedTensorType::get({1}, c.b.getI32Type()), static_cast<int32_t>(m));
+    operands.push_back(onnx::ConstantOp::create(c.b, count));
+  }
+  std::string suffix = kept ? "_kept" : op.getColumns() ? "_outliers" : typeOf(op.getXScale()).getRank() ? "_per_token" : "";
   return replace(op, rowsToRows(c, "matmul_w8a8", op.getX(), k, n, operands, op.getType(), {}, suffix));
 }

@@ -61,3 +61,18 @@ LogicalResult lowering::convertToCall(SplitColumnsOp op, KernelCalls &c) {
                       rowScale(c, results[1], x, op.getScale().getType()),
                       c.withShape(results[2], typeOf(op.getColumns()).getShape())});
 }
+
+LogicalResult lowering::convertToCall(SplitColumnsAtOp op, KernelCalls &c) {
+  Value x = op.getInput();
+  int64_t k = widthOf(x), m = op.getColumns().size();
+  auto list = DenseElementsAttr::get(RankedTensorType::get({m}, c.b.getI32Type()), op.getColumns());
+  Value columns = c.withShape(onnx::ConstantOp::create(c.b, list), {kUnknown});
+  Value rows = c.toRows(x, k), count = c.dim(rows, 0);
+  ResultBuffer codes{{kUnknown, k}, c.b.getI8Type(), {count}}, scale{{kUnknown}, c.b.getF32Type(), {count}};
+  ResultBuffer outliers{{kUnknown, kUnknown}, c.b.getF32Type(), {count, c.dim(columns, 0)}};
+  auto results = c.call("split_columns_at", "_k" + Twine(k), {rows, columns}, {codes, scale, outliers});
+  Value taken = c.withShape(results[2], {kUnknown, m});
+  return replace(op, {c.fromRows(results[0], x, 1, op.getCodes().getType()),
+                      rowScale(c, results[1], x, op.getScale().getType()),
+                      c.fromRows(taken, x, 1, op.getOutliers().getType())});
+}

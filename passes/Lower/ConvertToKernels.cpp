@@ -28,7 +28,7 @@ LogicalResult convert(Operation *op, lowering::KernelCalls &calls) {
   calls.b.setInsertionPoint(op);
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<onnx::MatMulOp, MatmulW8A16Op, MatmulW4A16Op, MatmulW8A8Op,      // products
-            QuantizeOp, DynamicQuantizeOp, SplitColumnsOp,                   // quantization
+            QuantizeOp, DynamicQuantizeOp, SplitColumnsOp, SplitColumnsAtOp, // quantization
             onnx::GatherOp, onnx::RMSNormalizationOp,                        // the rest
             onnx::RotaryEmbeddingOp, onnx::AttentionOp, CachedAttentionOp>(  // of a decoder
           [&](auto typed) { return lowering::convertToCall(typed, calls); })

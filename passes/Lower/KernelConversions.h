@@ -24,6 +24,7 @@ mlir::LogicalResult convertToCall(MatmulW8A8Op op, KernelCalls &c);
 mlir::LogicalResult convertToCall(QuantizeOp op, KernelCalls &c);
 mlir::LogicalResult convertToCall(DynamicQuantizeOp op, KernelCalls &c);
 mlir::LogicalResult convertToCall(SplitColumnsOp op, KernelCalls &c);
+mlir::LogicalResult convertToCall(SplitColumnsAtOp op, KernelCalls &c);
 
 // The other parts of a decoder (CallDecoder.cpp).
 mlir::LogicalResult convertToCall(onnx::GatherOp op, KernelCalls &c);

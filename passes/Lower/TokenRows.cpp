@@ -47,7 +47,7 @@ std::optional<SmallVector<unsigned>> TokenRows::rowOperands(Operation *op) const
     return found;
   }
   return llvm::TypeSwitch<Operation *, Result>(op)
-      .Case<QuantizeOp, DynamicQuantizeOp, MatmulW8A16Op, MatmulW4A16Op>([&](auto) { return first(true); })
+      .Case<QuantizeOp, DynamicQuantizeOp, SplitColumnsAtOp, MatmulW8A16Op, MatmulW4A16Op>([&](auto) { return first(true); })
       .Case([&](onnx::MatMulOp op) { return first(typeOf(op.getA()).getRank() == 3 && typeOf(op.getB()).getRank() == 2); })
       .Case([&](onnx::RMSNormalizationOp op) {
         int64_t axis = op.getAxis();

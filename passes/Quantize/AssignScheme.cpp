@@ -26,6 +26,7 @@ struct Spec {
   int64_t groupSize = 128;
   bool symmetric = true;
   double threshold = 6;
+  OutlierColumns outliers = OutlierColumns::Dynamic;
 
   /// Checks the numbers; the message continues "... scheme "x": ".
   std::string check() const {
@@ -40,10 +41,11 @@ struct Spec {
     FloatAttr limit;
     if (kind == SchemeKind::LlmInt8)
       limit = Builder(context).getF32FloatAttr(static_cast<float>(threshold));
+    OutlierColumns when = kind == SchemeKind::LlmInt8 ? outliers : OutlierColumns::Dynamic;
     if (kind != SchemeKind::RtnInt4 && kind != SchemeKind::GptqInt4)
-      return SchemeAttr::get(context, kind, /*groupSize=*/128, /*symmetric=*/true, limit);
+      return SchemeAttr::get(context, kind, /*groupSize=*/128, /*symmetric=*/true, limit, when);
     int64_t size = groupSize < 0 ? inFeatures : std::min(groupSize, inFeatures);
-    return SchemeAttr::get(context, kind, size, symmetric, limit);
+    return SchemeAttr::get(context, kind, size, symmetric, limit, when);
   }
 };
 
@@ -69,6 +71,10 @@ std::string parseSpec(StringRef text, Spec &spec) {
       good = !value.getAsInteger(10, spec.groupSize);
     } else if (key == "threshold") {
       good = !value.getAsDouble(spec.threshold);
+    } else if (key == "outliers") {
+      std::optional<OutlierColumns> outliers = symbolizeOutlierColumns(value);
+      good = outliers.has_value();
+      spec.outliers = outliers.value_or(spec.outliers);
     } else if (key == "sym") {
       good = value == "true" || value == "false";
       spec.symmetric = value == "true";
@@ -166,7 +172,10 @@ private:
     std::optional<SchemeKind> kind = symbolizeSchemeKind(scheme);
     if (!kind)
       return emitError(location) << "unknown scheme \"" << scheme << '"';
-    chosen = {*kind, groupSize, symmetric, threshold};
+    std::optional<OutlierColumns> when = symbolizeOutlierColumns(outliers);
+    if (!when)
+      return emitError(location) << "expected outliers \"dynamic\" or \"static\" but got \"" << outliers << '"';
+    chosen = {*kind, groupSize, symmetric, threshold, *when};
     if (std::string problem = chosen.check(); !problem.empty())
       return emitError(location) << "scheme \"" << scheme << "\": " << problem;
     std::vector<std::string> texts(overrides.begin(), overrides.end());

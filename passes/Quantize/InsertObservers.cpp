@@ -11,17 +11,18 @@ namespace qopt {
 
 namespace {
 
-/// What a scheme must know about the input of its linear; empty: nothing.
-StringRef neededStatistic(SchemeKind kind) {
-  switch (kind) {
+/// What its scheme must know about the input of a linear; empty: nothing.
+StringRef neededStatistic(const Linear &linear) {
+  switch (linear.kind()) {
   case SchemeKind::Int8Static:
     return "absmax";
   case SchemeKind::GptqInt4:
     return "hessian";
+  case SchemeKind::LlmInt8:
+    return linear.hasStaticOutliers() ? "column-absmax" : "";
   case SchemeKind::Float:
   case SchemeKind::Int8Weights:
   case SchemeKind::Int8Dynamic:
-  case SchemeKind::LlmInt8:
   case SchemeKind::RtnInt4:
     return "";
   }
@@ -36,7 +37,7 @@ struct InsertObservers : impl::InsertObserversBase<InsertObservers> {
     llvm::MapVector<std::pair<Value, StringRef>, SmallVector<Linear>> groups;
     getOperation().walk([&](Operation *op) {
       std::optional<Linear> linear = Linear::match(op);
-      StringRef statistic = linear ? neededStatistic(linear->kind()) : "";
+      StringRef statistic = linear ? neededStatistic(*linear) : "";
       if (!statistic.empty() && !linear->op.getA().getDefiningOp<ObserveOp>())
         groups[{linear->op.getA(), statistic}].push_back(*linear);
     });

@@ -20,13 +20,17 @@ inline bool hasScheme(onnx::MatMulOp op, SchemeKind kind) {
   return scheme && scheme.getKind() == kind;
 }
 
-/// The int8 weights with one scale per output that `op` multiplies with, or null.
+/// Whether these are int8 weights with one scale per output.
+inline bool isPerChannel(DequantizeOp weights) {
+  return weights && !weights.getGroupSize() && weights.getScale().getType().getRank() == 1 &&
+         weights.getScale().getType().getElementType().isF32() && weights.getCodes().getType().hasStaticShape();
+}
+
+/// The int8 weights with one scale per output that `op` multiplies with, all of them
+/// codes; null where it has others.
 inline DequantizeOp getChannelWeights(onnx::MatMulOp op) {
   DequantizeOp weights = getQuantizedWeights(op);
-  if (!weights || weights.getGroupSize() || weights.getScale().getType().getRank() != 1 ||
-      !weights.getScale().getType().getElementType().isF32() || !weights.getCodes().getType().hasStaticShape())
-    return {};
-  return weights;
+  return isPerChannel(weights) && !getKeptColumns(op) ? weights : DequantizeOp();
 }
 
 /// Whether x and y of `op` are float32 and of the shapes that the products of the

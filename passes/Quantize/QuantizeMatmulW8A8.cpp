@@ -30,7 +30,7 @@ struct StaticScale : OpRewritePattern<onnx::MatMulOp> {
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
     auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(),
-                                        weights.getCodes(), weights.getScale(), Value(), Value());
+                                        weights.getCodes(), weights.getScale(), Value(), Value(), Value());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();
@@ -39,13 +39,15 @@ struct StaticScale : OpRewritePattern<onnx::MatMulOp> {
   Pass::Statistic &count;
 };
 
-/// int8-dynamic: a scale per token, measured at run time.
+/// int8-dynamic, and llm-int8 where calibration found no outlier column: a scale per token,
+/// measured at run time.
 struct ScalePerToken : OpRewritePattern<onnx::MatMulOp> {
   ScalePerToken(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}
 
   LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
-    if (!hasScheme(op, SchemeKind::Int8Dynamic))
-      return rewriter.notifyMatchFailure(op, "requires the scheme int8-dynamic");
+    bool mayKeep = hasScheme(op, SchemeKind::LlmInt8) && getScheme(op).getOutliers() == OutlierColumns::Static;
+    if (!mayKeep && !hasScheme(op, SchemeKind::Int8Dynamic))
+      return rewriter.notifyMatchFailure(op, "requires the scheme int8-dynamic, or llm-int8 with static outliers");
     DequantizeOp weights = getChannelWeights(op);
     if (!weights)
       return rewriter.notifyMatchFailure(op, "requires int8 weights with a scale per output");
@@ -53,7 +55,7 @@ struct ScalePerToken : OpRewritePattern<onnx::MatMulOp> {
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
     DynamicQuantizeOp x = getQuantized(op.getA(), rewriter);
     auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(),
-                                        weights.getCodes(), weights.getScale(), Value(), Value());
+                                        weights.getCodes(), weights.getScale(), Value(), Value(), Value());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();

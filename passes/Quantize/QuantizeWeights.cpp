@@ -13,8 +13,6 @@ namespace qopt {
 
 namespace {
 
-bool needsNoData(SchemeKind kind) { return kind != SchemeKind::Float && kind != SchemeKind::GptqInt4; }
-
 struct QuantizeWeights : impl::QuantizeWeightsBase<QuantizeWeights> {
   using Base::Base;
 
@@ -27,7 +25,7 @@ struct QuantizeWeights : impl::QuantizeWeightsBase<QuantizeWeights> {
     SmallVector<Linear> linears;
     getOperation().walk([&](Operation *op) {
       std::optional<Linear> linear = Linear::match(op);
-      if (linear && needsNoData(linear->kind()))
+      if (linear && linear->needsNoData())
         linears.push_back(*linear);
     });
     CalibrationContext *driver = CalibrationContext::get(getContext());

@@ -1,8 +1,9 @@
 //===- SplitColumns.cpp - LLM.int8: a few columns stay in float -----------===//
 //
 // Columns of x that hold a magnitude of at least the threshold are multiplied in
-// float with the dequantized int8 weights, all others in int8 with a scale per
-// token. Which columns is found at run time. [Dettmers et al., arXiv 2208.07339]
+// float, all others in int8 with a scale per token. [Dettmers et al., arXiv 2208.07339]
+// Which columns is found at run time, and their weights are the dequantized codes; or
+// calibration has said so and kept their weights.
 //
 //===----------------------------------------------------------------------===//
 #include "Products.h"
@@ -20,8 +21,8 @@ struct SplitProduct : OpRewritePattern<onnx::MatMulOp> {
   SplitProduct(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}
 
   LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
-    if (!hasScheme(op, SchemeKind::LlmInt8))
-      return rewriter.notifyMatchFailure(op, "requires the scheme llm-int8");
+    if (!hasScheme(op, SchemeKind::LlmInt8) || getScheme(op).getOutliers() != OutlierColumns::Dynamic)
+      return rewriter.notifyMatchFailure(op, "requires the scheme llm-int8 with dynamic outliers");
     FloatAttr threshold = getScheme(op).getThreshold();
     if (!threshold || !threshold.getType().isF32() || !(threshold.getValueAsDouble() > 0))
       return rewriter.notifyMatchFailure(op, "requires a float32 threshold above 0");
@@ -32,7 +33,7 @@ struct SplitProduct : OpRewritePattern<onnx::MatMulOp> {
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
     SplitColumnsOp x = getSplit(op.getA(), threshold, rewriter);
     auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(),
-                                        weights.getCodes(), weights.getScale(), op.getA(), x.getColumns());
+                                        weights.getCodes(), weights.getScale(), op.getA(), x.getColumns(), Value());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();
@@ -55,10 +56,49 @@ struct SplitProduct : OpRewritePattern<onnx::MatMulOp> {
   Pass::Statistic &count;
 };
 
+struct SplitProductAt : OpRewritePattern<onnx::MatMulOp> {
+  SplitProductAt(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}
+
+  LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
+    if (!hasScheme(op, SchemeKind::LlmInt8) || getScheme(op).getOutliers() != OutlierColumns::Static)
+      return rewriter.notifyMatchFailure(op, "requires the scheme llm-int8 with static outliers");
+    ReplaceColumnsOp kept = getKeptColumns(op);
+    DequantizeOp weights = getQuantizedWeights(op);
+    if (!kept || !isPerChannel(weights))
+      return rewriter.notifyMatchFailure(op, "requires int8 weights with a scale per output and kept columns");
+    if (!hasProductShape(op))
+      return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
+    SplitColumnsAtOp x = getSplit(op.getA(), kept.getColumnsAttr(), rewriter);
+    auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(),
+                                        weights.getCodes(), weights.getScale(), x.getOutliers(), Value(),
+                                        kept.getValues());
+    replaceProduct(rewriter, op, product);
+    ++count;
+    return success();
+  }
+
+  /// The one split_columns_at of `value` at these columns, right behind its definition.
+  static SplitColumnsAtOp getSplit(Value value, DenseI32ArrayAttr columns, PatternRewriter &rewriter) {
+    for (Operation *user : value.getUsers())
+      if (auto existing = dyn_cast<SplitColumnsAtOp>(user); existing && existing.getColumnsAttr() == columns)
+        return existing;
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPointAfterValue(value);
+    auto type = cast<RankedTensorType>(value.getType());
+    SmallVector<int64_t> shape(type.getShape());
+    auto scale = RankedTensorType::get(ArrayRef(shape).drop_back(), rewriter.getF32Type());
+    shape.back() = columns.size();
+    return SplitColumnsAtOp::create(rewriter, value.getLoc(), type.clone(rewriter.getI8Type()), scale,
+                                    type.clone(shape), value, columns);
+  }
+
+  Pass::Statistic &count;
+};
+
 struct SplitColumns : impl::SplitColumnsBase<SplitColumns> {
   using Base::Base;
 
-  void runOnOperation() override { rewriteProducts<SplitProduct>(getOperation(), numMatmuls); }
+  void runOnOperation() override { rewriteProducts<SplitProduct, SplitProductAt>(getOperation(), numMatmuls); }
 };
 
 } // namespace

@@ -16,24 +16,29 @@ namespace qopt {
 
 namespace {
 
-/// Whether `op` is the product that `kind` promises.
-bool carriesOut(Operation *op, SchemeKind kind) {
-  switch (kind) {
+/// Whether `op` is the product that `scheme` promises.
+bool carriesOut(Operation *op, SchemeAttr scheme) {
+  switch (scheme.getKind()) {
   case SchemeKind::Float:
     return Linear::match(op).has_value();
   case SchemeKind::Int8Weights:
     return isa<MatmulW8A16Op>(op);
   case SchemeKind::Int8Static: {
     auto product = dyn_cast<MatmulW8A8Op>(op);
-    return product && !product.getColumns() && product.getXScale().getType().getRank() == 0;
+    return product && !product.getOutliers() && product.getXScale().getType().getRank() == 0;
   }
   case SchemeKind::Int8Dynamic: {
     auto product = dyn_cast<MatmulW8A8Op>(op);
-    return product && !product.getColumns() && product.getX().getDefiningOp<DynamicQuantizeOp>();
+    return product && !product.getOutliers() && product.getX().getDefiningOp<DynamicQuantizeOp>();
   }
   case SchemeKind::LlmInt8: {
     auto product = dyn_cast<MatmulW8A8Op>(op);
-    return product && product.getColumns();
+    if (!product || scheme.getOutliers() == OutlierColumns::Dynamic)
+      return product && product.getColumns();
+    // Where calibration found no outlier column there is none to multiply apart.
+    auto split = product.getX().getDefiningOp<SplitColumnsAtOp>();
+    return split ? product.getOutliers() == split.getOutliers()
+                 : !product.getOutliers() && product.getX().getDefiningOp<DynamicQuantizeOp>();
   }
   case SchemeKind::RtnInt4:
   case SchemeKind::GptqInt4:
@@ -86,7 +91,7 @@ private:
       return success();
     }
     StringRef layer = name ? name.getValue() : StringRef("?");
-    if (!carriesOut(op, scheme.getKind()))
+    if (!carriesOut(op, scheme))
       return op->emitOpError() << "is not what scheme " << stringifySchemeKind(scheme.getKind()) << " makes of layer \""
                                << layer << '"';
     for (Value scale : scales(op))

@@ -1,8 +1,10 @@
 r"""Compares what qopt computed with a reference; exits 1 with the numbers when it differs.
 
 value  RESULT.json KEY  (NUMBER | REF.json KEY)  --rel X | --abs X | --below X
+less   RESULT.json KEY  OTHER.json KEY [--factor F]
+                                                at most F times the other
 list   RESULT.json KEY  REF.json KEY  --abs X
-array  A.npy B.npy --abs X
+array  A.npy B.npy --abs X | --of-largest X     the latter: times the largest magnitude of B
 codes  MODULE.mlir REF.npz --equal SHARE        int4 codes of the IR against codes [N, K]
 int8   MODULE.mlir REF.safetensors SUFFIX_CODES SUFFIX_SCALES [--scale-factor F]
                                                 int8 codes and scales, bit for bit
@@ -79,6 +81,13 @@ def check_value(args):
         fail(f"{args.files[1]} = {result} differs from {expected} by {difference}, more than {allowed}")
 
 
+def check_less(args):
+    result, other = (lookup(*args.files[i : i + 2]) for i in (0, 2))
+    print(f"{args.files[1]} = {result}, at most {args.factor} times {other}")
+    if not result <= args.factor * other:
+        fail(f"{args.files[1]} = {result} is more than {args.factor} times {other}")
+
+
 def check_list(args):
     a, b = (np.array(lookup(*args.files[i : i + 2])) for i in (0, 2))
     if a.shape != b.shape:
@@ -91,9 +100,10 @@ def check_list(args):
 def check_array(args):
     a, b = (np.load(f) for f in args.files)
     b = b.reshape(a.shape)
-    print(f"{a.size} elements, largest difference {np.abs(a - b).max():.3g} of {args.abs}")
-    if not np.abs(a - b).max() <= args.abs:
-        fail(f"an element differs by {np.abs(a - b).max()}, more than {args.abs}")
+    allowed = args.abs if args.abs is not None else args.of_largest * np.abs(b).max()
+    print(f"{a.size} elements, largest difference {np.abs(a - b).max():.3g} of {allowed:.3g}")
+    if not np.abs(a - b).max() <= allowed:
+        fail(f"an element differs by {np.abs(a - b).max()}, more than {allowed}")
 
 
 def check_codes(args):
@@ -142,12 +152,14 @@ def check_scales(args):
 
 
 parser = argparse.ArgumentParser()
-parser.add_argument("what", choices=["value", "list", "array", "codes", "int8", "scales"])
+parser.add_argument("what", choices=["value", "less", "list", "array", "codes", "int8", "scales"])
 parser.add_argument("files", nargs="+")
 parser.add_argument("--rel", type=float)
 parser.add_argument("--abs", type=float)
+parser.add_argument("--of-largest", type=float)
 parser.add_argument("--below", type=float)
 parser.add_argument("--equal", type=float)
+parser.add_argument("--factor", type=float, default=1)
 parser.add_argument("--scale-divisor", type=float, default=1)
 arguments = parser.parse_args()
 globals()["check_" + arguments.what](arguments)

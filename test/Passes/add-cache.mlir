@@ -73,8 +73,9 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "i
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %shown: tensor<?x?xi64> {onnx.name = "attention_mask"},
                    %positions: tensor<?x?xi64> {onnx.name = "position_ids"},
                    %past_keys: tensor<?x2x?x4xf32> {onnx.name = "past_key_values.0.key"},
-                   %past_values: tensor<?x2x?x4xf32> {onnx.name = "past_key_values.0.value"})
-    -> (tensor<?x?x16xf32> {onnx.name = "logits"}, tensor<?x2x?x4xf32> {onnx.name = "present.0.key"}, tensor<?x2x?x4xf32> {onnx.name = "present.0.value"}) {
+                   %past_halves: tensor<?x2x?x4xf16> {onnx.name = "past_key_values.0.value"})
+    -> (tensor<?x?x16xf32> {onnx.name = "logits"}, tensor<?x2x?x4xf32> {onnx.name = "present.0.key"}, tensor<?x2x?x4xf16> {onnx.name = "present.0.value"}) {
+  %past_values = onnx.Cast %past_halves {to = f32} : (tensor<?x2x?x4xf16>) -> tensor<?x2x?x4xf32>
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %w = qopt.parameter "o.codes" dense<1> : tensor<16x8xi8>
   %s = qopt.parameter "o.scale" dense<0.5> : tensor<16xf32>
@@ -88,7 +89,29 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %shown: tens
   %y, %keys, %values = onnx.Attention %q, %q, %x mask(%mask) past_key(%past_keys) past_value(%past_values) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x1x1x?xi1>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>)
   %c, %t, %columns = qopt.split_columns %y {threshold = 6.0 : f32} : (tensor<?x?x8xf32>) -> (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<8xi32>)
   %logits = qopt.matmul_w8a8 %c, %t, %w, %s outliers(%y) columns(%columns) : (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<16x8xi8>, tensor<16xf32>, tensor<?x?x8xf32>, tensor<8xi32>) -> tensor<?x?x16xf32>
-  return %logits, %keys, %values : tensor<?x?x16xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>
+  %halves = onnx.Cast %values {to = f16} : (tensor<?x2x?x4xf32>) -> tensor<?x2x?x4xf16>
+  return %logits, %keys, %halves : tensor<?x?x16xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf16>
+}
+
+// -----
+
+// Given columns: the codes of a token are its own affair, so only the last one's are made.
+// CHECK-LABEL: func.func @prefill(
+// CHECK:         %[[Y:.*]] = qopt.cached_attention
+// CHECK:         %[[LAST:.*]] = onnx.Slice %[[Y]]
+// CHECK:         %[[CODES:.*]], %[[SCALE:.*]], %[[OUTLIERS:.*]] = qopt.split_columns_at %[[LAST]] {{.*}} -> (tensor<?x1x8xi8>, tensor<?x1xf32>, tensor<?x1x2xf32>)
+// CHECK:         qopt.matmul_w8a8 %[[CODES]], %[[SCALE]], %{{.*}}, %{{.*}} outliers(%[[OUTLIERS]]) weights(%{{.*}}) {{.*}} -> tensor<?x1x16xf32>
+// CHECK-LABEL: func.func @decode(
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> (tensor<?x?x16xf32> {onnx.name = "logits"}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %w = qopt.parameter "o.codes" dense<1> : tensor<16x8xi8>
+  %s = qopt.parameter "o.scale" dense<0.5> : tensor<16xf32>
+  %k = qopt.parameter "o.outliers" dense<0.5> : tensor<16x2xf16>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  %c, %t, %o = qopt.split_columns_at %y {columns = array<i32: 1, 5>} : (tensor<?x?x8xf32>) -> (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<?x?x2xf32>)
+  %logits = qopt.matmul_w8a8 %c, %t, %w, %s outliers(%o) weights(%k) : (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<16x8xi8>, tensor<16xf32>, tensor<?x?x2xf32>, tensor<16x2xf16>) -> tensor<?x?x16xf32>
+  return %logits : tensor<?x?x16xf32>
 }
 
 // -----

@@ -1,6 +1,9 @@
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4 group-size=3})' | FileCheck %s
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4 group-size=-1 sym=false head=true})' | FileCheck %s --check-prefix=ROW
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=int8-weights overrides={model.*=skip,re:q_.*j$=llm-int8{threshold=2.5},lm_*=rtn-int4{group-size=2 sym=false}}})' | FileCheck %s --check-prefix=OVERRIDE
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=llm-int8 outliers=static threshold=3 overrides=lm_head=llm-int8{outliers=dynamic}})' | FileCheck %s --check-prefix=STATIC
+// RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=llm-int8 outliers=some})' 2>&1 | FileCheck %s --check-prefix=OUTLIERS
+// RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{overrides=*=llm-int8{outliers=some}})' 2>&1 | FileCheck %s --check-prefix=WHEN
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=int9})' 2>&1 | FileCheck %s --check-prefix=SCHEME
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4 group-size=0})' 2>&1 | FileCheck %s --check-prefix=GROUP
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=llm-int8 threshold=0})' 2>&1 | FileCheck %s --check-prefix=THRESHOLD
@@ -22,6 +25,8 @@
 // OPTION: error: override "*=rtn-int4{bits=3}": unknown option "bits"
 // VALUE: error: override "*=rtn-int4{group-size=x}": unreadable value "x" of option "group-size"
 // GLOB: error: override "[a=skip": invalid pattern:
+// OUTLIERS: error: expected outliers "dynamic" or "static" but got "some"
+// WHEN: error: override "*=llm-int8{outliers=some}": unreadable value "some" of option "outliers"
 // REGEX: error: override "re:(=skip": invalid regular expression:
 
 // CHECK-LABEL: @linears
@@ -33,6 +38,9 @@
 // OVERRIDE-LABEL: @linears
 // OVERRIDE: qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 2.500000e+00 : f32>
 // OVERRIDE: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 2, symmetric = false>
+// STATIC-LABEL: @linears
+// STATIC: qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 3.000000e+00 : f32, outliers = static>
+// STATIC: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 3.000000e+00 : f32>
 func.func @linears(%x: tensor<2x4xf32>) -> tensor<2x2xf32> {
   %q = onnx.Constant dense<1.0> : tensor<4x8xf32>
   %h = onnx.Constant dense<1.0> : tensor<8x2xf32>

@@ -53,6 +53,42 @@ func.func @gptq(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x1
 
 // -----
 
+// Column 1 holds -6, column 3 nothing of 6 or more: it keeps its weight and leaves the scale to the others.
+// CHECK-LABEL: @outliers
+// CHECK: %[[X:.*]] = onnx.Gather
+// CHECK: %[[C:.*]] = qopt.parameter "up.weight.codes" dense_resource<up.weight.codes{{.*}}> : tensor<1x4xi8>
+// CHECK: %[[S:.*]] = qopt.parameter "up.weight.scale" dense_resource<up.weight.scale{{.*}}> : tensor<1xf32>
+// CHECK: %[[D:.*]] = qopt.dequantize %[[C]], %[[S]] : (tensor<1x4xi8>, tensor<1xf32>) -> tensor<1x4xf32>
+// CHECK: %[[K:.*]] = qopt.parameter "up.weight.outliers" dense_resource<up.weight.outliers> : tensor<1x1xf16>
+// CHECK: %[[R:.*]] = qopt.replace_columns %[[D]], %[[K]] {columns = array<i32: 1>} : (tensor<1x4xf32>, tensor<1x1xf16>) -> tensor<1x4xf32>
+// CHECK: %[[T:.*]] = onnx.Transpose %[[R]] {perm = array<i64: 1, 0>}
+// CHECK-NOT: qopt.observe
+// CHECK: onnx.MatMul %[[X]], %[[T]]
+// CHECK: up.weight.codes{{.*}}: "0x400000007F0081C0"
+// CHECK: up.weight.outliers: "0x400000000064"
+func.func @outliers(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x1xf32> {
+  %e = onnx.Constant dense<[[1.0, 0.0, 0.0, 0.5], [0.0, -6.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [2.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 5.9], [0.0, 0.0, 3.0, 0.0], [0.0, 1.0, 0.0, 2.0], [1.0, 0.0, 2.0, 0.0]]> : tensor<8x4xf32>
+  %u = onnx.Constant dense<[[2.0], [1024.0], [-2.0], [-1.0]]> : tensor<4x1xf32>
+  %x = onnx.Gather %e, %ids : (tensor<8x4xf32>, tensor<?x?xi64>) -> tensor<?x?x4xf32>
+  %a = qopt.observe %x "up" ["column-absmax"] : tensor<?x?x4xf32>
+  %b = onnx.MatMul %a, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<?x?x4xf32>, tensor<4x1xf32>) -> tensor<?x?x1xf32>
+  return %b : tensor<?x?x1xf32>
+}
+
+// -----
+
+func.func @rejects_no_threshold(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x1xf32> {
+  %e = onnx.Constant dense<1.0> : tensor<8x4xf32>
+  %u = onnx.Constant dense<1.0> : tensor<4x1xf32>
+  %x = onnx.Gather %e, %ids : (tensor<8x4xf32>, tensor<?x?xi64>) -> tensor<?x?x4xf32>
+  %a = qopt.observe %x "up" ["column-absmax"] : tensor<?x?x4xf32>
+  // expected-error @below {{requires a threshold above 0 in the scheme of layer "up"}}
+  %b = onnx.MatMul %a, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "llm-int8", outliers = static>} : (tensor<?x?x4xf32>, tensor<4x1xf32>) -> tensor<?x?x1xf32>
+  return %b : tensor<?x?x1xf32>
+}
+
+// -----
+
 // Nothing to observe, nothing to run.
 // CHECK-LABEL: @skips_unobserved
 func.func @skips_unobserved(%x: tensor<2x4xf32> {onnx.name = "pixels"}) -> tensor<2x4xf32> {

@@ -66,6 +66,26 @@ func.func @int8(%x: tensor<?x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x?x8xf32>)
   return %0, %1 : tensor<?x?x8xf32>, tensor<?x?x8xf32>
 }
 
+// Layers with different numbers of outlier columns call the same kernels.
+// CHECK-LABEL: func.func @kept_columns(
+func.func @kept_columns(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> (tensor<?x8xf32>, tensor<?x8xf32>) {
+  %w = qopt.parameter "up.weight" dense<3> : tensor<8x4xi8>
+  %s = qopt.parameter "up.scale" dense<1.0> : tensor<8xf32>
+  %k = qopt.parameter "up.outliers" dense<1.0> : tensor<8x2xf16>
+  %l = qopt.parameter "down.outliers" dense<1.0> : tensor<8x1xf16>
+  // CHECK: onnx.Constant dense<[0, 3]> : tensor<2xi32>
+  // CHECK: call @split_columns_at_k4({{.*}}) : (memref<?x4xf32>, memref<?xi32>, memref<?x4xi8>, memref<?xf32>, memref<?x?xf32>)
+  %q, %t, %o = qopt.split_columns_at %x {columns = array<i32: 0, 3>} : (tensor<?x4xf32>) -> (tensor<?x4xi8>, tensor<?xf32>, tensor<?x2xf32>)
+  // CHECK: qopt.parameter "up.outliers.packed" {{.*}} : tensor<1x2x16xf16>
+  // CHECK: call @matmul_w8a8_n8_k4_kept({{.*}}, memref<?x?xf32>, memref<1x?x16xf16>, memref<1xi32>, memref<?x8xf32>)
+  %0 = qopt.matmul_w8a8 %q, %t, %w, %s outliers(%o) weights(%k) : (tensor<?x4xi8>, tensor<?xf32>, tensor<8x4xi8>, tensor<8xf32>, tensor<?x2xf32>, tensor<8x2xf16>) -> tensor<?x8xf32>
+  // CHECK: call @split_columns_at_k4(
+  %r, %u, %p = qopt.split_columns_at %y {columns = array<i32: 2>} : (tensor<?x4xf32>) -> (tensor<?x4xi8>, tensor<?xf32>, tensor<?x1xf32>)
+  // CHECK: call @matmul_w8a8_n8_k4_kept(
+  %1 = qopt.matmul_w8a8 %r, %u, %w, %s outliers(%p) weights(%l) : (tensor<?x4xi8>, tensor<?xf32>, tensor<8x4xi8>, tensor<8xf32>, tensor<?x1xf32>, tensor<8x1xf16>) -> tensor<?x8xf32>
+  return %0, %1 : tensor<?x8xf32>, tensor<?x8xf32>
+}
+
 // CHECK-LABEL: func.func @decoder(
 func.func @decoder(%ids: tensor<?x?xi64>, %positions: tensor<?x?xi64>, %mask: tensor<?x1x1x?xi1>,
                    %cos: tensor<16x2xf32>, %sin: tensor<16x2xf32>) -> tensor<?x?x8xf32> {

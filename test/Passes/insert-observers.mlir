@@ -19,6 +19,21 @@ func.func @group(%x: tensor<2x4xf32>) -> (tensor<2x8xf32>, tensor<2x8xf32>, tens
   return %0, %1, %2, %3 : tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>
 }
 
+// llm-int8 needs data only where calibration chooses its outlier columns; those with different thresholds share that.
+// CHECK-LABEL: @columns
+// CHECK-SAME: (%[[X:.*]]: tensor<2x4xf32>)
+// CHECK: %[[O:.*]] = qopt.observe %[[X]] "q" ["column-absmax"] : tensor<2x4xf32>
+// CHECK: onnx.MatMul %[[O]], {{.*}}"q"
+// CHECK: onnx.MatMul %[[O]], {{.*}}"k"
+// CHECK: onnx.MatMul %[[X]], {{.*}}"v"
+func.func @columns(%x: tensor<2x4xf32>) -> (tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>) {
+  %w = onnx.Constant dense<1.0> : tensor<4x8xf32>
+  %0 = onnx.MatMul %x, %w {qopt.layer = "q", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+  %1 = onnx.MatMul %x, %w {qopt.layer = "k", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 3.0 : f32, outliers = static>} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+  %2 = onnx.MatMul %x, %w {qopt.layer = "v", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+  return %0, %1, %2 : tensor<2x8xf32>, tensor<2x8xf32>, tensor<2x8xf32>
+}
+
 // A second run finds the observers of the first.
 // CHECK-LABEL: @skips_observed
 // CHECK: qopt.observe

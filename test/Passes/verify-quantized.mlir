@@ -60,6 +60,44 @@ func.func @rejects_unsplit_columns(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: 
 
 // -----
 
+// Static outliers: split where calibration said so, or not at all where there were none.
+func.func @accepts_static_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: tensor<2xf32>, %k: tensor<2x1xf16>) -> (tensor<2x2xf32>, tensor<2x2xf32>) {
+  %q, %s, %o = qopt.split_columns_at %x {columns = array<i32: 3>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>)
+  %0 = qopt.matmul_w8a8 %q, %s, %c, %v outliers(%o) weights(%k) {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>, tensor<2x1xf16>) -> tensor<2x2xf32>
+  %r, %t = qopt.dynamic_quantize %x : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>)
+  %1 = qopt.matmul_w8a8 %r, %t, %c, %v {qopt.layer = "b", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x2xf32>
+  return %0, %1 : tensor<2x2xf32>, tensor<2x2xf32>
+}
+
+// -----
+
+func.func @rejects_split_without_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<2x2xf32> {
+  %q, %s, %o = qopt.split_columns_at %x {columns = array<i32: 3>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>)
+  // expected-error @below {{is not what scheme llm-int8 makes of layer "a"}}
+  %0 = qopt.matmul_w8a8 %q, %s, %c, %v {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x2xf32>
+  return %0 : tensor<2x2xf32>
+}
+
+// -----
+
+func.func @rejects_dynamic_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<2x2xf32> {
+  %q, %s, %o = qopt.split_columns %x {threshold = 6.0 : f32} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<4xi32>)
+  // expected-error @below {{is not what scheme llm-int8 makes of layer "a"}}
+  %0 = qopt.matmul_w8a8 %q, %s, %c, %v outliers(%x) columns(%o) {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xf32>, tensor<4xi32>) -> tensor<2x2xf32>
+  return %0 : tensor<2x2xf32>
+}
+
+// -----
+
+func.func @rejects_static_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: tensor<2xf32>, %k: tensor<2x1xf16>) -> tensor<2x2xf32> {
+  %q, %s, %o = qopt.split_columns_at %x {columns = array<i32: 3>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>)
+  // expected-error @below {{is not what scheme llm-int8 makes of layer "a"}}
+  %0 = qopt.matmul_w8a8 %q, %s, %c, %v outliers(%o) weights(%k) {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>, tensor<2x1xf16>) -> tensor<2x2xf32>
+  return %0 : tensor<2x2xf32>
+}
+
+// -----
+
 func.func @rejects_zero_scale(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>) -> tensor<2x2xf32> {
   %v = qopt.parameter "v" dense<[1.0, 0.0]> : tensor<2xf32>
   // expected-error @below {{expected positive and finite scales of layer "a" but got 0.0}}

@@ -24,6 +24,14 @@ struct Linear {
   int64_t outFeatures = 0, inFeatures = 0;
 
   SchemeKind kind() const { return scheme ? scheme.getKind() : SchemeKind::Float; }
+  /// llm-int8 whose outlier columns are found by calibration.
+  bool hasStaticOutliers() const {
+    return kind() == SchemeKind::LlmInt8 && scheme.getOutliers() == OutlierColumns::Static;
+  }
+  /// Whether quantizeWithoutData() takes it: not float, and codes follow from the weights alone.
+  bool needsNoData() const {
+    return kind() != SchemeKind::Float && kind() != SchemeKind::GptqInt4 && !hasStaticOutliers();
+  }
   /// Nothing when `op` is no linear.
   static std::optional<Linear> match(mlir::Operation *op);
 };
@@ -44,9 +52,9 @@ std::optional<std::vector<float>> widenElements(mlir::ElementsAttr value);
 mlir::FailureOr<Matrix<float>> readWeights(const Linear &linear);
 
 /// What a quantizer made of one W.
-using WeightCodes = std::variant<ChannelCodes, GroupCodes>;
+using WeightCodes = std::variant<ChannelCodes, SplitCodes, GroupCodes>;
 
-/// Quantizes by the schemes that need no data: int8-*, llm-int8, rtn-int4.
+/// Quantizes by the schemes that need no data: int8-*, llm-int8 but with static outliers, rtn-int4.
 /// `weights` is [N, K].
 WeightCodes quantizeWithoutData(const Linear &linear, const Matrix<float> &weights, const GroupOptions &groups,
                                 const ParallelFor &parallelFor);
@@ -66,13 +74,18 @@ std::optional<double> sqnrDb(const Matrix<float> &weights, const Matrix<float> &
 
 /// Replaces the weight operand by Transpose(dequantize(parameters...)), parameters
 /// named "<layer>.weight.codes", ".scale" and ".zeros" (int4 with another zero
-/// point than 8). int4 scales are stored in float16 where that changes none.
+/// point than 8). int4 scales are stored in float16 where that changes none. Between
+/// the two stands replace_columns with "<layer>.weight.outliers" where columns were kept,
+/// in float16 where that changes none.
 /// Emits an error when a scale is not positive and finite.
 mlir::LogicalResult replaceWeights(const Linear &linear, const WeightCodes &codes);
 
-/// The `qopt.dequantize` of codes [N, K] whose transpose `op` multiplies with;
-/// null when its second operand is something else.
+/// The `qopt.dequantize` of codes [N, K] whose transpose `op` multiplies with, be it
+/// with or without kept columns; null when its second operand is something else.
 DequantizeOp getQuantizedWeights(onnx::MatMulOp op);
+
+/// The columns of these weights that were kept; null where there are none.
+ReplaceColumnsOp getKeptColumns(onnx::MatMulOp op);
 
 } // namespace qopt
 

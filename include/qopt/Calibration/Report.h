@@ -22,6 +22,7 @@ struct LayerReport {
   std::optional<double> inputScale; ///< int8-static: of the activations; known once calibration is folded
   std::optional<double> loss;      ///< GPTQ: tr((W-Q) H (W-Q)^T) / N, H a mean over tokens
   std::optional<double> damping;   ///< GPTQ: the share finally added to the diagonal
+  std::optional<int64_t> outlierColumns; ///< llm-int8, static: inputs whose weights were kept
   int64_t tokens = 0;              ///< calibration tokens that weighed in
   int64_t deadColumns = 0;         ///< inputs that were always 0
   bool fallback = false;           ///< GPTQ gave up: rounded to nearest

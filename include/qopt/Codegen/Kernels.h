@@ -67,6 +67,9 @@ std::vector<int8_t> packInt8Columns(llvm::ArrayRef<int8_t> codes, int64_t n, int
 /// share an int32 lane, as vpdpbusd wants them.
 std::vector<int8_t> packInt8Dot(llvm::ArrayRef<int8_t> codes, int64_t n, int64_t k);
 
+/// [N, M] floats (`bytes` bytes each: 2 or 4) of outlier columns to [blocks][M][16].
+std::vector<int8_t> packOutlierWeights(llvm::ArrayRef<char> weights, int64_t bytes, int64_t n, int64_t m);
+
 /// 128 * (sum over k of a column's codes), [blocks * 16]: what x + 128 instead of x
 /// adds to a dot product.
 std::vector<int32_t> packDotCorrection(llvm::ArrayRef<int8_t> codes, int64_t n, int64_t k);
@@ -91,7 +94,8 @@ Int4Weights packInt4(llvm::ArrayRef<int8_t> codes, llvm::ArrayRef<char> scales, 
 // Kernels: operands -> results {configuration}
 //===----------------------------------------------------------------------===//
 //
-// B, S, R are unknown sizes (rows = tokens of all sequences).
+// B, S, R, M are unknown sizes (rows = tokens of all sequences; M: outlier columns, so that
+// layers share a kernel however many they have).
 //
 // matmul_f32       x [R,K] f32, w [N/16,K,16] f32 -> y [R,N] f32
 // matmul_f16       x [R,K] f32, w [N/16,K,16] f16|bf16 -> y [R,N] f32
@@ -99,11 +103,14 @@ Int4Weights packInt4(llvm::ArrayRef<int8_t> codes, llvm::ArrayRef<char> scales, 
 // matmul_w4a16     x [R,K] f32, w [N/16,steps,64] i8, scale [N/16,groups,16] f16|f32,
 //                  (zeros [N/16,groups,16] i8) -> y [R,N] f32 {group_size}
 // matmul_w8a8      x [R,K] i8, x_scale [R] or [] f32, w [N/16,K/4,64] i8, correction
-//                  [N/16*16] i32, w_scale [N] f32 (, outliers [R,K] f32, columns [K] i32)
+//                  [N/16*16] i32, w_scale [N] f32 (, outliers [R,K] f32, columns [K] i32 | ,
+//                  outliers [R,M] f32, weights [N/16,M,16] f16|f32, count [1] i32 = M)
 //                  -> y [R,N] f32
 // quantize         x [R,K] f32, scale [] f32 -> codes [R,K] i8
 // dynamic_quantize x [R,K] f32 -> codes [R,K] i8, scale [R] f32
 // split_columns    x [R,K] f32 -> codes [R,K] i8, scale [R] f32, columns [K] i32 {threshold}
+// split_columns_at x [R,K] f32, columns [M] i32 -> codes [R,K] i8, scale [R] f32, outliers
+//                  [R,M] f32
 // rms_norm         x [R,K] f32, weight [K] f32 -> y [R,K] f32 {epsilon}
 // rotary           x, cos, sin (, positions i64) -> y {interleaved, rotary_dim}; x is
 //                  [B,S,heads,head size] or, with {heads_first}, [B,heads,S,head size];

@@ -37,6 +37,18 @@ ChannelCodes quantizeChannels(MatrixRef<const float> weights);
 /// functional.py int8_vectorwise_quant]
 ChannelCodes quantizeChannelsLlmInt8(MatrixRef<const float> weights);
 
+/// Codes without some columns, which are kept: codes there are 0 and do not count in the
+/// scales.
+struct SplitCodes {
+  ChannelCodes rest;
+  std::vector<int64_t> columns; ///< strictly rising
+  Matrix<float> kept;           ///< [N, columns]
+};
+
+/// As quantizeChannelsLlmInt8, with `columns` kept as float16, or as they are if one of
+/// them is beyond the range of float16.
+SplitCodes quantizeChannelsLlmInt8(MatrixRef<const float> weights, std::span<const int64_t> columns);
+
 /// Group-wise integers of `bits` bits: codes [N, K], stored unsigned in
 /// [0, 2^bits - 1]; scales and zero points [N, G], G = ceil(K / groupSize).
 /// W ~ scale * (code - zero); every scale is positive and finite.
@@ -73,6 +85,7 @@ GroupCodes quantizeGroups(MatrixRef<const float> weights, const GroupOptions &op
 /// scale * (code - zero), into `out` [N, K].
 void dequantizeGroups(const GroupCodes &codes, MatrixRef<float> out);
 void dequantizeChannels(const ChannelCodes &codes, MatrixRef<float> out);
+void dequantizeSplit(const SplitCodes &codes, MatrixRef<float> out);
 
 /// Two codes per byte along K, even k in the low nibble; K odd: last high nibble 0. [N, ceil(K/2)]
 Matrix<uint8_t> packInt4(const Matrix<uint8_t> &codes);

@@ -258,6 +258,7 @@ def AssignScheme : Pass<"qopt-assign-scheme", "::mlir::ModuleOp"> {
     Option<"groupSize", "group-size", "int64_t", /*default=*/"128", "Inputs per scale of the int4 schemes; -1: a whole row">,
     Option<"symmetric", "sym", "bool", /*default=*/"true", "int4 codes around a fixed zero point">,
     Option<"threshold", "threshold", "double", /*default=*/"6.0", "Magnitude from which llm-int8 keeps a column in float">,
+    Option<"outliers", "outliers", "std::string", /*default=*/"\"dynamic\"", "llm-int8: columns found in each call (dynamic) or by calibration (static)">,
     Option<"head", "head", "bool", /*default=*/"false", "Quantize the output layer too">,
     ListOption<"overrides", "overrides", "std::string", "PATTERN=SPEC, the last match wins">,
   ];
@@ -271,7 +272,9 @@ def Calibrate : Pass<"qopt-calibrate", "::mlir::ModuleOp"> {
     Cuts the function at its observed values into stages, compiles each distinct stage
     once for this machine and runs stage after stage over all samples. A finished
     `absmax` observer gets its value; a finished `hessian` observer is removed after
-    the linears that read it have been quantized by GPTQ. Later stages compute with
+    the linears that read it have been quantized by GPTQ, a finished `column-absmax`
+    observer after they have been quantized to int8 but for the columns that reach their
+    threshold (llm-int8 with static outliers). Later stages compute with
     the quantized weights, and with the quantized activations of `absmax`.
 
     ```mlir
@@ -291,7 +294,8 @@ def Calibrate : Pass<"qopt-calibrate", "::mlir::ModuleOp"> {
     `position_ids` (`onnx.name`). Nothing is done without observers.
 
     Expects: observers; token windows from the driver (CalibrationContext) or `calibration`.
-    Ensures: no observer without its value; no gptq-int4 linear with a constant weight.
+    Ensures: no observer without its value; no gptq-int4 linear, and no llm-int8 linear with
+    static outliers, with a constant weight.
   }];
   let options = [
     Option<"calibration", "calibration", "std::string", /*default=*/"", "Token ids [n, length] as .npy; default: what the driver gives">,
@@ -416,8 +420,8 @@ def QuantizeMatmulW8A8 : Pass<"qopt-quantize-matmul-w8a8", "::mlir::func::FuncOp
 def QuantizeWeights : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> {
   let summary = "Quantize the weights of linears whose scheme needs no data";
   let description = [{
-    int8-weights and int8-static as quanto, int8-dynamic and llm-int8 as bitsandbytes,
-    rtn-int4 by rounding to nearest.
+    int8-weights and int8-static as quanto, int8-dynamic and llm-int8 (with outliers found
+    in each call) as bitsandbytes, rtn-int4 by rounding to nearest.
 
     ```mlir
     %w = onnx.Constant dense_resource<up> : tensor<64x64xf32>
@@ -429,7 +433,7 @@ def QuantizeWeights : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> {
     %d = qopt.dequantize %c, %s : (tensor<64x64xi8>, tensor<64xf32>) -> tensor<64x64xf32>
     %w = onnx.Transpose %d {perm = array<i64: 1, 0>} : (tensor<64x64xf32>) -> tensor<64x64xf32>
     ```
-    Expects: schemes. Ensures: only float and gptq-int4 linears have a constant weight.
+    Expects: schemes. Ensures: only linears that are float or need data have a constant weight.
   }];
   let options = [
     Option<"grid", "grid", "std::string", /*default=*/"\"search\"", "Scales of rtn-int4: search or minmax">,
@@ -450,8 +454,14 @@ def SplitColumns : Pass<"qopt-split-columns", "::mlir::func::FuncOp"> {
     %q, %s, %columns = qopt.split_columns %x {threshold = 6.000000e+00 : f32} : (tensor<?x?x64xf32>) -> (tensor<?x?x64xi8>, tensor<?x?xf32>, tensor<64xi32>)
     %y = qopt.matmul_w8a8 %q, %s, %codes, %scale outliers(%x) columns(%columns) : ...
     ```
-    where `%t` is the transposed dequantize of `%codes` and `%scale`. Linears that read the same
-    value share its `split_columns`.
+    where `%t` is the transposed dequantize of `%codes` and `%scale`. If calibration chose the
+    columns, `%t` is the transposed replace_columns of that dequantize and `%kept`, and it becomes
+    ```mlir
+    %q, %s, %o = qopt.split_columns_at %x {columns = array<i32: 10, 68>} : (tensor<?x?x64xf32>) -> (tensor<?x?x64xi8>, tensor<?x?xf32>, tensor<?x?x2xf32>)
+    %y = qopt.matmul_w8a8 %q, %s, %codes, %scale outliers(%o) weights(%kept) : ...
+    ```
+    Linears that read the same value share its split. Without any outlier column the product is
+    that of int8-dynamic (qopt-quantize-matmul-w8a8).
   }];
   let statistics = [Statistic<"numMatmuls", "matmuls", "Products rewritten">];
   let dependentDialects = ["::qopt::QoptDialect"];

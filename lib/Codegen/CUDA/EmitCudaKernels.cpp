@@ -25,6 +25,7 @@ Generator find(StringRef name) {
       .Case("quantize", emitQuantize)
       .Case("dynamic_quantize", emitDynamicQuantize)
       .Case("split_columns", emitSplitColumns)
+      .Case("split_columns_at", emitSplitColumnsAt)
       .Case("rms_norm", emitRmsNorm)
       .Case("rotary", emitRotary)
       .Case("gather", emitGather)

@@ -79,6 +79,7 @@ mlir::LogicalResult emitRotary(Kernel &k);
 mlir::LogicalResult emitQuantize(Kernel &k);
 mlir::LogicalResult emitDynamicQuantize(Kernel &k);
 mlir::LogicalResult emitSplitColumns(Kernel &k);
+mlir::LogicalResult emitSplitColumnsAt(Kernel &k);
 mlir::LogicalResult emitProduct(Kernel &k);
 mlir::LogicalResult emitAttention(Kernel &k);
 mlir::LogicalResult emitCachedAttention(Kernel &k);

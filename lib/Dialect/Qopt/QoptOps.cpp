@@ -48,8 +48,9 @@ LogicalResult ObserveOp::verify() {
   if (getStatistics().empty())
     return emitOpError("requires at least one statistic");
   for (StringRef statistic : getStatistics().getAsValueRange<StringAttr>())
-    if (statistic != "absmax" && statistic != "hessian")
-      return emitOpError("expected statistic \"absmax\" or \"hessian\" but got \"") << statistic << '"';
+    if (statistic != "absmax" && statistic != "column-absmax" && statistic != "hessian")
+      return emitOpError("expected statistic \"absmax\", \"column-absmax\" or \"hessian\" but got \"")
+             << statistic << '"';
   return success();
 }
 
@@ -65,7 +66,7 @@ LogicalResult QuantizeOp::verify() {
   return success();
 }
 
-/// What dynamic_quantize and split_columns share: a scale per row of the input.
+/// What dynamic_quantize and both ways to split share: a scale per row of the input.
 static LogicalResult verifyRowCodes(Operation *op, RankedTensorType input, RankedTensorType codes,
                                     RankedTensorType scale) {
   if (input.getRank() < 1)
@@ -88,6 +89,49 @@ LogicalResult SplitColumnsOp::verify() {
     return emitOpError("requires a threshold above 0");
   if (getColumns().getType().getShape() != getInput().getType().getShape().take_back())
     return emitOpError("requires one entry of columns per input column");
+  return success();
+}
+
+/// Checks a list of columns of a matrix that has `width` of them.
+static LogicalResult verifyColumns(Operation *op, ArrayRef<int32_t> columns, int64_t width) {
+  if (columns.empty())
+    return op->emitOpError("requires at least one column");
+  int64_t last = -1;
+  for (int32_t column : columns) {
+    if (column <= last || column >= width)
+      return op->emitOpError("expected strictly rising columns in [0, ") << width << ") but got " << columns;
+    last = column;
+  }
+  return success();
+}
+
+LogicalResult SplitColumnsAtOp::verify() {
+  RankedTensorType input = getInput().getType(), outliers = getOutliers().getType();
+  if (failed(verifyRowCodes(*this, input, getCodes().getType(), getScale().getType())))
+    return failure();
+  if (ShapedType::isDynamic(input.getShape().back()))
+    return emitOpError("requires a known number of input columns");
+  if (failed(verifyColumns(*this, getColumns(), input.getShape().back())))
+    return failure();
+  SmallVector<int64_t> expected(rowShape(input));
+  expected.push_back(getColumns().size());
+  if (outliers.getShape() != ArrayRef<int64_t>(expected))
+    return emitOpError("expected outliers of ") << getColumns().size() << " columns and the rows of the input, but got "
+                                                << outliers;
+  return success();
+}
+
+LogicalResult ReplaceColumnsOp::verify() {
+  RankedTensorType input = getInput().getType(), values = getValues().getType();
+  if (input.getRank() != 2 || !input.hasStaticShape())
+    return emitOpError("requires a static weight matrix");
+  if (getResult().getType() != input)
+    return emitOpError("requires a result of the type of the input");
+  if (failed(verifyColumns(*this, getColumns(), input.getDimSize(1))))
+    return failure();
+  int64_t count = getColumns().size();
+  if (values.getShape() != ArrayRef<int64_t>{input.getDimSize(0), count})
+    return emitOpError("expected ") << input.getDimSize(0) << "x" << count << " values but got " << values;
   return success();
 }
 
@@ -147,6 +191,33 @@ static LogicalResult verifyChannels(Operation *op, RankedTensorType w, RankedTen
   return success();
 }
 
+/// Outliers are all of x with a list of columns, or so many columns with their weights.
+static LogicalResult verifyOutliers(MatmulW8A8Op op) {
+  TypedValue<RankedTensorType> outliers = op.getOutliers(), columns = op.getColumns(), weights = op.getOutlierWeights();
+  if (!outliers && !columns && !weights)
+    return success();
+  if (!outliers || !columns == !weights)
+    return op.emitOpError("requires outliers together with either columns or weights");
+  RankedTensorType x = op.getX().getType(), w = op.getW().getType();
+  if (columns) {
+    if (outliers.getType().getShape() != x.getShape())
+      return op.emitOpError("requires outliers of the shape of x");
+    if (columns.getType().getShape() != w.getShape().drop_front())
+      return op.emitOpError("requires one entry of columns per column of x");
+    return success();
+  }
+  RankedTensorType type = weights.getType();
+  if (type.getRank() != 2 || !type.hasStaticShape() || type.getDimSize(0) != w.getDimSize(0))
+    return op.emitOpError("expected a static matrix of outlier weights with ")
+           << w.getDimSize(0) << " rows but got " << type;
+  SmallVector<int64_t> expected(rowShape(x));
+  expected.push_back(type.getDimSize(1));
+  if (outliers.getType().getShape() != ArrayRef<int64_t>(expected))
+    return op.emitOpError("expected outliers of ")
+           << type.getDimSize(1) << " columns and the rows of x, but got " << outliers.getType();
+  return success();
+}
+
 LogicalResult MatmulW8A8Op::verify() {
   RankedTensorType x = getX().getType(), w = getW().getType(), xScale = getXScale().getType();
   if (failed(verifyChannels(*this, w, getWScale().getType())))
@@ -155,13 +226,7 @@ LogicalResult MatmulW8A8Op::verify() {
     return failure();
   if (xScale.getRank() != 0 && xScale.getShape() != rowShape(x))
     return emitOpError("expected x_scale of rank 0 or one per row of x, but got ") << xScale;
-  if (!getOutliers() != !getColumns())
-    return emitOpError("requires outliers and columns together");
-  if (getOutliers() && getOutliers().getType().getShape() != x.getShape())
-    return emitOpError("requires outliers of the shape of x");
-  if (getColumns() && getColumns().getType().getShape() != w.getShape().drop_front())
-    return emitOpError("requires one entry of columns per column of x");
-  return success();
+  return verifyOutliers(*this);
 }
 
 LogicalResult MatmulW8A16Op::verify() {

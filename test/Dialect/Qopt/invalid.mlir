@@ -17,7 +17,7 @@ func.func @observe_nothing(%x: tensor<4xf32>) {
 // -----
 
 func.func @observe_unknown(%x: tensor<4xf32>) {
-  // expected-error @below {{expected statistic "absmax" or "hessian" but got "mean"}}
+  // expected-error @below {{expected statistic "absmax", "column-absmax" or "hessian" but got "mean"}}
   %r = qopt.observe %x "l" ["mean"] : tensor<4xf32>
   return
 }
@@ -67,6 +67,78 @@ func.func @dynamic_scale(%x: tensor<2x4xf32>) {
 func.func @split_threshold(%x: tensor<2x4xf32>) {
   // expected-error @below {{requires a threshold above 0}}
   %r, %s, %k = qopt.split_columns %x {threshold = 0.0 : f32} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<4xi32>)
+  return
+}
+
+// -----
+
+func.func @split_at_nothing(%x: tensor<2x4xf32>) {
+  // expected-error @below {{requires at least one column}}
+  %r, %s, %o = qopt.split_columns_at %x {columns = array<i32>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x0xf32>)
+  return
+}
+
+// -----
+
+func.func @split_at_order(%x: tensor<2x4xf32>) {
+  // expected-error @below {{expected strictly rising columns in [0, 4) but got 1, 1}}
+  %r, %s, %o = qopt.split_columns_at %x {columns = array<i32: 1, 1>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x2xf32>)
+  return
+}
+
+// -----
+
+func.func @split_at_range(%x: tensor<2x4xf32>) {
+  // expected-error @below {{expected strictly rising columns in [0, 4) but got 1, 4}}
+  %r, %s, %o = qopt.split_columns_at %x {columns = array<i32: 1, 4>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x2xf32>)
+  return
+}
+
+// -----
+
+func.func @split_at_unknown_width(%x: tensor<2x?xf32>) {
+  // expected-error @below {{requires a known number of input columns}}
+  %r, %s, %o = qopt.split_columns_at %x {columns = array<i32: 1>} : (tensor<2x?xf32>) -> (tensor<2x?xi8>, tensor<2xf32>, tensor<2x1xf32>)
+  return
+}
+
+// -----
+
+func.func @split_at_outliers(%x: tensor<2x4xf32>) {
+  // expected-error @below {{expected outliers of 1 columns and the rows of the input, but got 'tensor<2x2xf32>'}}
+  %r, %s, %o = qopt.split_columns_at %x {columns = array<i32: 1>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x2xf32>)
+  return
+}
+
+// -----
+
+func.func @split_at_codes(%x: tensor<2x4xf32>) {
+  // expected-error @below {{requires codes of the input's shape}}
+  %r, %s, %o = qopt.split_columns_at %x {columns = array<i32: 1>} : (tensor<2x4xf32>) -> (tensor<2x3xi8>, tensor<2xf32>, tensor<2x1xf32>)
+  return
+}
+
+// -----
+
+func.func @replace_columns_static(%w: tensor<?x4xf32>, %v: tensor<2x1xf16>) {
+  // expected-error @below {{requires a static weight matrix}}
+  %r = qopt.replace_columns %w, %v {columns = array<i32: 1>} : (tensor<?x4xf32>, tensor<2x1xf16>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @replace_columns_result(%w: tensor<2x4xf32>, %v: tensor<2x1xf16>) {
+  // expected-error @below {{requires a result of the type of the input}}
+  %r = qopt.replace_columns %w, %v {columns = array<i32: 1>} : (tensor<2x4xf32>, tensor<2x1xf16>) -> tensor<2x5xf32>
+  return
+}
+
+// -----
+
+func.func @replace_columns_values(%w: tensor<2x4xf32>, %v: tensor<2x1xf16>) {
+  // expected-error @below {{expected 2x2 values but got 'tensor<2x1xf16>'}}
+  %r = qopt.replace_columns %w, %v {columns = array<i32: 1, 2>} : (tensor<2x4xf32>, tensor<2x1xf16>) -> tensor<2x4xf32>
   return
 }
 
@@ -185,7 +257,7 @@ func.func @w8a8_scale(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32
 // -----
 
 func.func @w8a8_pair(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %o: tensor<2x64xf32>) {
-  // expected-error @below {{requires outliers and columns together}}
+  // expected-error @below {{requires outliers together with either columns or weights}}
   %r = qopt.matmul_w8a8 %x, %t, %w, %s outliers(%o) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<2x64xf32>) -> tensor<2x8xf32>
   return
 }
@@ -203,6 +275,38 @@ func.func @w8a8_outliers(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8x
 func.func @w8a8_columns(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %o: tensor<2x64xf32>, %k: tensor<32xi32>) {
   // expected-error @below {{requires one entry of columns per column of x}}
   %r = qopt.matmul_w8a8 %x, %t, %w, %s outliers(%o) columns(%k) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<2x64xf32>, tensor<32xi32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w8a8_both(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %o: tensor<2x64xf32>, %k: tensor<64xi32>, %v: tensor<8x64xf16>) {
+  // expected-error @below {{requires outliers together with either columns or weights}}
+  %r = qopt.matmul_w8a8 %x, %t, %w, %s outliers(%o) columns(%k) weights(%v) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<2x64xf32>, tensor<64xi32>, tensor<8x64xf16>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w8a8_weights_alone(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %v: tensor<8x3xf16>) {
+  // expected-error @below {{requires outliers together with either columns or weights}}
+  %r = qopt.matmul_w8a8 %x, %t, %w, %s weights(%v) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<8x3xf16>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w8a8_weights_rows(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %o: tensor<2x3xf32>, %v: tensor<7x3xf16>) {
+  // expected-error @below {{expected a static matrix of outlier weights with 8 rows but got 'tensor<7x3xf16>'}}
+  %r = qopt.matmul_w8a8 %x, %t, %w, %s outliers(%o) weights(%v) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<2x3xf32>, tensor<7x3xf16>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w8a8_weights_columns(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %o: tensor<2x64xf32>, %v: tensor<8x3xf16>) {
+  // expected-error @below {{expected outliers of 3 columns and the rows of x, but got 'tensor<2x64xf32>'}}
+  %r = qopt.matmul_w8a8 %x, %t, %w, %s outliers(%o) weights(%v) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<2x64xf32>, tensor<8x3xf16>) -> tensor<2x8xf32>
   return
 }
 

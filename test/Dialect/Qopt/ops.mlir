@@ -24,6 +24,8 @@ func.func @weights(%c: tensor<8x64xi8>, %s: tensor<8xf32>, %p: tensor<8x32xi8>, 
   %1 = qopt.dequantize %p, %g {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<8x64xf32>
   // CHECK: qopt.dequantize %{{.*}}, %{{.*}}, %{{.*}} {group_size = 32 : i64}
   %2 = qopt.dequantize %p, %g, %z {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>, tensor<8x2xi8>) -> tensor<8x64xf32>
+  // CHECK: qopt.replace_columns %{{.*}}, %{{.*}} {columns = array<i32: 3, 17>} : (tensor<8x64xf32>, tensor<8x2xf16>) -> tensor<8x64xf32>
+  %3 = qopt.replace_columns %0, %g {columns = array<i32: 3, 17>} : (tensor<8x64xf32>, tensor<8x2xf16>) -> tensor<8x64xf32>
   return
 }
 
@@ -37,6 +39,10 @@ func.func @products(%x: tensor<?x64xf32>, %w: tensor<8x64xi8>, %ws: tensor<8xf32
   %d, %t, %columns = qopt.split_columns %x {threshold = 6.0 : f32} : (tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?xf32>, tensor<64xi32>)
   // CHECK: qopt.matmul_w8a8 %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} outliers(%{{.*}}) columns(%{{.*}}) :
   %1 = qopt.matmul_w8a8 %d, %t, %w, %ws outliers(%x) columns(%columns) : (tensor<?x64xi8>, tensor<?xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<?x64xf32>, tensor<64xi32>) -> tensor<?x8xf32>
+  // CHECK: qopt.split_columns_at %{{.*}} {columns = array<i32: 3, 17>} : (tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xf32>)
+  %e, %u, %outliers = qopt.split_columns_at %x {columns = array<i32: 3, 17>} : (tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xf32>)
+  // CHECK: qopt.matmul_w8a8 %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} outliers(%{{.*}}) weights(%{{.*}}) :
+  %4 = qopt.matmul_w8a8 %e, %u, %w, %ws outliers(%outliers) weights(%g) : (tensor<?x64xi8>, tensor<?xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<?x2xf32>, tensor<8x2xf16>) -> tensor<?x8xf32>
   // CHECK: qopt.matmul_w8a16
   %2 = qopt.matmul_w8a16 %x, %w, %ws : (tensor<?x64xf32>, tensor<8x64xi8>, tensor<8xf32>) -> tensor<?x8xf32>
   // CHECK: qopt.matmul_w4a16 %{{.*}}, %{{.*}}, %{{.*}} {group_size = 32 : i64}
@@ -55,6 +61,7 @@ func.func @cached_attention(%q: tensor<?x?x64xf32>, %k: tensor<?x?x32xf32>, %v: 
 
 // CHECK-LABEL: func.func @scheme
 // CHECK-SAME: #qopt.scheme<kind = "llm-int8", threshold = 6.000000e+00 : f32>
-func.func @scheme() attributes {a = #qopt.scheme<kind = "gptq-int4", groupSize = 32>, b = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} {
+// CHECK-SAME: #qopt.scheme<kind = "llm-int8", threshold = 6.000000e+00 : f32, outliers = static>
+func.func @scheme() attributes {a = #qopt.scheme<kind = "gptq-int4", groupSize = 32>, c = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>, b = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} {
   return
 }

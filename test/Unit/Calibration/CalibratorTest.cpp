@@ -255,6 +255,45 @@ TEST_F(Calibration, clipsWhereTheSquaredErrorIsLeast) {
   EXPECT_LT(first.getAbsmax()->convertToFloat(), *std::max_element(x.values.begin(), x.values.end()));
 }
 
+TEST_F(Calibration, keepsTheColumnsThatReachTheThreshold) {
+  windows = {{1, 2, 3, 4}, {5, 6}};
+  for (int32_t token = 0; token < kVocabulary; ++token)
+    for (int64_t k = 0; k < kHidden; ++k)
+      embedding(token, k) = 1 + k % 2;
+  embedding(3, 1) = -6; // at the threshold
+  embedding(6, 4) = 50;
+  embedding(0, 5) = 50; // what the shorter window is filled up with
+  options.batchSize = 2;
+  func::FuncOp function = model("column-absmax", R"(kind = "llm-int8", threshold = 6.0 : f32, outliers = static)");
+  ASSERT_TRUE(calibrate(function)) << error;
+  SplitCodes expected = quantizeChannelsLlmInt8(transposed(up), std::vector<int64_t>{1, 4});
+  bool seen = false;
+  function.walk([&](ReplaceColumnsOp op) {
+    if (op.getResult().getType().getDimSize(0) != up.cols)
+      return;
+    seen = true;
+    EXPECT_EQ(op.getColumns(), ArrayRef<int32_t>({1, 4}));
+    EXPECT_TRUE(op.getValues().getType().getElementType().isF16());
+  });
+  EXPECT_TRUE(seen);
+  auto [codes, scales] = stored(function, "up");
+  EXPECT_EQ(std::vector<int8_t>(codes.begin(), codes.end()), expected.rest.codes.values);
+  EXPECT_EQ(reports[0].name, "up");
+  EXPECT_EQ(reports[0].outlierColumns, 2);
+  EXPECT_EQ(reports[0].tokens, 6);
+  EXPECT_DOUBLE_EQ(reports[0].bitsPerWeight, (8 * 60 + 32 * 10 + 16 * 20) / 60.0);
+  function.walk([](ObserveOp op) { ADD_FAILURE() << "left over at " << op.getName().str(); });
+}
+
+TEST_F(Calibration, keepsNoColumnBelowTheThreshold) {
+  func::FuncOp function = model("column-absmax", R"(kind = "llm-int8", threshold = 1.0e+9 : f32, outliers = static)");
+  ASSERT_TRUE(calibrate(function)) << error;
+  function.walk([](ReplaceColumnsOp) { ADD_FAILURE(); });
+  EXPECT_EQ(reports[0].outlierColumns, 0);
+  auto [codes, scales] = stored(function, "up");
+  EXPECT_EQ(std::vector<int8_t>(codes.begin(), codes.end()), quantizeChannelsLlmInt8(transposed(up)).codes.values);
+}
+
 TEST_F(Calibration, averagesTheRangeAsQuantoDoes) {
   auto function = model("absmax", R"(kind = "int8-static")");
   options.batchSize = 1;

@@ -31,7 +31,7 @@ std::string memref(std::initializer_list<int64_t> shape, const char *type) {
   return text + type + ">";
 }
 
-std::string name(const char *kernel, const Shape &s) {
+std::string name(const std::string &kernel, const Shape &s) {
   return std::string(kernel) + "_n" + std::to_string(s.n) + "_k" + std::to_string(s.k);
 }
 
@@ -267,6 +267,52 @@ TEST_P(MatmulKernels, W8A8WithOutliers) {
           }
           ASSERT_NEAR(y.as<float>()[t * s.n + n], total, 1e-6 * magnitudes) << "row " << t << " column " << n;
         }
+    }
+  }
+}
+
+TEST_P(MatmulKernels, W8A8WithKeptColumns) {
+  const Shape s{172, 67};
+  int64_t blocks = divideUp(s.n, 16);
+  for (bool isHalf : {false, true}) {
+    std::string text = declare("kept", "matmul_w8a8",
+                               {memref({-1, s.k}, "i8"), memref({-1}, "f32"), memref({blocks, divideUp(s.k, 4), 64}, "i8"),
+                                memref({blocks * 16}, "i32"), memref({s.n}, "f32"), memref({-1, -1}, "f32"),
+                                memref({blocks, -1, 16}, isHalf ? "f16" : "f32"), memref({1}, "i32"), memref({-1, s.n}, "f32")});
+    KernelProgram program(text, GetParam());
+    std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
+    std::vector<float> scales = randomFloats(s.n, 2);
+    Buffer w = makeBuffer<int8_t>({blocks, divideUp(s.k, 4), 64}, packInt8Dot(codes, s.n, s.k));
+    Buffer correction = makeBuffer<int32_t>({blocks * 16}, packDotCorrection(codes, s.n, s.k));
+    Buffer wScale = makeBuffer<float>({s.n}, scales);
+    for (int64_t count : {0, 1, 7, 40}) {
+      std::vector<float> kept = randomFloats(s.n * count, 5, isHalf ? 1.0f : 1e6f);
+      std::vector<_Float16> half(kept.begin(), kept.end());
+      if (isHalf)
+        kept.assign(half.begin(), half.end());
+      const void *data = isHalf ? static_cast<const void *>(half.data()) : kept.data();
+      int64_t bytes = isHalf ? 2 : 4;
+      std::vector<int8_t> packed = packOutlierWeights({static_cast<const char *>(data), kept.size() * bytes}, bytes, s.n, count);
+      Buffer number = makeBuffer<int32_t>({1}, {static_cast<int32_t>(count)});
+      Buffer weights{{blocks, count, 16}, std::vector<char>(packed.begin(), packed.end())};
+      for (int64_t rows : kRows) {
+        std::vector<int8_t> values = randomBytes(rows * s.k, rows);
+        std::vector<float> tokens = randomFloats(rows, 3), floats = randomFloats(rows * count, 4, 8.0f);
+        Buffer x = makeBuffer<int8_t>({rows, s.k}, values), xScale = makeBuffer<float>({rows}, tokens);
+        Buffer outliers = makeBuffer<float>({rows, count}, floats), y = makeBuffer<float>({rows, s.n});
+        program.run("kept", {&x, &xScale, &w, &correction, &wScale, &outliers, &weights, &number, &y});
+        for (int64_t t = 0; t < rows; ++t)
+          for (int64_t n = 0; n < s.n; ++n) {
+            int32_t sum = 0;
+            for (int64_t k = 0; k < s.k; ++k)
+              sum += values[t * s.k + k] * codes[n * s.k + k];
+            // In this order on every level, so to the bit.
+            float expected = static_cast<float>(sum) * tokens[t] * scales[n];
+            for (int64_t i = 0; i < count; ++i)
+              expected = std::fma(floats[t * count + i], kept[n * count + i], expected);
+            ASSERT_EQ(y.as<float>()[t * s.n + n], expected) << "row " << t << " column " << n << " of " << count;
+          }
+      }
     }
   }
 }

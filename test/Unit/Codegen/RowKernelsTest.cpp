@@ -244,6 +244,37 @@ TEST_P(RowKernels, SplitColumns) {
     }
 }
 
+TEST_P(RowKernels, SplitColumnsAt) {
+  KernelProgram program(declareWidths("func.func private @split_W(memref<?xWxf32>, memref<?xi32>, memref<?xWxi8>, "
+                                      "memref<?xf32>, memref<?x?xf32>) attributes {qopt.kernel = \"split_columns_at\"}"),
+                        GetParam());
+  for (int64_t width : kWidths)
+    for (int64_t rows : kRows)
+      for (int64_t step : {1, 5, 1000}) { // every column, some, the first
+        std::vector<int32_t> list;
+        for (int64_t i = 0; i < width; i += step)
+          list.push_back(static_cast<int32_t>(i));
+        int64_t count = list.size();
+        std::vector<float> values = randomFloats(rows * width, rows);
+        values[0] = 1000.0f;
+        Buffer x = makeBuffer<float>({rows, width}, values), codes = makeBuffer<int8_t>({rows, width});
+        Buffer columns = makeBuffer<int32_t>({count}, list);
+        Buffer scale = makeBuffer<float>({rows}), outliers = makeBuffer<float>({rows, count});
+        program.run(symbol("split", width), {&x, &columns, &codes, &scale, &outliers});
+        for (int64_t r = 0; r < rows; ++r) {
+          float absmax = 0;
+          for (int64_t i = 0; i < width; ++i)
+            if (i % step)
+              absmax = std::max(absmax, std::abs(values[r * width + i]));
+          ASSERT_EQ(scale.as<float>()[r], absmax / 127.0f);
+          for (int64_t i = 0; i < width; ++i)
+            ASSERT_EQ(codes.as<int8_t>()[r * width + i], i % step ? roundToCode(values[r * width + i] * 127.0f / absmax) : 0);
+          for (int64_t i = 0; i < count; ++i)
+            ASSERT_EQ(outliers.as<float>()[r * count + i], values[r * width + list[i]]);
+        }
+      }
+}
+
 INSTANTIATE_TEST_SUITE_P(Levels, RowKernels, testing::ValuesIn(runnableLevels()),
                          [](const auto &info) { return info.param.substr(7); });
 

@@ -70,6 +70,12 @@ func.func private @even(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>
     attributes {qopt.kernel = "matmul_w8a8"}
 func.func private @outliers(memref<?x67xi8>, memref<f32>, memref<2x17x64xi8>, memref<32xi32>, memref<17xf32>, memref<?x67xf32>,
     memref<67xi32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_w8a8"}
+func.func private @listed(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>, memref<4096xi32>, memref<4096xf32>,
+    memref<?x4096xf32>, memref<4096xi32>, memref<?x4096xf32>) attributes {qopt.kernel = "matmul_w8a8"}
+func.func private @kept(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>, memref<4096xi32>, memref<4096xf32>,
+    memref<?x?xf32>, memref<256x?x16xf16>, memref<1xi32>, memref<?x4096xf32>) attributes {qopt.kernel = "matmul_w8a8"}
+func.func private @kept_floats(memref<?x67xi8>, memref<?xf32>, memref<2x17x64xi8>, memref<32xi32>, memref<17xf32>,
+    memref<?x?xf32>, memref<2x?x16xf32>, memref<1xi32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_w8a8"}
 )";
 
 /// Several shapes of one kernel per entry, ragged ones among them.
@@ -130,6 +136,14 @@ func.func private @ragged(memref<?x171xf32>, memref<?x171xi8>, memref<?xf32>, me
     attributes {qopt.kernel = "split_columns", qopt.config = {threshold = 0.0 : f32}}
 func.func private @wide(memref<?x28672xf32>, memref<?x28672xi8>, memref<?xf32>, memref<28672xi32>)
     attributes {qopt.kernel = "split_columns"}
+)"},
+    {"split_columns_at", R"(
+func.func private @even(memref<?x4096xf32>, memref<?xi32>, memref<?x4096xi8>, memref<?xf32>, memref<?x?xf32>)
+    attributes {qopt.kernel = "split_columns_at"}
+func.func private @ragged(memref<?x171xf32>, memref<?xi32>, memref<?x171xi8>, memref<?xf32>, memref<?x?xf32>)
+    attributes {qopt.kernel = "split_columns_at"}
+func.func private @wide(memref<?x28672xf32>, memref<?xi32>, memref<?x28672xi8>, memref<?xf32>, memref<?x?xf32>)
+    attributes {qopt.kernel = "split_columns_at"}
 )"},
     {"rotary", R"(
 func.func private @positions(memref<?x?x32x128xf32>, memref<?x64xf32>, memref<?x64xf32>, memref<?x?xi64>, memref<?x?x32x128xf32>)

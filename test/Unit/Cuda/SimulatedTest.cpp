@@ -108,6 +108,7 @@ TEST(Simulated, Rows) {
     text += declare("dynamic_" + w, "dynamic_quantize", {x, codes, "?xf32"});
     text += declare("split_" + w, "split_columns", {x, codes, "?xf32", w + "xi32"}, "threshold = 6.0 : f32");
     text += declare("split_none_" + w, "split_columns", {x, codes, "?xf32", w + "xi32"}, "threshold = 0.0 : f32");
+    text += declare("split_at_" + w, "split_columns_at", {x, "?xi32", codes, "?xf32", "?x?xf32"});
   }
   BothPrograms program(text);
   for (int64_t width : kWidths)
@@ -117,12 +118,14 @@ TEST(Simulated, Rows) {
       Array odd = floats({rows, width}, randomFloats(rows * width, rows + 7 * width, /*special=*/true));
       Array weight = floats({width}, randomFloats(width, 3)), scale = floats({}, {0.037f});
       Array codes = result({rows, width}, 1), scales = result({rows}, 4), columns = result({width}, 4);
+      Array list({3}, std::vector<int32_t>{0, 2, static_cast<int32_t>(width) - 1});
       program.check("rms_norm_" + w, {x, weight}, {result({rows, width}, 4)});
       for (const Array &input : {x, odd}) {
         program.check("quantize_" + w, {input, scale}, {codes});
         program.check("dynamic_" + w, {input}, {codes, scales});
         program.check("split_" + w, {input}, {codes, scales, columns});
         program.check("split_none_" + w, {input}, {codes, scales, columns});
+        program.check("split_at_" + w, {input, list}, {codes, scales, result({rows, 3}, 4)});
       }
     }
 }

@@ -97,6 +97,14 @@ TEST_F(KernelCalls, Int8Products) {
     %0 = qopt.matmul_w8a8 %c, %t, %w, %s outliers(%x) columns(%k) : (tensor<?x?x21xi8>, tensor<?x?xf32>, tensor<18x21xi8>, tensor<18xf32>, tensor<?x?x21xf32>, tensor<21xi32>) -> tensor<?x?x18xf32>
     return %0 : tensor<?x?x18xf32>
   })", {randomFloats({2, 3, 21}, 6.5)}, 1e-5);
+  for (std::string type : {"f16", "f32"}) {
+    std::string values = parameter("k", {18, 3}, type, -2, 2);
+    check("func.func @f(%x: tensor<?x?x21xf32>) -> tensor<?x?x18xf32> {" + w + s + values + R"(
+      %c, %t, %o = qopt.split_columns_at %x {columns = array<i32: 0, 7, 20>} : (tensor<?x?x21xf32>) -> (tensor<?x?x21xi8>, tensor<?x?xf32>, tensor<?x?x3xf32>)
+      %0 = qopt.matmul_w8a8 %c, %t, %w, %s outliers(%o) weights(%k) : (tensor<?x?x21xi8>, tensor<?x?xf32>, tensor<18x21xi8>, tensor<18xf32>, tensor<?x?x3xf32>, tensor<18x3x)" + type + R"(>) -> tensor<?x?x18xf32>
+      return %0 : tensor<?x?x18xf32>
+    })", {randomFloats({2, 3, 21}, 6.5)}, 1e-5);
+  }
 }
 
 TEST_F(KernelCalls, QuantizeActivations) {
@@ -106,6 +114,10 @@ TEST_F(KernelCalls, QuantizeActivations) {
     %3, %4, %5 = qopt.split_columns %x {threshold = 5.5 : f32} : (tensor<?x?x21xf32>) -> (tensor<?x?x21xi8>, tensor<?x?xf32>, tensor<21xi32>)
     return %0, %1, %2, %3, %4, %5 : tensor<?x?x21xi8>, tensor<?x?x21xi8>, tensor<?x?xf32>, tensor<?x?x21xi8>, tensor<?x?xf32>, tensor<21xi32>
   })", {randomFloats({2, 3, 21}, 6), floats({}, {0.03125})}, 0);
+  check(R"(func.func @f(%x: tensor<?x?x21xf32>) -> (tensor<?x?x21xi8>, tensor<?x?xf32>, tensor<?x?x3xf32>) {
+    %0, %1, %2 = qopt.split_columns_at %x {columns = array<i32: 0, 7, 20>} : (tensor<?x?x21xf32>) -> (tensor<?x?x21xi8>, tensor<?x?xf32>, tensor<?x?x3xf32>)
+    return %0, %1, %2 : tensor<?x?x21xi8>, tensor<?x?xf32>, tensor<?x?x3xf32>
+  })", {randomFloats({2, 3, 21}, 6)}, 0);
 }
 
 TEST_F(KernelCalls, EmbeddingNormAndRotary) {

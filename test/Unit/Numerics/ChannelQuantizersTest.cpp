@@ -1,5 +1,6 @@
 //===- ChannelQuantizersTest.cpp - int8 against quanto and bitsandbytes ---===//
 #include "TestUtils.h"
+#include <algorithm>
 #include <cfloat>
 #include <gtest/gtest.h>
 #include <limits>
@@ -65,6 +66,54 @@ TEST(ChannelQuantizers, extremeRowsGetUsableScales) {
     EXPECT_EQ(result.codes(2, 0), 127);
     EXPECT_EQ(result.codes(2, 1), -127);
   }
+}
+
+/// The definition, column by column: what is not kept is quantized as if the rest were all.
+TEST(ChannelQuantizers, keepsColumns) {
+  Matrix<float> weights = randomMatrix(19, 23, 3);
+  for (const std::vector<int64_t> &columns : {std::vector<int64_t>{}, {4}, {0, 7, 8, 22}}) {
+    for (int64_t n = 0; n < weights.rows; ++n)
+      for (int64_t column : columns)
+        weights(n, column) = 90.0f + n; // would be the largest of its row
+    Matrix<float> others(weights.rows, 23 - columns.size());
+    std::vector<int64_t> ordinary;
+    for (int64_t k = 0; k < 23; ++k)
+      if (std::find(columns.begin(), columns.end(), k) == columns.end())
+        ordinary.push_back(k);
+    for (int64_t n = 0; n < weights.rows; ++n)
+      for (size_t i = 0; i < ordinary.size(); ++i)
+        others(n, i) = weights(n, ordinary[i]);
+    ChannelCodes expected = quantizeChannelsLlmInt8(others);
+    SplitCodes split = quantizeChannelsLlmInt8(weights, columns);
+    EXPECT_EQ(split.rest.scales, expected.scales);
+    EXPECT_EQ(split.columns, columns);
+    Matrix<float> back(weights.rows, 23), all(others.rows, others.cols);
+    dequantizeSplit(split, back);
+    dequantizeChannels(expected, all);
+    for (int64_t n = 0; n < weights.rows; ++n) {
+      for (size_t i = 0; i < ordinary.size(); ++i) {
+        EXPECT_EQ(split.rest.codes(n, ordinary[i]), expected.codes(n, i));
+        EXPECT_EQ(back(n, ordinary[i]), all(n, i));
+      }
+      for (size_t i = 0; i < columns.size(); ++i) {
+        EXPECT_EQ(split.rest.codes(n, columns[i]), 0);
+        EXPECT_EQ(split.kept(n, i), 90.0f + n);
+        EXPECT_EQ(back(n, columns[i]), 90.0f + n);
+      }
+    }
+  }
+}
+
+TEST(ChannelQuantizers, keptColumnsAreFloat16WhereTheyFit) {
+  Matrix<float> weights(1, 3);
+  weights.values = {2049, 1, 0.1f};
+  std::vector<int64_t> columns{0, 2};
+  EXPECT_EQ(quantizeChannelsLlmInt8(weights, columns).kept.values, (std::vector<float>{2048, float(_Float16(0.1f))}));
+  weights(0, 0) = 70000;
+  EXPECT_EQ(quantizeChannelsLlmInt8(weights, columns).kept.values, (std::vector<float>{70000, 0.1f}));
+  // A row of which nothing is left.
+  weights(0, 1) = 0;
+  EXPECT_EQ(quantizeChannelsLlmInt8(weights, columns).rest.scales[0], 1.0f);
 }
 
 TEST(ChannelQuantizers, acceptsEmptyMatrices) {

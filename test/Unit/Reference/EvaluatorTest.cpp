@@ -94,6 +94,32 @@ TEST_F(Evaluator, MultipliesIntegersWithOutliers) {
   EXPECT_THAT((*results)[0].floats, ElementsAre(0.25 * 0.5 * 30 + 8 * 0.5 * -4));
 }
 
+TEST_F(Evaluator, SplitsAtGivenColumns) {
+  auto results = run(R"(func.func @f(%x: tensor<?x3xf32>) -> (tensor<?x3xi8>, tensor<?xf32>, tensor<?x2xf32>, tensor<?x1xf32>) {
+    %w = onnx.Constant dense<[[7, 2, 7]]> : tensor<1x3xi8>
+    %ws = onnx.Constant dense<0.5> : tensor<1xf32>
+    %k = onnx.Constant dense<[[0.25, -3.0]]> : tensor<1x2xf16>
+    %c, %s, %o = qopt.split_columns_at %x {columns = array<i32: 0, 2>} : (tensor<?x3xf32>) -> (tensor<?x3xi8>, tensor<?xf32>, tensor<?x2xf32>)
+    %y = qopt.matmul_w8a8 %c, %s, %w, %ws outliers(%o) weights(%k)
+      : (tensor<?x3xi8>, tensor<?xf32>, tensor<1x3xi8>, tensor<1xf32>, tensor<?x2xf32>, tensor<1x2xf16>) -> tensor<?x1xf32>
+    return %c, %s, %o, %y : tensor<?x3xi8>, tensor<?xf32>, tensor<?x2xf32>, tensor<?x1xf32>
+  })", {floats({2, 3}, {1, 8, 0.5, 2, 0, -1})});
+  ASSERT_TRUE(succeeded(results));
+  EXPECT_THAT((*results)[0].ints, ElementsAre(0, 127, 0, 0, 0, 0));
+  EXPECT_THAT((*results)[1].floats, ElementsAre(8.0f / 127.0f, 0));
+  EXPECT_THAT((*results)[2].floats, ElementsAre(1, 0.5, 2, -1));
+  EXPECT_THAT((*results)[3].floats, ElementsAre((8.0f / 127.0f) * 0.5 * 127 * 2 + 0.25 - 1.5, 0.5 + 3));
+}
+
+TEST_F(Evaluator, ReplacesColumns) {
+  auto results = run(R"(func.func @f(%w: tensor<2x3xf32>, %k: tensor<2x2xf32>) -> tensor<2x3xf32> {
+    %r = qopt.replace_columns %w, %k {columns = array<i32: 0, 2>} : (tensor<2x3xf32>, tensor<2x2xf32>) -> tensor<2x3xf32>
+    return %r : tensor<2x3xf32>
+  })", {floats({2, 3}, {1, 2, 3, 4, 5, 6}), floats({2, 2}, {10, 20, 30, 40})});
+  ASSERT_TRUE(succeeded(results));
+  EXPECT_THAT((*results)[0].floats, ElementsAre(10, 2, 20, 30, 5, 40));
+}
+
 TEST_F(Evaluator, UnpacksGroupsOfFourBits) {
   // Bytes 0x21 and 0x0F: codes 1, 2 and 15 (then padding); groups of 2.
   auto results = run(R"(func.func @f(%x: tensor<?x3xf32>) -> (tensor<?x1xf32>, tensor<1x3xf32>) {

@@ -47,6 +47,12 @@ def Qopt_SchemeKind : I32EnumAttr<"SchemeKind", "how a linear layer is quantized
   let cppNamespace = "::qopt";
 }
 
+def Qopt_OutlierColumns : I32EnumAttr<"OutlierColumns", "when it is decided which columns are outliers", [
+    I32EnumAttrCase<"Dynamic", 0, "dynamic">,
+    I32EnumAttrCase<"Static", 1, "static">]> {
+  let cppNamespace = "::qopt";
+}
+
 /// Quoted, because a keyword has no hyphen.
 def Qopt_SchemeKindParameter : EnumParameter<Qopt_SchemeKind> {
   let printer = [{$_printer << '"' << stringifySchemeKind($_self) << '"'}];
@@ -56,7 +62,8 @@ def Qopt_SchemeAttr : Qopt_Attr<"Scheme", "scheme"> {
   let summary = "what becomes of one linear layer";
   let description = [{
     `groupSize` (inputs per scale; -1: a whole row) and `symmetric` matter to the int4
-    schemes, `threshold` (an f32, only there for it) to `llm-int8`.
+    schemes, `threshold` (an f32, only there for it) and `outliers` to `llm-int8`:
+    outlier columns are found in each call (`dynamic`) or by calibration (`static`).
 
     ```mlir
     #qopt.scheme<kind = "gptq-int4", groupSize = 128, symmetric = true>
@@ -65,7 +72,8 @@ def Qopt_SchemeAttr : Qopt_Attr<"Scheme", "scheme"> {
   let parameters = (ins Qopt_SchemeKindParameter:$kind,
                         DefaultValuedParameter<"int64_t", "128">:$groupSize,
                         DefaultValuedParameter<"bool", "true">:$symmetric,
-                        OptionalParameter<"::mlir::FloatAttr">:$threshold);
+                        OptionalParameter<"::mlir::FloatAttr">:$threshold,
+                        DefaultValuedParameter<"::qopt::OutlierColumns", "::qopt::OutlierColumns::Dynamic">:$outliers);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
@@ -93,7 +101,7 @@ def Qopt_ObserveOp : Qopt_Op<"observe", [Pure, SameOperandsAndResultType]> {
   let summary = "record statistics of a value during calibration";
   let description = [{
     Identity on `input`. `name` is the first of the linear layers that read the
-    value; `statistics` says what is collected: `absmax`, `hessian`. After
+    value; `statistics` says what is collected: `absmax`, `column-absmax`, `hessian`. After
     calibration `absmax` holds the magnitude that gets the largest code: 127 times
     the scale.
 
@@ -151,6 +159,37 @@ def Qopt_SplitColumnsOp : Qopt_Op<"split_columns", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Qopt_SplitColumnsAtOp : Qopt_Op<"split_columns_at", [Pure]> {
+  let summary = "int8 codes of the ordinary columns, and the given columns as they are";
+  let description = [{
+    As `dynamic_quantize`, but the listed columns take no part in a row's absmax and
+    their codes are 0; `outliers` [..., M] holds them in the order of the list. There is
+    no threshold: what else is large makes its row's scale large. Constraints: `columns`
+    rise strictly and lie in [0, K).
+
+    ```mlir
+    %q, %s, %o = qopt.split_columns_at %x {columns = array<i32: 10, 68>} : (tensor<?x256xf32>) -> (tensor<?x256xi8>, tensor<?xf32>, tensor<?x2xf32>)
+    ```
+  }];
+  let arguments = (ins Qopt_F32Tensor:$input, DenseI32ArrayAttr:$columns);
+  let results = (outs Qopt_I8Tensor:$codes, Qopt_F32Tensor:$scale, Qopt_F32Tensor:$outliers);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qopt_ReplaceColumnsOp : Qopt_Op<"replace_columns", [Pure]> {
+  let summary = "a weight matrix some of whose columns were kept";
+  let description = [{
+    `input` [N, K] with its columns `columns` (strictly rising, in [0, K)) replaced by
+    those of `values` [N, M]. It stands behind a `dequantize`, until products take the
+    two parts.
+  }];
+  let arguments = (ins Qopt_F32Tensor:$input, Qopt_FloatTensor:$values, DenseI32ArrayAttr:$columns);
+  let results = (outs Qopt_F32Tensor:$result);
+  let assemblyFormat = "$input `,` $values attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Qopt_DequantizeOp : Qopt_Op<"dequantize", [Pure]> {
   let summary = "integers to float";
   let description = [{
@@ -182,14 +221,18 @@ def Qopt_MatmulW8A8Op : Qopt_Op<"matmul_w8a8", [Pure, AttrSizedOperandSegments]>
     y[t, n] = x_scale[t] * w_scale[n] * sum_k x[t, k] w[n, k]; `x_scale` has rank 0
     (per tensor) or the shape of x without its last dimension (per token).
 
-    With `outliers` (LLM.int8) the columns listed in `columns` add
-    sum_c outliers[t, c] * (w[n, c] * w_scale[n]) in float.
+    With `outliers` (LLM.int8) some columns are multiplied in float. Those that
+    `split_columns` found: `outliers` is all of x, and the columns c in the list
+    `columns` add sum_c outliers[t, c] * (w[n, c] * w_scale[n]). Those that
+    `split_columns_at` took out: with `weights` [N, M], outliers [..., M] add
+    sum_i outliers[t, i] * weights[n, i].
   }];
   let arguments = (ins Qopt_I8Tensor:$x, Qopt_F32Tensor:$x_scale, Qopt_I8Tensor:$w, Qopt_F32Tensor:$w_scale,
-                       Optional<Qopt_F32Tensor>:$outliers, Optional<Qopt_I32Tensor>:$columns);
+                       Optional<Qopt_F32Tensor>:$outliers, Optional<Qopt_I32Tensor>:$columns,
+                       Optional<Qopt_FloatTensor>:$outlier_weights);
   let results = (outs Qopt_F32Tensor:$y);
   let assemblyFormat = [{$x `,` $x_scale `,` $w `,` $w_scale (`outliers` `(` $outliers^ `)`)? (`columns` `(` $columns^ `)`)?
-                         attr-dict `:` functional-type(operands, results)}];
+                         (`weights` `(` $outlier_weights^ `)`)? attr-dict `:` functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 

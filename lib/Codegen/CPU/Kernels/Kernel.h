@@ -34,6 +34,7 @@ mlir::LogicalResult emitMatmulW8A8(Kernel &k);
 mlir::LogicalResult emitQuantize(Kernel &k);
 mlir::LogicalResult emitDynamicQuantize(Kernel &k);
 mlir::LogicalResult emitSplitColumns(Kernel &k);
+mlir::LogicalResult emitSplitColumnsAt(Kernel &k);
 mlir::LogicalResult emitRmsNorm(Kernel &k);
 mlir::LogicalResult emitRotary(Kernel &k);
 mlir::LogicalResult emitGather(Kernel &k);

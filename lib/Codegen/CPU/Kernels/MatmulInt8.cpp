@@ -10,7 +10,8 @@
 //       (vpmaddubsw would saturate). A column's sum is two lanes, joined at the end.
 //
 // Both are exact: sums wrap only where the true sum does not fit 32 bits.
-// LLM.int8's outlier columns are added in float at the end, from the same weights.
+// LLM.int8's outlier columns are added in float at the end: from the same weights, or
+// from weights that were kept for them.
 //
 //===----------------------------------------------------------------------===//
 #include "Tiles.h"
@@ -28,9 +29,11 @@ constexpr int64_t kQuarters = 4; ///< v3: vectors of 16-bit products per block
 
 struct Int8 {
   Kernel &k;
-  Value x, xScale, w, correction, wScale, outliers, columns, y; ///< outliers, columns may be null
+  Value x, xScale, w, correction, wScale, y;
   int64_t inputs;
-  Value words, outlierCount; ///< activations by steps; length of the list of columns
+  Value outliers{};              ///< [R,K] with `columns`, [R,M] with `kept`, or null
+  Value columns{}, kept{};       ///< one of them if there are outliers
+  Value words{}, outlierCount{}; ///< activations by steps; outlier columns
 
   int64_t steps() const { return llvm::divideCeil(inputs, kStep); }
   bool vnni() const { return k.target.vnni512; }
@@ -43,6 +46,7 @@ struct Int8 {
   Values dotProducts(const Tile &tile) const;
   Value joinParts(ValueRange parts) const;
   Value weightColumn(Value block, Value input) const;
+  Value outlierWeights(Value block, Value i, Value input, Value scale) const;
   void addOutliers(const Tile &tile, ArrayRef<Value> scales, Values &sums) const;
   void tile(const Tile &tile) const;
 };
@@ -84,6 +88,10 @@ void Int8::packActivations() {
 
 /// The list ends at the first negative number.
 void Int8::countOutliers() {
+  if (kept) {
+    outlierCount = k.dim(outliers, 1);
+    return;
+  }
   Value one = arith::ConstantOp::create(k, k.getBoolAttr(true));
   outlierCount = k.forLoop(k.index(0), k.index(inputs), 1, {k.index(0), one}, [&](Value i, ValueRange carried) {
     Value valid = arith::CmpIOp::create(k, arith::CmpIPredicate::sge, k.load(columns, {i}), k.i32(0));
@@ -142,12 +150,21 @@ Value Int8::weightColumn(Value block, Value input) const {
   return arith::SIToFPOp::create(k, k.vector(k.getF32Type()), code);
 }
 
+/// Of 16 columns and outlier i, which is input `input` of x.
+Value Int8::outlierWeights(Value block, Value i, Value input, Value scale) const {
+  if (!kept)
+    return k.mul(weightColumn(block, input), scale);
+  Value weights = k.loadVector(kept, {block, i, k.index(0)});
+  Type f32 = k.vector(k.getF32Type());
+  return weights.getType() == f32 ? weights : Value(arith::ExtFOp::create(k, f32, weights));
+}
+
 void Int8::addOutliers(const Tile &tile, ArrayRef<Value> scales, Values &sums) const {
   sums = k.forLoop(k.index(0), outlierCount, 1, sums, [&](Value i, ValueRange carried) {
-    Value input = arith::IndexCastOp::create(k, k.getIndexType(), k.load(columns, {i}));
+    Value input = kept ? i : arith::IndexCastOp::create(k, k.getIndexType(), k.load(columns, {i}));
     Values weights, next;
     for (int64_t b = 0; b < tile.blocks; ++b)
-      weights.push_back(k.mul(weightColumn(k.add(tile.block, k.index(b)), input), scales[b]));
+      weights.push_back(outlierWeights(k.add(tile.block, k.index(b)), i, input, scales[b]));
     for (int64_t r = 0; r < tile.rows; ++r) {
       Value a = k.broadcast(k.load(outliers, {k.add(tile.row, k.index(r)), input}));
       for (int64_t b = 0; b < tile.blocks; ++b)
@@ -179,34 +196,19 @@ void Int8::tile(const Tile &tile) const {
 
 } // namespace
 
-/// x [R,K], x_scale [R] or [], w [blocks,steps,64], correction, w_scale [N] (, outliers, columns), y [R,N].
 LogicalResult emitMatmulW8A8(Kernel &k) {
-  bool hasOutliers = k.function.getNumArguments() == 8;
-  bool perToken = k.function.getNumArguments() > 1 && isa<MemRefType>(k.arg(1).getType()) && k.type(1).getRank() == 1;
-  int64_t scaleRank = perToken ? 1 : 0;
-  if (failed(hasOutliers ? k.expectRanks({2, scaleRank, 3, 1, 1, 2, 1, 2}) : k.expectRanks({2, scaleRank, 3, 1, 1, 2})))
+  FailureOr<MatmulW8A8Form> form = k.expectMatmulW8A8();
+  if (failed(form))
     return failure();
-  unsigned result = hasOutliers ? 7 : 5;
-  int64_t inputs = k.size(0, 1), n = k.size(result, 1);
-  if (ShapedType::isDynamic(inputs) || ShapedType::isDynamic(n))
-    return k.function.emitOpError("requires known inputs and outputs");
-  int64_t blocks = llvm::divideCeil(n, kColumns), steps = llvm::divideCeil(inputs, kStep);
-  Type f32 = k.getF32Type(), i8 = k.getI8Type(), i32 = k.getI32Type();
-  SmallVector<int64_t> scaleShape(scaleRank, ShapedType::kDynamic);
-  if (failed(k.expectShape(0, {ShapedType::kDynamic, inputs}, i8)) || failed(k.expectShape(1, scaleShape, f32)) ||
-      failed(k.expectShape(2, {blocks, steps, 4 * kColumns}, i8)) ||
-      failed(k.expectShape(3, {blocks * kColumns}, i32)) || failed(k.expectShape(4, {n}, f32)) ||
-      (hasOutliers && (failed(k.expectShape(5, {ShapedType::kDynamic, inputs}, f32)) ||
-                       failed(k.expectShape(6, {inputs}, i32)))) ||
-      failed(k.expectShape(result, {ShapedType::kDynamic, n}, f32)))
-    return failure();
-
-  Int8 m{k, k.arg(0), k.arg(1), k.arg(2), k.arg(3), k.arg(4), hasOutliers ? k.arg(5) : Value(),
-         hasOutliers ? k.arg(6) : Value(), k.arg(result), inputs, Value(), Value()};
+  Int8 m{k, k.arg(0), k.arg(1), k.arg(2), k.arg(3), k.arg(4), k.arg(form->result), form->inputs};
+  if (form->outliers) {
+    m.outliers = k.arg(5);
+    (form->outliers == MatmulW8A8Form::Kept ? m.kept : m.columns) = k.arg(6);
+  }
   m.packActivations();
-  if (hasOutliers)
+  if (m.outliers)
     m.countOutliers();
-  forEachTile(k, k.dim(m.x, 0), n, m.tiling(), [&](const Tile &tile) { m.tile(tile); });
+  forEachTile(k, k.dim(m.x, 0), form->columns, m.tiling(), [&](const Tile &tile) { m.tile(tile); });
   memref::DeallocOp::create(k, m.words);
   return success();
 }

@@ -55,6 +55,15 @@ std::vector<int8_t> qopt::packInt8Dot(llvm::ArrayRef<int8_t> codes, int64_t n, i
   return packed;
 }
 
+std::vector<int8_t> qopt::packOutlierWeights(llvm::ArrayRef<char> weights, int64_t bytes, int64_t n, int64_t m) {
+  std::vector<int8_t> packed(blockCount(n) * m * kColumns * bytes, 0);
+  forEachColumn(n, [&](int64_t column, int64_t block, int64_t lane) {
+    for (int64_t i = 0; i < m; ++i)
+      std::memcpy(&packed[((block * m + i) * kColumns + lane) * bytes], &weights[(column * m + i) * bytes], bytes);
+  });
+  return packed;
+}
+
 std::vector<int32_t> qopt::packDotCorrection(llvm::ArrayRef<int8_t> codes, int64_t n, int64_t k) {
   std::vector<int32_t> correction(blockCount(n) * kColumns, 0);
   for (int64_t column = 0; column < n; ++column) {

@@ -3,7 +3,7 @@
 // Rounding without a conversion that could be undefined: the clamped value plus
 // 1.5 * 2^23 is rounded to nearest even by the addition itself, and its low byte is
 // the code. Rows are independent; `split_columns` first finds, column by column,
-// which ones hold an outlier.
+// which ones hold an outlier, `split_columns_at` is told.
 //
 //===----------------------------------------------------------------------===//
 #include "Kernel.h"
@@ -31,21 +31,40 @@ Value magnitude(Kernel &k, Value v) {
   return k.bitcast(bits, v.getType());
 }
 
-/// Largest magnitude of a row; with `threshold`, of those below it.
-Value rowAbsmax(Kernel &k, Value x, Value row, int64_t width, Value threshold) {
+/// Up to 16 elements of a row, from the first one and so many.
+using RowLoader = function_ref<Value(Value, int64_t)>;
+
+/// Largest magnitude of a row.
+Value rowAbsmax(Kernel &k, int64_t width, RowLoader load) {
   Values largest = k.chunks(width, {k.splat(0.0f)}, [&](Value i, int64_t valid, ValueRange carried) {
-    Value m = magnitude(k, k.loadVector(x, {row, i}, valid));
-    if (threshold)
-      m = k.select(k.less(m, threshold), m, k.splat(0.0f));
-    return Values{k.max(m, carried[0])};
+    return Values{k.max(magnitude(k, load(i, valid)), carried[0])};
   });
   return k.maxLanes(largest[0]);
 }
 
-/// Codes of a row's elements, in this order of roundings: (x * 127) / absmax. Where
-/// absmax is 0, so are x and the code.
-Value rowCodes(Kernel &k, Value x, Value absmax) {
-  return toCodes(k, arith::DivFOp::create(k, k.mul(x, k.splat(127.0f)), k.broadcast(absmax)));
+/// Codes of a row, in this order of roundings: (x * 127) / absmax. Where absmax is 0, so
+/// are x and the code.
+void storeRowCodes(Kernel &k, Value row, int64_t width, Value absmax, Value codes, RowLoader load) {
+  k.chunks(width, [&](Value i, int64_t valid) {
+    Value scaled = arith::DivFOp::create(k, k.mul(load(i, valid), k.splat(127.0f)), k.broadcast(absmax));
+    k.storeVector(toCodes(k, scaled), codes, {row, i}, valid);
+  });
+}
+
+void storeRowScale(Kernel &k, Value row, Value absmax, Value scale) {
+  k.store(arith::DivFOp::create(k, absmax, k.f32(127.0f)), scale, {row});
+}
+
+/// An i32 for each column, and as many more as fill vectors.
+Value allocateMarks(Kernel &k, int64_t width) {
+  int64_t padded = llvm::alignTo(width, kLanes);
+  return memref::AllocOp::create(k, MemRefType::get({padded}, k.getI32Type()), k.getI64IntegerAttr(64));
+}
+
+/// Elements from column i on, zeros where the mark is not 0.
+Value withoutMarked(Kernel &k, Value elements, Value marks, Value i) {
+  Value marked = arith::CmpIOp::create(k, arith::CmpIPredicate::ne, k.loadVector(marks, {i}), k.splatI32(0));
+  return k.select(marked, k.splat(0.0f), elements);
 }
 
 /// x [R,K] and codes [R,K]; the width, or nothing after a diagnostic.
@@ -87,11 +106,10 @@ LogicalResult emitDynamicQuantize(Kernel &k) {
     return failure();
   Value x = k.arg(0);
   k.parallel(k.dim(x, 0), grainOfRows(*width * 4), [&](Value row) {
-    Value absmax = rowAbsmax(k, x, row, *width, Value());
-    k.store(arith::DivFOp::create(k, absmax, k.f32(127.0f)), k.arg(2), {row});
-    k.chunks(*width, [&](Value i, int64_t valid) {
-      k.storeVector(rowCodes(k, k.loadVector(x, {row, i}, valid), absmax), k.arg(1), {row, i}, valid);
-    });
+    auto load = [&](Value i, int64_t valid) { return k.loadVector(x, {row, i}, valid); };
+    Value absmax = rowAbsmax(k, *width, load);
+    storeRowScale(k, row, absmax, k.arg(2));
+    storeRowCodes(k, row, *width, absmax, k.arg(1), load);
   });
   return success();
 }
@@ -112,8 +130,7 @@ LogicalResult emitSplitColumns(Kernel &k) {
   auto isOutlier = [&](Value v) { return Value(arith::CmpFOp::create(k, arith::CmpFPredicate::OGE, magnitude(k, v), limit())); };
 
   // marks[i]: 1 where column i holds an outlier.
-  int64_t padded = llvm::alignTo(*width, kLanes);
-  Value marks = memref::AllocOp::create(k, MemRefType::get({padded}, i32), k.getI64IntegerAttr(64));
+  Value marks = allocateMarks(k, *width);
   auto mark = [&](Value first, int64_t valid) {
     Value zero = k.splatI32(0), one = k.splatI32(1);
     Values any = k.forLoop(k.index(0), rows, 1, {zero}, [&](Value row, ValueRange carried) {
@@ -134,14 +151,37 @@ LogicalResult emitSplitColumns(Kernel &k) {
   k.forLoop(count, k.index(*width), 1, [&](Value i) { k.store(k.i32(-1), columns, {i}); });
 
   k.parallel(rows, grainOfRows(*width * 4), [&](Value row) {
-    Value absmax = rowAbsmax(k, x, row, *width, limit());
-    k.store(arith::DivFOp::create(k, absmax, k.f32(127.0f)), k.arg(2), {row});
-    // A single row loses only its outliers, which is the same set of columns.
-    k.chunks(*width, [&](Value i, int64_t valid) {
-      Value marked = arith::CmpIOp::create(k, arith::CmpIPredicate::ne, k.loadVector(marks, {i}), k.splatI32(0));
-      Value v = k.select(marked, k.splat(0.0f), k.loadVector(x, {row, i}, valid));
-      k.storeVector(rowCodes(k, v, absmax), codes, {row, i}, valid);
+    Value absmax = rowAbsmax(k, *width, [&](Value i, int64_t valid) {
+      Value v = k.loadVector(x, {row, i}, valid);
+      return k.select(k.less(magnitude(k, v), limit()), v, k.splat(0.0f));
     });
+    storeRowScale(k, row, absmax, k.arg(2));
+    // A single row loses only its outliers, which is the same set of columns.
+    storeRowCodes(k, row, *width, absmax, codes, [&](Value i, int64_t valid) {
+      return withoutMarked(k, k.loadVector(x, {row, i}, valid), marks, i);
+    });
+  });
+  memref::DeallocOp::create(k, marks);
+  return success();
+}
+
+/// x [R,K], columns [M], codes [R,K], scale [R], outliers [R,M].
+LogicalResult emitSplitColumnsAt(Kernel &k) {
+  FailureOr<int64_t> width = k.expectSplitColumnsAt();
+  if (failed(width))
+    return failure();
+  Value x = k.arg(0), count = k.dim(k.arg(1), 0), marks = allocateMarks(k, *width);
+  auto column = [&](Value i) -> Value {
+    return arith::IndexCastOp::create(k, k.getIndexType(), k.load(k.arg(1), {i}));
+  };
+  k.forLoop(k.index(0), k.index(*width), kLanes, [&](Value i) { k.storeVector(k.splatI32(0), marks, {i}); });
+  k.forLoop(k.index(0), count, 1, [&](Value i) { k.store(k.i32(1), marks, {column(i)}); });
+  k.parallel(k.dim(x, 0), grainOfRows(*width * 4), [&](Value row) {
+    auto load = [&](Value i, int64_t valid) { return withoutMarked(k, k.loadVector(x, {row, i}, valid), marks, i); };
+    Value absmax = rowAbsmax(k, *width, load);
+    storeRowScale(k, row, absmax, k.arg(3));
+    storeRowCodes(k, row, *width, absmax, k.arg(2), load);
+    k.forLoop(k.index(0), count, 1, [&](Value i) { k.store(k.load(x, {row, column(i)}), k.arg(4), {row, i}); });
   });
   memref::DeallocOp::create(k, marks);
   return success();

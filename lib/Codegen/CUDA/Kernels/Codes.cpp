@@ -98,8 +98,11 @@ void quantizeRow(Emitter &t, RowPieces &pieces, Value scale, Value codes) {
 }
 
 void DynamicRow::run(Emitter &t, RowPieces &pieces, function_ref<Value(Value, Value)> isFree) const {
-  Values largest = pieces.fold({t.f32(0)}, [&](Value, Value piece, ValueRange carried) {
-    Value result = carried[0], magnitudes = t.abs(piece);
+  auto withoutOthers = [&](Value i, Value piece) {
+    return isFree ? t.select(isFree(i, piece), piece, t.splat(piece.getType(), 0.0)) : piece;
+  };
+  Values largest = pieces.fold({t.f32(0)}, [&](Value i, Value piece, ValueRange carried) {
+    Value result = carried[0], magnitudes = t.abs(onlyFree ? withoutOthers(i, piece) : piece);
     for (int64_t j = 0; j < pieces.lanes(); ++j) {
       Value m = t.extract(magnitudes, j);
       if (threshold)
@@ -112,9 +115,7 @@ void DynamicRow::run(Emitter &t, RowPieces &pieces, function_ref<Value(Value, Va
   t.ifThen(t.equal(t.thread(), 0), [&] { t.store(t.div(absmax, t.f32(127)), scale); });
   Type type = pieces.codesType();
   pieces.forEach([&](Value i, Value piece) {
-    if (isFree)
-      piece = t.select(isFree(i, piece), piece, t.splat(piece.getType(), 0.0));
-    t.store(toRowCodes(t, piece, absmax), t.at(codes, type, i));
+    t.store(toRowCodes(t, withoutOthers(i, piece), absmax), t.at(codes, type, i));
   });
 }
 

@@ -59,6 +59,8 @@ struct DynamicRow {
   Value scratch; ///< 4 bytes of shared memory per warp, free again after the next barrier
   /// Elements of this magnitude and more do not count for the scale.
   std::optional<float> threshold = std::nullopt;
+  /// Nor do elements without codes.
+  bool onlyFree = false;
 
   /// `isFree(i, piece)`: which elements of a piece have codes; the others get 0. Null: all.
   void run(Emitter &t, RowPieces &pieces, llvm::function_ref<Value(Value, Value)> isFree = nullptr) const;

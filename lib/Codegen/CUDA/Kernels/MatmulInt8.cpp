@@ -7,11 +7,12 @@
 // operands are signed here.)
 //
 // LLM.int8's outlier columns have zeros for codes; the epilogue adds their products in
-// float, in the order of the list, reading single codes of the same packed weights.
+// float (Outliers.h).
 //
 //===----------------------------------------------------------------------===//
-#include "MatmulProduct.h"
+#include "Outliers.h"
 #include "llvm/Support/MathExtras.h"
+#include <memory>
 
 using namespace mlir;
 
@@ -19,17 +20,17 @@ namespace qopt::cuda {
 
 namespace {
 
-/// Own arguments, counted from kFirstOwn.
-enum { kTokenScale = kFirstOwn, kColumnScale, kOutliers, kList };
+/// Own arguments, counted from kFirstOwn. kWhich: a list of columns, or kept weights;
+/// of these kCount says how many columns they are.
+enum { kTokenScale = kFirstOwn, kColumnScale, kOutliers, kWhich, kCount };
 
 struct Int8Product : Product {
-  Int8Product(int64_t inputs, int64_t columns, bool perToken, bool hasOutliers)
-      : Product(inputs, columns, 1), perToken(perToken), hasOutliers(hasOutliers),
-        words(llvm::divideCeil(inputs, int64_t(4))) {
+  explicit Int8Product(const MatmulW8A8Form &form)
+      : Product(form.inputs, form.columns, 1), form(form), words(llvm::divideCeil(inputs, int64_t(4))) {
     wgmmaRows = 128;
   }
 
-  bool perToken, hasOutliers;
+  MatmulW8A8Form form;
   int64_t words; ///< of a column
 
   Values load(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const override {
@@ -51,97 +52,70 @@ struct Int8Product : Product {
   }
 
   void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const override {
-    Type f32 = t.f32Type();
-    Values scales;
-    for (Value column : columns)
-      scales.push_back(t.load(f32, t.at(args[kColumnScale], f32, column)));
-    for (auto [r, row] : llvm::enumerate(rows)) {
-      Value token = t.load(f32, perToken ? t.at(args[kTokenScale], f32, row) : args[kTokenScale]);
-      for (size_t c = 0; c < columns.size(); ++c) {
-        Value &sum = sums[r * columns.size() + c];
-        sum = t.mul(t.mul(t.toFloat(sum, f32), token), scales[c]);
-      }
-    }
-    if (hasOutliers)
-      addOutliers(t, args, rows, columns, scales, sums);
+    Values scales = columnScales(t, args, columns);
+    applyTokens(t, args, rows, sums);
+    applyColumns(t, scales, sums);
+    if (std::unique_ptr<Outliers> outliers = outliersOf(t, args))
+      addOutliers(*outliers, rows, columns, scales, sums, outlierLoop);
+  }
+
+  void finishTile(Emitter &t, ValueRange args, const WeightPlace &place, ValueRange rows, ValueRange columns,
+                  Values &sums) const override {
+    std::unique_ptr<Outliers> outliers = outliersOf(t, args);
+    if (!outliers)
+      return finish(t, args, rows, columns, sums);
+    Values scales = columnScales(t, args, columns);
+    applyTokens(t, args, rows, sums);
+    if (!outliers->unscaled)
+      applyColumns(t, scales, sums);
+    addOutlierTiles(*outliers, place, rows, sums);
+    if (outliers->unscaled)
+      applyColumns(t, scales, sums);
   }
 
 private:
-  /// The list ends at the first negative number.
-  Values forEachListed(Emitter &t, Value list, Values initial, OutlierBody body) const {
-    Type i32 = t.getI32Type();
-    auto entry = [&](Value i) {
-      Value isIn = t.less(i, inputs);
-      Value input = t.load(i32, t.at(list, i32, t.select(isIn, i, t.i32(0))));
-      return t.select(isIn, input, t.i32(-1));
-    };
-    Values state{t.i32(0), entry(t.i32(0))};
-    llvm::append_range(state, initial);
-    state = t.whileLoop(
-        state, [&](ValueRange carried) { return t.lessEqual(t.i32(0), carried[1]); },
-        [&](ValueRange carried) {
-          Value i = t.add(carried[0], 1);
-          Values next{i, entry(i)};
-          llvm::append_range(next, body(carried[1], carried.drop_front(2)));
-          return next;
-        });
-    return Values(llvm::drop_begin(state, 2));
+  std::unique_ptr<Outliers> outliersOf(Emitter &t, ValueRange args) const {
+    if (form.outliers == MatmulW8A8Form::Listed)
+      return std::make_unique<ListedOutliers>(t, args[kOutliers], args[kWhich], args[kW], inputs, words);
+    if (form.outliers == MatmulW8A8Form::Kept)
+      return std::make_unique<KeptOutliers>(t, args[kOutliers], args[kWhich], t.load(t.i32Type(), args[kCount]),
+                                            form.keptElement);
+    return nullptr;
   }
 
-  void addOutliers(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, ArrayRef<Value> scales,
-                   Values &sums) const {
-    Type f32 = t.f32Type(), i8 = t.getI8Type();
-    Values codes; // where a column's codes begin
-    for (Value column : columns) {
-      Value block = t.row(args[kW], i8, t.shiftRight(column, 4), words * 64);
-      codes.push_back(t.at(block, i8, t.mul(t.bitAnd(column, 15), 4)));
+  static Values columnScales(Emitter &t, ValueRange args, ValueRange columns) {
+    Values scales;
+    for (Value column : columns)
+      scales.push_back(t.load(t.f32Type(), t.at(args[kColumnScale], t.f32Type(), column)));
+    return scales;
+  }
+
+  /// Integers to floats, times the scales of x.
+  void applyTokens(Emitter &t, ValueRange args, ValueRange rows, Values &sums) const {
+    size_t perRow = sums.size() / rows.size();
+    for (auto [r, row] : llvm::enumerate(rows)) {
+      Value token = t.load(t.f32Type(), form.perToken ? t.at(args[kTokenScale], t.f32Type(), row) : args[kTokenScale]);
+      for (Value &sum : MutableArrayRef(sums).slice(r * perRow, perRow))
+        sum = t.mul(t.toFloat(sum, t.f32Type()), token);
     }
-    auto add = [&](Value input, ValueRange carried) {
-      Values next, weights;
-      Value place = t.add(t.mul(t.shiftRight(input, 2), 64), t.bitAnd(input, 3));
-      for (size_t c = 0; c < columns.size(); ++c)
-        weights.push_back(t.mul(t.toFloat(t.load(i8, t.at(codes[c], i8, place)), f32), scales[c]));
-      for (auto [r, row] : llvm::enumerate(rows)) {
-        Value a = t.load(f32, t.at(t.row(args[kOutliers], f32, row, inputs), f32, input));
-        for (size_t c = 0; c < columns.size(); ++c)
-          next.push_back(t.fma(a, weights[c], carried[r * columns.size() + c]));
-      }
-      return next;
-    };
-    sums = outlierLoop ? outlierLoop(t, sums, add) : forEachListed(t, args[kList], sums, add);
+  }
+
+  static void applyColumns(Emitter &t, ArrayRef<Value> scales, Values &sums) {
+    for (auto [i, sum] : llvm::enumerate(sums))
+      sum = t.mul(sum, scales[i % scales.size()]);
   }
 };
 
 } // namespace
 
-/// x [R,K], x_scale [R] or [], w [blocks,words,64], correction, w_scale [N] (, outliers, columns), y [R,N].
 FailureOr<ProductDeclaration> describeMatmulW8A8(KernelDeclaration &k) {
-  bool hasOutliers = k.numOperands() == 8;
-  auto scaleType = k.numOperands() > 1 ? dyn_cast<MemRefType>(k.function.getFunctionType().getInput(1)) : MemRefType();
-  bool perToken = scaleType && scaleType.getRank() == 1;
-  int64_t scaleRank = perToken ? 1 : 0;
-  if (failed(hasOutliers ? k.expectRanks({2, scaleRank, 3, 1, 1, 2, 1, 2}) : k.expectRanks({2, scaleRank, 3, 1, 1, 2})))
-    return failure();
-  unsigned result = hasOutliers ? 7 : 5;
-  int64_t inputs = k.size(0, 1), n = k.size(result, 1);
-  if (ShapedType::isDynamic(inputs) || ShapedType::isDynamic(n))
-    return k.function.emitOpError("requires known inputs and outputs");
-  auto product = std::make_unique<Int8Product>(inputs, n, perToken, hasOutliers);
-  int64_t blocks = llvm::divideCeil(n, int64_t(16));
-  Builder b(k.function.getContext());
-  Type f32 = b.getF32Type(), i8 = b.getI8Type(), i32 = b.getI32Type();
-  SmallVector<int64_t> scaleShape(scaleRank, ShapedType::kDynamic);
-  if (failed(k.expectShape(0, {ShapedType::kDynamic, inputs}, i8)) || failed(k.expectShape(1, scaleShape, f32)) ||
-      failed(k.expectShape(2, {blocks, product->words, 64}, i8)) || failed(k.expectShape(3, {blocks * 16}, i32)) ||
-      failed(k.expectShape(4, {n}, f32)) ||
-      (hasOutliers && (failed(k.expectShape(5, {ShapedType::kDynamic, inputs}, f32)) ||
-                       failed(k.expectShape(6, {inputs}, i32)))) ||
-      failed(k.expectShape(result, {ShapedType::kDynamic, n}, f32)))
+  FailureOr<MatmulW8A8Form> form = k.expectMatmulW8A8();
+  if (failed(form))
     return failure();
   SmallVector<unsigned> own{1, 4};
-  if (hasOutliers)
-    own.append({5, 6});
-  return ProductDeclaration{std::move(product), 0, 2, result, own};
+  for (unsigned i = 5; i < form->result; ++i)
+    own.push_back(i);
+  return ProductDeclaration{std::make_unique<Int8Product>(*form), 0, 2, form->result, own};
 }
 
 } // namespace qopt::cuda

@@ -123,6 +123,11 @@ public:
 
   /// From sums [rows][columns] to elements of y; rows and columns (i32) are clamped.
   virtual void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const {}
+  /// The same for the sums of a lane of a tile, by all lanes of the warp.
+  virtual void finishTile(Emitter &t, ValueRange args, const WeightPlace &place, ValueRange rows, ValueRange columns,
+                          Values &sums) const {
+    finish(t, args, rows, columns, sums);
+  }
 };
 
 /// Rows of x in f16, as tiles read them: element e of word 8 step + 4 r + t of a chunk

@@ -179,7 +179,7 @@ void TilesThread::finish(ValueRange state) {
     for (int64_t c = 0; c < 8; ++c)
       sums[r * 8 + c] = t.mul(sums[r * 8 + c], factor);
   }
-  p.finish(t, args, clampedRows, clampedColumns, sums);
+  p.finishTile(t, args, place, clampedRows, clampedColumns, sums);
   int64_t lanes = Emitter::lanesOf(p.columns, 4);
   for (int64_t r = 0; r < 2 * shape.rowTiles; ++r)
     t.ifThen(t.less(tokens[r], rows), [&] {

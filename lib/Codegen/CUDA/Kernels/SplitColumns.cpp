@@ -4,7 +4,8 @@
 // columns of every eighth row of a block. The second, a single block, turns the
 // marks into the list of columns in place: what is written never lies behind what is
 // still to be read. The third quantizes row by row; there each block makes a byte
-// per column from the list, whose first -1 ends a thread's part of it.
+// per column from the list, whose first -1 ends a thread's part of it. Where the columns
+// are given, that third launch is all.
 //
 //===----------------------------------------------------------------------===//
 #include "Codes.h"
@@ -16,6 +17,29 @@ using namespace mlir;
 namespace qopt::cuda {
 
 namespace {
+
+/// A byte for each column in the block's shared memory, behind the scratch of blockMax.
+struct Marks {
+  static constexpr int64_t kOffset = 128;
+  static int64_t sharedBytes(int64_t width) { return kOffset + width; }
+
+  /// None marked yet; `lanes` columns are read at a time.
+  Marks(Emitter &t, int64_t width, int64_t lanes, int64_t threads)
+      : t(t), flags(t.vector(t.getI8Type(), lanes)), memory(t.shared(kOffset)) {
+    t.forLoop(t.thread(), t.i32(width / lanes), threads,
+              [&](Value i) { t.store(t.splat(flags, int64_t(0)), t.at(memory, flags, i)); });
+    t.barrier();
+  }
+
+  void set(Value column) { t.store(t.splat(t.getI8Type(), int64_t(1)), t.at(memory, t.getI8Type(), column)); }
+
+  /// Which columns of piece i are not marked. A barrier must lie after the last set().
+  Value areFree(Value i) { return t.equal(t.load(flags, t.at(memory, flags, i)), t.splat(flags, int64_t(0))); }
+
+  Emitter &t;
+  Type flags;
+  Value memory;
+};
 
 struct SplitColumns {
   Kernel &k;
@@ -87,31 +111,26 @@ void SplitColumns::compact() {
 
 void SplitColumns::quantizeRows() {
   int64_t threads = RowPieces::threadsFor(width), lanes = Emitter::lanesOf(width, 4);
-  int64_t marksOffset = 128; // after the scratch of blockMax
-  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = marksOffset + width, .suffix = "_rows"},
+  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = Marks::sharedBytes(width), .suffix = "_rows"},
            {k.input(0), k.output(1), k.output(2), k.input(3)}, [&](Emitter &t, ValueRange args) {
-    Type f32 = t.f32Type(), i8 = t.getI8Type(), i32 = t.i32Type();
-    Type flags = t.vector(t.getI8Type(), lanes);
-    Value row = t.block(), thread = t.thread(), marks = t.shared(marksOffset);
+    Type f32 = t.f32Type(), i32 = t.i32Type();
+    Value row = t.block(), thread = t.thread();
     RowPieces pieces(t, t.row(args[0], f32, row, width), width, threads);
-    t.forLoop(thread, t.i32(width / lanes), threads,
-              [&](Value i) { t.store(t.splat(flags, int64_t(0)), t.at(marks, flags, i)); });
-    t.barrier();
+    Marks marks(t, width, lanes, threads);
     auto entry = [&](Value i) {
       return t.ifElse(t.less(i, width), [&] { return Values{t.load(i32, t.at(args[3], i32, i))}; },
                       [&] { return Values{t.i32(-1)}; })[0];
     };
     t.whileLoop({thread, entry(thread)}, [&](ValueRange state) { return t.lessEqual(t.i32(0), state[1]); },
                 [&](ValueRange state) {
-      t.store(t.splat(i8, int64_t(1)), t.at(marks, i8, state[1]));
+      marks.set(state[1]);
       Value next = t.add(state[0], threads);
       return Values{next, entry(next)};
     });
-    Value codes = t.row(args[1], i8, row, width), scale = t.at(args[2], f32, row);
+    Value codes = t.row(args[1], t.getI8Type(), row, width), scale = t.at(args[2], f32, row);
     // A single row loses only its outliers, which is the same set of columns.
-    DynamicRow{codes, scale, threads, t.shared(), threshold}.run(t, pieces, [&](Value i, Value) {
-      return t.equal(t.load(flags, t.at(marks, flags, i)), t.splat(flags, int64_t(0)));
-    });
+    DynamicRow{codes, scale, threads, t.shared(), threshold}.run(t, pieces,
+                                                                 [&](Value i, Value) { return marks.areFree(i); });
   });
 }
 
@@ -133,6 +152,33 @@ LogicalResult emitSplitColumns(Kernel &k) {
   split.mark();
   split.compact();
   split.quantizeRows();
+  return success();
+}
+
+/// x [R,K], columns [M], codes [R,K], scale [R], outliers [R,M].
+LogicalResult emitSplitColumnsAt(Kernel &k) {
+  FailureOr<int64_t> checked = k.expectSplitColumnsAt();
+  if (failed(checked))
+    return failure();
+  int64_t width = *checked, threads = RowPieces::threadsFor(width), lanes = Emitter::lanesOf(width, 4);
+  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = Marks::sharedBytes(width)},
+           {k.input(0), k.input(1), k.output(2), k.output(3), k.output(4), {k.toI32(k.dim(1, 0))}},
+           [&](Emitter &t, ValueRange args) {
+    Type f32 = t.f32Type(), i32 = t.i32Type(), i64 = t.getI64Type();
+    Value row = t.block(), x = t.row(args[0], f32, row, width), count = args[5];
+    Value outliers = t.at(args[4], f32, t.mul(t.toInteger(row, i64), t.toInteger(count, i64)));
+    RowPieces pieces(t, x, width, threads);
+    Marks marks(t, width, lanes, threads);
+    t.forLoop(t.thread(), count, threads, [&](Value i) {
+      Value column = t.load(i32, t.at(args[1], i32, i));
+      marks.set(column);
+      t.store(t.load(f32, t.at(x, f32, column)), t.at(outliers, f32, i));
+    });
+    t.barrier();
+    DynamicRow quantization{t.row(args[2], t.getI8Type(), row, width), t.at(args[3], f32, row), threads, t.shared()};
+    quantization.onlyFree = true;
+    quantization.run(t, pieces, [&](Value i, Value) { return marks.areFree(i); });
+  });
   return success();
 }
 
