@@ -117,16 +117,15 @@ Step describe(func::CallOp op, SymbolTable &symbols) {
   if (!kernel)
     return step;
   step.kernel = kernel.getValue();
-  unsigned results = 1;
-  if (step.kernel == "rms_norm")
-    step.role = Role::Norm;
-  else if (step.kernel == "quantize" || step.kernel == "dynamic_quantize" || step.kernel == "split_columns") {
-    step.role = Role::Quantization;
-    results = step.kernel == "quantize" ? 1 : step.kernel == "dynamic_quantize" ? 2 : 3;
-  } else if (step.kernel.starts_with("matmul_"))
-    step.role = Role::Product;
-  else if (step.kernel == "rotary" || step.kernel == "cache_append")
-    step.role = Role::Epilogue;
+  auto [role, results] = llvm::StringSwitch<std::pair<Role, unsigned>>(step.kernel)
+                             .Case("rms_norm", {Role::Norm, 1})
+                             .Case("quantize", {Role::Quantization, 1})
+                             .Case("dynamic_quantize", {Role::Quantization, 2})
+                             .Cases({"split_columns", "split_columns_at"}, {Role::Quantization, 3})
+                             .StartsWith("matmul_", {Role::Product, 1})
+                             .Cases({"rotary", "cache_append"}, {Role::Epilogue, 1})
+                             .Default({Role::None, 0});
+  step.role = role;
   unsigned inputs = op.getNumOperands() - results;
   for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
     bool isElement = step.role == Role::Epilogue && i == 0 && isReshape(operand);

@@ -22,7 +22,8 @@ using namespace qopt::test;
 
 namespace {
 
-enum class Scheme { Float, Int8Weights, Static, Dynamic, Outliers, Int4 };
+/// Outliers are found in the row, or given by their columns.
+enum class Scheme { Float, Int8Weights, Static, Dynamic, Outliers, GivenOutliers, Int4 };
 
 struct Heads {
   int64_t count, keys, size, rotated;
@@ -38,7 +39,7 @@ struct Case {
   Heads heads;
   int64_t groupSize = 0; ///< of Int4
   bool hasZeros = false, scalesAreHalf = true;
-  bool isInteger() const { return scheme == Scheme::Static || scheme == Scheme::Dynamic || scheme == Scheme::Outliers; }
+  bool isInteger() const { return scheme >= Scheme::Static && scheme <= Scheme::GivenOutliers; }
 };
 
 const Case kCases[] = {
@@ -51,6 +52,8 @@ const Case kCases[] = {
     {"dynamic1030", Scheme::Dynamic, 1030, 32, kPartial},
     {"outliers67", Scheme::Outliers, 67, 33, kInterleaved},
     {"outliers1280", Scheme::Outliers, 1280, 48, kPlain},
+    {"given67", Scheme::GivenOutliers, 67, 20, kInterleaved},
+    {"given256", Scheme::GivenOutliers, 256, 64, kPartial},
     {"int4g32", Scheme::Int4, 256, 172, kPartial, 32},
     {"int4g64", Scheme::Int4, 172, 17, kSmall, 64, true},
     {"int4g128", Scheme::Int4, 1024, 64, kPlain, 128},
@@ -150,6 +153,16 @@ public:
       if (c.scheme == Scheme::Outliers) {
         columns = allocate(memref({c.inputs}, "i32"));
         call("split_columns", {x, codes, scale, columns}, "threshold = 3.0 : f32");
+      } else if (c.scheme == Scheme::GivenOutliers) {
+        std::vector<int32_t> given;
+        for (int32_t i = 3; i < c.inputs; i += 11)
+          given.push_back(i);
+        numGiven = given.size();
+        columns = argument("memref<?xi32>", {numGiven}, given);
+        outliers = Buffer{"%b" + std::to_string(next++), "memref<?x?xf32>"};
+        text += "  %m = memref.dim " + columns.name + ", %c0 : memref<?xi32>\n  " + outliers.name +
+                " = memref.alloc(%n, %m) : memref<?x?xf32>\n";
+        call("split_columns_at", {x, columns, codes, scale, outliers});
       } else {
         call("dynamic_quantize", {x, codes, scale});
       }
@@ -182,6 +195,11 @@ public:
                                    floats({n}, 0.01f)};
       if (c.scheme == Scheme::Outliers)
         values.insert(values.end(), {input, columns});
+      if (c.scheme == Scheme::GivenOutliers) {
+        Buffer weights = argument(memref({blocks, -1, 16}, "f16"), {blocks, numGiven, 16},
+                                  normal<_Float16>(count({blocks, numGiven, 16}), 0.1f));
+        values.insert(values.end(), {outliers, weights, constant("i32", {1}, std::vector<int32_t>{int32_t(numGiven)})});
+      }
       values.push_back(y);
       call("matmul_w8a8", values);
     }
@@ -258,7 +276,8 @@ private:
   bool hasData;
   std::string declarations, text;
   std::vector<Buffer> arguments;
-  Buffer input, prepared, scale, columns;
+  Buffer input, prepared, scale, columns, outliers;
+  int64_t numGiven = 0;
   int next = 0;
 };
 
@@ -392,6 +411,7 @@ TEST(FusedPtx, AssemblesWithoutSpills) {
                         {"static", Scheme::Static, 2048, 8192, heads},
                         {"dynamic", Scheme::Dynamic, 2048, 8192, heads},
                         {"outliers", Scheme::Outliers, 2048, 8192, heads},
+                        {"given", Scheme::GivenOutliers, 2048, 8192, heads},
                         {"int4", Scheme::Int4, 2048, 8192, heads, 128, true}};
   for (const Case &c : cases) {
     for (bool isHeads : {true, false}) {

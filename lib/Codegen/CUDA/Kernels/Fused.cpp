@@ -173,6 +173,11 @@ void FusedThread::quantizeRow(Value row) {
   DynamicRow quantization{codes, t.shared(layout.scale), kThreads, t.shared(layout.sums)};
   if (call.kernel() == "dynamic_quantize")
     return quantization.run(t, pieces);
+  if (call.kernel() == "split_columns_at") {
+    Value count = t.toInteger(arguments.limit(passed, call), t.i32Type());
+    GivenOutliers given{address(call.memory(1)), count, t.shared(layout.outliers), t.shared(layout.marks)};
+    return given.run(t, row, pieces, quantization);
+  }
   float threshold = outlierThreshold(declaration);
   listOutliers(row, threshold);
   quantization.threshold = threshold;
