@@ -17,6 +17,7 @@
 #include "FusedEpilogue.h"
 #include "Codes.h"
 #include "RmsNorm.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -291,7 +292,11 @@ LogicalResult emitGroup(func::FuncOp function) {
   k.ifThen(k.equal(k.dim(group.x, 0), 1), [&] {
     FusedArguments arguments(k, group);
     k.launch({.grid = {k.i64(units)}, .threads = kThreads, .sharedBytes = group.layout().bytes, .suffix = "_fused"},
-             arguments.list, [&](Emitter &t, ValueRange args) { FusedThread(t, group, arguments, args).run(); });
+             arguments.list, [&](Emitter &t, ValueRange args) {
+      // Left to itself, ptxas makes room for a third block and spills.
+      t.getInsertionBlock()->getParentOp()->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), t.getI32IntegerAttr(2));
+      FusedThread(t, group, arguments, args).run();
+    });
   }, [&] {
     for (Operation *op : body)
       op->moveBefore(k.getInsertionBlock(), k.getInsertionPoint());
