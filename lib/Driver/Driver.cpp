@@ -7,6 +7,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "qopt/Calibration/CalibrationContext.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
 #include "qopt/Support/Utf8.h"
@@ -52,7 +53,7 @@ private:
   Status readCalibration();
   /// Runs a textual pipeline; an error names the model and the node.
   Status runPasses(const std::string &pipeline);
-  Status raise() { return runPasses("qopt-raise"); }
+  Status raise();
   Status quantize();
   CompileReport summarize();
 
@@ -116,6 +117,19 @@ Status Compilation::readCalibration() {
   return Status::success();
 }
 
+/// MLIR says "MLIR Textual PassPipeline Parser:1:1: error: 'x' does not refer to ...".
+static std::string describeParseError(StringRef pipeline, const std::string &message) {
+  std::string line = firstLine(message);
+  StringRef reason = line;
+  if (size_t at = reason.find("error: "); at != StringRef::npos)
+    reason = reason.substr(at + StringRef("error: ").size());
+  reason.consume_front("<Pass-Options-Parser>: ");
+  if (reason.contains("does not refer to a registered pass"))
+    reason = "there is no such pipeline; there are float, int8-weights, int8-static, int8-dynamic, llm-int8, rtn-int4 "
+             "and gptq-int4, and MLIR's and qopt's passes by name";
+  return "pipeline \"" + printable(pipeline.str()) + "\": " + printable(reason.str());
+}
+
 Status Compilation::runPasses(const std::string &pipeline) {
   DiagnosticCollector diagnostics(context, options.model);
   PassManager manager(&context);
@@ -124,11 +138,29 @@ Status Compilation::runPasses(const std::string &pipeline) {
   std::string parseError;
   llvm::raw_string_ostream stream(parseError);
   if (failed(parsePassPipeline(pipeline, manager, stream)))
-    return Error{"pipeline \"" + printable(pipeline) + "\": " + printable(firstLine(stream.str()))};
+    return Error{describeParseError(pipeline, parseError)};
   if (failed(manager.run(*module)))
     return diagnostics.error("a pass failed");
   diagnostics.forwardWarnings(options.onWarning);
   return Status::success();
+}
+
+/// Positions that all rotary tables have; 0 without tables.
+static int64_t positionsOfTables(func::FuncOp function) {
+  int64_t positions = 0;
+  function.walk([&](onnx::RotaryEmbeddingOp op) {
+    auto table = dyn_cast<RankedTensorType>(op.getCosCache().getType());
+    if (op.getPositionIds() && table && table.getRank() == 2 && !table.isDynamicDim(0))
+      positions = positions ? std::min(positions, table.getDimSize(0)) : table.getDimSize(0);
+  });
+  return positions;
+}
+
+Status Compilation::raise() {
+  Status status = runPasses("qopt-raise");
+  if (status && contextLength == 0)
+    contextLength = positionsOfTables(function());
+  return status;
 }
 
 /// The pipeline that the user asked for, as text for MLIR's parser. `--compat=X` is
@@ -199,11 +231,11 @@ Result<CompileReport> Compilation::run() {
   bool writesModule = StringRef(options.output).ends_with(".qmod") && options.until == Phase::End;
   if (Status status = import(); !status)
     return status.error();
-  if (Status status = readCalibration(); !status)
-    return status.error();
   if (options.until >= Phase::Raise)
     if (Status status = raise(); !status)
       return status.error();
+  if (Status status = readCalibration(); !status)
+    return status.error();
   if (options.until >= Phase::Quantize && !options.pipeline.empty())
     if (Status status = quantize(); !status)
       return status.error();

@@ -112,6 +112,7 @@ LogicalResult CachedEntry::keepLogits() {
   others.reset(*logits);
   terminator->setOperands(ValueRange(terminator.getOperand(*logits)));
   (void)function.eraseResults(others);
+  raise::eraseDeadOps(function);
   return success();
 }
 
@@ -214,7 +215,11 @@ bool CachedEntry::canBeCached(onnx::AttentionOp op) {
     return typeOf(value).getRank() == 3 && typeOf(value).getElementType().isF32() && !typeOf(value).isDynamicDim(2);
   };
   auto isUnused = [](Value present) { return !present || present.use_empty(); };
-  auto isInput = [](Value past) { return !past || isa<BlockArgument>(past); };
+  auto isInput = [](Value past) {
+    while (past && past.getDefiningOp<onnx::CastOp>())
+      past = past.getDefiningOp()->getOperand(0);
+    return !past || isa<BlockArgument>(past);
+  };
   if (!op.getIsCausal() || (op.getAttnMask() && !isPadding(op.getAttnMask())) || !isInput(op.getPastKey()) ||
       !isInput(op.getPastValue()) || !isUnused(op.getPresentKey()) || !isUnused(op.getPresentValue()))
     return false;

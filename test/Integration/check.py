@@ -4,7 +4,7 @@ value  RESULT.json KEY  (NUMBER | REF.json KEY)  --rel X | --abs X | --below X
 less   RESULT.json KEY  OTHER.json KEY [--factor F]
                                                 at most F times the other
 list   RESULT.json KEY  REF.json KEY  --abs X
-array  A.npy B.npy --abs X
+array  A.npy B.npy --abs X | --of-largest X     the latter: times the largest magnitude of B
 codes  MODULE.mlir REF.npz --equal SHARE        int4 codes of the IR against codes [N, K]
 int8   MODULE.mlir REF.safetensors SUFFIX_CODES SUFFIX_SCALES [--scale-factor F]
                                                 int8 codes and scales, bit for bit
@@ -100,9 +100,10 @@ def check_list(args):
 def check_array(args):
     a, b = (np.load(f) for f in args.files)
     b = b.reshape(a.shape)
-    print(f"{a.size} elements, largest difference {np.abs(a - b).max():.3g} of {args.abs}")
-    if not np.abs(a - b).max() <= args.abs:
-        fail(f"an element differs by {np.abs(a - b).max()}, more than {args.abs}")
+    allowed = args.abs if args.abs is not None else args.of_largest * np.abs(b).max()
+    print(f"{a.size} elements, largest difference {np.abs(a - b).max():.3g} of {allowed:.3g}")
+    if not np.abs(a - b).max() <= allowed:
+        fail(f"an element differs by {np.abs(a - b).max()}, more than {allowed}")
 
 
 def check_codes(args):
@@ -155,6 +156,7 @@ parser.add_argument("what", choices=["value", "less", "list", "array", "codes", 
 parser.add_argument("files", nargs="+")
 parser.add_argument("--rel", type=float)
 parser.add_argument("--abs", type=float)
+parser.add_argument("--of-largest", type=float)
 parser.add_argument("--below", type=float)
 parser.add_argument("--equal", type=float)
 parser.add_argument("--factor", type=float, default=1)

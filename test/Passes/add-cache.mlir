@@ -73,8 +73,9 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "i
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %shown: tensor<?x?xi64> {onnx.name = "attention_mask"},
                    %positions: tensor<?x?xi64> {onnx.name = "position_ids"},
                    %past_keys: tensor<?x2x?x4xf32> {onnx.name = "past_key_values.0.key"},
-                   %past_values: tensor<?x2x?x4xf32> {onnx.name = "past_key_values.0.value"})
-    -> (tensor<?x?x16xf32> {onnx.name = "logits"}, tensor<?x2x?x4xf32> {onnx.name = "present.0.key"}, tensor<?x2x?x4xf32> {onnx.name = "present.0.value"}) {
+                   %past_halves: tensor<?x2x?x4xf16> {onnx.name = "past_key_values.0.value"})
+    -> (tensor<?x?x16xf32> {onnx.name = "logits"}, tensor<?x2x?x4xf32> {onnx.name = "present.0.key"}, tensor<?x2x?x4xf16> {onnx.name = "present.0.value"}) {
+  %past_values = onnx.Cast %past_halves {to = f32} : (tensor<?x2x?x4xf16>) -> tensor<?x2x?x4xf32>
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %w = qopt.parameter "o.codes" dense<1> : tensor<16x8xi8>
   %s = qopt.parameter "o.scale" dense<0.5> : tensor<16xf32>
@@ -88,7 +89,8 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %shown: tens
   %y, %keys, %values = onnx.Attention %q, %q, %x mask(%mask) past_key(%past_keys) past_value(%past_values) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x1x1x?xi1>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>)
   %c, %t, %columns = qopt.split_columns %y {threshold = 6.0 : f32} : (tensor<?x?x8xf32>) -> (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<8xi32>)
   %logits = qopt.matmul_w8a8 %c, %t, %w, %s outliers(%y) columns(%columns) : (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<16x8xi8>, tensor<16xf32>, tensor<?x?x8xf32>, tensor<8xi32>) -> tensor<?x?x16xf32>
-  return %logits, %keys, %values : tensor<?x?x16xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>
+  %halves = onnx.Cast %values {to = f16} : (tensor<?x2x?x4xf32>) -> tensor<?x2x?x4xf16>
+  return %logits, %keys, %halves : tensor<?x?x16xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf16>
 }
 
 // -----

@@ -7,12 +7,13 @@
 namespace qrt {
 
 struct BenchResult {
-  int64_t promptTokens = 0, generatedTokens = 0; ///< 0 generated: the model takes only one length
+  int64_t promptTokens = 0, generatedTokens = 0; ///< 0 generated: the model takes only one length, or 16 tokens at most
   double promptTokensPerSecond = 0, generationTokensPerSecond = 0;
 };
 
 /// Measures the median of several passes over `promptTokens` made-up tokens (512
-/// or the context when that is less), and the generation of 32 tokens after 16.
+/// or the context when that is less), as the beginning of a text where the model keeps keys
+/// and values, and the generation of 32 tokens after 16.
 /// Takes a few seconds at least.
 Result<BenchResult> runBench(LanguageModel &model);
 

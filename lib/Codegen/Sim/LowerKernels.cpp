@@ -46,7 +46,7 @@ public:
     SmallVector<Operation *> work;
     function.walk([&](Operation *op) {
       StringRef dialect = op->getDialect() ? op->getDialect()->getNamespace() : "";
-      if (dialect == "gpu" || dialect == "nvvm" || isa<LLVM::CallIntrinsicOp>(op))
+      if (dialect == "gpu" || dialect == "nvvm" || isa<LLVM::CallIntrinsicOp, math::FmaOp>(op))
         work.push_back(op);
     });
     for (Operation *op : work)
@@ -132,7 +132,9 @@ private:
     } else if (auto reciprocal = dyn_cast<NVVM::RcpApproxFtzF32Op>(op)) {
       Value one = arith::ConstantOp::create(b, b.getF32FloatAttr(1));
       reciprocal.getResult().replaceAllUsesWith(arith::DivFOp::create(b, one, reciprocal.getArg()).getResult());
-    } else if (auto fma = dyn_cast<math::FmaOp>(op); fma && getElementTypeOrSelf(fma.getType()).isF16()) {
+    } else if (auto fma = dyn_cast<math::FmaOp>(op)) {
+      if (!getElementTypeOrSelf(fma.getType()).isF16())
+        return success();
       // In f32, where the product is exact; the host's own way needs a library.
       Type narrow = fma.getType(), wide = b.getF32Type();
       if (auto vector = dyn_cast<VectorType>(narrow))

@@ -31,7 +31,7 @@ std::string memref(std::initializer_list<int64_t> shape, const char *type) {
   return text + type + ">";
 }
 
-std::string name(const char *kernel, const Shape &s) {
+std::string name(const std::string &kernel, const Shape &s) {
   return std::string(kernel) + "_n" + std::to_string(s.n) + "_k" + std::to_string(s.k);
 }
 

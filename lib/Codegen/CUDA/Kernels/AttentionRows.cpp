@@ -60,6 +60,8 @@ RowsPlan::RowsPlan(const AttentionForm &form) {
   while (rows > 1 && rows * valuePieces * valueWidth > 64)
     rows = llvm::divideCeil(rows, 2);
   keyBatch = std::min<int64_t>(keyLanes, rows > 4 || keyPieces > 4 ? 2 : 4);
+  if (rows * valuePieces > 8) // registers of a lane
+    keyBatch = 1;
   // Parts are as small as is worth a block, so that they are many.
   warps = form.cached ? 4 : 8;
   while (warps > 1 && sharedBytes(form.valueSize) > kSharedBytes)

@@ -14,6 +14,13 @@ int64_t Product::chunks() const {
          llvm::divideCeil(inputs - (groups - 1) * groupSize, chunkElements());
 }
 
+int64_t Product::rowUnit() const {
+  int64_t unit = std::min(chunksAhead, chunksPerGroup());
+  while (chunksPerGroup() % unit)
+    --unit;
+  return unit;
+}
+
 /// Rows from which on the blocks of the launch for sm_90a are filled well enough.
 constexpr int64_t kWgmmaRows = 64;
 
