@@ -67,6 +67,8 @@ public:
       else if (!isHarmless(op))
         return refuse(op);
     }
+    // Casts first: the type of what they cast says what they mean.
+    std::stable_partition(origins.begin(), origins.end(), [](Operation *op) { return !isa<LLVM::AddressOfOp>(op); });
     for (Operation *op : origins)
       if (failed(lower(op)))
         return refuse(op);
