@@ -90,6 +90,16 @@ void passByValue(gpu::GPUModuleOp kernels, const TensorMaps &maps) {
   }
 }
 
+/// A kernel whose warps share out registers between them begins with as many as a block
+/// alone on its multiprocessor has; otherwise ptxas does not know from how many it starts.
+void fixRegistersAtEntry(gpu::GPUModuleOp kernels) {
+  for (auto kernel : kernels.getOps<LLVM::LLVMFuncOp>()) {
+    bool sharesOut = kernel.walk([](NVVM::SetMaxRegisterOp) { return WalkResult::interrupt(); }).wasInterrupted();
+    if (sharesOut)
+      kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), Builder(kernel).getI32IntegerAttr(1));
+  }
+}
+
 struct ConvertKernelsToLlvm : PassWrapper<ConvertKernelsToLlvm, OperationPass<gpu::GPUModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertKernelsToLlvm)
   StringRef getArgument() const override { return "convert-kernels-to-llvm"; }
@@ -101,6 +111,7 @@ struct ConvertKernelsToLlvm : PassWrapper<ConvertKernelsToLlvm, OperationPass<gp
     if (failed(convertToLlvm(getOperation())))
       return signalPassFailure();
     passByValue(getOperation(), maps);
+    fixRegistersAtEntry(getOperation());
   }
 };
 

@@ -133,9 +133,13 @@ constexpr const char *kFirst = "kernel f, block (0, 0, 0), thread (0, 0, 0): ";
 constexpr const char *kCopier = "kernel f, block (0, 0, 0), thread (128, 0, 0): ";
 
 TEST(SimAsync, MissingWaitForTheCopy) {
-  EXPECT_EQ(messageOf({.full = false}),
+  EXPECT_EQ(messageOf({.chunks = "1", .full = false}),
             std::string(kCopier) + "cp.async.bulk.tensor.shared.cluster.global #15: nobody waited for the copy to offset 0 "
                                    "of shared memory");
+  // Who does not wait arrives too often before the copier looks.
+  EXPECT_EQ(messageOf({.full = false}),
+            std::string(kCopier) + "deadlock: waits at mbarrier.try_wait.parity #13 for the mbarrier at offset 1032, which "
+                                   "lacks 128 arrivals and 0 bytes in phase 2");
 }
 
 TEST(SimAsync, WrongNumberOfBytes) {
@@ -148,14 +152,16 @@ TEST(SimAsync, WrongNumberOfBytes) {
 }
 
 TEST(SimAsync, MissingWaitForTheSpace) {
-  EXPECT_EQ(messageOf({.empty = false}), std::string(kCopier) + "mbarrier.arrive.expect_tx #13: the mbarrier at offset 1024 "
+  EXPECT_EQ(messageOf({.empty = false}), std::string(kCopier) + "mbarrier.arrive.expect_tx #14: the mbarrier at offset 1024 "
                                                                 "gets more than the 1 arrivals of a phase");
 }
 
 TEST(SimAsync, MissingFences) {
-  EXPECT_EQ(messageOf({.init = ""}), std::string(kCopier) + "cp.async.bulk.tensor.shared.cluster.global #14: the mbarrier at "
+  EXPECT_EQ(messageOf({.init = ""}), std::string(kCopier) + "cp.async.bulk.tensor.shared.cluster.global #15: the mbarrier at "
                                                             "offset 1024 has no fence since it was initialised");
-  EXPECT_EQ(messageOf({.fence = false}).substr(0, 40), "kernel f, block (0, 0, 0), thread (31, 0");
+  EXPECT_EQ(messageOf({.fence = false}),
+            "kernel f, block (0, 0, 0), thread (31, 0, 0): wgmma.mma_async.sync.aligned.m64n8k32.s32.s8.s8 #6: no wgmma.fence "
+            "since the last wait, but its sums are new");
 }
 
 TEST(SimAsync, WrongDescriptors) {

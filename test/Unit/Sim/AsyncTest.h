@@ -8,7 +8,7 @@ namespace qopt::test {
 
 /// What is replaced in the kernel's text; the defaults are right.
 struct AsyncFaults {
-  std::string init = "nvvm.fence.mbarrier.init", bytes = "1024";
+  std::string init = "nvvm.fence.mbarrier.init", bytes = "1024", chunks = "2";
   uint64_t descriptor = uint64_t(1024 / 16) << 32 | uint64_t(1) << 62; ///< stride 1024, swizzle of 128 bytes, start 0
   bool full = true, empty = true, fence = true, wait = true; ///< whether they are there
   bool readsEarly = false;   ///< sums that were not waited for
@@ -70,11 +70,12 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
     %c2 = arith.constant 2 : i32
     %c3 = arith.constant 3 : i32
     %c4 = arith.constant 4 : i32
+    %chunks = arith.constant {chunks} : i32
     %rowBytes = arith.constant 128 : i32
     %bytes = arith.constant {bytes} : i32
     %ticks = arith.constant 1000 : i32
     %multiplying = arith.constant 128 : i32
-    %start = arith.constant 0 : {type}
+    %start = arith.constant {zero} : {type}
     %isFirst = arith.cmpi eq, %i, %c0 : i32
     scf.if %isFirst {
       nvvm.mbarrier.init %full, %c1 : !llvm.ptr<3>, i32
@@ -87,7 +88,7 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
     scf.if %multiplies {
       %mine = llvm.getelementptr %a[%i] : (!llvm.ptr, i32) -> !llvm.ptr, !llvm.array<8 x array<4 x i32>>
       %descriptor = arith.constant {descriptor} : i64
-      %r:4 = scf.for %chunk = %c0 to %c2 step %c1 iter_args(%s0 = %start, %s1 = %start, %s2 = %start, %s3 = %start) -> ({four}) : i32 {
+      %r:4 = scf.for %chunk = %c0 to %chunks step %c1 iter_args(%s0 = %start, %s1 = %start, %s2 = %start, %s3 = %start) -> ({four}) : i32 {
         %firstStep = arith.muli %chunk, %c4 : i32
         {full}
         {products}
@@ -98,7 +99,7 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
       {stores}
     }
     scf.if %isCopier {
-      scf.for %chunk = %c0 to %c2 step %c1 : i32 {
+      scf.for %chunk = %c0 to %chunks step %c1 : i32 {
         %parity = arith.xori %chunk, %c1 : i32
         {empty}
         nvvm.mbarrier.arrive.expect_tx %full, %bytes : !llvm.ptr<3>, i32
@@ -120,7 +121,7 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
                   }
                   return text;
                 }()},
-               {"products", products}, {"arrival", guard(arrival, !faults.arrivesEarly)}, {"result", result}, {"four", four}, {"init", faults.init}, {"bytes", faults.bytes},
+               {"products", products}, {"arrival", guard(arrival, !faults.arrivesEarly)}, {"result", result}, {"four", four}, {"init", faults.init}, {"bytes", faults.bytes}, {"chunks", faults.chunks}, {"zero", isInteger ? "0" : "0.0"},
                {"descriptor", std::to_string(faults.descriptor)}, {"type", type}});
 }
 

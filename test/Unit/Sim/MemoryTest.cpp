@@ -152,4 +152,22 @@ TEST(SimIntrinsics, PermuteBytes) {
   }
 }
 
+/// As integers, addresses of shared memory count from its begin.
+TEST(SimMemory, AddressesOfSharedMemoryAreOffsets) {
+  Kernels kernels(R"(gpu.func @f(%out: !llvm.ptr) kernel {
+    %shared = llvm.mlir.addressof @shared : !llvm.ptr<3>
+    %later = llvm.getelementptr %shared[12] : (!llvm.ptr<3>) -> !llvm.ptr<3>, i8
+    %a = llvm.ptrtoint %shared : !llvm.ptr<3> to i64
+    %b = llvm.ptrtoint %later : !llvm.ptr<3> to i64
+    %next = llvm.getelementptr %out[1] : (!llvm.ptr) -> !llvm.ptr, i64
+    llvm.store %a, %out : i64, !llvm.ptr
+    llvm.store %b, %next : i64, !llvm.ptr
+    gpu.return
+  })");
+  Array<int64_t> out(2, -1);
+  ASSERT_EQ(kernels.run("f", {{1, 1, 1}, {1, 1, 1}, 64}, out.data()), "");
+  EXPECT_EQ(out[0], 0);
+  EXPECT_EQ(out[1], 12);
+}
+
 } // namespace
