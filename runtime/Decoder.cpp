@@ -68,6 +68,10 @@ Result<std::optional<CacheEntries>> qrt::findCacheEntries(const qopt::Module &mo
     return Error{"the model takes " + (isSymbol(rows) ? "1 row or more" : std::to_string(rows.size) + " rows") +
                  " of at least 1 token, but " + std::to_string(batch) + " of " + std::to_string(capacity) +
                  " were asked for"};
+  int64_t context = module.info().contextLength;
+  if (context > 0 && capacity > context)
+    return Error{"the context is " + std::to_string(context) + " tokens, but " + std::to_string(capacity) +
+                 " were asked for"};
   return std::optional<CacheEntries>(found);
 }
 

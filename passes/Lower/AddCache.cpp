@@ -9,12 +9,13 @@
 //
 // Only the last token's logits matter to who generates text: what all users compute
 // for the last token alone (the rest of the last layer, and the head) is computed for
-// it alone.
+// it alone. Types inside stay those of @forward: all entry points share kernels and loops.
 //
 //===----------------------------------------------------------------------===//
 #include "../Raise/ModelInputs.h"
 #include "TokenRows.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -43,10 +44,9 @@ public:
     lowering::TokenRows rows;
     if (failed(rows.find(function, inputs.tokens, counting)))
       return failure();
-    if (isOneToken)
-      rows.setOneToken();
-    else
+    if (!isOneToken)
       rows.cutToLast(function);
+    returnOneRow();
     raise::updateResultTypes(function);
     function.setResultAttrs(0, named("logits", {"batch", "", ""}));
     return success();
@@ -55,6 +55,7 @@ public:
 private:
   LogicalResult keepTokens();
   LogicalResult keepLogits();
+  void returnOneRow();
   bool areCounted(Value value);
   Value countTokens();
   LogicalResult replacePositions();
@@ -114,6 +115,15 @@ LogicalResult CachedEntry::keepLogits() {
   (void)function.eraseResults(others);
   raise::eraseDeadOps(function);
   return success();
+}
+
+/// Says that the logits are [batch, 1, vocabulary].
+void CachedEntry::returnOneRow() {
+  OpOperand &logits = body.getTerminator()->getOpOperand(0);
+  SmallVector<int64_t> shape(typeOf(logits.get()).getShape());
+  shape[1] = 1;
+  b.setInsertionPoint(logits.getOwner());
+  logits.set(tensor::CastOp::create(b, function.getLoc(), typeOf(logits.get()).clone(shape), logits.get()));
 }
 
 /// All inputs but the tokens must have lost their users.

@@ -111,20 +111,6 @@ LogicalResult TokenRows::find(func::FuncOp function, Value tokens, const llvm::D
   return success(rows.contains(function.front().getTerminator()->getOperand(0)));
 }
 
-/// Types [batch, sequence, ...] become [batch, 1, ...].
-static void becomeOneToken(Value row) {
-  SmallVector<int64_t> shape(typeOf(row).getShape());
-  shape[1] = 1;
-  row.setType(typeOf(row).clone(shape));
-}
-
-void TokenRows::setOneToken() {
-  for (auto &[op, operands] : makers)
-    for (Value result : op->getResults())
-      if (rows.contains(result))
-        becomeOneToken(result);
-}
-
 void TokenRows::cutToLast(func::FuncOp function) {
   llvm::DenseSet<Operation *> last{function.front().getTerminator()};
   for (auto &[op, operands] : llvm::reverse(makers))
@@ -142,19 +128,13 @@ void TokenRows::cutToLast(func::FuncOp function) {
       b.setInsertionPointAfterValue(row);
       auto ints = [&](int64_t value) { return onnx::ConstantOp::create(b, row.getLoc(), b.getI64TensorAttr({value})); };
       Value start = ints(-1), end = ints(std::numeric_limits<int64_t>::max()), axis = ints(1);
-      SmallVector<int64_t> shape(typeOf(row).getShape());
-      shape[1] = 1;
-      known = onnx::SliceOp::create(b, row.getLoc(), typeOf(row).clone(shape), row, start, end, axis, /*steps=*/Value());
+      known = onnx::SliceOp::create(b, row.getLoc(), row.getType(), row, start, end, axis, /*steps=*/Value());
     }
     operand.set(known);
   };
-  for (auto &[op, operands] : makers) {
-    if (!last.contains(op))
-      continue;
-    for (unsigned i : operands)
-      cut(op->getOpOperand(i));
-    for (Value result : op->getResults())
-      becomeOneToken(result);
-  }
+  for (auto &[op, operands] : makers)
+    if (last.contains(op))
+      for (unsigned i : operands)
+        cut(op->getOpOperand(i));
   cut(function.front().getTerminator()->getOpOperand(0));
 }

@@ -19,11 +19,8 @@ public:
                            const llvm::DenseSet<mlir::Operation *> &ignored);
 
   /// Afterwards the function computes only the last token's row of what it returns, as
-  /// far back as nothing else needs the other rows.
+  /// far back as nothing else needs the other rows. No type changes.
   void cutToLast(mlir::func::FuncOp function);
-
-  /// Where the sequence is one token: the types say so.
-  void setOneToken();
 
 private:
   std::optional<llvm::SmallVector<unsigned>> rowOperands(mlir::Operation *op) const;

@@ -507,7 +507,8 @@ def AddCache : Pass<"qopt-add-cache", "::mlir::ModuleOp"> {
     mask of padding, and rotary embeddings whose positions count the tokens.
   }];
   let statistics = [Statistic<"numEntries", "entries", "Entry points added">];
-  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect"];
+  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def ConvertToKernels : Pass<"qopt-convert-to-kernels", "::mlir::ModuleOp"> {

@@ -166,7 +166,8 @@ public:
   virtual Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) = 0;
   /// Empty texts, a row for each of `batch`, of at most `capacity` tokens. The session
   /// must outlive them. Null where the module has no entry points for it. Errors:
-  /// entry points of another form, a batch that they do not take, too little memory.
+  /// entry points of another form, a batch that they do not take, more tokens than the
+  /// context, too little memory.
   virtual Result<std::unique_ptr<Decoder>> makeDecoder(int64_t batch, int64_t capacity) = 0;
 };
 

@@ -133,6 +133,9 @@ TEST_F(DecoderTest, TakesThePlaceOfAnExportersCache) {
   for (int32_t i = 0; i < 30; ++i)
     ids.push_back(i * i % 16);
   EXPECT_EQ(compareWithForward(loaded, *loaded.model, ids, {3, 1, 1, 20, 1, 4}), 0);
+  auto huge = loaded.session->makeDecoder(1, int64_t(1) << 50);
+  ASSERT_FALSE(huge);
+  EXPECT_EQ(huge.error().message, "out of memory: the caches of 1125899906842624 tokens do not fit");
 }
 
 TEST_F(DecoderTest, RowsAreTextsOfTheirOwn) {
@@ -178,9 +181,9 @@ TEST_F(DecoderTest, ErrorsLeaveTheTextAsItWas) {
   auto none = loaded.session->makeDecoder(1, 0);
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().message, "the model takes 1 row or more of at least 1 token, but 1 of 0 were asked for");
-  auto huge = loaded.session->makeDecoder(1, int64_t(1) << 50);
-  ASSERT_FALSE(huge);
-  EXPECT_EQ(huge.error().message, "out of memory: the caches of 1125899906842624 tokens do not fit");
+  auto tooLong = loaded.session->makeDecoder(1, 513);
+  ASSERT_FALSE(tooLong);
+  EXPECT_EQ(tooLong.error().message, "the context is 512 tokens, but 513 were asked for");
   auto direct = loaded.session->run("decode", {});
   ASSERT_FALSE(direct);
   EXPECT_EQ(direct.error().message, "entry point 'decode' has caches; it only runs for texts that grow");

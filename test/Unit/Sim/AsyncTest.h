@@ -75,7 +75,7 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
     %bytes = arith.constant {bytes} : i32
     %ticks = arith.constant 1000 : i32
     %multiplying = arith.constant 128 : i32
-    %start = arith.constant 0 : {type}
+    %start = arith.constant {zero} : {type}
     %isFirst = arith.cmpi eq, %i, %c0 : i32
     scf.if %isFirst {
       nvvm.mbarrier.init %full, %c1 : !llvm.ptr<3>, i32
@@ -121,7 +121,7 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
                   }
                   return text;
                 }()},
-               {"products", products}, {"arrival", guard(arrival, !faults.arrivesEarly)}, {"result", result}, {"four", four}, {"init", faults.init}, {"bytes", faults.bytes}, {"chunks", faults.chunks},
+               {"products", products}, {"arrival", guard(arrival, !faults.arrivesEarly)}, {"result", result}, {"four", four}, {"init", faults.init}, {"bytes", faults.bytes}, {"chunks", faults.chunks}, {"zero", isInteger ? "0" : "0.0"},
                {"descriptor", std::to_string(faults.descriptor)}, {"type", type}});
 }
 
