@@ -153,7 +153,7 @@ func.func private @host_needs_it(%x: memref<?xf32>, %y: memref<?xf32>) {
 // CHECK:       func.func private @product(
 // CHECK:         gpu.launch_func @kernels::@product_rows
 // CHECK:         %[[CAPABILITY:.*]] = func.call @qrt_capability() : () -> i64
-// CHECK:         arith.cmpi sle, %{{.*}}, %[[CAPABILITY]] : i64
+// CHECK:         arith.cmpi sge, %[[CAPABILITY]], %{{.*}} : i64
 // CHECK:         %[[MAP:.*]] = func.call @qrt_tensor_map(
 // CHECK:         gpu.launch_func @kernels::@product_wgmma
 // CHECK-SAME:      args(%[[MAP]] : !llvm.ptr,

@@ -170,4 +170,4 @@ func.func @takes_single_tokens(%x: memref<?x4xf32>, %w: memref<1x4x16xf32>, %n: 
   return
 }
 
-// CHECK:     func.func private @mul_group(%{{.*}}: memref<?x4xf32>, %{{.*}}: memref<1x4x16xf32>, %{{.*}}: memref<4xf32>, %{{.*}}: memref<?x4xf32>)
+// CHECK: func.func private @mul_group(%{{.*}}: memref<?x4xf32>, %{{.*}}: memref<1x4x16xf32>, %{{.*}}: memref<?x4xf32>, %{{.*}}: memref<4xf32>)

@@ -158,8 +158,8 @@ public:
         numGiven = given.size();
         columns = argument("memref<?xi32>", {numGiven}, given);
         outliers = Buffer{"%b" + std::to_string(next++), "memref<?x?xf32>"};
-        text += "  %m = memref.dim " + columns.name + ", %c0 : memref<?xi32>\n  " + outliers.name +
-                " = memref.alloc(%n, %m) : memref<?x?xf32>\n";
+        text += "  %given = memref.dim " + columns.name + ", %c0 : memref<?xi32>\n  " + outliers.name +
+                " = memref.alloc(%n, %given) : memref<?x?xf32>\n";
         call("split_columns_at", {x, columns, codes, scale, outliers});
       } else {
         call("dynamic_quantize", {x, codes, scale});
