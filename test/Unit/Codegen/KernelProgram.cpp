@@ -160,13 +160,13 @@ void KernelProgram::run(llvm::StringRef kernel, llvm::ArrayRef<Buffer *> operand
     descriptor.insert(descriptor.end(), strides.begin(), strides.end());
     descriptors.push_back(std::move(descriptor));
   }
-  std::array<int64_t *, 8> p{};
+  std::array<int64_t *, 9> p{};
   for (size_t i = 0; i < descriptors.size(); ++i)
     p[i] = descriptors[i].data();
   using P = int64_t *;
   auto address = check(impl->jit->lookup(("_mlir_ciface_" + kernel).str()));
   // Arguments that a kernel does not have stay unread in registers or on the stack.
-  address.toPtr<void(P, P, P, P, P, P, P, P)>()(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]);
+  address.toPtr<void(P, P, P, P, P, P, P, P, P)>()(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8]);
 }
 
 std::vector<std::string> runnableLevels() {

@@ -11,7 +11,8 @@
 //
 // After it, one warp adds up what the others have and has a column per lane; what
 // follows happens in registers (FusedEpilogue.cpp), and only what others read is
-// written. Where there is more than one row, the kernels run one by one.
+// written. Where there is more than one row, the kernels run one by one, but for norm
+// and quantization (Prepare.cpp).
 //
 //===----------------------------------------------------------------------===//
 #include "FusedEpilogue.h"
@@ -298,8 +299,13 @@ LogicalResult emitGroup(func::FuncOp function) {
       FusedThread(t, group, arguments, args).run();
     });
   }, [&] {
-    for (Operation *op : body)
-      op->moveBefore(k.getInsertionBlock(), k.getInsertionPoint());
+    bool isPrepared = launchPreparation(k, group);
+    for (Operation *op : body) {
+      if (isPrepared && (op == group.norm.op || op == group.quantization.op))
+        op->erase();
+      else
+        op->moveBefore(k.getInsertionBlock(), k.getInsertionPoint());
+    }
   });
   return success();
 }

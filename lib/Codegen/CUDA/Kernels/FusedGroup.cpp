@@ -31,6 +31,13 @@ bool FusedCall::writes(Value memory) const {
   return false;
 }
 
+bool FusedCall::uses(Value memory) const {
+  for (unsigned i = 0; i < op->getNumOperands(); ++i)
+    if (this->memory(i) == memory)
+      return true;
+  return false;
+}
+
 bool Pairing::isPossible() const {
   if (interleaved)
     return headSize % 2 == 0;

@@ -26,6 +26,8 @@ struct FusedCall {
   /// The memory of an operand: an argument of the group's function.
   Value memory(unsigned operand) const;
   bool writes(Value memory) const;
+  /// Whether any operand is of this memory.
+  bool uses(Value memory) const;
 };
 
 struct FusedProduct {
@@ -89,6 +91,10 @@ struct FusedGroup {
   /// Words (i32) of one part of the row in f16; 0 if it stays as it is.
   int64_t halfWords() const;
 };
+
+/// Launches norm and quantization of all rows as one, where that is possible; whether it
+/// is. `k` stands in the group's function.
+bool launchPreparation(Kernel &k, const FusedGroup &group);
 
 } // namespace qopt::cuda
 
