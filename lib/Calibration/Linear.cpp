@@ -84,10 +84,9 @@ std::optional<std::vector<float>> qopt::widenElements(ElementsAttr value) {
 static FailureOr<ArrayRef<float>> getFloats(const Linear &linear, std::vector<float> &storage) {
   onnx::MatMulOp op = linear.op;
   ElementsAttr value = linear.weights;
+  if (Type read = getElementTypeOrSelf(op.getB()); !read.isF32())
+    return op.emitOpError() << "expected float32 weights of layer \"" << linear.name << "\" but got " << read;
   Type element = value.getElementType();
-  if (!element.isF32() && !element.isF16() && !element.isBF16())
-    return op.emitOpError() << "expected weights of layer \"" << linear.name
-                            << "\" in float32, float16 or bfloat16 but got " << element;
   ArrayRef<char> raw = rawElements(value);
   size_t bytes = value.getNumElements() * size_t(element.getIntOrFloatBitWidth() / 8);
   if (isa<DenseResourceElementsAttr>(value)) {

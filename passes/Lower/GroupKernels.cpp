@@ -66,6 +66,22 @@ bool isTransparent(Operation &op) {
   return isMemoryEffectFree(&op) || isa<memref::AllocOp>(op) || (call && call.getCallee() == kRequireFunction);
 }
 
+/// Whether an operand is accessed at the indices of the loops; along a loop of one
+/// iteration 0 is the only one.
+bool isIdentity(linalg::GenericOp op, OpOperand &operand) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  if (map.getNumResults() != ranges.size())
+    return false;
+  for (auto [i, index] : llvm::enumerate(map.getResults())) {
+    auto constant = dyn_cast<AffineConstantExpr>(index);
+    bool isOnlyOne = constant && constant.getValue() == 0 && ranges[i] == 1;
+    if (!isOnlyOne && index != getAffineDimExpr(i, map.getContext()))
+      return false;
+  }
+  return true;
+}
+
 /// A loop over all elements of its results that reads others either where it writes, or
 /// along the last dimension only, as a bias.
 bool isElementwise(linalg::GenericOp op) {
@@ -76,7 +92,7 @@ bool isElementwise(linalg::GenericOp op) {
     auto type = dyn_cast<MemRefType>(operand.get().getType());
     bool isLast = map.getNumResults() == 1 && map.isFunctionOfDim(map.getNumDims() - 1) && map.isProjectedPermutation();
     return type && type.getLayout().isIdentity() && isReshape(operand.get()) &&
-           (map.isIdentity() || (op.isDpsInput(&operand) && (isLast || map.getNumResults() == 0)));
+           (isIdentity(op, operand) || (op.isDpsInput(&operand) && (isLast || map.getNumResults() == 0)));
   });
 }
 
@@ -87,7 +103,7 @@ Step describe(linalg::GenericOp op) {
   step.role = Role::Epilogue;
   for (OpOperand &operand : op->getOpOperands()) {
     Value root = rootOf(operand.get());
-    (op.getMatchingIndexingMap(&operand).isIdentity() ? step.elements : step.whole).push_back(root);
+    (isIdentity(op, operand) ? step.elements : step.whole).push_back(root);
     if (op.isDpsInit(&operand))
       step.written.push_back(root);
   }
@@ -101,16 +117,15 @@ Step describe(func::CallOp op, SymbolTable &symbols) {
   if (!kernel)
     return step;
   step.kernel = kernel.getValue();
-  unsigned results = 1;
-  if (step.kernel == "rms_norm")
-    step.role = Role::Norm;
-  else if (step.kernel == "quantize" || step.kernel == "dynamic_quantize" || step.kernel == "split_columns") {
-    step.role = Role::Quantization;
-    results = step.kernel == "quantize" ? 1 : step.kernel == "dynamic_quantize" ? 2 : 3;
-  } else if (step.kernel.starts_with("matmul_"))
-    step.role = Role::Product;
-  else if (step.kernel == "rotary" || step.kernel == "cache_append")
-    step.role = Role::Epilogue;
+  auto [role, results] = llvm::StringSwitch<std::pair<Role, unsigned>>(step.kernel)
+                             .Case("rms_norm", {Role::Norm, 1})
+                             .Case("quantize", {Role::Quantization, 1})
+                             .Case("dynamic_quantize", {Role::Quantization, 2})
+                             .Cases({"split_columns", "split_columns_at"}, {Role::Quantization, 3})
+                             .StartsWith("matmul_", {Role::Product, 1})
+                             .Cases({"rotary", "cache_append"}, {Role::Epilogue, 1})
+                             .Default({Role::None, 0});
+  step.role = role;
   unsigned inputs = op.getNumOperands() - results;
   for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
     bool isElement = step.role == Role::Epilogue && i == 0 && isReshape(operand);
@@ -177,7 +192,7 @@ public:
       for (Operation *user : aliases.pop_back_val().getUsers()) {
         if (isa<ViewLikeOpInterface>(user))
           aliases.push_back(user->getResult(0));
-        else if (!isMemoryEffectFree(user) &&
+        else if (!isa<memref::DimOp>(user) &&
                  llvm::none_of(steps, [&](const Step &step) { return step.op->isAncestor(user); }))
           return true;
       }

@@ -120,9 +120,13 @@ struct RaiseScaled : OpRewritePattern<MulOp> {
       if (!matchPattern(scale, m_Constant(&constant)) || constant.getShapedType().getRank() != 1 ||
           constant.getShapedType().getDimSize(0) != type.getShape().back())
         return rewriter.notifyMatchFailure(op, "requires a constant scale of one value per column");
-      if (type.getElementType() != getElementTypeOrSelf(op.getOutput()))
-        return rewriter.notifyMatchFailure(op, "requires a result of the input's element type");
-      auto norm = RMSNormalizationOp::create(rewriter, op.getLoc(), variance->x, scale, /*axis=*/-1,
+      Value x = variance->x;
+      if (Type element = getElementTypeOrSelf(op.getOutput()); type.getElementType() != element) {
+        if (!element.isF32())
+          return rewriter.notifyMatchFailure(op, "requires a result of the input's element type, or f32");
+        x = CastOp::create(rewriter, op.getLoc(), type.clone(element), x, TypeAttr::get(element));
+      }
+      auto norm = RMSNormalizationOp::create(rewriter, op.getLoc(), x, scale, /*axis=*/-1,
                                              APFloat(static_cast<float>(variance->epsilon)));
       if (Attribute scope = op->getAttr("onnx.scope"))
         norm->setAttr("onnx.scope", scope);

@@ -31,11 +31,14 @@ def read_kernels(bin_dir, model, scheme, archs, work):
                                                   stdout=subprocess.DEVNULL)
     run("qopt", model, "-o", module, "--target=cuda", f"--cuda-arch={','.join(archs)}", *options)
     run("qrun", module, "--info", f"--json={info}")
-    run("qrun", module, "--extract=ptx", "-o", ptx)
-    with open(ptx) as file:
-        threads = dict(re.findall(r"\.entry (\w+)\([^)]*\)\s*\.maxntid (\d+)", file.read()))
     with open(info) as file:
-        return [(kernel, int(threads.get(kernel["name"], 0))) for kernel in json.load(file)["kernels"]]
+        described = json.load(file)
+    threads = {}
+    for section in [section["name"] for section in described["sections"] if section["name"].startswith("ptx")]:
+        run("qrun", module, f"--extract={section}", "-o", ptx)
+        with open(ptx) as file:
+            threads |= re.findall(r"\.entry (\w+)\([^)]*\)\s*\.maxntid (\d+)", file.read())
+    return [(kernel, int(threads.get(kernel["name"], 0))) for kernel in described["kernels"]]
 
 
 def main():

@@ -12,7 +12,7 @@
 // CHECK-SAME:      !llvm.ptr, %{{.*}} : !llvm.ptr, %{{.*}} : !llvm.ptr, %[[SIZE]] : i64, %[[ERRORS]] : !llvm.ptr)
 // CHECK:       gpu.module @kernels {
 // CHECK:         gpu.func @gather(%{{.*}}: !llvm.ptr {llvm.noalias, llvm.readonly}, %{{.*}}: !llvm.ptr {llvm.noalias, llvm.readonly}, %{{.*}}: !llvm.ptr {llvm.noalias}, %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: !llvm.ptr {llvm.noalias})
-// CHECK-SAME:      kernel attributes {known_block_size = array<i32: 32, 1, 1>, qopt.shared_bytes = 0 : i64}
+// CHECK-SAME:      kernel attributes {known_block_size = array<i32: 32, 1, 1>, nvvm.minctasm = 1 : i32, qopt.shared_bytes = 0 : i64}
 // CHECK:           llvm.cmpxchg %{{.*}} monotonic monotonic
 // CHECK:           llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr -> vector<4xi32>
 func.func private @gather(memref<?x64xf32>, memref<?xi64>, memref<?x64xf32>) attributes {qopt.kernel = "gather"}
@@ -153,7 +153,7 @@ func.func private @host_needs_it(%x: memref<?xf32>, %y: memref<?xf32>) {
 // CHECK:       func.func private @product(
 // CHECK:         gpu.launch_func @kernels::@product_rows
 // CHECK:         %[[CAPABILITY:.*]] = func.call @qrt_capability() : () -> i64
-// CHECK:         arith.cmpi sle, %{{.*}}, %[[CAPABILITY]] : i64
+// CHECK:         arith.cmpi sge, %[[CAPABILITY]], %{{.*}} : i64
 // CHECK:         %[[MAP:.*]] = func.call @qrt_tensor_map(
 // CHECK:         gpu.launch_func @kernels::@product_wgmma
 // CHECK-SAME:      args(%[[MAP]] : !llvm.ptr,

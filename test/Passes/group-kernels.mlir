@@ -7,7 +7,6 @@ func.func private @norm(memref<?x4xf32>, memref<4xf32>, memref<?x4xf32>) attribu
 func.func private @codes(memref<?x4xf32>, memref<?x4xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
 func.func private @mul(memref<?x4xi8>, memref<?xf32>, memref<1x1x64xi8>, memref<16xi32>, memref<8xf32>, memref<?x8xf32>)
     attributes {qopt.kernel = "matmul_w8a8"}
-func.func private @use(memref<?x8xf32>)
 func.func private @qrt_require(i1, i64, i64, i64)
 
 // CHECK-LABEL: func.func @forward(
@@ -16,9 +15,8 @@ func.func private @qrt_require(i1, i64, i64, i64)
 // CHECK:         %[[Y:.*]] = memref.alloc({{.*}}) : memref<?x2x4xf32>
 // CHECK:         call @qrt_require
 // CHECK-NEXT:    call @mul_group(%[[X]], %[[G]], %{{.*}}, %{{.*}}, %{{.*}}, %[[W]], %[[C]], %[[S]], %{{.*}}, %{{.*}}, %[[N]], %[[Y]])
-// CHECK-NEXT:    memref.collapse_shape %[[Y]]
-// CHECK-NEXT:    call @use
-// CHECK-NEXT:    return
+// CHECK-NEXT:    %[[FLAT:.*]] = memref.collapse_shape %[[Y]]
+// CHECK-NEXT:    return %[[FLAT]]
 
 // CHECK:      func.func private @mul_group(%[[X:.*]]: memref<?x4xf32>, %[[G:.*]]: memref<4xf32>, %[[XN:.*]]: memref<?x4xf32> {qopt.scratch},
 // CHECK-SAME:   %[[Q:.*]]: memref<?x4xi8> {qopt.scratch}, %[[T:.*]]: memref<?xf32> {qopt.scratch},
@@ -35,7 +33,7 @@ func.func private @qrt_require(i1, i64, i64, i64)
 // CHECK:        return
 #all = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
 func.func @forward(%x: memref<?x4xf32>, %g: memref<4xf32>, %w: memref<1x1x64xi8>, %c: memref<16xi32>, %s: memref<8xf32>,
-                   %n: index, %ok: i1, %z: i64) {
+                   %n: index, %ok: i1, %z: i64) -> memref<?x8xf32> {
   %xn = memref.alloc(%n) : memref<?x4xf32>
   call @norm(%x, %g, %xn) : (memref<?x4xf32>, memref<4xf32>, memref<?x4xf32>) -> ()
   %q = memref.alloc(%n) : memref<?x4xi8>
@@ -57,8 +55,7 @@ func.func @forward(%x: memref<?x4xf32>, %g: memref<4xf32>, %w: memref<1x1x64xi8>
     linalg.yield %p : f32
   }
   %flat = memref.collapse_shape %y [[0], [1, 2]] : memref<?x2x4xf32> into memref<?x8xf32>
-  call @use(%flat) : (memref<?x8xf32>) -> ()
-  return
+  return %flat : memref<?x8xf32>
 }
 
 // -----
@@ -154,5 +151,23 @@ func.func @takes_bias(%x: memref<?x4xf32>, %w: memref<1x4x16xf32>, %b: memref<4x
   return
 }
 
-// CHECK:     func.func private @mul_group(
-// CHECK-NOT: qopt.scratch
+// Along a dimension of size 1 there is only index 0.
+// CHECK-LABEL: func.func @takes_single_tokens(
+// CHECK:         call @mul_group{{.*}}(
+// CHECK-NEXT:    return
+#single = affine_map<(d0, d1, d2) -> (d0, 0, d2)>
+#all = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+func.func @takes_single_tokens(%x: memref<?x4xf32>, %w: memref<1x4x16xf32>, %n: index, %z: memref<?x1x4xf32>) {
+  %y = memref.alloc(%n) : memref<?x4xf32>
+  call @mul(%x, %w, %y) : (memref<?x4xf32>, memref<1x4x16xf32>, memref<?x4xf32>) -> ()
+  %t = memref.expand_shape %y [[0, 1], [2]] output_shape [%n, 1, 4] : memref<?x4xf32> into memref<?x1x4xf32>
+  linalg.generic {indexing_maps = [#single, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%t : memref<?x1x4xf32>) outs(%z : memref<?x1x4xf32>) {
+  ^bb0(%a: f32, %out: f32):
+    %0 = arith.negf %a : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// CHECK: func.func private @mul_group(%{{.*}}: memref<?x4xf32>, %{{.*}}: memref<1x4x16xf32>, %{{.*}}: memref<?x4xf32>, %{{.*}}: memref<4xf32>)

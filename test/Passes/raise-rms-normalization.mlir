@@ -38,6 +38,26 @@ func.func @quotient_and_square(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   return %5 : tensor<?x4xf32>
 }
 
+// A value of 16 bits that is widened before, as the embedding of a 16-bit model.
+// CHECK-LABEL: func @widened
+// CHECK-SAME: %[[X:.*]]: tensor<?x4xf16>
+// CHECK: %[[WIDE:.*]] = onnx.Cast %[[X]] {to = f32}
+// CHECK: onnx.RMSNormalization %[[WIDE]]
+// CHECK-NOT: onnx.ReduceMean
+func.func @widened(%x: tensor<?x4xf16>) -> tensor<?x4xf32> {
+  %w = onnx.Constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
+  %eps = onnx.Constant dense<1.0e-6> : tensor<f32>
+  %last = onnx.Constant dense<1> : tensor<1xi64>
+  %wide = onnx.Cast %x {to = f32} : (tensor<?x4xf16>) -> tensor<?x4xf32>
+  %0 = onnx.Mul %wide, %wide : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  %1 = onnx.ReduceMean %0, %last : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %2 = onnx.Add %eps, %1 : (tensor<f32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+  %3 = onnx.Sqrt %2 : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %4 = onnx.Div %wide, %3 : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %5 = onnx.Mul %4, %w : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %5 : tensor<?x4xf32>
+}
+
 // The mean of another value's squares.
 // CHECK-LABEL: func @skips_other_value
 // CHECK-NOT: onnx.RMSNormalization

@@ -46,9 +46,8 @@ mlir::ElementsAttr getWeightValue(mlir::Value value);
 /// is missing or of the wrong size.
 std::optional<std::vector<float>> widenElements(mlir::ElementsAttr value);
 
-/// W as [N, K]. Emits an error that names the layer for weights that are not
-/// floats of 32 or 16 bits, not finite, or a resource that is missing or of the wrong
-/// size.
+/// W as [N, K]. Emits an error that names the layer for weights that are not read as
+/// float32, not finite, or a resource that is missing or of the wrong size.
 mlir::FailureOr<Matrix<float>> readWeights(const Linear &linear);
 
 /// What a quantizer made of one W.

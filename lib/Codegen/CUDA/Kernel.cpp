@@ -1,6 +1,7 @@
 //===- Kernel.cpp - Host bodies and the functions that they launch ---------===//
 #include "Kernel.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
 #include "qopt/Codegen/Cuda.h"
@@ -103,6 +104,8 @@ void Kernel::launch(const Launch &launch, ArrayRef<Argument> arguments, ThreadBo
   SymbolTable(kernels).insert(kernel);
   kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), getUnitAttr());
   kernel.setKnownBlockSizeAttr(getDenseI32ArrayAttr({static_cast<int32_t>(launch.threads), 1, 1}));
+  // Otherwise ptxas rather spills a few registers than let a block less run at a time.
+  kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), getI32IntegerAttr(1));
   kernel->setAttr(kSharedBytesAttr, getI64IntegerAttr(launch.sharedBytes));
   if (!launch.arch.empty())
     kernel->setAttr(kArchAttr, getStringAttr(launch.arch));

@@ -49,9 +49,11 @@ void collapseDimensions(func::FuncOp function) {
       auto memref = dyn_cast<MemRefType>(type);
       return !memref || memref.getLayout().isIdentity();
     });
-    if (!isDense || op.hasIndexSemantics() || op.getNumLoops() < 2)
-      continue;
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    // What MLIR says of sequences of dimensions holds for such maps only.
+    bool isPlain = llvm::all_of(maps, [](AffineMap map) { return map.isProjectedPermutation(); });
+    if (!isDense || !isPlain || op.hasIndexSemantics() || op.getNumLoops() < 2)
+      continue;
     SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
     SmallVector<ReassociationIndices> groups{{0}};
     for (int64_t i = 1; i < static_cast<int64_t>(op.getNumLoops()); ++i) {

@@ -58,20 +58,22 @@ public:
         work.push_back(op);
     });
     // Address spaces tell what must be checked, so they stay until all that is done.
-    SmallVector<Operation *> origins;
+    SmallVector<Operation *> casts, origins;
     for (Operation *op : work) {
       if (std::optional<Access> access = accessOf(op))
         check(*access);
-      else if (isa<LLVM::AddressOfOp, LLVM::PtrToIntOp, LLVM::IntToPtrOp, LLVM::AddrSpaceCastOp>(op))
+      else if (isa<LLVM::AddressOfOp>(op))
         origins.push_back(op);
+      else if (isa<LLVM::PtrToIntOp, LLVM::IntToPtrOp, LLVM::AddrSpaceCastOp>(op))
+        casts.push_back(op);
       else if (!isHarmless(op))
         return refuse(op);
     }
     // Casts first: the type of what they cast says what they mean.
-    std::stable_partition(origins.begin(), origins.end(), [](Operation *op) { return !isa<LLVM::AddressOfOp>(op); });
-    for (Operation *op : origins)
-      if (failed(lower(op)))
-        return refuse(op);
+    for (SmallVector<Operation *> *some : {&casts, &origins})
+      for (Operation *op : *some)
+        if (failed(lower(op)))
+          return refuse(op);
     // What is left only passes pointers on.
     function.walk([&](Operation *op) {
       for (Value result : op->getResults())

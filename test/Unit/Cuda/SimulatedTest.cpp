@@ -241,6 +241,17 @@ func.func private @columns(%x: memref<?x3xf32, strided<[17, 5], offset: 2>>, %y:
   }
   return
 }
+func.func private @scale_rows(%x: memref<?x3x17xf32>, %s: memref<?x3x1xf32>, %y: memref<?x3x17xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1, 0)>,
+                                   affine_map<(d0, d1, d2) -> (d0, d1, d2)>],
+                  iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%x, %s : memref<?x3x17xf32>, memref<?x3x1xf32>) outs(%y : memref<?x3x17xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %0 = arith.mulf %a, %b : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
 func.func @some_columns(%x: memref<?x17xf32>, %y: memref<?x3xf32>) {
   %c0 = arith.constant 0 : index
   %n = memref.dim %x, %c0 : memref<?x17xf32>
@@ -251,6 +262,9 @@ func.func @some_columns(%x: memref<?x17xf32>, %y: memref<?x3xf32>) {
 )");
   for (int64_t rows : {1, 2, 33, 300}) {
     Array x = floats({rows, 17}, randomFloats(rows * 17, rows));
+    Array cube = floats({rows, 3, 17}, randomFloats(rows * 3 * 17, rows));
+    Array factors = floats({rows, 3, 1}, randomFloats(rows * 3, 2));
+    program.check("scale_rows", {cube, factors}, {result({rows, 3, 17}, 4)});
     program.check("swish", {x}, {result({rows, 17}, 4)});
     program.check("sums", {x}, {result({rows}, 4), result({}, 4)});
     program.check("some_columns", {x}, {result({rows, 3}, 4)});

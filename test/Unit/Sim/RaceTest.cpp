@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "../Support/TemporaryDirectory.h"
-#include "AsyncTest.h"
+#include "SimTest.h"
 #include <cstdio>
 #include <sys/wait.h>
 
@@ -17,13 +17,13 @@ struct Outcome {
   std::string text;
 };
 
-Outcome detect(const std::string &kernel, int grid, int block, int sharedBytes, const std::string &more = "") {
+Outcome detect(const std::string &kernel, int grid, int block, int sharedBytes) {
   Kernels kernels(kernel, /*detectRaces=*/true);
   EXPECT_EQ(kernels.diagnostics(), "");
   TemporaryDirectory directory;
   std::string path = directory.write("kernels.so", {kernels.code().data(), kernels.code().size()});
   std::string command = "TSAN_OPTIONS=exitcode=66 " SIM_RACES " " + path + " f " + std::to_string(grid) + " " +
-                        std::to_string(block) + " " + std::to_string(sharedBytes) + " " + more + " 2>&1";
+                        std::to_string(block) + " " + std::to_string(sharedBytes) + " 2>&1";
   FILE *pipe = ::popen(command.c_str(), "r");
   Outcome outcome{};
   char buffer[4096];
@@ -140,14 +140,6 @@ TEST(SimRaces, SeesAsynchronousCopies) {
   EXPECT_EQ(good.status, 0) << good.text;
   EXPECT_TRUE(isRace(detect(copies("", barrier), 1, 64, 1024)));
   EXPECT_TRUE(isRace(detect(copies(barrier, ""), 1, 64, 1024)));
-}
-
-/// A copy may write from when it is started, a product reads until it is waited for.
-TEST(SimRaces, FindsCopiesIntoWhatIsMultiplied) {
-  Outcome right = detect(asyncKernel(true), 1, 160, 1040, "map");
-  EXPECT_EQ(right.status, 0) << right.text;
-  Outcome early = detect(asyncKernel(true, {.arrivesEarly = true}), 1, 160, 1040, "map");
-  EXPECT_TRUE(isRace(early)) << early.text;
 }
 
 } // namespace

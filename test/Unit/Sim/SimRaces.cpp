@@ -1,9 +1,8 @@
 //===- SimRaces.cpp - One simulated launch under ThreadSanitizer -----------===//
 //
-//   SimRaces CODE.so KERNEL GRID BLOCK SHARED-BYTES [map]
+//   SimRaces CODE.so KERNEL GRID BLOCK SHARED-BYTES
 //
-// The kernel gets two arrays of 64 KiB; with "map" before them a tensor map of 8 rows of
-// 256 bytes of the first, in boxes of 8 rows. ThreadSanitizer reports races on stderr and
+// The kernel gets two arrays of 64 KiB. ThreadSanitizer reports races on stderr and
 // makes the exit status 66.
 //
 //===----------------------------------------------------------------------===//
@@ -14,7 +13,7 @@
 #include <iterator>
 
 int main(int argc, char **argv) {
-  if (argc != 6 && argc != 7)
+  if (argc != 6)
     return 2;
   std::ifstream file(argv[1], std::ios::binary);
   std::vector<char> elf{std::istreambuf_iterator<char>(file), {}};
@@ -26,16 +25,11 @@ int main(int argc, char **argv) {
   void *in = std::aligned_alloc(64, 65536), *out = std::aligned_alloc(64, 65536);
   for (int i = 0; i < 65536; ++i)
     static_cast<char *>(in)[i] = static_cast<char>(i);
-  alignas(64) char map[QRT_TENSOR_MAP_BYTES];
-  if (!qrt::simTensorMap(map, in, 8, 256, 8))
-    return 2;
-  std::vector<void *> arguments{&in, &out};
-  if (argc == 7)
-    arguments.insert(arguments.begin(), map);
+  void *arguments[] = {&in, &out};
   auto kernel = reinterpret_cast<QrtSimKernel>((*code)->symbol(argv[2]));
   if (!kernel)
     return 2;
-  qrt::SimLaunch launch{kernel, argv[2], {std::atoi(argv[3]), 1, 1}, {std::atoi(argv[4]), 1, 1}, std::atoi(argv[5]), arguments.data()};
+  qrt::SimLaunch launch{kernel, argv[2], {std::atoi(argv[3]), 1, 1}, {std::atoi(argv[4]), 1, 1}, std::atoi(argv[5]), arguments};
   // ThreadSanitizer does not see the synchronization of the pool: one thread.
   qrt::ThreadPool threads(1);
   qrt::Status status = qrt::simLaunch(launch, threads);

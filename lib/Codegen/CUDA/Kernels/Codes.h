@@ -66,6 +66,16 @@ struct DynamicRow {
   void run(Emitter &t, RowPieces &pieces, llvm::function_ref<Value(Value, Value)> isFree = nullptr) const;
 };
 
+/// A row whose outliers are in given columns: `list` (i32) has `count` (i32) of them.
+struct GivenOutliers {
+  Value list, count;
+  Value outliers; ///< f32 [count], in any memory
+  Value marks;    ///< shared memory, a byte per element of the row
+
+  /// Copies the outliers of row x and quantizes the rest of it.
+  void run(Emitter &t, Value x, RowPieces &pieces, DynamicRow quantization) const;
+};
+
 } // namespace qopt::cuda
 
 #endif // QOPT_LIB_CODEGEN_CUDA_KERNELS_CODES_H

@@ -17,6 +17,7 @@
 #include "FusedEpilogue.h"
 #include "Codes.h"
 #include "RmsNorm.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -173,6 +174,11 @@ void FusedThread::quantizeRow(Value row) {
   DynamicRow quantization{codes, t.shared(layout.scale), kThreads, t.shared(layout.sums)};
   if (call.kernel() == "dynamic_quantize")
     return quantization.run(t, pieces);
+  if (call.kernel() == "split_columns_at") {
+    Value count = t.toInteger(arguments.limit(passed, call), t.i32Type());
+    GivenOutliers given{address(call.memory(1)), count, t.shared(layout.outliers), t.shared(layout.marks)};
+    return given.run(t, row, pieces, quantization);
+  }
   float threshold = outlierThreshold(declaration);
   listOutliers(row, threshold);
   quantization.threshold = threshold;
@@ -286,7 +292,11 @@ LogicalResult emitGroup(func::FuncOp function) {
   k.ifThen(k.equal(k.dim(group.x, 0), 1), [&] {
     FusedArguments arguments(k, group);
     k.launch({.grid = {k.i64(units)}, .threads = kThreads, .sharedBytes = group.layout().bytes, .suffix = "_fused"},
-             arguments.list, [&](Emitter &t, ValueRange args) { FusedThread(t, group, arguments, args).run(); });
+             arguments.list, [&](Emitter &t, ValueRange args) {
+      // Left to itself, ptxas makes room for a third block and spills.
+      t.getInsertionBlock()->getParentOp()->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), t.getI32IntegerAttr(2));
+      FusedThread(t, group, arguments, args).run();
+    });
   }, [&] {
     for (Operation *op : body)
       op->moveBefore(k.getInsertionBlock(), k.getInsertionPoint());

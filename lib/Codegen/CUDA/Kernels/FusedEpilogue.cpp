@@ -22,15 +22,22 @@ FusedArguments::FusedArguments(Kernel &k, const FusedGroup &group) {
     addresses[argument] = list.size();
     list.push_back({k.address(argument), /*readOnly=*/!group.isWritten(argument)});
   }
+  auto pass = [&](const FusedCall &call, unsigned operand, unsigned dimension) {
+    limits[call.op] = list.size();
+    list.push_back({k.dim(call.memory(operand), dimension)});
+  };
+  if (group.quantization && group.quantization.kernel() == "split_columns_at")
+    pass(group.quantization, 1, 0);
+  bool canFail = false;
   for (const FusedBranch &branch : group.branches)
     for (const FusedStep &step : branch.steps) {
       if (step.loop)
         continue;
-      limits[step.call.op] = list.size();
       bool isRotary = step.call.kernel() == "rotary";
-      list.push_back({k.dim(step.call.memory(isRotary ? 1 : 2), isRotary ? 0 : 2)});
+      pass(step.call, isRotary ? 1 : 2, isRotary ? 0 : 2);
+      canFail = true;
     }
-  if (!limits.empty())
+  if (canFail)
     list.push_back(k.errors());
 }
 

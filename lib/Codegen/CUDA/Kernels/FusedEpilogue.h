@@ -16,7 +16,8 @@ public:
   llvm::SmallVector<Argument> list;
   /// In the kernel, whose arguments are `args`.
   Value address(ValueRange args, Value memory) const { return args[addresses.lookup(memory)]; }
-  /// The positions (i64) that a rotary kernel has, or a cache.
+  /// How many (i64) positions a rotary kernel has, or a cache; columns that
+  /// split_columns_at is given.
   Value limit(ValueRange args, const FusedCall &step) const { return args[limits.lookup(step.op)]; }
   Value errors(ValueRange args) const { return args.back(); }
   bool isScratch(Value memory) const { return !addresses.contains(memory); }

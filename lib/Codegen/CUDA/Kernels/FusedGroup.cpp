@@ -76,9 +76,12 @@ int64_t FusedGroup::halfWords() const {
 FusedGroup::Layout FusedGroup::layout() const {
   int64_t inputs = product().inputs;
   Layout l{};
-  int64_t *const places[] = {&l.sums, &l.scale, &l.outliers, &l.row, &l.codes, &l.high, &l.low, &l.bytes};
-  const int64_t bytes[] = {kRowWarps * kWarpColumns * 4, quantization ? 4 : 0,
-                           quantization && quantization.kernel() == "split_columns" ? int64_t(llvm::divideCeil(inputs, kWarp) * 4) : 0,
+  // Outliers are found as a bit per input, or given by their columns.
+  StringRef kind = quantization ? quantization.kernel() : "";
+  bool areFound = kind == "split_columns", areGiven = kind == "split_columns_at";
+  int64_t outlierBytes = areFound ? llvm::divideCeil(inputs, kWarp) * 4 : areGiven ? inputs * 4 : 0;
+  int64_t *const places[] = {&l.sums, &l.scale, &l.outliers, &l.marks, &l.row, &l.codes, &l.high, &l.low, &l.bytes};
+  const int64_t bytes[] = {kRowWarps * kWarpColumns * 4, quantization ? 4 : 0, outlierBytes, areGiven ? inputs : 0,
                            norm ? inputs * 4 : 0, quantization ? inputs : 0, halfWords() * 4, halfWords() * 4};
   for (auto [i, size] : llvm::enumerate(bytes))
     *places[i + 1] = *places[i] + llvm::alignTo(size, 16);
@@ -121,8 +124,8 @@ private:
       group.norm = call;
       return isFirst;
     }
-    if (kernel == "quantize" || kernel == "dynamic_quantize" || kernel == "split_columns") {
-      call.firstResult = kernel == "quantize" ? 2 : 1;
+    if (kernel == "quantize" || kernel == "dynamic_quantize" || kernel == "split_columns" || kernel == "split_columns_at") {
+      call.firstResult = kernel == "quantize" || kernel == "split_columns_at" ? 2 : 1;
       group.quantization = call;
       return products.empty();
     }

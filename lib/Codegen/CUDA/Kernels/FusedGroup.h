@@ -83,7 +83,7 @@ struct FusedGroup {
   bool isWritten(Value memory) const;
   /// Byte offsets in the shared memory of a block; of the row in f16 both parts.
   struct Layout {
-    int64_t sums, scale, outliers, row, codes, high, low, bytes;
+    int64_t sums, scale, outliers, marks, row, codes, high, low, bytes;
   };
   Layout layout() const;
   /// Words (i32) of one part of the row in f16; 0 if it stays as it is.

@@ -18,16 +18,14 @@ namespace qopt::cuda {
 
 namespace {
 
-/// A byte for each column in the block's shared memory, behind the scratch of blockMax.
-struct Marks {
-  static constexpr int64_t kOffset = 128;
-  static int64_t sharedBytes(int64_t width) { return kOffset + width; }
+/// Where the marks are in the block's shared memory: behind the scratch of blockMax.
+constexpr int64_t kMarksOffset = 128;
 
-  /// None marked yet; `lanes` columns are read at a time.
-  Marks(Emitter &t, int64_t width, int64_t lanes, int64_t threads)
-      : t(t), flags(t.vector(t.getI8Type(), lanes)), memory(t.shared(kOffset)) {
-    t.forLoop(t.thread(), t.i32(width / lanes), threads,
-              [&](Value i) { t.store(t.splat(flags, int64_t(0)), t.at(memory, flags, i)); });
+/// A byte for each element of a row.
+struct Marks {
+  /// None marked yet.
+  Marks(Emitter &t, RowPieces &pieces, Value memory) : t(t), flags(pieces.codesType()), memory(memory) {
+    pieces.forEach([&](Value i, Value) { t.store(t.splat(flags, int64_t(0)), t.at(memory, flags, i)); });
     t.barrier();
   }
 
@@ -110,13 +108,13 @@ void SplitColumns::compact() {
 }
 
 void SplitColumns::quantizeRows() {
-  int64_t threads = RowPieces::threadsFor(width), lanes = Emitter::lanesOf(width, 4);
-  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = Marks::sharedBytes(width), .suffix = "_rows"},
+  int64_t threads = RowPieces::threadsFor(width);
+  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = kMarksOffset + width, .suffix = "_rows"},
            {k.input(0), k.output(1), k.output(2), k.input(3)}, [&](Emitter &t, ValueRange args) {
     Type f32 = t.f32Type(), i32 = t.i32Type();
     Value row = t.block(), thread = t.thread();
     RowPieces pieces(t, t.row(args[0], f32, row, width), width, threads);
-    Marks marks(t, width, lanes, threads);
+    Marks marks(t, pieces, t.shared(kMarksOffset));
     auto entry = [&](Value i) {
       return t.ifElse(t.less(i, width), [&] { return Values{t.load(i32, t.at(args[3], i32, i))}; },
                       [&] { return Values{t.i32(-1)}; })[0];
@@ -155,29 +153,34 @@ LogicalResult emitSplitColumns(Kernel &k) {
   return success();
 }
 
+void GivenOutliers::run(Emitter &t, Value x, RowPieces &pieces, DynamicRow quantization) const {
+  Type f32 = t.f32Type(), i32 = t.i32Type();
+  Marks marked(t, pieces, marks);
+  t.forLoop(t.thread(), count, quantization.threads, [&](Value i) {
+    Value column = t.load(i32, t.at(list, i32, i));
+    marked.set(column);
+    t.store(t.load(f32, t.at(x, f32, column)), t.at(outliers, f32, i));
+  });
+  t.barrier();
+  quantization.onlyFree = true;
+  quantization.run(t, pieces, [&](Value i, Value) { return marked.areFree(i); });
+}
+
 /// x [R,K], columns [M], codes [R,K], scale [R], outliers [R,M].
 LogicalResult emitSplitColumnsAt(Kernel &k) {
   FailureOr<int64_t> checked = k.expectSplitColumnsAt();
   if (failed(checked))
     return failure();
-  int64_t width = *checked, threads = RowPieces::threadsFor(width), lanes = Emitter::lanesOf(width, 4);
-  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = Marks::sharedBytes(width)},
+  int64_t width = *checked, threads = RowPieces::threadsFor(width);
+  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = kMarksOffset + width},
            {k.input(0), k.input(1), k.output(2), k.output(3), k.output(4), {k.toI32(k.dim(1, 0))}},
            [&](Emitter &t, ValueRange args) {
-    Type f32 = t.f32Type(), i32 = t.i32Type(), i64 = t.getI64Type();
+    Type f32 = t.f32Type(), i64 = t.getI64Type();
     Value row = t.block(), x = t.row(args[0], f32, row, width), count = args[5];
-    Value outliers = t.at(args[4], f32, t.mul(t.toInteger(row, i64), t.toInteger(count, i64)));
     RowPieces pieces(t, x, width, threads);
-    Marks marks(t, width, lanes, threads);
-    t.forLoop(t.thread(), count, threads, [&](Value i) {
-      Value column = t.load(i32, t.at(args[1], i32, i));
-      marks.set(column);
-      t.store(t.load(f32, t.at(x, f32, column)), t.at(outliers, f32, i));
-    });
-    t.barrier();
+    Value outliers = t.at(args[4], f32, t.mul(t.toInteger(row, i64), t.toInteger(count, i64)));
     DynamicRow quantization{t.row(args[2], t.getI8Type(), row, width), t.at(args[3], f32, row), threads, t.shared()};
-    quantization.onlyFree = true;
-    quantization.run(t, pieces, [&](Value i, Value) { return marks.areFree(i); });
+    GivenOutliers{args[1], count, outliers, t.shared(kMarksOffset)}.run(t, x, pieces, quantization);
   });
   return success();
 }
