@@ -101,7 +101,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %shown: tens
 // CHECK:         %[[Y:.*]] = qopt.cached_attention
 // CHECK:         %[[LAST:.*]] = onnx.Slice %[[Y]]
 // CHECK:         %[[CODES:.*]], %[[SCALE:.*]], %[[OUTLIERS:.*]] = qopt.split_columns_at %[[LAST]] {{.*}} -> (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<?x?x2xf32>)
-// CHECK:         qopt.matmul_w8a8 %[[CODES]], %[[SCALE]], %{{.*}}, %{{.*}} outliers(%[[OUTLIERS]]) weights(%{{.*}}) {{.*}} -> tensor<?x1x16xf32>
+// CHECK:         qopt.matmul_w8a8 %[[CODES]], %[[SCALE]], %{{.*}}, %{{.*}} outliers(%[[OUTLIERS]]) weights(%{{.*}}) {{.*}} -> tensor<?x?x16xf32>
 // CHECK-LABEL: func.func @decode(
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> (tensor<?x?x16xf32> {onnx.name = "logits"}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
