@@ -1,8 +1,9 @@
 //===- DecoderTest.cpp - Whole models with and without a cache -------------===//
 //
 // What prefill and decode give for a text that grows is what forward gives for all of
-// it: on the CPU bit by bit, as every sum has one order; in the simulator within
-// rounding, as few tokens are multiplied by other kernels than many.
+// it: on the CPU bit by bit, as every sum has one order; in the simulator within 1e-3 of
+// the largest logit, as products of many tokens round each to the 11 bits of f16, and
+// those of one token do not.
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Runtime/Generate.h"
@@ -61,12 +62,13 @@ std::vector<float> forwardLogits(LanguageModel &model, const std::vector<int32_t
   return {end - model.vocabularySize(), end};
 }
 
-/// Appends pieces of a text and compares after each; the largest difference.
+/// Appends pieces of a text and compares after each; the largest difference, of the
+/// largest logit.
 double compareWithForward(const Loaded &cached, LanguageModel &model, const std::vector<int32_t> &ids,
                           const std::vector<size_t> &pieces) {
   auto decoder = cached.session->makeDecoder(1, static_cast<int64_t>(ids.size()));
   EXPECT_TRUE(decoder && *decoder);
-  double worst = 0;
+  double worst = 0, largest = 0;
   size_t length = 0;
   for (size_t piece : pieces) {
     auto logits = (*decoder)->append(std::span(ids).subspan(length, piece));
@@ -74,10 +76,12 @@ double compareWithForward(const Loaded &cached, LanguageModel &model, const std:
     length += piece;
     EXPECT_EQ((*decoder)->length(), static_cast<int64_t>(length));
     std::vector<float> expected = forwardLogits(model, ids, length);
-    for (size_t i = 0; i < expected.size(); ++i)
+    for (size_t i = 0; i < expected.size(); ++i) {
       worst = std::max<double>(worst, std::abs(logits->data<float>()[i] - expected[i]));
+      largest = std::max<double>(largest, std::abs(expected[i]));
+    }
   }
-  return worst;
+  return worst / largest;
 }
 
 /// The same model, run over all tokens each time.
@@ -133,9 +137,9 @@ TEST_F(DecoderTest, TakesThePlaceOfAnExportersCache) {
   for (int32_t i = 0; i < 30; ++i)
     ids.push_back(i * i % 16);
   EXPECT_EQ(compareWithForward(loaded, *loaded.model, ids, {3, 1, 1, 20, 1, 4}), 0);
-  auto huge = loaded.session->makeDecoder(1, int64_t(1) << 50);
+  auto huge = loaded.session->makeDecoder(int64_t(1) << 45, 32);
   ASSERT_FALSE(huge);
-  EXPECT_EQ(huge.error().message, "out of memory: the caches of 1125899906842624 tokens do not fit");
+  EXPECT_EQ(huge.error().message, "out of memory: the caches of 32 tokens do not fit");
 }
 
 TEST_F(DecoderTest, RowsAreTextsOfTheirOwn) {
@@ -196,8 +200,8 @@ TEST_F(DecoderTest, IsForwardInTheSimulator) {
   auto module = compile(modelOf("stories260K"), "--pass-pipeline=rtn-int4 --target=cpu,cuda --cpu=x86-64-v3");
   Loaded sim = load(module, "sim"), cpu = load(module, "cpu");
   std::vector<int32_t> ids = evaluationTokens("stories260K", 116);
-  EXPECT_LT(compareWithForward(sim, *sim.model, ids, kPieces), 2e-3);
-  EXPECT_LT(compareWithForward(sim, *cpu.model, ids, kPieces), 2e-3);
+  EXPECT_LT(compareWithForward(sim, *sim.model, ids, kPieces), 1e-3);
+  EXPECT_LT(compareWithForward(sim, *cpu.model, ids, kPieces), 1e-3);
   WithoutDecoder all(*sim.model);
   ids.resize(9);
   std::vector<int32_t> expected = generated(*cpu.model, ids, 24);
