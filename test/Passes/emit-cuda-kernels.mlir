@@ -159,7 +159,7 @@ func.func private @host_needs_it(%x: memref<?xf32>, %y: memref<?xf32>) {
 // CHECK-SAME:      args(%[[MAP]] : !llvm.ptr,
 // CHECK:         gpu.launch_func @kernels::@product_small
 // CHECK:       gpu.func @product_wgmma(%{{.*}}: !llvm.ptr {qopt.tensor_map}
-// CHECK-SAME:      known_block_size = array<i32: 384, 1, 1>, qopt.arch = "sm_90a"
+// CHECK-SAME:      known_block_size = array<i32: 384, 1, 1>, nvvm.minctasm = 1 : i32, qopt.arch = "sm_90a"
 // CHECK:         nvvm.mbarrier.init
 // CHECK:         wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8
 func.func private @product(memref<?x64xi8>, memref<?xf32>, memref<2x16x64xi8>, memref<32xi32>, memref<32xf32>, memref<?x32xf32>)

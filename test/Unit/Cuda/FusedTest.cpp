@@ -133,9 +133,12 @@ public:
     text += "  func.call " + name + "(" + values + ") : (" + types + ") -> ()\n";
   }
 
+  /// Whether norm and quantization can be one launch.
+  bool areRowsPrepared = false;
   /// x normalized, as the products of the scheme want it.
   void prepare(Buffer x, bool isNormalized) {
     std::string rows = memref({-1, c.inputs}, "f32");
+    areRowsPrepared = isNormalized && (c.scheme == Scheme::Static || c.scheme == Scheme::Dynamic);
     if (isNormalized) {
       input = allocate(rows);
       call("rms_norm", {x, floats({c.inputs}), input}, "epsilon = 1.0e-3 : f32");
@@ -327,6 +330,7 @@ void check(const Case &c, void (*write)(Writer &, const Case &, int64_t)) {
     for (size_t i : w.results)
       expectEqual(c, w.operands[i].first, expected.operands[i].first);
     EXPECT_EQ(sim->launched.size() == 1, rows == 1) << testing::PrintToString(sim->launched);
+    EXPECT_EQ(llvm::StringRef(sim->launched[0]).ends_with("_prepare"), rows > 1 && w.areRowsPrepared) << sim->launched[0];
   }
 }
 
