@@ -29,9 +29,9 @@ struct LlmInt8Options : mlir::PassPipelineOptions<LlmInt8Options>, SchemeOptions
   Option<std::string> calibration{*this, "calibration", llvm::cl::desc("Token ids [n, length] as .npy")};
   Option<double> threshold{*this, "threshold", llvm::cl::desc("Magnitude from which a column stays in float"),
                            llvm::cl::init(6.0)};
-  Option<std::string> outliers{*this, "outliers",
-                               llvm::cl::desc("These columns are found in each call (dynamic) or by calibration (static)"),
-                               llvm::cl::init("dynamic")};
+  Option<std::string> outliers{
+      *this, "outliers", llvm::cl::desc("These columns are found in each call (dynamic) or by calibration (static)"),
+      llvm::cl::init("dynamic")};
 };
 
 struct StaticOptions : mlir::PassPipelineOptions<StaticOptions>, SchemeOptions {

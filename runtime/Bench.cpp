@@ -68,7 +68,8 @@ Result<BenchResult> qrt::runBench(LanguageModel &model) {
     return result;
   GenerateOptions options;
   options.maxTokens = 32;
-  Result<Generated> generated = generate(model, madeUpTokens(startTokens, model.vocabularySize()), options, [](int32_t) {});
+  Result<Generated> generated =
+      generate(model, madeUpTokens(startTokens, model.vocabularySize()), options, [](int32_t) {});
   if (!generated)
     return generated.error();
   result.generatedTokens = static_cast<int64_t>(generated->tokens.size());

@@ -120,7 +120,8 @@ std::string qrt::describeModule(const Module &module) {
                   printable(layer.scheme), fixed(layer.bitsPerWeight, 3) + " bits"});
     Totals totals = totalsOf(info);
     text += "\nlinear layers (out x in, bits per weight with scales and zero points):\n" + layers.text();
-    text += "  all: " + fixed(totals.weights, 0) + " weights, " + fixed(totals.bitsPerWeight(), 3) + " bits per weight\n";
+    text +=
+        "  all: " + fixed(totals.weights, 0) + " weights, " + fixed(totals.bitsPerWeight(), 3) + " bits per weight\n";
   }
 
   if (!info.kernels.empty()) {

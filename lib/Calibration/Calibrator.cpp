@@ -252,7 +252,8 @@ private:
       FloatAttr threshold = scheme.getThreshold();
       if (!threshold || !(threshold.getValueAsDouble() > 0)) {
         onnx::MatMulOp first = linears.front().op;
-        return first.emitOpError() << "requires a threshold above 0 in the scheme of layer \"" << linears.front().name << '"';
+        return first.emitOpError() << "requires a threshold above 0 in the scheme of layer \"" << linears.front().name
+                                   << '"';
       }
       std::vector<int64_t> columns = statistics.outliers(static_cast<float>(threshold.getValueAsDouble()));
       for (const Linear &linear : linears) {

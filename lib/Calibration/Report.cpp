@@ -20,7 +20,8 @@ static double storedBits(ArrayRef<Value> values) {
 
 /// Zero points, unless a module keeps them in the sign of the scale (packInt4).
 static Value storedZeros(Value zeros) {
-  auto value = zeros ? dyn_cast_or_null<DenseResourceElementsAttr>(getConstantValue(zeros)) : DenseResourceElementsAttr();
+  auto value =
+      zeros ? dyn_cast_or_null<DenseResourceElementsAttr>(getConstantValue(zeros)) : DenseResourceElementsAttr();
   AsmResourceBlob *blob = value ? value.getRawHandle().getBlob() : nullptr;
   bool areSigns = blob && llvm::all_of(blob->getData(), [](char zero) { return zero == 7 || zero == 8; });
   return areSigns ? Value() : zeros;
@@ -35,9 +36,15 @@ static Value keptWeights(onnx::MatMulOp matmul) {
 /// The weight arrays that `op` reads; empty when it is no linear.
 static SmallVector<Value> weightArrays(Operation *op) {
   return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
-      .Case([](MatmulW8A8Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getWScale(), matmul.getOutlierWeights()}; })
-      .Case([](MatmulW8A16Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getWScale()}; })
-      .Case([](MatmulW4A16Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getScale(), storedZeros(matmul.getZeros())}; })
+      .Case([](MatmulW8A8Op matmul) {
+        return SmallVector<Value>{matmul.getW(), matmul.getWScale(), matmul.getOutlierWeights()};
+      })
+      .Case([](MatmulW8A16Op matmul) {
+        return SmallVector<Value>{matmul.getW(), matmul.getWScale()};
+      })
+      .Case([](MatmulW4A16Op matmul) {
+        return SmallVector<Value>{matmul.getW(), matmul.getScale(), storedZeros(matmul.getZeros())};
+      })
       .Case([](onnx::MatMulOp matmul) -> SmallVector<Value> {
         if (DequantizeOp weights = getQuantizedWeights(matmul))
           return {weights.getCodes(), weights.getScale(), storedZeros(weights.getZeros()), keptWeights(matmul)};

@@ -20,8 +20,8 @@ public:
   Statistics(ObserveOp observe, RangeRule rule);
 
   /// x [..., K] with the batch's positions as rows; `xFloat` the float model's,
-  /// without data where both are equal, which must be so for all batches or for none. Errors: infinities or NaNs; another number of
-  /// rows than positions where some of them are masked.
+  /// without data where both are equal, which must be so for all batches or for none. Errors: infinities or NaNs;
+  /// another number of rows than positions where some of them are masked.
   Status add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch, const ParallelFor &parallelFor);
 
   bool hasRange() const { return wantsRange; }

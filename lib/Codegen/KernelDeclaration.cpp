@@ -27,8 +27,9 @@ LogicalResult KernelDeclaration::expectShape(unsigned i, ArrayRef<int64_t> shape
   for (auto [have, want] : llvm::zip(actual.getShape(), shape))
     fits &= ShapedType::isDynamic(want) || have == want;
   if (!fits)
-    return function.emitOpError() << "expected " << MemRefType::get(shape, element) << " as operand " << i << ", but got "
-                                  << actual;
+    return function.emitOpError()
+           << "expected " << MemRefType::get(shape, element) << " as operand "
+           << i << ", but got " << actual;
   return success();
 }
 
@@ -68,7 +69,8 @@ FailureOr<MatmulW8A8Form> KernelDeclaration::expectMatmulW8A8() {
     form.keptElement = type(6).getElementType();
     if (!form.keptElement.isF16() && !form.keptElement.isF32())
       return function.emitOpError() << "expected outlier weights of f16 or f32, but got " << form.keptElement;
-    if (failed(expectShape(5, {kAny, kAny}, f32)) || failed(expectShape(6, {blocks, kAny, kColumns}, form.keptElement)) ||
+    if (failed(expectShape(5, {kAny, kAny}, f32)) ||
+        failed(expectShape(6, {blocks, kAny, kColumns}, form.keptElement)) ||
         failed(expectShape(7, {1}, i32)))
       return failure();
   }
@@ -89,6 +91,18 @@ FailureOr<int64_t> KernelDeclaration::expectSplitColumnsAt() {
       failed(expectShape(4, {kAny, kAny}, b.getF32Type())))
     return failure();
   return width;
+}
+
+LogicalResult KernelDeclaration::expectCacheAppend() {
+  if (failed(expectRanks({4, 1, 4})) || failed(expectPast(1)))
+    return failure();
+  constexpr int64_t any = ShapedType::kDynamic;
+  int64_t heads = size(0, 2), headSize = size(0, 3);
+  if (ShapedType::isDynamic(heads) || ShapedType::isDynamic(headSize) || !heads || !headSize)
+    return function.emitOpError("requires known heads and head size");
+  Type f32 = Float32Type::get(function.getContext());
+  return success(succeeded(expectShape(0, {any, any, heads, headSize}, f32)) &&
+                 succeeded(expectShape(2, {any, heads, any, headSize}, f32)));
 }
 
 LogicalResult KernelDeclaration::expectPast(unsigned i) {

@@ -45,6 +45,8 @@ struct KernelDeclaration {
   mlir::FailureOr<MatmulW8A8Form> expectMatmulW8A8();
   /// Checks all operands of split_columns_at; K.
   mlir::FailureOr<int64_t> expectSplitColumnsAt();
+  /// Checks all operands of cache_append.
+  mlir::LogicalResult expectCacheAppend();
 
   /// Checks that operand `i` is one number of tokens in a cache, [1] i64.
   mlir::LogicalResult expectPast(unsigned i);

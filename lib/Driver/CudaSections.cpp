@@ -67,7 +67,8 @@ FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, ArrayRef<std:
   };
   SmallVector<std::pair<std::string, std::string>> textSections{{"ptx", kBaselineChip.str()}};
   for (const KernelInfo &kernel : result.kernels)
-    if (std::pair section("ptx:" + kernel.arch, kernel.arch); !kernel.arch.empty() && !llvm::is_contained(textSections, section))
+    if (std::pair section("ptx:" + kernel.arch, kernel.arch);
+        !kernel.arch.empty() && !llvm::is_contained(textSections, section))
       textSections.push_back(section);
   for (const auto &[name, arch] : textSections) {
     FailureOr<StringRef> text = ptx(arch);

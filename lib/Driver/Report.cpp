@@ -53,13 +53,14 @@ std::string qopt::toJson(const CompileReport &report) {
         {"peak_memory_bytes", report.peakMemoryBytes}}},
   };
   if (const auto &evaluation = report.evaluation)
-    result["eval"] = {{"float", {{"perplexity", evaluation->floatPerplexity}}},
-                      {"quantized", {{"perplexity", evaluation->quantizedPerplexity}, {"standard_error", evaluation->standardError}}},
-                      {"kl_divergence_mean", evaluation->klDivergenceMean},
-                      {"same_top1", evaluation->sameTop1},
-                      {"tokens", evaluation->tokens},
-                      {"windows", evaluation->windows},
-                      {"window", evaluation->window}};
+    result["eval"] = {
+        {"float", {{"perplexity", evaluation->floatPerplexity}}},
+        {"quantized", {{"perplexity", evaluation->quantizedPerplexity}, {"standard_error", evaluation->standardError}}},
+        {"kl_divergence_mean", evaluation->klDivergenceMean},
+        {"same_top1", evaluation->sameTop1},
+        {"tokens", evaluation->tokens},
+        {"windows", evaluation->windows},
+        {"window", evaluation->window}};
   return result.dump(2) + "\n";
 }
 
@@ -80,7 +81,8 @@ static std::string field(const std::string &text) {
 }
 
 std::string qopt::toCsv(const CompileReport &report) {
-  std::string result = "name,scheme,out_features,in_features,bits_per_weight,loss,damping,tokens,sqnr_db,fallback,seconds\n";
+  std::string result =
+      "name,scheme,out_features,in_features,bits_per_weight,loss,damping,tokens,sqnr_db,fallback,seconds\n";
   auto maybe = [](std::optional<double> value) { return value ? number(*value) : std::string(); };
   for (const LayerReport &layer : report.layers)
     result += field(printable(layer.name)) + ',' + layer.scheme + ',' + std::to_string(layer.outFeatures) + ',' +

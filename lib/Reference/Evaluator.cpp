@@ -43,7 +43,8 @@ static LogicalResult inferOnnxTypes(Operation *op, ArrayRef<RankedTensorType> op
 /// that the operands give is taken over.
 static void inferQoptTypes(Operation *op, ArrayRef<RankedTensorType> in, SmallVectorImpl<Type> &types) {
   auto like = [&](unsigned result, ArrayRef<int64_t> shape) {
-    types.push_back(RankedTensorType::get(shape, cast<RankedTensorType>(op->getResult(result).getType()).getElementType()));
+    types.push_back(
+        RankedTensorType::get(shape, cast<RankedTensorType>(op->getResult(result).getType()).getElementType()));
   };
   auto rows = [&](RankedTensorType x, int64_t columns) {
     Dims dims(x.getShape().drop_back());
@@ -51,7 +52,8 @@ static void inferQoptTypes(Operation *op, ArrayRef<RankedTensorType> in, SmallVe
     return dims;
   };
   llvm::TypeSwitch<Operation *>(op)
-      .Case<ParameterOp, DequantizeOp, ReplaceColumnsOp>([&](auto) { types.append(op->result_type_begin(), op->result_type_end()); })
+      .Case<ParameterOp, DequantizeOp, ReplaceColumnsOp>(
+          [&](auto) { types.append(op->result_type_begin(), op->result_type_end()); })
       .Case<ObserveOp, QuantizeOp>([&](auto) { like(0, in[0].getShape()); })
       .Case([&](DynamicQuantizeOp) {
         like(0, in[0].getShape());

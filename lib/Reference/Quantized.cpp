@@ -62,7 +62,8 @@ static Outcome evaluateSplitColumns(SplitColumnsOp op, const Tensor &x, Results 
 
 static Outcome evaluateSplitColumnsAt(SplitColumnsAtOp op, const Tensor &x, Results out) {
   Tensor rest = x;
-  int64_t columns = shapeOf(x).back(), rows = columns == 0 ? 0 : x.numElements() / columns, count = op.getColumns().size();
+  int64_t columns = shapeOf(x).back(), rows = columns == 0 ? 0 : x.numElements() / columns,
+          count = op.getColumns().size();
   for (int64_t row = 0; row < rows; ++row)
     for (auto [i, column] : llvm::enumerate(op.getColumns())) {
       double &value = rest.floats[row * columns + column];

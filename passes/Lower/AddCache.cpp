@@ -175,7 +175,8 @@ Value CachedEntry::countTokens() {
   Location loc = function.getLoc();
   b.setInsertionPointToStart(&body);
   auto ints = [&](ArrayRef<int64_t> shape, int64_t value) -> Value {
-    return onnx::ConstantOp::create(b, loc, DenseElementsAttr::get(RankedTensorType::get(shape, b.getI64Type()), value));
+    return onnx::ConstantOp::create(b, loc,
+                                    DenseElementsAttr::get(RankedTensorType::get(shape, b.getI64Type()), value));
   };
   Value axis = ints({1}, 0), result;
   if (isOneToken) {
@@ -237,8 +238,8 @@ bool CachedEntry::canBeCached(onnx::AttentionOp op) {
     return false;
   int64_t q = typeOf(op.getQ()).getDimSize(2), k = typeOf(op.getK()).getDimSize(2), v = typeOf(op.getV()).getDimSize(2);
   int64_t heads = op.getQNumHeads(), keyHeads = op.getKvNumHeads();
-  return heads > 0 && keyHeads > 0 && heads % keyHeads == 0 && k > 0 && v > 0 && k % keyHeads == 0 && v % keyHeads == 0 &&
-         q == heads * (k / keyHeads);
+  return heads > 0 && keyHeads > 0 && heads % keyHeads == 0 && k > 0 && v > 0 && k % keyHeads == 0 &&
+         v % keyHeads == 0 && q == heads * (k / keyHeads);
 }
 
 LogicalResult CachedEntry::replaceAttention() {
@@ -248,7 +249,8 @@ LogicalResult CachedEntry::replaceAttention() {
   for (auto [i, op] : llvm::enumerate(attentions)) {
     auto cache = [&](Value now, const char *what) {
       int64_t heads = op.getKvNumHeads(), size = typeOf(now).getDimSize(2) / heads;
-      auto type = MemRefType::get({typeOf(inputs.tokens).getDimSize(0), heads, ShapedType::kDynamic, size}, b.getF32Type());
+      auto type =
+          MemRefType::get({typeOf(inputs.tokens).getDimSize(0), heads, ShapedType::kDynamic, size}, b.getF32Type());
       return addArgument(type, "cache." + Twine(i) + "." + what, {"batch", "", "capacity", ""});
     };
     Value keys = cache(op.getK(), "key"), values = cache(op.getV(), "value");

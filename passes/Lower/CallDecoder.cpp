@@ -189,7 +189,8 @@ LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
   Type element = typeOf(op.getQ()).getElementType();
   auto isFloat = [](Value x) { return fitsF32(typeOf(x).getElementType()); };
   bool fitsMask = !mask || isFloat(mask) || typeOf(mask).getElementType().isInteger(1);
-  if (!isFloat(op.getQ()) || !isFloat(op.getK()) || !isFloat(op.getV()) || !fitsMask || (mask && typeOf(mask).getRank() > 4) ||
+  if (!isFloat(op.getQ()) || !isFloat(op.getK()) || !isFloat(op.getV()) || !fitsMask ||
+      (mask && typeOf(mask).getRank() > 4) ||
       static_cast<bool>(op.getPastKey()) != static_cast<bool>(op.getPastValue()))
     return failure();
   Value q = toHeads(c, op.getQ(), op.getQNumHeads()), k = toHeads(c, op.getK(), op.getKvNumHeads()),

@@ -104,10 +104,13 @@ LogicalResult lowering::convertToCall(MatmulW4A16Op op, KernelCalls &c) {
     zeros->key = w->key;
   std::string form = "int4_g" + std::to_string(size);
   SmallVector<Value> operands;
-  operands.push_back(c.parameter<int8_t>(*w, form, {blocks(n), packed.steps, 4 * kColumns}, i8, [&] { return packed.codes; }));
-  operands.push_back(c.parameter<int8_t>(*scale, form, {blocks(n), groups, kColumns}, scaleType, [&] { return packed.scales; }));
+  operands.push_back(
+      c.parameter<int8_t>(*w, form, {blocks(n), packed.steps, 4 * kColumns}, i8, [&] { return packed.codes; }));
+  operands.push_back(
+      c.parameter<int8_t>(*scale, form, {blocks(n), groups, kColumns}, scaleType, [&] { return packed.scales; }));
   if (!packed.zeros.empty())
-    operands.push_back(c.parameter<int8_t>(*zeros, form, {blocks(n), groups, kColumns}, i8, [&] { return packed.zeros; }));
+    operands.push_back(
+        c.parameter<int8_t>(*zeros, form, {blocks(n), groups, kColumns}, i8, [&] { return packed.zeros; }));
   NamedAttribute config = c.b.getNamedAttr("group_size", c.b.getI64IntegerAttr(size));
   return replace(op, rowsToRows(c, "matmul_w4a16", op.getX(), k, n, operands, op.getType(), config, "_g" + std::to_string(size)));
 }
@@ -136,7 +139,8 @@ LogicalResult lowering::convertToCall(MatmulW8A8Op op, KernelCalls &c) {
     xScale = c.withShape(one, {kUnknown});
   }
   operands.push_back(xScale);
-  operands.push_back(c.parameter<int8_t>(*w, "dot", {blocks(n), static_cast<int64_t>(llvm::divideCeil(k, 4)), 4 * kColumns}, i8,
+  operands.push_back(c.parameter<int8_t>(*w, "dot",
+                                         {blocks(n), static_cast<int64_t>(llvm::divideCeil(k, 4)), 4 * kColumns}, i8,
                                          [&] { return packInt8Dot(codes, n, k); }));
   operands.push_back(c.parameter<int32_t>(*w, "correction", {blocks(n) * kColumns}, c.b.getI32Type(),
                                           [&] { return packDotCorrection(codes, n, k); }));
@@ -156,6 +160,9 @@ LogicalResult lowering::convertToCall(MatmulW8A8Op op, KernelCalls &c) {
     auto count = DenseElementsAttr::get(RankedTensorType::get({1}, c.b.getI32Type()), static_cast<int32_t>(m));
     operands.push_back(onnx::ConstantOp::create(c.b, count));
   }
-  std::string suffix = kept ? "_kept" : op.getColumns() ? "_outliers" : typeOf(op.getXScale()).getRank() ? "_per_token" : "";
+  std::string suffix = kept                               ? "_kept"
+                       : op.getColumns()                  ? "_outliers"
+                       : typeOf(op.getXScale()).getRank() ? "_per_token"
+                                                          : "";
   return replace(op, rowsToRows(c, "matmul_w8a8", op.getX(), k, n, operands, op.getType(), {}, suffix));
 }

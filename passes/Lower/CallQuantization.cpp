@@ -19,9 +19,10 @@ LogicalResult lowering::convertToCall(QuantizeOp op, KernelCalls &c) {
 
 /// A scale per row [?] in the shape of x without its last dimension.
 static Value rowScale(KernelCalls &c, Value scale, Value x, Type type) {
-  Value column = tensor::ExpandShapeOp::create(
-      c.b, RankedTensorType::get({kUnknown, 1}, typeOf(scale).getElementType()), scale,
-      ArrayRef<ReassociationIndices>{{0, 1}}, ArrayRef<OpFoldResult>{getAsOpFoldResult(c.dim(scale, 0)), c.b.getIndexAttr(1)});
+  Value column =
+      tensor::ExpandShapeOp::create(c.b, RankedTensorType::get({kUnknown, 1}, typeOf(scale).getElementType()), scale,
+                                    ArrayRef<ReassociationIndices>{{0, 1}},
+                                    ArrayRef<OpFoldResult>{getAsOpFoldResult(c.dim(scale, 0)), c.b.getIndexAttr(1)});
   auto scaleType = cast<RankedTensorType>(type);
   SmallVector<int64_t> shape(scaleType.getShape());
   shape.push_back(1);

@@ -67,7 +67,8 @@ Value KernelCalls::fromRows(Value rows, Value like, int64_t dropped, Type type) 
   for (int64_t i = 0; i < leading; ++i) {
     // Of the kind that the type says: upstream folds rely on it.
     sizes.push_back(ShapedType::isDynamic(shape[i]) ? OpFoldResult(dim(like, i)) : b.getIndexAttr(shape[i]));
-    product = ShapedType::isDynamic(shape[i]) || ShapedType::isDynamic(product) ? ShapedType::kDynamic : product * shape[i];
+    product =
+        ShapedType::isDynamic(shape[i]) || ShapedType::isDynamic(product) ? ShapedType::kDynamic : product * shape[i];
   }
   shape.push_back(width);
   sizes.push_back(b.getIndexAttr(width));
@@ -145,8 +146,9 @@ SmallVector<Value> KernelCalls::call(StringRef kernel, const Twine &suffix, Valu
   SmallVector<Value> tensors;
   for (Value buffer : ArrayRef(buffers).drop_front(operands.size())) {
     auto memref = cast<MemRefType>(buffer.getType());
-    tensors.push_back(bufferization::ToTensorOp::create(b, RankedTensorType::get(memref.getShape(), memref.getElementType()),
-                                                        buffer, /*restrict=*/true, /*writable=*/true));
+    tensors.push_back(
+        bufferization::ToTensorOp::create(b, RankedTensorType::get(memref.getShape(), memref.getElementType()), buffer,
+                                          /*restrict=*/true, /*writable=*/true));
   }
   return tensors;
 }

@@ -47,15 +47,19 @@ std::optional<SmallVector<unsigned>> TokenRows::rowOperands(Operation *op) const
     return found;
   }
   return llvm::TypeSwitch<Operation *, Result>(op)
-      .Case<QuantizeOp, DynamicQuantizeOp, SplitColumnsAtOp, MatmulW8A16Op, MatmulW4A16Op>([&](auto) { return first(true); })
-      .Case([&](onnx::MatMulOp op) { return first(typeOf(op.getA()).getRank() == 3 && typeOf(op.getB()).getRank() == 2); })
+      .Case<QuantizeOp, DynamicQuantizeOp, SplitColumnsAtOp, MatmulW8A16Op, MatmulW4A16Op>(
+          [&](auto) { return first(true); })
+      .Case([&](onnx::MatMulOp op) {
+        return first(typeOf(op.getA()).getRank() == 3 && typeOf(op.getB()).getRank() == 2);
+      })
       .Case([&](onnx::RMSNormalizationOp op) {
         int64_t axis = op.getAxis();
         return first(axis == -1 || axis == typeOf(op.getX()).getRank() - 1);
       })
       .Case([&](onnx::ReduceMeanOp op) {
         auto axes = op.getAxes() ? onnx::getConstantInts(op.getAxes()) : std::nullopt;
-        bool isLast = axes && axes->size() == 1 && ((*axes)[0] == -1 || (*axes)[0] == typeOf(op.getData()).getRank() - 1);
+        bool isLast =
+            axes && axes->size() == 1 && ((*axes)[0] == -1 || (*axes)[0] == typeOf(op.getData()).getRank() - 1);
         return first(isLast && op.getKeepdims() && typeOf(op.getData()).getRank() == 3);
       })
       .Case([&](onnx::GatherOp op) -> Result {

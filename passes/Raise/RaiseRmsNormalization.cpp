@@ -137,7 +137,8 @@ struct RaiseScaled : OpRewritePattern<MulOp> {
   }
 };
 
-struct RaiseRmsNormalization : GreedyPatternPass<impl::RaiseRmsNormalizationBase<RaiseRmsNormalization>, RaiseScaled> {};
+struct RaiseRmsNormalization : GreedyPatternPass<impl::RaiseRmsNormalizationBase<RaiseRmsNormalization>, RaiseScaled> {
+};
 
 } // namespace
 } // namespace qopt

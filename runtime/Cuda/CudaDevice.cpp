@@ -196,7 +196,8 @@ Status CudaDevice::loadImage(std::span<const char> image, const std::string &sec
   if (result == 0)
     return {};
   code = nullptr;
-  Error error = driver.explain(result, "load the section " + qopt::printable(section) + " on " + label + " (" + model + ")");
+  Error error =
+      driver.explain(result, "load the section " + qopt::printable(section) + " on " + label + " (" + model + ")");
   log[sizeof log - 1] = 0;
   error.message += firstLine(log);
   if (isSticky(result))
@@ -226,13 +227,14 @@ Status CudaDevice::findFunctions(const std::vector<KernelInfo> &kernels) {
 /// More than 48 KiB of dynamic shared memory has to be asked for.
 Status CudaDevice::reserveShared(Function &function, int64_t bytes) {
   if (bytes > mostShared)
-    return Error{"kernel " + function.name + " needs " + std::to_string(bytes) + " bytes of shared memory, but " + label +
-                 " (" + model + ") has " + std::to_string(mostShared)};
+    return Error{"kernel " + function.name + " needs " + std::to_string(bytes) + " bytes of shared memory, but " +
+                 label + " (" + model + ") has " + std::to_string(mostShared)};
   if (bytes <= function.sharedBytes)
     return {};
   function.sharedBytes = bytes;
   return check(driver.funcSetAttribute(function.handle, maxDynamicSharedBytes, static_cast<int>(bytes)),
-               "reserve " + std::to_string(bytes) + " bytes of shared memory for kernel " + function.name + " on " + label);
+               "reserve " + std::to_string(bytes) + " bytes of shared memory for kernel " + function.name + " on " +
+                   label);
 }
 
 Status CudaDevice::tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) {
@@ -243,7 +245,8 @@ Status CudaDevice::tensorMap(void *map, const void *data, int64_t rows, int64_t 
   CUresult result = driver.tensorMapEncodeTiled(map, tensorMapUint8, 2, const_cast<void *>(data), sizes, &pitch, box,
                                                 steps, tensorMapInterleaveNone, tensorMapSwizzle128B,
                                                 tensorMapL2Promotion256B, tensorMapFillZeros);
-  return check(result, "describe " + std::to_string(rows) + " rows of " + std::to_string(rowBytes) + " bytes to " + label);
+  return check(result,
+               "describe " + std::to_string(rows) + " rows of " + std::to_string(rowBytes) + " bytes to " + label);
 }
 
 Status CudaDevice::launch(const QrtLaunch &launch, void *const *args) {
@@ -251,7 +254,8 @@ Status CudaDevice::launch(const QrtLaunch &launch, void *const *args) {
     return health;
   Function &function = functions[static_cast<size_t>(launch.kernel)];
   if (!function.handle)
-    return Error{"the code of the module launches kernel " + function.name + ", which the section " + section + " lacks"};
+    return Error{"the code of the module launches kernel " + function.name + ", which the section " + section +
+                 " lacks"};
   if (Status status = reserveShared(function, launch.sharedBytes); !status)
     return status;
   auto size = [](int32_t value) { return static_cast<unsigned>(value); };

@@ -80,7 +80,8 @@ static constexpr KnownError knownErrors[] = {
     {3, "NOT_INITIALIZED", "the driver is not started"},
     {4, "DEINITIALIZED", "the driver is shutting down"},
     {34, "STUB_LIBRARY",
-     "the libcuda.so.1 that was found is the stub of a CUDA toolkit, not a driver; take its folder out of LD_LIBRARY_PATH"},
+     "the libcuda.so.1 that was found is the stub of a CUDA toolkit, not a driver; take its folder out of "
+     "LD_LIBRARY_PATH"},
     {35, "INSUFFICIENT_DRIVER", "the CUDA driver is too old; install a newer one"},
     {36, "CALL_REQUIRES_NEWER_DRIVER", "the CUDA driver is too old; install a newer one"},
     {46, "DEVICE_UNAVAILABLE",
@@ -121,7 +122,8 @@ static constexpr KnownError knownErrors[] = {
     {803, "SYSTEM_DRIVER_MISMATCH",
      "libcuda.so.1 and the kernel's driver have different versions; reboot, or reinstall the driver"},
     {804, "COMPAT_NOT_SUPPORTED_ON_DEVICE",
-     "the compatibility libcuda.so.1 that was found does not support this device; take its folder out of LD_LIBRARY_PATH"},
+     "the compatibility libcuda.so.1 that was found does not support this device; take its folder out of "
+     "LD_LIBRARY_PATH"},
     {805, "MPS_CONNECTION_FAILED", "cannot connect to the MPS server"},
     {807, "MPS_SERVER_NOT_READY", "the MPS server is not ready"},
     {808, "MPS_MAX_CLIENTS_REACHED", "the MPS server has its most clients already"},

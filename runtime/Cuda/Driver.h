@@ -88,7 +88,8 @@ struct Driver {
 #undef QRT_CUDA_MEMBER
   /// CUDA 11.4 and later.
   bool hasGraphs() const {
-    return streamBeginCapture && streamEndCapture && graphInstantiate && graphLaunch && graphDestroy && graphExecDestroy;
+    return streamBeginCapture && streamEndCapture && graphInstantiate && graphLaunch && graphDestroy &&
+           graphExecDestroy;
   }
   int version = 0; ///< newest CUDA that it supports: 12040 is 12.4; 0 when unknown
   int numDevices = 0;

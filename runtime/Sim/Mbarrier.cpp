@@ -122,7 +122,8 @@ void Mbarriers::copy(Fiber &self, const TensorCopy &start, const void *map, void
   TensorCopy copy = start;
   Mbarrier &barrier = find(self, copy.site, address);
   if (!barrier.isFenced)
-    block.trap(self, copy.site, place(static_cast<char *>(address) - self.shared) + " has no fence since it was initialised");
+    block.trap(self, copy.site,
+               place(static_cast<char *>(address) - self.shared) + " has no fence since it was initialised");
   if (reinterpret_cast<uintptr_t>(map) % 64 == 0)
     std::memcpy(&copy.map, map, sizeof copy.map);
   if (copy.map.magic != mapMagic)

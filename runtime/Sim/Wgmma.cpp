@@ -74,7 +74,8 @@ std::string WgmmaQueue::findAccumulators(const QrtSimWgmmaKind &kind, const Lane
   }
   if (!isFenced)
     return "no wgmma.fence since the last wait, but its sums are new";
-  found = static_cast<size_t>(std::find(accumulators.begin(), accumulators.end(), Accumulators()) - accumulators.begin());
+  found =
+      static_cast<size_t>(std::find(accumulators.begin(), accumulators.end(), Accumulators()) - accumulators.begin());
   if (found == accumulators.size())
     accumulators.emplace_back();
   for (uint32_t *lane : sums)

@@ -67,7 +67,8 @@ static void addOptions(Options &options, Request &request) {
   options.section("Text");
   options.integer("max-tokens", "N", request.maxTokens, 1, int64_t(1) << 24, "stop after N new tokens (default: 128)");
   options.number("temperature", "T", request.temperature, 0, 100, "0, the default: always the most likely token");
-  options.number("top-p", "P", request.topP, 0, 1, "sample from the most likely tokens with probability P\ntogether (default: 1)");
+  options.number("top-p", "P", request.topP, 0, 1,
+                 "sample from the most likely tokens with probability P\ntogether (default: 1)");
   options.integer("seed", "S", request.seed, 0, std::numeric_limits<int64_t>::max(), "for sampling (default: 0)");
 
   options.section("Running");
@@ -79,7 +80,8 @@ static void addOptions(Options &options, Request &request) {
   options.choice("host-level", {"x86-64-v3", "x86-64-v4"}, request.hostLevel,
                  "which code for the CPU (default: the best that runs here)");
   options.integer("threads", "N", request.threads, 1, 1024, "default: one per core; results do not depend on it");
-  options.text("json", "FILE", request.jsonFile, "also write the results as JSON; with -, to standard output\nand nothing else there");
+  options.text("json", "FILE", request.jsonFile,
+               "also write the results as JSON; with -, to standard output\nand nothing else there");
   options.flag("quiet", request.isQuiet, "print nothing but results and errors");
 
   options.section("Files");
@@ -92,9 +94,10 @@ static void addOptions(Options &options, Request &request) {
 /// Options that mean nothing without another.
 static void checkCombination(const Options &options) {
   constexpr std::pair<const char *, const char *> needs[] = {
-      {"mode", "perplexity"},    {"documents", "perplexity"}, {"window", "perplexity"},   {"max-windows", "perplexity"}, {"compare", "perplexity"}, {"padding-id", "perplexity"},
-      {"output", "input"},       {"max-tokens", "prompt"},   {"temperature", "prompt"}, {"top-p", "prompt"},
-      {"seed", "prompt"},        {"out", "extract"},         {"extract", "out"},
+      {"mode", "perplexity"},    {"documents", "perplexity"},  {"window", "perplexity"}, {"max-windows", "perplexity"},
+      {"compare", "perplexity"}, {"padding-id", "perplexity"}, {"output", "input"},      {"max-tokens", "prompt"},
+      {"temperature", "prompt"}, {"top-p", "prompt"},          {"seed", "prompt"},       {"out", "extract"},
+      {"extract", "out"},
   };
   for (auto [option, other] : needs)
     if (options.wasGiven(option) && !options.wasGiven(other))

@@ -3,8 +3,8 @@
 // Runs samples through a function stage by stage (Stages.h). When all samples
 // have passed a stage, its observer is finished: `absmax` gets its value, for
 // `hessian` the linears that read the observer are quantized by GPTQ, for
-// `column-absmax` to int8 but for their outlier columns. The next stage then computes with what was decided: quantized weights, and quantized
-// activations behind `absmax`.
+// `column-absmax` to int8 but for their outlier columns. The next stage then computes with what was decided: quantized
+// weights, and quantized activations behind `absmax`.
 //
 // With a float target two streams of activations run side by side, the quantized
 // model's and the float model's; they share what is still equal.

@@ -34,8 +34,8 @@ mlir::LogicalResult emitCudaKernels(mlir::ModuleOp module);
 
 /// Compiles the kernels of `module` to PTX for `chip` ("sm_80", "sm_90a", ...) in the
 /// oldest version of PTX that has this chip. Needs no CUDA toolkit: nothing refers to
-/// libdevice. Kernels for another architecture (kArchAttr) are left out. Leaves `module` as it was. The same input gives the same text. Emits a
-/// diagnostic on failure.
+/// libdevice. Kernels for another architecture (kArchAttr) are left out. Leaves `module` as it was. The same input
+/// gives the same text. Emits a diagnostic on failure.
 mlir::FailureOr<std::string> compilePtx(mlir::ModuleOp module, llvm::StringRef chip);
 
 /// What ptxas says of a kernel.

@@ -54,8 +54,9 @@ LogicalResult emitBody(func::FuncOp function, StringRef name) {
 
 LogicalResult qopt::emitCudaKernels(ModuleOp module) {
   module.getContext()
-      ->loadDialect<affine::AffineDialect, arith::ArithDialect, func::FuncDialect, gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect,
-                    memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
+      ->loadDialect<affine::AffineDialect, arith::ArithDialect, func::FuncDialect, gpu::GPUDialect, LLVM::LLVMDialect,
+                    math::MathDialect, memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect,
+                    vector::VectorDialect>();
   // Groups first: they are read from declarations and loops.
   for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>()))
     if (function->hasAttr(kGroupAttr) && failed(cuda::emitGroup(function)))

@@ -88,7 +88,8 @@ Value Emitter::permuteBytes(Value low, Value high, int64_t selector) {
 }
 
 Value Emitter::broadcast(Value scalar, int64_t lanes) {
-  return lanes == 1 ? scalar : vector::BroadcastOp::create(*this, cast<VectorType>(vector(scalar.getType(), lanes)), scalar);
+  return lanes == 1 ? scalar
+                    : vector::BroadcastOp::create(*this, cast<VectorType>(vector(scalar.getType(), lanes)), scalar);
 }
 Value Emitter::extract(Value value, int64_t lane) {
   return isa<VectorType>(value.getType()) ? vector::ExtractOp::create(*this, value, ArrayRef<int64_t>{lane}) : value;
@@ -192,8 +193,9 @@ void Emitter::ifThen(Value condition, function_ref<void()> then, function_ref<vo
 }
 Values Emitter::whileLoop(ValueRange initial, function_ref<Value(ValueRange)> condition,
                           function_ref<Values(ValueRange)> body) {
-  auto loop = scf::WhileOp::create(*this, initial.getTypes(), initial,
-                                   [&](OpBuilder &, Location, ValueRange) {}, [&](OpBuilder &, Location, ValueRange) {});
+  auto loop = scf::WhileOp::create(
+      *this, initial.getTypes(), initial, [&](OpBuilder &, Location, ValueRange) {},
+      [&](OpBuilder &, Location, ValueRange) {});
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPointToEnd(loop.getBeforeBody());
   scf::ConditionOp::create(*this, condition(loop.getBeforeArguments()), loop.getBeforeArguments());

@@ -135,8 +135,8 @@ void Kernel::launch(const Launch &launch, ArrayRef<Argument> arguments, ThreadBo
                             gpu::KernelDim3{threads, one, one}, i32(launch.sharedBytes), values);
 }
 
-void Kernel::launchOver(Value count, ArrayRef<Argument> arguments, function_ref<void(Emitter &, ValueRange, Value)> body,
-                        StringRef suffix) {
+void Kernel::launchOver(Value count, ArrayRef<Argument> arguments,
+                        function_ref<void(Emitter &, ValueRange, Value)> body, StringRef suffix) {
   SmallVector<Argument> all(arguments);
   all.push_back({count});
   launch({.grid = {ceilDiv(count, kLoopThreads)}, .threads = kLoopThreads, .suffix = suffix}, all,

@@ -260,12 +260,13 @@ public:
       return failure();
     if (part.loop)
       return emitParallel();
-    k.launch({.grid = {k.i64(1)}, .threads = 1, .suffix = suffix}, captures.arguments, [&](Emitter &t, ValueRange args) {
-      IRMapping mapping;
-      captures.makeAll(t, args, mapping);
-      for (Operation *op : part.ops)
-        finish(t, t.clone(*op, mapping), args);
-    });
+    k.launch({.grid = {k.i64(1)}, .threads = 1, .suffix = suffix}, captures.arguments,
+             [&](Emitter &t, ValueRange args) {
+               IRMapping mapping;
+               captures.makeAll(t, args, mapping);
+               for (Operation *op : part.ops)
+                 finish(t, t.clone(*op, mapping), args);
+             });
     return success();
   }
 
@@ -314,9 +315,9 @@ private:
     while (true) {
       Block &body = *loops.back().getBody();
       auto inner = dyn_cast<scf::ParallelOp>(body.front());
-      if (!inner || inner->getNextNode() != body.getTerminator() || llvm::any_of(inner->getOperands(), [&](Value bound) {
-            return part.loop.getRegion().isAncestor(bound.getParentRegion());
-          }))
+      if (!inner || inner->getNextNode() != body.getTerminator() ||
+          llvm::any_of(inner->getOperands(),
+                       [&](Value bound) { return part.loop.getRegion().isAncestor(bound.getParentRegion()); }))
         return loops;
       loops.push_back(inner);
     }

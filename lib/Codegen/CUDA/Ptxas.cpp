@@ -41,9 +41,9 @@ static int64_t numberBefore(StringRef line, StringRef unit) {
   return value;
 }
 
-// ptxas info    : (C7513) Potential Performance Loss: wgmma.mma_async instructions are serialized due to ... in the function 'NAME'
-// ptxas info    : Compiling entry function 'NAME' for 'sm_80'
-// ptxas info    : Function properties for NAME
+// ptxas info    : (C7513) Potential Performance Loss: wgmma.mma_async instructions are serialized due to ... in the
+// function 'NAME' ptxas info    : Compiling entry function 'NAME' for 'sm_80' ptxas info    : Function properties for
+// NAME
 //     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 // ptxas info    : Used 18 registers, used 1 barriers, 944 bytes smem, 384 bytes cmem[0]
 llvm::StringMap<qopt::KernelResources> qopt::parseResources(StringRef output) {
@@ -115,7 +115,8 @@ FailureOr<qopt::Cubin> qopt::compileCubin(Location loc, StringRef ptx, StringRef
   int status = llvm::sys::ExecuteAndWait(ptxas, {ptxas, "-v", arch, source.path, "-o", object.path}, std::nullopt,
                                          {StringRef(""), output, output}, /*SecondsToWait=*/600, 0, &failure);
   if (status != 0)
-    return emitError(loc, "ptxas failed for ") << chip << ": " << StringRef(status < 0 ? failure : messages.read()).trim();
+    return emitError(loc, "ptxas failed for ")
+           << chip << ": " << StringRef(status < 0 ? failure : messages.read()).trim();
   std::string bytes = object.read();
   return Cubin{std::vector<char>(bytes.begin(), bytes.end()), parseResources(messages.read())};
 }

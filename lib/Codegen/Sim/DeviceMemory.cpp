@@ -91,7 +91,8 @@ private:
     host::LlvmBuilder b(access.op->getLoc(), OpBuilder(access.op));
     int64_t bytes = layout.getTypeSize(access.type);
     // What a device needs: a vector as one access, unless less is declared.
-    int64_t natural = isa<VectorType>(access.type) ? llvm::PowerOf2Ceil(bytes) : layout.getTypeABIAlignment(access.type);
+    int64_t natural =
+        isa<VectorType>(access.type) ? llvm::PowerOf2Ceil(bytes) : layout.getTypeABIAlignment(access.type);
     int64_t alignment = access.alignment.value_or(natural);
     bool inShared = isShared(access.address.getType());
     if (!inShared && (alignment <= 1 || isOnStack(access.address)))

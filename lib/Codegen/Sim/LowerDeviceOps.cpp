@@ -16,7 +16,8 @@ public:
   LogicalResult run() {
     SmallVector<Operation *> work;
     function.walk([&](Operation *op) {
-      if (isa<NVVM::NVVMDialect>(op->getDialect()) || isa<LLVM::CallIntrinsicOp, LLVM::CallOp, LLVM::InlineAsmOp, LLVM::Trap>(op))
+      if (isa<NVVM::NVVMDialect>(op->getDialect()) ||
+          isa<LLVM::CallIntrinsicOp, LLVM::CallOp, LLVM::InlineAsmOp, LLVM::Trap>(op))
         work.push_back(op);
     });
     for (Operation *op : work)

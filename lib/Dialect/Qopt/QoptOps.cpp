@@ -162,7 +162,8 @@ LogicalResult DequantizeOp::verify() {
     return emitOpError("requires group_size with zeros");
   if (codes.getShape() != result.getShape())
     return emitOpError("requires a result of the shape of codes");
-  if (scale.getRank() != 0 && (scale.getRank() != 1 || codes.getRank() != 2 || scale.getDimSize(0) != codes.getDimSize(0)))
+  if (scale.getRank() != 0 &&
+      (scale.getRank() != 1 || codes.getRank() != 2 || scale.getDimSize(0) != codes.getDimSize(0)))
     return emitOpError("expected a scale of rank 0 or one per row of codes, but got ") << scale;
   return success();
 }

@@ -13,16 +13,9 @@ namespace qopt::kernels {
 
 /// x [B,S,heads,size], past [1], cache [B,heads,capacity,size].
 LogicalResult emitCacheAppend(Kernel &k) {
-  if (failed(k.expectRanks({4, 1, 4})) || failed(k.expectPast(1)))
+  if (failed(k.expectCacheAppend()))
     return failure();
   int64_t heads = k.size(0, 2), size = k.size(0, 3);
-  constexpr int64_t any = ShapedType::kDynamic;
-  if (ShapedType::isDynamic(heads) || ShapedType::isDynamic(size) || !heads || !size)
-    return k.function.emitOpError("requires known heads and head size");
-  if (failed(k.expectShape(0, {any, any, heads, size}, k.getF32Type())) ||
-      failed(k.expectShape(2, {any, heads, any, size}, k.getF32Type())))
-    return failure();
-
   Value x = k.arg(0), cache = k.arg(2), tokens = k.dim(x, 1), capacity = k.dim(cache, 2);
   k.parallel(k.mul(k.dim(x, 0), tokens), grainOfRows(heads * size * 4), [&](Value row) {
     Value batch = k.div(row, tokens), token = k.rem(row, tokens);

@@ -127,7 +127,9 @@ LogicalResult emitSplitColumns(Kernel &k) {
   if (!(threshold > 0)) // 0 means: no outliers
     threshold = INFINITY;
   auto limit = [&] { return k.splat(threshold); };
-  auto isOutlier = [&](Value v) { return Value(arith::CmpFOp::create(k, arith::CmpFPredicate::OGE, magnitude(k, v), limit())); };
+  auto isOutlier = [&](Value v) {
+    return Value(arith::CmpFOp::create(k, arith::CmpFPredicate::OGE, magnitude(k, v), limit()));
+  };
 
   // marks[i]: 1 where column i holds an outlier.
   Value marks = allocateMarks(k, *width);

@@ -349,7 +349,8 @@ Value countAttentionBlocks(Kernel &k, const AttentionForm &form) {
   return k.mul(k.ceilDiv(rows, RowsPlan(form).rows), k.mul(k.dim(0, 0), form.keyHeads));
 }
 
-static void launchRows(Kernel &k, const AttentionForm &form, Value parts, ArrayRef<Argument> arguments, StringRef suffix) {
+static void launchRows(Kernel &k, const AttentionForm &form, Value parts, ArrayRef<Argument> arguments,
+                       StringRef suffix) {
   RowsPlan plan(form);
   Value rows = k.mul(k.dim(0, form.queryHeadsFirst ? 2 : 1), form.group());
   k.launch({.grid = {k.mul(k.ceilDiv(rows, plan.rows), parts), k.i64(form.keyHeads), k.dim(0, 0)},

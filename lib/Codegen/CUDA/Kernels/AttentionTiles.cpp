@@ -178,7 +178,8 @@ void Tiles::clearPadding(const Staging &s, Value shared) {
 
 /// Adds to 2 x 4 sums the product of `left` and 16 columns (of keys or of values), whose
 /// matrices begin `at` halves from `matrix` on.
-void Tiles::multiply(const Split<Values> &left, const Staging &s, Value matrix, int64_t at, bool transposed, Value *sums) {
+void Tiles::multiply(const Split<Values> &left, const Staging &s, Value matrix, int64_t at, bool transposed,
+                     Value *sums) {
   auto load = [&](int64_t offset) {
     Values loaded = t.loadMatrices(t.at(matrix, f16, at + offset), 4, transposed);
     for (Value &two : loaded)
@@ -201,7 +202,8 @@ Values Tiles::products() {
   Values scores(keyTile.tileKeys / 2, t.f32(0));
   for (auto [step, left] : llvm::enumerate(queryFragments))
     for (int64_t keys = 0; keys < keyTile.tileKeys; keys += 16)
-      multiply(left, keyTile, keyMatrix, keys * keyTile.rowHalves() + 16 * step, /*transposed=*/false, &scores[keys / 2]);
+      multiply(left, keyTile, keyMatrix, keys * keyTile.rowHalves() + 16 * step, /*transposed=*/false,
+               &scores[keys / 2]);
   return scores;
 }
 

@@ -14,16 +14,9 @@ namespace qopt::cuda {
 
 /// x [B,S,heads,size], past [1], cache [B,heads,capacity,size].
 LogicalResult emitCacheAppend(Kernel &k) {
-  if (failed(k.expectRanks({4, 1, 4})) || failed(k.expectPast(1)))
+  if (failed(k.expectCacheAppend()))
     return failure();
   int64_t heads = k.size(0, 2), size = k.size(0, 3);
-  constexpr int64_t any = ShapedType::kDynamic;
-  if (ShapedType::isDynamic(heads) || ShapedType::isDynamic(size) || !heads || !size)
-    return k.function.emitOpError("requires known heads and head size");
-  if (failed(k.expectShape(0, {any, any, heads, size}, k.getF32Type())) ||
-      failed(k.expectShape(2, {any, heads, any, size}, k.getF32Type())))
-    return failure();
-
   int64_t lanes = Emitter::lanesOf(size, 4), pieces = size / lanes, perToken = heads * pieces;
   Type piece = k.vector(k.getF32Type(), lanes), i64 = k.getI64Type();
   int64_t threads = std::min<int64_t>(256, llvm::alignTo(perToken, kWarp));

@@ -31,7 +31,8 @@ constexpr int64_t kThreads = kRowWarps * kWarp;
 
 struct FusedThread : RowsThread {
   FusedThread(Emitter &t, const FusedGroup &fused, const FusedArguments &arguments, ValueRange passed)
-      : RowsThread(t, fused.product(), {}), fused(fused), arguments(arguments), passed(passed), layout(fused.layout()) {}
+      : RowsThread(t, fused.product(), {}), fused(fused), arguments(arguments), passed(passed), layout(fused.layout()) {
+  }
 
   void run();
 

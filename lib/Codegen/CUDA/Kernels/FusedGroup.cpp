@@ -105,7 +105,8 @@ public:
   FailureOr<bool> read() {
     auto module = group.function->getParentOfType<ModuleOp>();
     for (auto call : group.function.getBody().front().getOps<func::CallOp>()) {
-      FailureOr<bool> isKnown = add({call, module.lookupSymbol<func::FuncOp>(call.getCallee()), call.getNumOperands() - 1});
+      FailureOr<bool> isKnown =
+          add({call, module.lookupSymbol<func::FuncOp>(call.getCallee()), call.getNumOperands() - 1});
       if (failed(isKnown) || !*isKnown)
         return isKnown;
     }
@@ -131,7 +132,8 @@ private:
       group.norm = call;
       return isFirst;
     }
-    if (kernel == "quantize" || kernel == "dynamic_quantize" || kernel == "split_columns" || kernel == "split_columns_at") {
+    if (kernel == "quantize" || kernel == "dynamic_quantize" || kernel == "split_columns" ||
+        kernel == "split_columns_at") {
       call.firstResult = kernel == "quantize" || kernel == "split_columns_at" ? 2 : 1;
       group.quantization = call;
       return products.empty();
@@ -194,7 +196,8 @@ private:
     for (auto [i, step] : llvm::enumerate(steps)) {
       FusedBranch &branch = group.branches[classes[products.size() + i]];
       branch.steps.push_back(step);
-      if (!step.loop && !(hasHeads(branch, step.call) && (step.call.kernel() != "rotary" || setPairing(branch, step.call))))
+      if (!step.loop &&
+          !(hasHeads(branch, step.call) && (step.call.kernel() != "rotary" || setPairing(branch, step.call))))
         return false;
     }
     return true;

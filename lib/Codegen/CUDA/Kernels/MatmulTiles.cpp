@@ -25,8 +25,9 @@ int64_t stageRowBytes(const Product &p) { return p.halfTiles ? p.stageChunks() *
 
 struct TilesThread : ProductThread {
   TilesThread(Emitter &t, const Product &p, ValueRange args, TileShape shape)
-      : ProductThread(t, p, args), shape(shape), rowBytes(stageRowBytes(p)), stepsOfChunk(p.halfTiles ? kHalfSteps : kChunkSteps),
-        firstRow(t.mul(t.block(0), shape.rows())), place(placeOf(t.add(t.mul(t.block(1), shape.warps), t.warp()))) {}
+      : ProductThread(t, p, args), shape(shape), rowBytes(stageRowBytes(p)),
+        stepsOfChunk(p.halfTiles ? kHalfSteps : kChunkSteps), firstRow(t.mul(t.block(0), shape.rows())),
+        place(placeOf(t.add(t.mul(t.block(1), shape.warps), t.warp()))) {}
   void run();
 
 private:

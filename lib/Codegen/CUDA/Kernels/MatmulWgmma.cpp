@@ -241,7 +241,8 @@ int64_t widthBytes(const Product &p) { return p.halfTiles ? p.halfWidth() * 2 : 
 } // namespace
 
 bool canUseWgmma(const Product &p) {
-  bool hasWholeStages = !p.paddedGroup || hasOneGroup(p) || foldsChunks(p) || p.chunksPerGroup() % chunksOfStage(p) == 0;
+  bool hasWholeStages =
+      !p.paddedGroup || hasOneGroup(p) || foldsChunks(p) || p.chunksPerGroup() % chunksOfStage(p) == 0;
   return p.wgmmaRows && widthBytes(p) % 16 == 0 && hasWholeStages;
 }
 

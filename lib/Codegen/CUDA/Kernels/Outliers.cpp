@@ -10,7 +10,8 @@ namespace qopt::cuda {
 //===----------------------------------------------------------------------===//
 
 Value ListedOutliers::entry(Value i) const {
-  Value isIn = t.less(i, inputs), column = t.load(t.getI32Type(), t.at(list, t.getI32Type(), t.select(isIn, i, t.i32(0))));
+  Value isIn = t.less(i, inputs),
+        column = t.load(t.getI32Type(), t.at(list, t.getI32Type(), t.select(isIn, i, t.i32(0))));
   return t.select(isIn, column, t.i32(-1));
 }
 
@@ -161,7 +162,8 @@ void addOutlierTiles(const Outliers &o, const WeightPlace &place, ValueRange row
           Fragment left = splitTf32(t, x, /*isSplit=*/true);
           for (int64_t j = 0; j < kTiles; ++j) {
             // Of a row: the n-tiles' first sums, then their second ones.
-            size_t at[] = {r * kPerRow + j, r * kPerRow + kTiles + j, (r + 1) * kPerRow + j, (r + 1) * kPerRow + kTiles + j};
+            size_t at[] = {r * kPerRow + j, r * kPerRow + kTiles + j, (r + 1) * kPerRow + j,
+                           (r + 1) * kPerRow + kTiles + j};
             Values c{totals[at[0]], totals[at[1]], totals[at[2]], totals[at[3]]};
             if (!right[j].low.empty())
               c = t.mmaTf32(left.high, right[j].low, c);

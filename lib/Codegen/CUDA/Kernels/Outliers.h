@@ -81,8 +81,8 @@ private:
 
 /// sums [rows][columns] += products of the outliers, one after the other; `scales` are
 /// those of the columns. `loop`: goes through the entries in another way.
-void addOutliers(const Outliers &outliers, ValueRange rows, ValueRange columns, llvm::ArrayRef<Value> scales, Values &sums,
-                 const OutlierLoop &loop = nullptr);
+void addOutliers(const Outliers &outliers, ValueRange rows, ValueRange columns, llvm::ArrayRef<Value> scales,
+                 Values &sums, const OutlierLoop &loop = nullptr);
 
 /// The same for the sums [rows][8] of a lane of a tile. They and the weights are in the
 /// same unit: neither of them scaled, or both.

@@ -38,23 +38,24 @@ bool launchPreparation(Kernel &k, const FusedGroup &group) {
 
   KernelDeclaration declaration(norm.callee);
   RowNorm rowNorm{width, threads, epsilonOf(declaration)};
-  SmallVector<Argument> arguments{{k.address(group.x), /*readOnly=*/true}, {k.address(norm.memory(1)), /*readOnly=*/true}};
+  SmallVector<Argument> arguments{{k.address(group.x), /*readOnly=*/true},
+                                  {k.address(norm.memory(1)), /*readOnly=*/true}};
   for (unsigned i = 1; i < quantization.op->getNumOperands(); ++i)
     arguments.push_back({k.address(quantization.memory(i)), /*readOnly=*/i < quantization.firstResult});
-  k.launch({.grid = {k.dim(group.x, 0)}, .threads = threads, .sharedBytes = sharedBytes, .suffix = "_prepare"}, arguments,
-           [&](Emitter &t, ValueRange args) {
-    Type f32 = t.f32Type(), i8 = t.getI8Type();
-    Value row = t.block(), staged = t.shared(rowOffset);
-    rowNorm.copy(t, t.row(args[0], f32, row, width), staged);
-    t.barrier();
-    rowNorm.run(t, staged, args[1], staged, t.shared());
-    t.barrier();
-    RowPieces pieces(t, staged, width, threads);
-    if (isDynamic)
-      DynamicRow{t.row(args[2], i8, row, width), t.at(args[3], f32, row), threads, t.shared()}.run(t, pieces);
-    else
-      quantizeRow(t, pieces, args[2], t.row(args[3], i8, row, width));
-  });
+  k.launch({.grid = {k.dim(group.x, 0)}, .threads = threads, .sharedBytes = sharedBytes, .suffix = "_prepare"},
+           arguments, [&](Emitter &t, ValueRange args) {
+             Type f32 = t.f32Type(), i8 = t.getI8Type();
+             Value row = t.block(), staged = t.shared(rowOffset);
+             rowNorm.copy(t, t.row(args[0], f32, row, width), staged);
+             t.barrier();
+             rowNorm.run(t, staged, args[1], staged, t.shared());
+             t.barrier();
+             RowPieces pieces(t, staged, width, threads);
+             if (isDynamic)
+               DynamicRow{t.row(args[2], i8, row, width), t.at(args[3], f32, row), threads, t.shared()}.run(t, pieces);
+             else
+               quantizeRow(t, pieces, args[2], t.row(args[3], i8, row, width));
+           });
   return true;
 }
 
