@@ -7,9 +7,10 @@
 // be negative, and tiny or huge ones lose nothing.
 //
 // Few rows multiply tf32 (2^23 is the power), with activations split in two parts, as
-// exact as f32. Tiles multiply f16, two codes at a time: with 2^10 in both halves of a
-// word, `and` and `or` (one lop3) put a code into the low bits of each, or 16 times the
-// code where it is in the upper half of a byte, which a multiply-add takes back.
+// exact as f32. Tiles multiply f16, and so do fused launches, with two parts of the
+// activations. Codes are decoded two at a time: with 2^10 in both halves of a word, `and`
+// and `or` (one lop3) put a code into the low bits of each, or 16 times the code where it
+// is in the upper half of a byte, which a multiply-add takes back.
 //
 // One load of 16 bytes is eight inputs of a lane's four columns. The order of inputs
 // within a product is free, so a lane takes inputs 8t .. 8t + 7 of a chunk of 32 for
