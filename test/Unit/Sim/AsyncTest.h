@@ -118,8 +118,15 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
                   }
                   return text;
                 }()},
-               {"products", products}, {"result", result}, {"four", four}, {"init", faults.init}, {"bytes", faults.bytes}, {"chunks", faults.chunks}, {"zero", isInteger ? "0" : "0.0"},
-               {"descriptor", std::to_string(faults.descriptor)}, {"type", type}});
+               {"products", products},
+               {"result", result},
+               {"four", four},
+               {"init", faults.init},
+               {"bytes", faults.bytes},
+               {"chunks", faults.chunks},
+               {"zero", isInteger ? "0" : "0.0"},
+               {"descriptor", std::to_string(faults.descriptor)},
+               {"type", type}});
 }
 
 } // namespace qopt::test
