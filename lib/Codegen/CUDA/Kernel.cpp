@@ -104,8 +104,7 @@ void Kernel::launch(const Launch &launch, ArrayRef<Argument> arguments, ThreadBo
   SymbolTable(kernels).insert(kernel);
   kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), getUnitAttr());
   kernel.setKnownBlockSizeAttr(getDenseI32ArrayAttr({static_cast<int32_t>(launch.threads), 1, 1}));
-  // Otherwise ptxas rather spills a few registers than let a block less run at a time.
-  kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), getI32IntegerAttr(1));
+  kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), getI32IntegerAttr(launch.blocksAtATime));
   kernel->setAttr(kSharedBytesAttr, getI64IntegerAttr(launch.sharedBytes));
   if (!launch.arch.empty())
     kernel->setAttr(kArchAttr, getStringAttr(launch.arch));

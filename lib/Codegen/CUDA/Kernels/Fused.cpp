@@ -18,7 +18,6 @@
 #include "FusedEpilogue.h"
 #include "Codes.h"
 #include "RmsNorm.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -293,12 +292,9 @@ LogicalResult emitGroup(func::FuncOp function) {
     units += branch.units();
   k.ifThen(k.equal(k.dim(group.x, 0), 1), [&] {
     FusedArguments arguments(k, group);
-    k.launch({.grid = {k.i64(units)}, .threads = kThreads, .sharedBytes = group.layout().bytes, .suffix = "_fused"},
-             arguments.list, [&](Emitter &t, ValueRange args) {
-      // Left to itself, ptxas makes room for a third block and spills.
-      t.getInsertionBlock()->getParentOp()->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), t.getI32IntegerAttr(2));
-      FusedThread(t, group, arguments, args).run();
-    });
+    k.launch({.grid = {k.i64(units)}, .threads = kThreads, .sharedBytes = group.layout().bytes, .blocksAtATime = 2,
+              .suffix = "_fused"},
+             arguments.list, [&](Emitter &t, ValueRange args) { FusedThread(t, group, arguments, args).run(); });
   }, [&] {
     bool isPrepared = launchPreparation(k, group);
     for (Operation *op : body) {

@@ -24,15 +24,8 @@ Value FusedCall::memory(unsigned operand) const {
   return value;
 }
 
-bool FusedCall::writes(Value memory) const {
-  for (unsigned i = firstResult; i < op->getNumOperands(); ++i)
-    if (this->memory(i) == memory)
-      return true;
-  return false;
-}
-
-bool FusedCall::uses(Value memory) const {
-  for (unsigned i = 0; i < op->getNumOperands(); ++i)
+bool FusedCall::uses(Value memory, unsigned from) const {
+  for (unsigned i = from; i < op->getNumOperands(); ++i)
     if (this->memory(i) == memory)
       return true;
   return false;

@@ -25,9 +25,9 @@ struct FusedCall {
   llvm::StringRef kernel() const;
   /// The memory of an operand: an argument of the group's function.
   Value memory(unsigned operand) const;
-  bool writes(Value memory) const;
-  /// Whether any operand is of this memory.
-  bool uses(Value memory) const;
+  /// Whether any operand, from number `from` on, is of this memory.
+  bool uses(Value memory, unsigned from = 0) const;
+  bool writes(Value memory) const { return uses(memory, firstResult); }
 };
 
 struct FusedProduct {
