@@ -79,6 +79,8 @@ private:
 
   LogicalResult convert(Operation *op) {
     b.setInsertionPointAfter(op);
+    if (isa<QoptDialect>(op->getDialect())) // has been quantized already
+      return success();
     if (auto constant = dyn_cast<ConstantOp>(op))
       return convertConstant(constant);
     if (auto result = dyn_cast<func::ReturnOp>(op))

@@ -63,3 +63,17 @@ func.func @integers_stay(%x: tensor<?xi64>) -> tensor<?xi64> {
   %0 = onnx.Add %x, %x : (tensor<?xi64>, tensor<?xi64>) -> tensor<?xi64>
   return %0 : tensor<?xi64>
 }
+
+// -----
+
+// What has been quantized keeps its 16-bit scales.
+
+// CHECK-LABEL: func @quantized
+// CHECK: qopt.parameter "s" dense<5.000000e-01> : tensor<2x1xf16>
+// CHECK-NOT: onnx.Cast
+func.func @quantized(%x: tensor<?x4xf32>) -> tensor<?x2xf32> {
+  %w = qopt.parameter "w" dense<1> : tensor<2x2xi8>
+  %s = qopt.parameter "s" dense<0.5> : tensor<2x1xf16>
+  %0 = qopt.matmul_w4a16 %x, %w, %s {group_size = 4 : i64} : (tensor<?x4xf32>, tensor<2x2xi8>, tensor<2x1xf16>) -> tensor<?x2xf32>
+  return %0 : tensor<?x2xf32>
+}
