@@ -28,11 +28,20 @@ public:
   /// Integers signed; false where a float is NaN.
   Value less(Value a, Value b) { return compare(mlir::arith::CmpFPredicate::OLT, mlir::arith::CmpIPredicate::slt, a, b); }
   Value equal(Value a, Value b) { return compare(mlir::arith::CmpFPredicate::OEQ, mlir::arith::CmpIPredicate::eq, a, b); }
+  /// Of floats: b where either is NaN. Of integers: signed.
+  Value max(Value a, Value b) { return select(less(b, a), a, b); }
+  Value min(Value a, Value b) { return select(less(a, b), a, b); }
   Value select(Value condition, Value a, Value b) { return createOrFold<mlir::arith::SelectOp>(condition, a, b); }
   /// Lanes first, first + 1, ... of one or, counting on, of two vectors.
   Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> lanes) {
     return mlir::vector::ShuffleOp::create(*this, a, b, lanes);
   }
+
+  // Functions of f32 that have the same bits on all targets.
+  /// e^x to about one unit in the last place; 0 below -87, meant for x <= 0 but right
+  /// up to 88.
+  Value exp(Value x);
+  Value tanh(Value x);
 
 protected:
   static bool isFloat(Value value) { return llvm::isa<mlir::FloatType>(mlir::getElementTypeOrSelf(value)); }

@@ -12,6 +12,12 @@
 
 namespace qopt {
 
+/// Outlier columns of x are rounded to f16 in this unit, a power of two, so that nothing
+/// is out of range. All targets add their products in f32 in the order of the columns, each
+/// with one rounding, to the sum of the codes' products in the unit of the weights: with
+/// all scales where weights were kept, else with the scale of x only.
+inline constexpr float kOutlierUnit = 64;
+
 /// What a declaration of matmul_w8a8 says, and where its result is.
 struct MatmulW8A8Form {
   /// Where the weights of outlier columns are: nowhere, in the codes (columns found at run

@@ -117,6 +117,12 @@ static Outcome evaluateDequantize(DequantizeOp op, Operands in, Tensor &out) {
 // Products
 //===----------------------------------------------------------------------===//
 
+/// Outlier columns are multiplied as float16, in a unit that nothing is out of range of.
+static double roundOutlier(MLIRContext *context, double x) {
+  constexpr double unit = 64, largest = 65504;
+  return roundTo(Float16Type::get(context), std::clamp(x / unit, -largest, largest)) * unit;
+}
+
 static Outcome evaluateMatmulW8A8(MatmulW8A8Op op, Operands in, Tensor &out) {
   const Tensor &x = *in[0], &xScale = *in[1], &w = *in[2], &wScale = *in[3];
   int64_t n = w.type.getDimSize(0), k = w.type.getDimSize(1), rows = k == 0 ? 0 : x.numElements() / k;
@@ -128,14 +134,15 @@ static Outcome evaluateMatmulW8A8(MatmulW8A8Op op, Operands in, Tensor &out) {
       double y = xScale.floats[xScale.type.getRank() == 0 ? 0 : t] * wScale.floats[j] * static_cast<double>(sum);
       if (op.getOutlierWeights())
         for (int64_t i = 0, count = shapeOf(*in[5])[1]; i < count; ++i)
-          y += in[4]->floats[t * count + i] * in[5]->floats[j * count + i];
+          y += roundOutlier(op.getContext(), in[4]->floats[t * count + i]) * in[5]->floats[j * count + i];
       if (op.getColumns())
         for (int64_t column : in[5]->ints) {
           if (column == -1)
             break;
           if (column < 0 || column >= k)
             return fail(op, "expected outlier columns in [0, " + Twine(k - 1) + "] but got " + Twine(column));
-          y += in[4]->floats[t * k + column] * wScale.floats[j] * static_cast<double>(w.ints[j * k + column]);
+          y += roundOutlier(op.getContext(), in[4]->floats[t * k + column]) * wScale.floats[j] *
+               static_cast<double>(w.ints[j * k + column]);
         }
       out.floats[t * n + j] = y;
     }

@@ -5,6 +5,9 @@
 // and g+8 of A and of column g of B, and columns 2t, 2t+1 of rows g, g+8 of C. Then
 // eight columns are one vector. This file is compiled for x86-64-v3.
 //
+// The order in which tensor cores add floats is not documented. Here the products of an
+// element are added to C from the first to the last, each with one rounding.
+//
 //===----------------------------------------------------------------------===//
 #include "Mma.h"
 #include <algorithm>
@@ -94,6 +97,7 @@ void widen(uint32_t word, uint8_t type, float *out) {
   }
 }
 
+/// sum += a b.
 void multiplyFloats(const QrtSimMmaKind &kind, const Operands &o, float (*sum)[columns]) {
   int perWord = kind.a == QRT_SIM_TF32 ? 1 : 2, depth = o.words * perWord;
   alignas(32) float a[rows][16], b[16][columns];
@@ -108,14 +112,14 @@ void multiplyFloats(const QrtSimMmaKind &kind, const Operands &o, float (*sum)[c
         b[w * perWord + i][n] = values[i];
     }
   for (int m = 0; m < rows; ++m) {
-    __m256 total = _mm256_setzero_ps();
+    __m256 total = _mm256_loadu_ps(sum[m]);
     for (int k = 0; k < depth; ++k)
       total = _mm256_fmadd_ps(_mm256_set1_ps(a[m][k]), _mm256_load_ps(b[k]), total);
     _mm256_storeu_ps(sum[m], total);
   }
 }
 
-uint32_t accumulate(int32_t sum, uint32_t c, bool isSaturating) {
+uint32_t add(int32_t sum, uint32_t c, bool isSaturating) {
   int32_t result;
   if (__builtin_add_overflow(sum, static_cast<int32_t>(c), &result) && isSaturating)
     result = sum < 0 ? INT32_MIN : INT32_MAX;
@@ -136,23 +140,28 @@ void multiply(const QrtSimMmaKind &kind, const Operands &operands, Sums &sum) {
     multiplyFloats(kind, operands, sum.f);
 }
 
-/// c += the lane's part of the sums.
-void accumulate(const QrtSimMmaKind &kind, const Sums &sum, int lane, uint32_t *c) {
-  int g = lane / 4, t = lane % 4;
+/// Floats are added to what the lanes have.
+void begin(const QrtSimMmaKind &kind, Sums &sum, int lane, const uint32_t *c) {
+  if (isInteger(kind))
+    return;
+  for (int half = 0; half < 2; ++half)
+    for (int i = 0; i < 2; ++i)
+      sum.f[lane / 4 + 8 * half][lane % 4 * 2 + i] =
+          kind.isF16 ? halfToFloat(c[half] >> 16 * i & 0xFFFF) : std::bit_cast<float>(c[2 * half + i]);
+}
+
+/// The lane's part of the sums to its registers; integers are added.
+void finish(const QrtSimMmaKind &kind, const Sums &sum, int lane, uint32_t *c) {
   for (int half = 0; half < 2; ++half) {
-    int row = g + 8 * half;
+    int row = lane / 4 + 8 * half, column = lane % 4 * 2;
     if (kind.isF16) {
-      float low = sum.f[row][2 * t] + halfToFloat(c[half] & 0xFFFF);
-      float high = sum.f[row][2 * t + 1] + halfToFloat(c[half] >> 16);
-      c[half] = floatToHalf(low) | floatToHalf(high) << 16;
+      c[half] = floatToHalf(sum.f[row][column]) | floatToHalf(sum.f[row][column + 1]) << 16;
       continue;
     }
     for (int i = 0; i < 2; ++i) {
       uint32_t &value = c[2 * half + i];
-      if (isInteger(kind))
-        value = accumulate(sum.i[row][2 * t + i], value, kind.isSaturating);
-      else
-        value = std::bit_cast<uint32_t>(std::bit_cast<float>(value) + sum.f[row][2 * t + i]);
+      value = isInteger(kind) ? add(sum.i[row][column + i], value, kind.isSaturating)
+                              : std::bit_cast<uint32_t>(sum.f[row][column + i]);
     }
   }
 }
@@ -163,9 +172,11 @@ void qrt::sim::multiplyWarp(const QrtSimMmaKind &kind, QrtSimMma *const *registe
   Operands operands;
   gather(operands, kind.isHalf, registers);
   Sums sums;
+  for (int lane = 0; lane < 32; ++lane)
+    begin(kind, sums, lane, registers[lane]->c);
   multiply(kind, operands, sums);
   for (int lane = 0; lane < 32; ++lane)
-    accumulate(kind, sums, lane, registers[lane]->c);
+    finish(kind, sums, lane, registers[lane]->c);
 }
 
 void qrt::sim::multiplyColumns(const QrtSimWgmmaKind &kind, const std::array<std::array<uint32_t, 4>, 32> &a,
@@ -183,12 +194,14 @@ void qrt::sim::multiplyColumns(const QrtSimWgmmaKind &kind, const std::array<std
       for (int word = 0; word < maxWords; ++word)
         operands.b[word][column] = b[n + column][word];
     Sums tileSums;
-    multiply(tile, operands, tileSums);
+    auto registers = [&](int lane) { return sums + lane * words + n / 2; };
     for (int lane = 0; lane < 32; ++lane) {
-      uint32_t *c = sums + lane * words + n / 2;
       if (!kind.addsToSums)
-        std::fill_n(c, 4, 0);
-      accumulate(tile, tileSums, lane, c);
+        std::fill_n(registers(lane), 4, 0);
+      begin(tile, tileSums, lane, registers(lane));
     }
+    multiply(tile, operands, tileSums);
+    for (int lane = 0; lane < 32; ++lane)
+      finish(tile, tileSums, lane, registers(lane));
   }
 }

@@ -40,8 +40,6 @@ Value Emitter::splat(Type type, double value) {
 
 Value Emitter::div(Value a, Value b) { return byElement<arith::DivFOp, arith::DivUIOp>(a, b); }
 Value Emitter::rem(Value a, Value b) { return createOrFold<arith::RemUIOp>(a, b); }
-Value Emitter::max(Value a, Value b) { return select(less(b, a), a, b); }
-Value Emitter::min(Value a, Value b) { return select(less(a, b), a, b); }
 Value Emitter::abs(Value a) { return math::AbsFOp::create(*this, a); }
 Value Emitter::sqrt(Value a) { return math::SqrtOp::create(*this, a); }
 
@@ -74,6 +72,13 @@ Value Emitter::toFloat(Value value, Type type) {
   if (from < to)
     return arith::ExtFOp::create(*this, type, value);
   return arith::TruncFOp::create(*this, type, value);
+}
+Value Emitter::toHalf(Value value) {
+  Type type = value.getType();
+  value = arith::MinimumFOp::create(*this, splat(type, 65504.0), value); // NaN stays
+  value = arith::MaximumFOp::create(*this, splat(type, -65504.0), value);
+  auto vectorType = dyn_cast<VectorType>(type);
+  return toFloat(value, vector(getF16Type(), vectorType ? vectorType.getNumElements() : 1));
 }
 Value Emitter::bitcast(Value value, Type type) {
   if (value.getType() == type)

@@ -67,9 +67,6 @@ public:
   Value mul(Value a, int64_t b) { return mul(a, splat(a.getType(), b)); }
   Value div(Value a, int64_t b) { return div(a, splat(a.getType(), b)); }
   Value rem(Value a, int64_t b) { return rem(a, splat(a.getType(), b)); }
-  /// Floats: b where either is NaN. Integers: signed.
-  Value max(Value a, Value b);
-  Value min(Value a, Value b);
   Value abs(Value a);
   Value sqrt(Value a);
 
@@ -102,6 +99,8 @@ public:
   Value toInteger(Value value, Type type);
   /// Signed integer or float to float (to nearest even).
   Value toFloat(Value value, Type type);
+  /// f32 to the nearest f16, at most its largest number.
+  Value toHalf(Value value);
   Value bitcast(Value value, Type type);
   /// Bytes of two i32 as one: digit i (hexadecimal, from the right) of `selector` is the
   /// number of byte i, 0..3 of `low` or 4..7 of `high`.

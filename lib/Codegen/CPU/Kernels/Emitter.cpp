@@ -31,13 +31,6 @@ Value Emitter::splatI32(int64_t value, int64_t lanes) {
 // Arithmetic
 //===----------------------------------------------------------------------===//
 
-Value Emitter::max(Value a, Value b) {
-  return select(arith::CmpFOp::create(*this, arith::CmpFPredicate::OGT, a, b), a, b);
-}
-Value Emitter::min(Value a, Value b) {
-  return select(arith::CmpFOp::create(*this, arith::CmpFPredicate::OLT, a, b), a, b);
-}
-
 Value Emitter::div(Value a, Value b) { return createOrFold<arith::DivUIOp>(a, b); }
 Value Emitter::rem(Value a, Value b) { return createOrFold<arith::RemUIOp>(a, b); }
 Value Emitter::div(Value a, int64_t b) { return div(a, index(b)); }
@@ -54,12 +47,24 @@ Value Emitter::bitcast(Value value, Type type) {
   return arith::BitcastOp::create(*this, type, value);
 }
 
+Value Emitter::roundToHalf(Value value) {
+  Value limited = max(splat(-65504.0f), min(splat(65504.0f), value)); // NaN stays
+  Value half = arith::TruncFOp::create(*this, vector(getF16Type()), limited);
+  return arith::ExtFOp::create(*this, value.getType(), half);
+}
+
+static Value combineHalves(Emitter &e, Value value, function_ref<Value(Value, Value)> combine) {
+  int64_t half = cast<VectorType>(value.getType()).getNumElements() / 2;
+  SmallVector<int64_t> low = llvm::to_vector(llvm::seq<int64_t>(0, half));
+  SmallVector<int64_t> high = llvm::to_vector(llvm::seq<int64_t>(half, 2 * half));
+  return combine(e.shuffle(value, value, low), e.shuffle(value, value, high));
+}
+Value Emitter::addHalves(Value value) {
+  return combineHalves(*this, value, [&](Value a, Value b) { return add(a, b); });
+}
 Value Emitter::halves(Value value, function_ref<Value(Value, Value)> combine) {
-  for (int64_t half = cast<VectorType>(value.getType()).getNumElements() / 2; half; half /= 2) {
-    SmallVector<int64_t> low = llvm::to_vector(llvm::seq<int64_t>(0, half));
-    SmallVector<int64_t> high = llvm::to_vector(llvm::seq<int64_t>(half, 2 * half));
-    value = combine(shuffle(value, value, low), shuffle(value, value, high));
-  }
+  while (cast<VectorType>(value.getType()).getNumElements() > 1)
+    value = combineHalves(*this, value, combine);
   return vector::ExtractOp::create(*this, value, ArrayRef<int64_t>{0});
 }
 Value Emitter::sumLanes(Value value) {
@@ -71,43 +76,6 @@ Value Emitter::maxLanes(Value value) {
 
 Value Emitter::intrinsic(StringRef name, Type result, ValueRange operands) {
   return LLVM::CallIntrinsicOp::create(*this, result, getStringAttr(name), operands).getResult(0);
-}
-
-// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its minimax polynomial of degree 6, 2^n
-// by writing the exponent. ln 2 is split so that n times its first part is exact.
-// (Cephes expf, the usual constants.)
-Value Emitter::exp(Value x) {
-  Type f = vector(getF32Type()), i = vector(getI32Type());
-  Value clamped = max(min(x, splat(88.0f)), splat(-87.0f));
-  // Adding 1.5 * 2^23 rounds to an integer, which then sits in the low bits.
-  Value magic = splat(12582912.0f);
-  Value shifted = fma(clamped, splat(1.44269504088896341f), magic);
-  Value n = sub(shifted, magic);
-  Value r = fma(n, splat(-0.693359375f), clamped);
-  r = fma(n, splat(2.12194440e-4f), r);
-  Value p = splat(1.9875691500e-4f);
-  for (float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
-    p = fma(p, r, splat(c));
-  Value result = add(fma(p, mul(r, r), r), splat(1.0f));
-  Value exponent = arith::ShLIOp::create(*this, bitcast(shifted, i), splatI32(23));
-  result = bitcast(add(bitcast(result, i), exponent), f);
-  return select(less(x, splat(-87.0f)), splat(0.0f), result);
-}
-
-// Odd polynomial near zero, where the exponential would cancel. (Cephes tanhf.)
-Value Emitter::tanh(Value x) {
-  Type f = vector(getF32Type()), i = vector(getI32Type());
-  Value magnitude = bitcast(arith::AndIOp::create(*this, bitcast(x, i), splatI32(0x7fffffff)), f);
-  Value z = mul(x, x);
-  Value p = splat(-5.70498872745e-3f);
-  for (float c : {2.06390887954e-2f, -5.37397155531e-2f, 1.33314422036e-1f, -3.33332819422e-1f})
-    p = fma(p, z, splat(c));
-  Value near = fma(mul(p, z), x, x);
-  Value e = exp(mul(magnitude, splat(-2.0f)));
-  Value far = arith::DivFOp::create(*this, sub(splat(1.0f), e), add(splat(1.0f), e));
-  Value sign = arith::AndIOp::create(*this, bitcast(x, i), splatI32(INT32_MIN));
-  far = bitcast(arith::OrIOp::create(*this, bitcast(far, i), sign), f);
-  return select(less(magnitude, splat(0.625f)), near, far);
 }
 
 //===----------------------------------------------------------------------===//

@@ -38,9 +38,6 @@ public:
   Value splat(float value);
   Value splatI32(int64_t value, int64_t lanes = kLanes);
 
-  /// Of floats; what one instruction gives (b where either is NaN).
-  Value max(Value a, Value b);
-  Value min(Value a, Value b);
   /// Of index values, unsigned.
   Value div(Value a, int64_t b);
   Value rem(Value a, int64_t b);
@@ -50,16 +47,15 @@ public:
   Value minIndex(Value a, Value b);
   Value broadcast(Value scalar, int64_t lanes = kLanes);
   Value bitcast(Value value, mlir::Type type);
+  /// The nearest f16, at most its largest number, as f32.
+  Value roundToHalf(Value vector);
+  /// The first half of the lanes plus the second one.
+  Value addHalves(Value vector);
   /// Sum and maximum of the lanes, in halves.
   Value sumLanes(Value vector);
   Value maxLanes(Value vector);
   /// A call of an LLVM intrinsic.
   Value intrinsic(llvm::StringRef name, mlir::Type result, ValueRange operands);
-
-  /// e^x to about one unit in the last place; 0 below -87, meant for x <= 0 but right
-  /// up to 88.
-  Value exp(Value x);
-  Value tanh(Value x);
 
   // Memory.
   Value dim(Value memref, int64_t i);

@@ -10,8 +10,8 @@
 //       (vpmaddubsw would saturate). A column's sum is two lanes, joined at the end.
 //
 // Both are exact: sums wrap only where the true sum does not fit 32 bits.
-// LLM.int8's outlier columns are added in float at the end: from the same weights, or
-// from weights that were kept for them.
+// LLM.int8's outlier columns are added at the end, in f16 (kOutlierUnit in
+// ../../KernelDeclaration.h): from the same weights, or from weights that were kept for them.
 //
 //===----------------------------------------------------------------------===//
 #include "Tiles.h"
@@ -46,8 +46,8 @@ struct Int8 {
   Values dotProducts(const Tile &tile) const;
   Value joinParts(ValueRange parts) const;
   Value weightColumn(Value block, Value input) const;
-  Value outlierWeights(Value block, Value i, Value input, Value scale) const;
-  void addOutliers(const Tile &tile, ArrayRef<Value> scales, Values &sums) const;
+  Value outlierWeights(Value block, Value i, Value input) const;
+  void addOutliers(const Tile &tile, Values &sums) const;
   void tile(const Tile &tile) const;
 };
 
@@ -151,32 +151,42 @@ Value Int8::weightColumn(Value block, Value input) const {
 }
 
 /// Of 16 columns and outlier i, which is input `input` of x.
-Value Int8::outlierWeights(Value block, Value i, Value input, Value scale) const {
+Value Int8::outlierWeights(Value block, Value i, Value input) const {
   if (!kept)
-    return k.mul(weightColumn(block, input), scale);
+    return weightColumn(block, input);
   Value weights = k.loadVector(kept, {block, i, k.index(0)});
   Type f32 = k.vector(k.getF32Type());
   return weights.getType() == f32 ? weights : Value(arith::ExtFOp::create(k, f32, weights));
 }
 
-void Int8::addOutliers(const Tile &tile, ArrayRef<Value> scales, Values &sums) const {
+/// To sums in the unit of the weights.
+void Int8::addOutliers(const Tile &tile, Values &sums) const {
+  Value unit = k.splat(kOutlierUnit), inverse = k.splat(1 / kOutlierUnit);
+  for (Value &sum : sums)
+    sum = k.mul(sum, inverse);
   sums = k.forLoop(k.index(0), outlierCount, 1, sums, [&](Value i, ValueRange carried) {
     Value input = kept ? i : arith::IndexCastOp::create(k, k.getIndexType(), k.load(columns, {i}));
     Values weights, next;
     for (int64_t b = 0; b < tile.blocks; ++b)
-      weights.push_back(outlierWeights(k.add(tile.block, k.index(b)), i, input, scales[b]));
+      weights.push_back(outlierWeights(k.add(tile.block, k.index(b)), i, input));
     for (int64_t r = 0; r < tile.rows; ++r) {
-      Value a = k.broadcast(k.load(outliers, {k.add(tile.row, k.index(r)), input}));
+      Value a = k.roundToHalf(k.mul(k.broadcast(k.load(outliers, {k.add(tile.row, k.index(r)), input})), inverse));
       for (int64_t b = 0; b < tile.blocks; ++b)
         next.push_back(k.fma(a, weights[b], carried[r * tile.blocks + b]));
     }
     return next;
   });
+  for (Value &sum : sums)
+    sum = k.mul(sum, unit);
 }
 
 void Int8::tile(const Tile &tile) const {
   Values dots = dotProducts(tile), scales, sums(tile.rows * tile.blocks);
-  bool perToken = cast<MemRefType>(xScale.getType()).getRank() == 1;
+  bool perToken = cast<MemRefType>(xScale.getType()).getRank() == 1, isScaledLast = columns != nullptr;
+  auto applyScales = [&] {
+    for (auto [i, sum] : llvm::enumerate(sums))
+      sum = k.mul(sum, scales[i % tile.blocks]);
+  };
   for (int64_t b = 0; b < tile.blocks; ++b) {
     Value column = k.mul(k.add(tile.block, k.index(b)), k.index(kColumns));
     scales.push_back(k.loadVector(wScale, {column}, tile.columns(b)));
@@ -186,11 +196,15 @@ void Int8::tile(const Tile &tile) const {
       Value sum = vnni() ? k.sub(dots[at], excess) : joinParts(ArrayRef(dots).slice(at * kQuarters, kQuarters));
       sum = arith::SIToFPOp::create(k, k.vector(k.getF32Type()), sum);
       Values token = perToken ? Values{k.add(tile.row, k.index(r))} : Values{};
-      sums[at] = k.mul(k.mul(sum, k.broadcast(k.load(xScale, token))), scales[b]);
+      sums[at] = k.mul(sum, k.broadcast(k.load(xScale, token)));
     }
   }
+  if (!isScaledLast)
+    applyScales();
   if (outliers)
-    addOutliers(tile, scales, sums);
+    addOutliers(tile, sums);
+  if (isScaledLast)
+    applyScales();
   storeTile(k, tile, sums, y);
 }
 

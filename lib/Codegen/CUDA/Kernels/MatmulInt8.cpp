@@ -7,7 +7,7 @@
 // operands are signed here.)
 //
 // LLM.int8's outlier columns have zeros for codes; the epilogue adds their products in
-// float (Outliers.h).
+// f16 (Outliers.h).
 //
 //===----------------------------------------------------------------------===//
 #include "Outliers.h"
@@ -52,28 +52,35 @@ struct Int8Product : Product {
   }
 
   void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const override {
-    Values scales = columnScales(t, args, columns);
-    applyTokens(t, args, rows, sums);
-    applyColumns(t, scales, sums);
-    if (std::unique_ptr<Outliers> outliers = outliersOf(t, args))
-      addOutliers(*outliers, rows, columns, scales, sums, outlierLoop);
+    applyScales(t, args, rows, columns, sums,
+                [&](const Outliers &outliers) { addOutliers(outliers, rows, columns, sums, outlierLoop); });
   }
 
   void finishTile(Emitter &t, ValueRange args, const WeightPlace &place, ValueRange rows, ValueRange columns,
                   Values &sums) const override {
-    std::unique_ptr<Outliers> outliers = outliersOf(t, args);
-    if (!outliers)
-      return finish(t, args, rows, columns, sums);
-    Values scales = columnScales(t, args, columns);
-    applyTokens(t, args, rows, sums);
-    if (!outliers->unscaled)
-      applyColumns(t, scales, sums);
-    addOutlierTiles(*outliers, place, rows, sums);
-    if (outliers->unscaled)
-      applyColumns(t, scales, sums);
+    applyScales(t, args, rows, columns, sums, [&](const Outliers &outliers) {
+      if (outliers.fitsHalf)
+        addOutlierTiles(outliers, place, rows, sums);
+      else
+        addOutliers(outliers, rows, columns, sums);
+    });
   }
 
 private:
+  void applyScales(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums,
+                   function_ref<void(const Outliers &)> add) const {
+    std::unique_ptr<Outliers> outliers = outliersOf(t, args);
+    bool isScaledLast = outliers && outliers->unscaled;
+    Values scales = columnScales(t, args, columns);
+    applyTokens(t, args, rows, sums);
+    if (!isScaledLast)
+      applyColumns(t, scales, sums);
+    if (outliers)
+      add(*outliers);
+    if (isScaledLast)
+      applyColumns(t, scales, sums);
+  }
+
   std::unique_ptr<Outliers> outliersOf(Emitter &t, ValueRange args) const {
     if (form.outliers == MatmulW8A8Form::Listed)
       return std::make_unique<ListedOutliers>(t, args[kOutliers], args[kWhich], args[kW], inputs, words);

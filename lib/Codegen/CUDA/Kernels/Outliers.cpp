@@ -70,25 +70,34 @@ Values KeptOutliers::weights(Value block, Value quarter, Value entry) const {
 // Their products
 //===----------------------------------------------------------------------===//
 
-/// x of a row, 0 where there is no outlier.
+/// x of a row in units, as f16; 0 where there is no outlier.
 static Value activationOrZero(const Outliers &o, Value row, Value entry) {
   Emitter &t = o.t;
-  return t.select(t.lessEqual(t.i32(0), entry), o.activation(row, t.max(entry, t.i32(0))), t.f32(0));
+  Value x = t.toHalf(t.mul(o.activation(row, t.max(entry, t.i32(0))), t.f32(1 / kOutlierUnit)));
+  return t.select(t.lessEqual(t.i32(0), entry), x, t.splat(t.getF16Type(), 0.0));
 }
 
-void addOutliers(const Outliers &o, ValueRange rows, ValueRange columns, ArrayRef<Value> scales, Values &sums,
-                 const OutlierLoop &loop) {
+/// Adds in units of x.
+static void inUnits(Emitter &t, Values &sums, function_ref<void()> add) {
+  auto scale = [&](float factor) {
+    for (Value &sum : sums)
+      sum = t.mul(sum, t.f32(factor));
+  };
+  scale(1 / kOutlierUnit);
+  add();
+  scale(kOutlierUnit);
+}
+
+static void addOneByOne(const Outliers &o, ValueRange rows, ValueRange columns, Values &sums, const OutlierLoop &loop) {
   constexpr int64_t kAhead = 4;
   Emitter &t = o.t;
   Value zero = t.i32(0);
   auto add = [&](Value entry, ValueRange carried) {
     Values weights, next;
-    for (auto [c, column] : llvm::enumerate(columns)) {
-      Value weight = o.weight(column, t.max(entry, zero));
-      weights.push_back(o.unscaled ? t.mul(weight, scales[c]) : weight);
-    }
+    for (Value column : columns)
+      weights.push_back(o.weight(column, t.max(entry, zero)));
     for (auto [r, row] : llvm::enumerate(rows)) {
-      Value a = activationOrZero(o, row, entry);
+      Value a = t.toFloat(activationOrZero(o, row, entry), t.f32Type());
       for (size_t c = 0; c < columns.size(); ++c)
         next.push_back(t.fma(a, weights[c], carried[r * columns.size() + c]));
     }
@@ -118,27 +127,20 @@ void addOutliers(const Outliers &o, ValueRange rows, ValueRange columns, ArrayRe
   sums.assign(state.end() - sums.size(), state.end());
 }
 
-/// f32 as two parts of what tf32 keeps, toward zero: NaN stays NaN.
-static Fragment splitTf32(Emitter &t, ValueRange floats, bool isSplit) {
-  constexpr int64_t kKept = ~int64_t(0x1FFF);
-  Type i32 = t.getI32Type();
-  Fragment parts;
-  for (Value x : floats) {
-    Value bits = t.bitcast(x, i32), high = isSplit ? t.bitAnd(bits, kKept) : bits;
-    parts.high.push_back(high);
-    if (isSplit)
-      parts.low.push_back(t.bitAnd(t.bitcast(t.sub(x, t.bitcast(high, t.f32Type())), i32), kKept));
-  }
-  return parts;
+void addOutliers(const Outliers &o, ValueRange rows, ValueRange columns, Values &sums, const OutlierLoop &loop) {
+  inUnits(o.t, sums, [&] { addOneByOne(o, rows, columns, sums, loop); });
 }
 
-void addOutlierTiles(const Outliers &o, const WeightPlace &place, ValueRange rows, Values &sums) {
-  constexpr int64_t kDepth = 8, kPerRow = 2 * kTiles;
+static void addByTiles(const Outliers &o, const WeightPlace &place, ValueRange rows, Values &sums) {
+  constexpr int64_t kDepth = 16, kPerRow = 2 * kTiles;
   Emitter &t = o.t;
-  // The first of eight decides for all lanes, the other two are the lane's own.
+  Type f16 = t.getF16Type();
+  // The first of 16 decides for all lanes, the other four are the lane's own.
   auto stateAt = [&](Value first) {
-    Value own = t.add(first, place.inGroup);
-    return Values{first, o.entry(first), o.entry(own), o.entry(t.add(own, kDepth / 2))};
+    Values state{first, o.entry(first)};
+    for (int64_t i : {0, 1, 8, 9})
+      state.push_back(o.entry(t.add(t.add(first, t.mul(place.inGroup, 2)), i)));
+    return state;
   };
   Values state = stateAt(t.i32(0));
   size_t numEntries = state.size();
@@ -147,28 +149,25 @@ void addOutlierTiles(const Outliers &o, const WeightPlace &place, ValueRange row
       state, [&](ValueRange carried) { return t.lessEqual(t.i32(0), carried[1]); },
       [&](ValueRange carried) {
         Values next = stateAt(t.add(carried[0], kDepth)), totals = carried.drop_front(numEntries);
-        ValueRange entries = carried.slice(2, 2);
+        ValueRange entries = carried.slice(2, 4);
         SmallVector<Values> weights;
         for (Value entry : entries)
           weights.push_back(o.weights(place.block, place.quarter, t.max(entry, t.i32(0))));
-        SmallVector<Fragment> right;
+        SmallVector<Values> right(kTiles);
         for (int64_t j = 0; j < kTiles; ++j)
-          right.push_back(splitTf32(t, {weights[0][j], weights[1][j]}, !o.fitsTf32));
+          for (size_t i = 0; i < 4; i += 2)
+            right[j].push_back(t.pack({t.toFloat(weights[i][j], f16), t.toFloat(weights[i + 1][j], f16)}));
         for (size_t r = 0; r < rows.size(); r += 2) {
-          Values x;
-          for (Value entry : entries)
-            for (size_t i = 0; i < 2; ++i)
-              x.push_back(activationOrZero(o, rows[r + i], entry));
-          Fragment left = splitTf32(t, x, /*isSplit=*/true);
+          Values left;
+          for (size_t i = 0; i < 4; ++i) {
+            auto x = [&](size_t entry) { return activationOrZero(o, rows[r + i % 2], entries[i / 2 * 2 + entry]); };
+            left.push_back(t.pack({x(0), x(1)}));
+          }
           for (int64_t j = 0; j < kTiles; ++j) {
             // Of a row: the n-tiles' first sums, then their second ones.
             size_t at[] = {r * kPerRow + j, r * kPerRow + kTiles + j, (r + 1) * kPerRow + j,
                            (r + 1) * kPerRow + kTiles + j};
-            Values c{totals[at[0]], totals[at[1]], totals[at[2]], totals[at[3]]};
-            if (!right[j].low.empty())
-              c = t.mmaTf32(left.high, right[j].low, c);
-            c = t.mmaTf32(left.low, right[j].high, c);
-            c = t.mmaTf32(left.high, right[j].high, c);
+            Values c = t.mmaF16(left, right[j], {totals[at[0]], totals[at[1]], totals[at[2]], totals[at[3]]});
             for (size_t i = 0; i < 4; ++i)
               totals[at[i]] = c[i];
           }
@@ -177,6 +176,10 @@ void addOutlierTiles(const Outliers &o, const WeightPlace &place, ValueRange row
         return next;
       });
   sums.assign(state.end() - sums.size(), state.end());
+}
+
+void addOutlierTiles(const Outliers &o, const WeightPlace &place, ValueRange rows, Values &sums) {
+  inUnits(o.t, sums, [&] { addByTiles(o, place, rows, sums); });
 }
 
 } // namespace qopt::cuda

@@ -1,15 +1,13 @@
 //===- Outliers.h - Outlier columns at the end of an int8 product ----------===//
 //
-// LLM.int8 gives outlier columns of x codes 0 and adds their products in float, in the
-// epilogue of the product that multiplied the rest: the sums are still in registers.
+// LLM.int8 gives outlier columns of x codes 0 and adds their products in f16 (kOutlierUnit
+// in ../../KernelDeclaration.h), in the epilogue of the product that multiplied the rest:
+// the sums are still in registers.
 //
-//   rows   A thread has one sum or a few and goes through the outliers in the order of
-//          the CPU's kernel, kAhead at a time, so that their loads are under way
-//          together.
-//   tiles  Tensor cores, eight outliers at a time, on the very registers that hold the
-//          sums. mma in tf32 has the range of x, which f16 has not, and holds f16 weights
-//          and int8 codes exactly; x (and an f32 weight) goes in two parts, 2^-21 of it is
-//          lost. The lane gathers its operands itself: outliers are few of the columns.
+//   rows   A thread has one sum or a few and goes through the outliers in their order,
+//          kAhead at a time, so that their loads are under way together.
+//   tiles  Tensor cores, 16 outliers at a time, on the very registers that hold the sums.
+//          The lane gathers its operands itself: outliers are few of the columns.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_OUTLIERS_H
@@ -28,8 +26,8 @@ public:
   Emitter &t;
   /// Weights count in scales of their columns.
   bool unscaled = false;
-  /// Weights are what tf32 holds.
-  bool fitsTf32 = true;
+  /// Weights are what f16 holds.
+  bool fitsHalf = true;
 
   /// Stands for outlier i (i32) below; negative past the last one.
   virtual Value entry(Value i) const = 0;
@@ -65,7 +63,7 @@ class KeptOutliers : public Outliers {
 public:
   KeptOutliers(Emitter &t, Value x, Value w, Value count, Type element)
       : Outliers(t), x(x), w(w), count(count), element(element) {
-    fitsTf32 = element.isF16();
+    fitsHalf = element.isF16();
   }
   Value entry(Value i) const override;
   Value activation(Value row, Value entry) const override;
@@ -79,13 +77,13 @@ private:
   Type element;
 };
 
-/// sums [rows][columns] += products of the outliers, one after the other; `scales` are
-/// those of the columns. `loop`: goes through the entries in another way.
-void addOutliers(const Outliers &outliers, ValueRange rows, ValueRange columns, llvm::ArrayRef<Value> scales,
-                 Values &sums, const OutlierLoop &loop = nullptr);
+/// sums [rows][columns] += products of the outliers, one after the other. Sums and weights
+/// are in one unit: neither of them scaled, or both. `loop`: goes through the entries in
+/// another way.
+void addOutliers(const Outliers &outliers, ValueRange rows, ValueRange columns, Values &sums,
+                 const OutlierLoop &loop = nullptr);
 
-/// The same for the sums [rows][8] of a lane of a tile. They and the weights are in the
-/// same unit: neither of them scaled, or both.
+/// The same for the sums [rows][8] of a lane of a tile, where weights fit f16.
 void addOutlierTiles(const Outliers &outliers, const WeightPlace &place, ValueRange rows, Values &sums);
 
 } // namespace qopt::cuda
