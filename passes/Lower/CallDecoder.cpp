@@ -184,6 +184,15 @@ static Value toRank4(KernelCalls &c, Value mask) {
   return mask;
 }
 
+/// Whether a value, or a part of it, is quantized.
+static bool becomesCodes(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    if (auto slice = dyn_cast<onnx::SliceOp>(user))
+      return becomesCodes(slice.getOutput());
+    return isa<QuantizeOp, DynamicQuantizeOp, SplitColumnsOp, SplitColumnsAtOp>(user);
+  });
+}
+
 LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
   Value mask = op.getAttnMask();
   Type element = typeOf(op.getQ()).getElementType();
@@ -232,6 +241,7 @@ LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
     config.push_back(c.b.getNamedAttr("scale", op.getScaleAttr()));
   if (op.getSoftcap().convertToFloat() > 0)
     config.push_back(c.b.getNamedAttr("softcap", op.getSoftcapAttr()));
+  flag("in_order", becomesCodes(op.getY()));
   SmallVector<int64_t> shape(typeOf(q).getShape());
   shape[3] = valueSize;
   ResultBuffer y{shape, c.b.getF32Type(), {c.dim(q, 0), c.dim(q, queryHeadsFirst ? 2 : 1)}};
@@ -273,6 +283,8 @@ LogicalResult lowering::convertToCall(CachedAttentionOp op, KernelCalls &c) {
     config.push_back(c.b.getNamedAttr("scale", op.getScaleAttr()));
   if (op.getSoftcap().convertToFloat() > 0)
     config.push_back(c.b.getNamedAttr("softcap", op.getSoftcapAttr()));
+  if (becomesCodes(op.getY()))
+    config.push_back(c.b.getNamedAttr("in_order", c.b.getUnitAttr()));
   ResultBuffer y{{kUnknown, kUnknown, heads, valueSize}, c.b.getF32Type(), {batch, length}};
   std::string name = "_h" + std::to_string(heads) + "_kv" + std::to_string(keyHeads) + "_d" + std::to_string(size);
   Value result = c.call("cached_attention", name, {q, keys, values, past}, {y}, config)[0];

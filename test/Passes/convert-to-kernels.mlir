@@ -116,6 +116,22 @@ func.func @cached(%q: tensor<?x?x8xf32>, %k: tensor<?x?x8xf32>, %past: tensor<?x
   return %y, %keys : tensor<?x?x8xf32>, tensor<?x2x?x4xf32>
 }
 
+// Attention whose result becomes codes, as a whole or in part, says so.
+// CHECK-LABEL: func.func @codes(
+func.func @codes(%x: tensor<?x?x6xf32>, %cache: memref<?x1x?x6xf32>, %past: tensor<1xi64>) -> (tensor<?x?x6xi8>, tensor<?x?x6xi8>) {
+  // CHECK: call @attention_h1_kv1_d6(
+  %0 = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 1 : i64, kv_num_heads = 1 : i64} : (tensor<?x?x6xf32>, tensor<?x?x6xf32>, tensor<?x?x6xf32>) -> tensor<?x?x6xf32>
+  %codes, %scale = qopt.dynamic_quantize %0 : (tensor<?x?x6xf32>) -> (tensor<?x?x6xi8>, tensor<?x?xf32>)
+  // CHECK: call @cached_attention_h1_kv1_d6(
+  %1 = qopt.cached_attention %x, %x, %x, %cache, %cache, %past : (tensor<?x?x6xf32>, tensor<?x?x6xf32>, tensor<?x?x6xf32>, memref<?x1x?x6xf32>, memref<?x1x?x6xf32>, tensor<1xi64>) -> tensor<?x?x6xf32>
+  %start = onnx.Constant dense<-1> : tensor<1xi64>
+  %end = onnx.Constant dense<9223372036854775807> : tensor<1xi64>
+  %axis = onnx.Constant dense<1> : tensor<1xi64>
+  %last = onnx.Slice %1, %start, %end axes(%axis) : (tensor<?x?x6xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?x6xf32>
+  %codes_2, %scale_2 = qopt.dynamic_quantize %last : (tensor<?x?x6xf32>) -> (tensor<?x?x6xi8>, tensor<?x?xf32>)
+  return %codes, %codes_2 : tensor<?x?x6xi8>, tensor<?x?x6xi8>
+}
+
 // A weight that is no constant is packed when the program runs.
 // CHECK-LABEL: func.func @packs_argument(
 // CHECK-SAME: %{{.*}}: tensor<2x4xf32>, %[[W:.*]]: tensor<4x24xf32>
@@ -173,4 +189,6 @@ func.func @skips_axis(%x: tensor<4x8xf32>, %i: tensor<2xi64>) -> tensor<4x2xf32>
 // CHECK: func.func private @rotary_h2_d4({{.*}}) attributes {qopt.config = {rotary_dim = 4 : i64}, qopt.kernel = "rotary"}
 // CHECK: func.func private @attention_h2_kv2_d4({{.*}}memref<?x1x1x?xi1>{{.*}}) attributes {qopt.config = {causal}, qopt.kernel = "attention"}
 // CHECK: func.func private @attention_h2_kv2_d4_1({{.*}}) attributes {qopt.config = {causal, kv_heads_first, offset}, qopt.kernel = "attention"}
+// CHECK: func.func private @attention_h1_kv1_d6({{.*}}) attributes {qopt.config = {causal, in_order}, qopt.kernel = "attention"}
+// CHECK: func.func private @cached_attention_h1_kv1_d6({{.*}}) attributes {qopt.config = {in_order}, qopt.kernel = "cached_attention"}
 // CHECK: func.func private @gather_k2_packed(memref<1x2x16xf32>, {{.*}}) attributes {qopt.config = {rows = 3 : i64}, qopt.kernel = "gather"}

@@ -117,15 +117,16 @@ Int4Weights packInt4(llvm::ArrayRef<int8_t> codes, llvm::ArrayRef<char> scales, 
 //                  cos [max,rotary_dim/2] with positions [B or 1,S], else [B or 1,S,rotary_dim/2]
 // gather           data [V,K], indices [R] i32|i64 -> y [R,K], any element type; with {rows}
 //                  = V: data [V/16,K,16], the weight of a product with the transposed table
-// attention        q, k, v (, mask) -> y {causal, offset, scale, softcap}; q and y
+// attention        q, k, v (, mask) -> y {causal, offset, scale, softcap, in_order}; q and y
 //                  [B,S,heads,head size] or, with {q_heads_first}, [B,heads,S,head size]; k
 //                  and v alike with {kv_heads_first}; mask [B|1,heads|1,S|1,T|1] i1 or f32;
-//                  `offset`: query i sees keys up to i + T - S instead of i
+//                  `offset`: query i sees keys up to i + T - S instead of i; `in_order`: bits
+//                  that differ between targets would cost more than a little time
 // cache_append     x [B,S,heads,head size] f32, past [1] i64 -> cache [B,heads,capacity,head
 //                  size] f32, of which the tokens past..past + S are written; fails with
 //                  QRT_INDEX_OUT_OF_RANGE (past + S - 1, capacity), and writes nothing, where
 //                  they do not fit
-// cached_attention q, key cache, value cache, past [1] i64 -> y {scale, softcap}; q and y
+// cached_attention q, key cache, value cache, past [1] i64 -> y {scale, softcap, in_order}; q and y
 //                  [B,S,heads,head size], caches as above and with the S new tokens in them;
 //                  query i sees keys up to past + i. No launch depends on `past`: recorded
 //                  ones can be repeated when only its memory has changed

@@ -7,6 +7,7 @@
 #include <cfloat>
 #include <cmath>
 #include <gtest/gtest.h>
+#include <list>
 #include <random>
 
 using namespace qopt::test;
@@ -175,6 +176,25 @@ TEST_P(CudaAttention, IsWhatLoopsGive) {
         }
     EXPECT_LE(error, 2e-6 * largest);
   }
+}
+
+/// The order of the CPU costs more than tensor cores do, and is kept where that is little.
+TEST(CudaAttentionOrder, KeepsTheOrderWhereThereIsLittleToDo) {
+  SimProgram program("func.func private @f(memref<?x?x2x16xf32>, memref<?x?x1x16xf32>, memref<?x?x1x16xf32>, "
+                     "memref<?x?x2x16xf32>) attributes {qopt.kernel = \"attention\", qopt.config = {causal, in_order}}\n");
+  auto launched = [&](int64_t queries, int64_t keys) {
+    std::list<GuardedArray<float>> arrays;
+    std::vector<DeviceArray> operands;
+    for (auto [length, heads] : {std::pair(queries, 2), {keys, 1}, {keys, 1}, {queries, 2}}) {
+      arrays.emplace_back(length * heads * 16, 0.0f);
+      operands.push_back(arrays.back().shaped({1, length, heads, 16}));
+    }
+    EXPECT_EQ(program.run("f", operands), "");
+    return program.launched;
+  };
+  EXPECT_EQ(launched(9, 65536), std::vector<std::string>{"f_ordered"});
+  EXPECT_EQ(launched(9, 65537), std::vector<std::string>{"f_tiles"});
+  EXPECT_EQ(launched(8, 65537), std::vector<std::string>{"f_rows"});
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, CudaAttention, testing::ValuesIn(kForms),

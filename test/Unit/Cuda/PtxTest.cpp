@@ -109,6 +109,14 @@ func.func private @small(memref<?x?x4x8xf32>, memref<?x?x4x8xf32>, memref<?x?x4x
 func.func private @large(memref<?x?x8x256xf32>, memref<?x?x1x256xf32>, memref<?x?x1x256xf32>, memref<?x?x8x256xf32>)
     attributes {qopt.kernel = "attention", qopt.config = {causal, softcap = 50.0 : f32}}
 )"},
+    {"attention_in_order", R"(
+func.func private @llama(memref<?x?x32x128xf32>, memref<?x?x8x128xf32>, memref<?x?x8x128xf32>, memref<?x1x1x?xi1>, memref<?x?x32x128xf32>)
+    attributes {qopt.kernel = "attention", qopt.config = {causal, in_order}}
+func.func private @small(memref<?x?x32x64xf32>, memref<?x8x?x64xf32>, memref<?x8x?x64xf32>, memref<1xi64>, memref<?x?x32x64xf32>)
+    attributes {qopt.kernel = "cached_attention", qopt.config = {in_order}}
+func.func private @ragged(memref<?x?x6x63xf32>, memref<?x?x1x63xf32>, memref<?x?x1x42xf32>, memref<?x1x?x?xf32>, memref<?x?x6x42xf32>)
+    attributes {qopt.kernel = "attention", qopt.config = {softcap = 50.0 : f32, in_order}}
+)"},
     {"cache", R"(
 func.func private @append(memref<?x?x8x128xf32>, memref<1xi64>, memref<?x8x?x128xf32>) attributes {qopt.kernel = "cache_append"}
 func.func private @append_odd(memref<?x?x3x13xf32>, memref<1xi64>, memref<?x3x?x13xf32>) attributes {qopt.kernel = "cache_append"}

@@ -71,6 +71,8 @@ public:
     }
     return outcome;
   }
+  /// By the last check().
+  const std::vector<std::string> &launched() const { return sim.launched; }
 
 private:
   static Outcome run(Program &program, const std::string &function, std::vector<Array> inputs,
@@ -97,6 +99,89 @@ std::string declare(const std::string &name, const std::string &kernel, const st
     types += (types.empty() ? "memref<" : ", memref<") + type + ">";
   return "func.func private @" + name + "(" + types + ") attributes {qopt.kernel = \"" + kernel +
          "\", qopt.config = {" + config + "}}\n";
+}
+
+/// Attention in the order of the CPU's kernel: heads, masks and blocks of keys of all kinds.
+struct OrderedAttention {
+  const char *name;
+  int64_t heads, keyHeads, size, valueSize;
+  bool headsFirst;
+  const char *config;
+  const char *mask; ///< its type, or ""
+};
+constexpr OrderedAttention kOrderedAttentions[] = {
+    {"plain64", 4, 2, 64, 64, false, "", ""},
+    {"causal128", 2, 2, 128, 128, true, "causal, offset, ", ""},
+    {"causal16", 6, 1, 16, 16, false, "causal, scale = 0.3 : f32, ", "?x1x1x?xi1"},
+    {"boolean8", 4, 4, 8, 8, false, "", "?x1x?x?xi1"},
+    {"additive40", 2, 1, 40, 40, true, "softcap = 5.0 : f32, ", "?x1x?x?xf32"},
+    {"odd13", 3, 3, 13, 9, false, "causal, offset, softcap = 20.0 : f32, ", ""},
+    {"wide96", 2, 1, 96, 20, true, "causal, offset, ", "?x1x1x?xi1"},
+    {"wide20", 2, 1, 20, 126, false, "causal, ", ""},
+};
+
+std::string headsType(bool headsFirst, int64_t count, int64_t size) {
+  std::string middle = std::to_string(count), last = "x" + std::to_string(size) + "xf32";
+  return headsFirst ? "?x" + middle + "x?" + last : "?x?x" + middle + last;
+}
+
+TEST(Simulated, OrderedAttention) {
+  std::string text;
+  for (const OrderedAttention &a : kOrderedAttentions) {
+    std::vector<std::string> operands{headsType(a.headsFirst, a.heads, a.size), headsType(a.headsFirst, a.keyHeads, a.size),
+                                      headsType(a.headsFirst, a.keyHeads, a.valueSize)};
+    if (*a.mask)
+      operands.push_back(a.mask);
+    operands.push_back(headsType(a.headsFirst, a.heads, a.valueSize));
+    std::string config = std::string(a.config) + (a.headsFirst ? "q_heads_first, kv_heads_first, " : "") + "in_order";
+    text += declare(a.name, "attention", operands, config);
+  }
+  BothPrograms program(text);
+  struct Sizes {
+    int64_t batch, queries, keys;
+  };
+  // One query; blocks of keys that are full, begun, or seen by some; queries that see nothing.
+  for (Sizes s : {Sizes{1, 1, 1}, {2, 1, 70}, {1, 7, 7}, {1, 33, 65}, {2, 70, 70}, {1, 130, 200}, {1, 40, 9}})
+    for (const OrderedAttention &a : kOrderedAttentions) {
+      auto shape = [&](int64_t count, int64_t length, int64_t size) {
+        return a.headsFirst ? std::vector<int64_t>{s.batch, count, length, size} : std::vector<int64_t>{s.batch, length, count, size};
+      };
+      auto operand = [&](int64_t count, int64_t length, int64_t size, unsigned seed) {
+        return floats(shape(count, length, size), randomFloats(s.batch * count * length * size, seed));
+      };
+      std::vector<Array> inputs{operand(a.heads, s.queries, a.size, 1), operand(a.keyHeads, s.keys, a.size, 2),
+                                operand(a.keyHeads, s.keys, a.valueSize, 3)};
+      std::string mask = a.mask;
+      int64_t maskQueries = mask == "?x1x1x?xi1" ? 1 : s.queries;
+      std::vector<float> added = randomFloats(s.batch * maskQueries * s.keys, 4);
+      added[0] = -INFINITY;
+      std::vector<char> seen;
+      for (float x : added)
+        seen.push_back(x > -0.5f);
+      if (mask == "?x1x?x?xf32")
+        inputs.push_back(floats({s.batch, 1, maskQueries, s.keys}, added));
+      else if (*a.mask)
+        inputs.push_back(Array({s.batch, 1, maskQueries, s.keys}, seen));
+      SCOPED_TRACE(testing::Message() << s.batch << " x " << s.queries << " queries, " << s.keys << " keys");
+      program.check(a.name, inputs, {result(shape(a.heads, s.queries, a.valueSize), 4)});
+      EXPECT_EQ(program.launched(), std::vector<std::string>{std::string(a.name) + "_ordered"});
+    }
+}
+
+/// Many tokens after some in a cache with room for more.
+TEST(Simulated, OrderedAttentionToACache) {
+  BothPrograms program(declare("cached", "cached_attention",
+                               {"?x?x6x32xf32", "?x2x?x32xf32", "?x2x?x32xf32", "1xi64", "?x?x6x32xf32"}, "in_order"));
+  for (int64_t past : {0, 1, 100})
+    for (int64_t tokens : {9, 64, 70}) {
+      int64_t capacity = past + tokens + 5;
+      std::vector<Array> inputs{floats({2, tokens, 6, 32}, randomFloats(2 * tokens * 6 * 32, 1))};
+      for (unsigned seed : {2, 3})
+        inputs.push_back(floats({2, 2, capacity, 32}, randomFloats(2 * 2 * capacity * 32, seed)));
+      inputs.push_back(longs({1}, {past}));
+      program.check("cached", inputs, {result({2, tokens, 6, 32}, 4)});
+      EXPECT_EQ(program.launched(), std::vector<std::string>{"cached_ordered"});
+    }
 }
 
 TEST(Simulated, Rows) {

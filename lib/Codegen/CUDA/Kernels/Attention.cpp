@@ -1,10 +1,14 @@
 //===- Attention.cpp - softmax(q k^T * scale + mask) v ---------------------===//
 //
-// Two kernels: AttentionTiles.cpp for many queries, AttentionRows.cpp for few ones
+// Three kernels: AttentionTiles.cpp for many queries, AttentionRows.cpp for few ones
 // and for large heads. The host body chooses by the number of queries. Where keys and
 // values are in a cache, blocks of the latter share the keys of a head, as one block
 // for each would leave most of the GPU idle, and AttentionParts.cpp joins what they
 // found.
+//
+// A result that becomes int8 codes should have the CPU's bits: one code that rounds the
+// other way changes many others some layers on. AttentionOrdered.cpp sees to that where
+// it does not take much longer than a launch.
 //
 //===----------------------------------------------------------------------===//
 #include "Attention.h"
@@ -19,6 +23,9 @@ namespace {
 /// Up to here a tile of queries would be mostly empty, and one block per head too
 /// little to read the keys with.
 constexpr int64_t kFewQueries = 8;
+/// Multiplications that take about ten microseconds without tensor cores. Queries count in
+/// blocks, as they are computed.
+constexpr int64_t kOrderedWork = int64_t(1) << 28, kOrderedQueries = 64;
 constexpr float kLog2E = 1.4426950408889634f;
 
 /// What operands q, k, v and the last say, and the configuration.
@@ -36,6 +43,7 @@ LogicalResult readForm(Kernel &k, AttentionForm &form) {
       return k.function.emitOpError() << "expected operands of f32, but got " << k.type(i);
   form.scale = k.real("scale", 1.0f / std::sqrt(static_cast<float>(form.headSize)));
   form.softcap = k.real("softcap", 0.0f);
+  form.inOrder = k.flag("in_order") && std::max(form.headSize, form.valueSize) <= kTiledHeadSize;
   return success();
 }
 
@@ -62,6 +70,17 @@ void chooseByQueries(Kernel &k, const AttentionForm &form, function_ref<void(Val
     prepare(areFew);
     k.ifThen(areFew, few, many);
   }
+}
+
+/// In order where there is little to do.
+void chooseByWork(Kernel &k, const AttentionForm &form, function_ref<void()> otherwise) {
+  if (!form.inOrder)
+    return otherwise();
+  Value blocks = k.ceilDiv(k.dim(0, form.queryHeadsFirst ? 2 : 1), kOrderedQueries);
+  Value keys = k.dim(1, form.keyHeadsFirst ? 2 : 1); // or what there is memory for
+  Value pairs = k.mul(k.mul(k.dim(0, 0), blocks), keys);
+  int64_t most = kOrderedWork / (kOrderedQueries * form.heads * (form.headSize + form.valueSize));
+  k.ifThen(k.lessEqual(pairs, k.i64(most)), [&] { launchAttentionOrdered(k, form); }, otherwise);
 }
 
 } // namespace
@@ -142,11 +161,16 @@ Value AttentionThread::score(Value s, Value row, Value key) {
   }
   if (!mask)
     return s;
-  Value place = form.maskShape[3] == 1 ? t.i32(0) : t.min(key, t.sub(maskSizes[3], 1));
+  Value m = loadMask(row, key);
   if (form.maskElement.isF32())
-    return larger(lowest(), t.fma(t.load(f32(), t.at(row, f32(), place)), t.f32(kLog2E), s));
-  Type i8 = t.getI8Type();
-  return t.select(t.equal(t.load(i8, t.at(row, i8, place)), 0), lowest(), s);
+    return larger(lowest(), t.fma(m, t.f32(kLog2E), s));
+  return t.select(t.equal(m, 0), lowest(), s);
+}
+
+Value AttentionThread::loadMask(Value row, Value key) {
+  Value place = form.maskShape[3] == 1 ? t.i32(0) : t.min(key, t.sub(maskSizes[3], 1));
+  Type element = form.maskElement.isF32() ? f32() : t.getI8Type();
+  return t.load(element, t.at(row, element, place));
 }
 
 Value AttentionThread::hide(Value s, Value key, Value limit) {
@@ -157,6 +181,25 @@ Value AttentionThread::hide(Value s, Value key, Value limit) {
 
 Value AttentionThread::larger(Value a, Value b) { return arith::MaxNumFOp::create(t, a, b); }
 
+Values AttentionThread::visitInRounds(Value end, Values state, function_ref<Values(Value, Value, ValueRange)> visit,
+                                      function_ref<Value(Value, ValueRange)> someoneIsBlind) {
+  return t.forLoop(t.i32(0), t.i32(2), 1, state, [&](Value round, ValueRange carried) {
+    Value isFirst = t.equal(round, 0), isBlind = someoneIsBlind(round, carried);
+    Value last = t.select(isFirst, end, t.select(isBlind, keyCount, t.i32(0)));
+    return visit(t.select(isFirst, t.i32(0), end), last, carried);
+  });
+}
+
+Value AttentionThread::anyOfBlock(Value condition, Value flags, int64_t warps) {
+  Type i32 = t.i32Type();
+  Value lanes = t.ballot(condition), any = t.i32(0);
+  t.ifThen(t.equal(t.lane(), 0), [&] { t.store(lanes, t.at(flags, i32, t.warp())); });
+  t.barrier();
+  for (int64_t i = 0; i < warps; ++i)
+    any = t.bitOr(any, t.load(i32, t.at(flags, i32, i)));
+  return t.negate(t.equal(any, 0));
+}
+
 /// q, k, v (, mask), y.
 LogicalResult emitAttention(Kernel &k) {
   bool hasMask = k.numOperands() == 5;
@@ -166,7 +209,10 @@ LogicalResult emitAttention(Kernel &k) {
                      .causal = k.flag("causal"), .offset = k.flag("offset")};
   if (failed(readForm(k, form)) || (hasMask && failed(readMask(k, form))))
     return failure();
-  chooseByQueries(k, form, [](Value) {}, [&] { launchAttentionRows(k, form); }, [&] { launchAttentionTiles(k, form); });
+  chooseByWork(k, form, [&] {
+    chooseByQueries(k, form, [](Value) {}, [&] { launchAttentionRows(k, form); },
+                    [&] { launchAttentionTiles(k, form); });
+  });
   return success();
 }
 
@@ -182,8 +228,8 @@ LogicalResult emitCachedAttention(Kernel &k) {
     launchAttentionParts(k, form, parts);
     launchAttentionCombine(k, form, parts);
   };
-  chooseByQueries(k, form, [&](Value areFew) { parts = allocateAttentionParts(k, form, areFew); }, few,
-                  [&] { launchAttentionTiles(k, form); });
+  auto many = [&] { chooseByWork(k, form, [&] { launchAttentionTiles(k, form); }); };
+  chooseByQueries(k, form, [&](Value areFew) { parts = allocateAttentionParts(k, form, areFew); }, few, many);
   return success();
 }
 

@@ -16,7 +16,8 @@ namespace qopt::cuda {
 /// What a declaration of attention says.
 struct AttentionForm {
   bool queryHeadsFirst, keyHeadsFirst, causal, offset;
-  bool cached = false; ///< keys and values are in caches; only the kernel knows how many
+  bool inOrder = false; ///< sums should be in the order of the CPU's kernel
+  bool cached = false;  ///< keys and values are in caches; only the kernel knows how many
   int64_t heads = 0, keyHeads = 0, headSize = 0, valueSize = 0;
   float scale = 0, softcap = 0;
   Type maskElement = {};                  ///< null: no mask
@@ -48,6 +49,9 @@ struct AttentionThread {
   /// The address of the mask of one query; null without a mask.
   Value maskRow(Value batch, Value head, Value query);
 
+  /// One element of the mask, f32 or i8.
+  Value loadMask(Value maskRow, Value key);
+
   /// What a query is multiplied with before the products.
   float queryFactor() const;
   /// From the product of a scaled query and a key to a score, without causality.
@@ -59,6 +63,14 @@ struct AttentionThread {
   Value visible(Value limit) { return t.min(t.max(limit, t.i32(0)), keyCount); }
   /// The larger one, of which neither is NaN.
   Value larger(Value a, Value b);
+
+  /// With `causal`: visits the keys [0, end) that someone sees, then the others if for
+  /// some row there was none.
+  Values visitInRounds(Value end, Values state, llvm::function_ref<Values(Value, Value, ValueRange)> visit,
+                       llvm::function_ref<Value(Value, ValueRange)> someoneIsBlind);
+  /// Whether the condition holds in some thread; all threads of the block. `flags`: an i32
+  /// in shared memory for each of the `warps`.
+  Value anyOfBlock(Value condition, Value flags, int64_t warps);
 };
 
 /// The arguments of both kernels.
@@ -66,6 +78,8 @@ llvm::SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &f
 
 /// Tiles of queries on the tensor cores; head sizes up to kTiledHeadSize.
 void launchAttentionTiles(Kernel &k, const AttentionForm &form);
+/// In the order of the CPU's kernel, without tensor cores; head sizes up to kTiledHeadSize.
+void launchAttentionOrdered(Kernel &k, const AttentionForm &form);
 /// Few queries: warps share the keys.
 void launchAttentionRows(Kernel &k, const AttentionForm &form);
 

@@ -334,12 +334,9 @@ void Rows::run() {
     return finish(visit(t.i32(0), keyCount, state));
   // The last row sees most. Round 1: the other keys, where a row has seen nothing.
   Value end = t.mul(t.div(t.add(visible(limits.back()), kKeys - 1), kKeys), kKeys);
-  state = t.forLoop(t.i32(0), t.i32(2), 1, state, [&](Value round, ValueRange carried) {
-    Value isFirst = t.equal(round, 0), isBlind = someoneIsBlind(round, carried);
-    Value last = t.select(isFirst, end, t.select(isBlind, keyCount, t.i32(0)));
-    return visit(t.select(isFirst, t.i32(0), end), last, carried);
-  });
-  finish(state);
+  finish(visitInRounds(
+      end, state, [&](Value begin, Value last, ValueRange carried) { return visit(begin, last, carried); },
+      [&](Value round, ValueRange carried) { return someoneIsBlind(round, carried); }));
 }
 
 } // namespace

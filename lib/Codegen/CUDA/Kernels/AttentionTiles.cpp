@@ -280,14 +280,7 @@ Value Tiles::someoneIsBlind(Value round, ValueRange state) {
   Value isBlind = t.boolean(false);
   for (unsigned r = 0; r < 2; ++r)
     isBlind = t.either(isBlind, t.both(t.less(queries[r], queryCount), t.equal(state[kMaximum + r], lowest())));
-  Type i32 = t.i32Type();
-  Value flags = t.at(t.shared(), i32, t.mul(round, kWarps)), lanes = t.ballot(isBlind);
-  t.ifThen(t.equal(lane, 0), [&] { t.store(lanes, t.at(flags, i32, t.warp())); });
-  t.barrier();
-  Value any = t.i32(0);
-  for (int64_t i = 0; i < kWarps; ++i)
-    any = t.bitOr(any, t.load(i32, t.at(flags, i32, i)));
-  return t.negate(t.equal(any, 0));
+  return anyOfBlock(isBlind, t.at(t.shared(), t.i32Type(), t.mul(round, kWarps)), kWarps);
 }
 
 void Tiles::finish(ValueRange state) {
@@ -351,12 +344,9 @@ void Tiles::run() {
     return finish(visit(t.i32(0), keyCount, state));
   Value seen = visible(limit(t.min(t.add(firstQuery, kQueries - 1), t.sub(queryCount, 1))));
   Value end = t.mul(t.div(t.add(seen, keyTile.tileKeys - 1), keyTile.tileKeys), keyTile.tileKeys);
-  state = t.forLoop(t.i32(0), t.i32(2), 1, state, [&](Value round, ValueRange carried) {
-    Value isFirst = t.equal(round, 0), isBlind = someoneIsBlind(round, carried);
-    Value last = t.select(isFirst, end, t.select(isBlind, keyCount, t.i32(0)));
-    return visit(t.select(isFirst, t.i32(0), end), last, carried);
-  });
-  finish(state);
+  finish(visitInRounds(
+      end, state, [&](Value begin, Value last, ValueRange carried) { return visit(begin, last, carried); },
+      [&](Value round, ValueRange carried) { return someoneIsBlind(round, carried); }));
 }
 
 } // namespace
