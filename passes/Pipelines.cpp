@@ -106,6 +106,7 @@ void qopt::buildLowerPipeline(OpPassManager &pm) {
   pm.addPass(createCSEPass());
   pm.addPass(createExtractParameters());
   // Tensors to memory.
+  pm.addNestedPass<func::FuncOp>(createSeparateBuffers());
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;

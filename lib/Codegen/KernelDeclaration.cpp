@@ -2,11 +2,20 @@
 #include "KernelDeclaration.h"
 #include "qopt/Codegen/Kernels.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
 namespace qopt {
+
+unsigned countQuantizationResults(StringRef kernel) {
+  return llvm::StringSwitch<unsigned>(kernel)
+      .Case("quantize", 1)
+      .Case("dynamic_quantize", 2)
+      .Cases({"split_columns", "split_columns_at"}, 3)
+      .Default(0);
+}
 
 LogicalResult KernelDeclaration::expectRanks(ArrayRef<int64_t> ranks) {
   if (function.getNumArguments() != ranks.size() || function.getNumResults() != 0)

@@ -10,6 +10,10 @@
 // row, a weight, a table) is written by it, except what it prepares for itself. Memory
 // is compared by the allocation behind views.
 //
+// A group whose last loop only makes the input that the next one quantizes is one with
+// it: what is one launch for one row and what for many differ there (in rows, all
+// elements of a row come before its first code).
+//
 //===----------------------------------------------------------------------===//
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Transforms/RegionUtils.h"
@@ -119,12 +123,11 @@ Step describe(func::CallOp op, SymbolTable &symbols) {
   step.kernel = kernel.getValue();
   auto [role, results] = llvm::StringSwitch<std::pair<Role, unsigned>>(step.kernel)
                              .Case("rms_norm", {Role::Norm, 1})
-                             .Case("quantize", {Role::Quantization, 1})
-                             .Case("dynamic_quantize", {Role::Quantization, 2})
-                             .Cases({"split_columns", "split_columns_at"}, {Role::Quantization, 3})
                              .StartsWith("matmul_", {Role::Product, 1})
                              .Cases({"rotary", "cache_append"}, {Role::Epilogue, 1})
                              .Default({Role::None, 0});
+  if (unsigned count = countQuantizationResults(step.kernel))
+    role = Role::Quantization, results = count;
   step.role = role;
   unsigned inputs = op.getNumOperands() - results;
   for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
@@ -178,6 +181,22 @@ public:
     steps.erase(steps.begin(), steps.begin() + firstKept);
     return !results.empty() && steps.size() > 1;
   }
+
+  /// Whether all that the last loop writes is quantized by `next`, which has come right
+  /// behind, and not seen by anybody else.
+  bool feeds(const Group &next) const {
+    const Step &last = steps.back(), &first = next.steps.front();
+    if (!isa<linalg::GenericOp>(last.op) || last.written.size() != 1 || first.role != Role::Quantization ||
+        first.whole[0] != last.written[0])
+      return false;
+    Group both = *this;
+    both.append(next);
+    return !both.isUsedOutside(last.written[0]) &&
+           llvm::count_if(both.steps, [&](const Step &step) {
+             return hasAny(step.whole, last.written) || hasAny(step.elements, last.written);
+           }) == 2;
+  }
+  void append(const Group &next) { llvm::append_range(steps, next.steps); }
 
   bool writes(Value root) const {
     return llvm::any_of(steps, [&](const Step &step) { return llvm::is_contained(step.written, root); });
@@ -275,12 +294,25 @@ struct GroupKernels : impl::GroupKernelsBase<GroupKernels> {
     for (func::FuncOp function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       if (function.isExternal() || function.isPrivate())
         continue;
-      for (Group &group : findGroups(function, symbols))
-        if (group.finish()) {
-          Outliner(group).run(symbols);
-          ++numGroups;
-        }
+      for (Group &group : joinGroups(findGroups(function, symbols))) {
+        Outliner(group).run(symbols);
+        ++numGroups;
+      }
     }
+  }
+
+  static std::vector<Group> joinGroups(std::vector<Group> found) {
+    std::vector<Group> joined;
+    bool isBehind = false; // the one before
+    for (Group &group : found) {
+      bool isGroup = group.finish();
+      if (isGroup && isBehind && joined.back().feeds(group))
+        joined.back().append(group);
+      else if (isGroup)
+        joined.push_back(group);
+      isBehind = isGroup;
+    }
+    return joined;
   }
 
   static std::vector<Group> findGroups(func::FuncOp function, SymbolTable &symbols) {

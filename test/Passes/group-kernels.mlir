@@ -171,3 +171,62 @@ func.func @takes_single_tokens(%x: memref<?x4xf32>, %w: memref<1x4x16xf32>, %n: 
 }
 
 // CHECK: func.func private @mul_group(%{{.*}}: memref<?x4xf32>, %{{.*}}: memref<1x4x16xf32>, %{{.*}}: memref<?x4xf32>, %{{.*}}: memref<4xf32>)
+
+// -----
+
+func.func private @codes(memref<?x4xf32>, memref<?x4xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
+func.func private @mul(memref<?x4xi8>, memref<?xf32>, memref<1x1x64xi8>, memref<16xi32>, memref<4xf32>, memref<?x4xf32>)
+    attributes {qopt.kernel = "matmul_w8a8"}
+func.func private @use(memref<?x4xf32>)
+#id = affine_map<(d0, d1) -> (d0, d1)>
+
+// A loop that only makes the input that is quantized next joins two groups.
+// CHECK-LABEL: func.func @joins(
+// CHECK-NOT:     linalg.generic
+// CHECK:         call @mul_group(
+// CHECK-NEXT:    return
+func.func @joins(%x: memref<?x4xf32>, %w: memref<1x1x64xi8>, %c: memref<16xi32>, %s: memref<4xf32>, %y: memref<?x4xf32>, %n: index) {
+  %q = memref.alloc(%n) : memref<?x4xi8>
+  %t = memref.alloc(%n) : memref<?xf32>
+  call @codes(%x, %q, %t) : (memref<?x4xf32>, memref<?x4xi8>, memref<?xf32>) -> ()
+  %up = memref.alloc(%n) : memref<?x4xf32>
+  call @mul(%q, %t, %w, %c, %s, %up) : (memref<?x4xi8>, memref<?xf32>, memref<1x1x64xi8>, memref<16xi32>, memref<4xf32>, memref<?x4xf32>) -> ()
+  %a = memref.alloc(%n) : memref<?x4xf32>
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%up : memref<?x4xf32>) outs(%a : memref<?x4xf32>) {
+  ^bb0(%l: f32, %o: f32):
+    %0 = math.exp %l : f32
+    linalg.yield %0 : f32
+  }
+  %p = memref.alloc(%n) : memref<?x4xi8>
+  %u = memref.alloc(%n) : memref<?xf32>
+  call @codes(%a, %p, %u) : (memref<?x4xf32>, memref<?x4xi8>, memref<?xf32>) -> ()
+  call @mul(%p, %u, %w, %c, %s, %y) : (memref<?x4xi8>, memref<?xf32>, memref<1x1x64xi8>, memref<16xi32>, memref<4xf32>, memref<?x4xf32>) -> ()
+  return
+}
+
+// Not where others read it.
+// CHECK-LABEL: func.func @keeps_apart(
+// CHECK:         call @mul_group_0(
+// CHECK:         call @mul_group
+// CHECK-NEXT:    call @use(
+func.func @keeps_apart(%x: memref<?x4xf32>, %w: memref<1x1x64xi8>, %c: memref<16xi32>, %s: memref<4xf32>, %y: memref<?x4xf32>, %n: index) {
+  %q = memref.alloc(%n) : memref<?x4xi8>
+  %t = memref.alloc(%n) : memref<?xf32>
+  call @codes(%x, %q, %t) : (memref<?x4xf32>, memref<?x4xi8>, memref<?xf32>) -> ()
+  %up = memref.alloc(%n) : memref<?x4xf32>
+  call @mul(%q, %t, %w, %c, %s, %up) : (memref<?x4xi8>, memref<?xf32>, memref<1x1x64xi8>, memref<16xi32>, memref<4xf32>, memref<?x4xf32>) -> ()
+  %a = memref.alloc(%n) : memref<?x4xf32>
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%up : memref<?x4xf32>) outs(%a : memref<?x4xf32>) {
+  ^bb0(%l: f32, %o: f32):
+    %0 = math.exp %l : f32
+    linalg.yield %0 : f32
+  }
+  %p = memref.alloc(%n) : memref<?x4xi8>
+  %u = memref.alloc(%n) : memref<?xf32>
+  call @codes(%a, %p, %u) : (memref<?x4xf32>, memref<?x4xi8>, memref<?xf32>) -> ()
+  call @mul(%p, %u, %w, %c, %s, %y) : (memref<?x4xi8>, memref<?xf32>, memref<1x1x64xi8>, memref<16xi32>, memref<4xf32>, memref<?x4xf32>) -> ()
+  call @use(%a) : (memref<?x4xf32>) -> ()
+  return
+}

@@ -39,6 +39,9 @@ inline constexpr llvm::StringLiteral kGroupAttr = "qopt.group";
 /// it need not be written.
 inline constexpr llvm::StringLiteral kScratchAttr = "qopt.scratch";
 
+/// How many of the last operands a kernel that makes codes writes; 0 for other kernels.
+unsigned countQuantizationResults(llvm::StringRef kernel);
+
 /// Output columns per block of packed weights.
 inline constexpr int64_t kColumns = 16;
 

@@ -611,6 +611,9 @@ def GroupKernels : Pass<"qopt-group-kernels", "::mlir::ModuleOp"> {
     Expects: bufferized entry points whose memory is not planned yet: afterwards
     buffers overlap that are written and read at the same time in a group. Ensures: no
     operation of a group writes what another one reads as a whole, but for scratch.
+
+    Where the last loop only makes the input that the next group quantizes, both groups
+    are one.
   }];
   let statistics = [Statistic<"numGroups", "groups", "Groups made">];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
@@ -637,6 +640,27 @@ def PlanMemory : Pass<"qopt-plan-memory", "::mlir::func::FuncOp"> {
   }];
   let statistics = [Statistic<"numBuffers", "buffers", "Buffers placed">, Statistic<"numArenas", "arenas", "Arenas made">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
+}
+
+def SeparateBuffers : Pass<"qopt-separate-buffers", "::mlir::func::FuncOp"> {
+  let summary = "Give every loop memory of its own for its result";
+  let description = [{
+    ```mlir
+    %e = tensor.empty(%n) : tensor<?x4xf32>
+    %0 = linalg.exp ins(%x : ...) outs(%e : ...) -> tensor<?x4xf32>
+    %1 = linalg.exp ins(%0 : ...) outs(%e : ...) -> tensor<?x4xf32>
+    ```
+    ==>
+    ```mlir
+    %e = tensor.empty(%n) : tensor<?x4xf32>
+    %0 = linalg.exp ins(%x : ...) outs(%e : ...) -> tensor<?x4xf32>
+    %f = tensor.empty(%n) : tensor<?x4xf32>
+    %1 = linalg.exp ins(%0 : ...) outs(%f : ...) -> tensor<?x4xf32>
+    ```
+    Whoever looks at one loop then sees all readers of its result.
+  }];
+  let statistics = [Statistic<"numBuffers", "buffers", "Buffers made">];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
 def OutlineKernels : Pass<"qopt-outline-kernels", "::mlir::ModuleOp"> {

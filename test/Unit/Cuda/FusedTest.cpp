@@ -133,36 +133,37 @@ public:
     text += "  func.call " + name + "(" + values + ") : (" + types + ") -> ()\n";
   }
 
-  /// Whether norm and quantization can be one launch.
-  bool areRowsPrepared = false;
-  /// x normalized, as the products of the scheme want it.
-  void prepare(Buffer x, bool isNormalized) {
-    std::string rows = memref({-1, c.inputs}, "f32");
-    areRowsPrepared = isNormalized && (c.scheme == Scheme::Static || c.scheme == Scheme::Dynamic);
+  /// How often what makes rows and quantization can be one launch.
+  int64_t numPreparations = 0;
+  /// x [rows,k], normalized or made by a loop before, as the products of the scheme want it.
+  void prepare(Buffer x, int64_t k, bool isNormalized, bool isMade = false) {
+    width = k;
+    numPreparations += (isNormalized || isMade) && (c.scheme == Scheme::Static || c.scheme == Scheme::Dynamic);
     if (isNormalized) {
-      input = allocate(rows);
-      call("rms_norm", {x, floats({c.inputs}), input}, "epsilon = 1.0e-3 : f32");
+      input = allocate(memref({-1, k}, "f32"));
+      call("rms_norm", {x, floats({k}), input}, "epsilon = 1.0e-3 : f32");
       x = input;
     }
     input = x;
-    Buffer codes = c.isInteger() ? allocate(memref({-1, c.inputs}, "i8")) : Buffer();
+    Buffer codes = c.isInteger() ? allocate(memref({-1, k}, "i8")) : Buffer();
     if (c.scheme == Scheme::Static) {
       scale = argument("memref<f32>", {}, std::vector<float>{0.03f});
       call("quantize", {x, scale, codes});
     } else if (c.isInteger()) {
       scale = allocate("memref<?xf32>");
       if (c.scheme == Scheme::Outliers) {
-        columns = allocate(memref({c.inputs}, "i32"));
+        columns = allocate(memref({k}, "i32"));
         call("split_columns", {x, codes, scale, columns}, "threshold = 3.0 : f32");
       } else if (c.scheme == Scheme::GivenOutliers) {
-        std::vector<int32_t> given;
-        for (int32_t i = 3; i < c.inputs; i += 11)
-          given.push_back(i);
-        numGiven = given.size();
-        columns = argument("memref<?xi32>", {numGiven}, given);
+        std::vector<int32_t> list;
+        for (int32_t i = 3; i < k; i += 11)
+          list.push_back(i);
+        numGiven = list.size();
+        columns = argument("memref<?xi32>", {numGiven}, list);
         outliers = Buffer{"%b" + std::to_string(next++), "memref<?x?xf32>"};
-        text += "  %given = memref.dim " + columns.name + ", %c0 : memref<?xi32>\n  " + outliers.name +
-                " = memref.alloc(%n, %given) : memref<?x?xf32>\n";
+        std::string given = "%given" + std::to_string(next++);
+        text += "  " + given + " = memref.dim " + columns.name + ", %c0 : memref<?xi32>\n  " + outliers.name +
+                " = memref.alloc(%n, " + given + ") : memref<?x?xf32>\n";
         call("split_columns_at", {x, columns, codes, scale, outliers});
       } else {
         call("dynamic_quantize", {x, codes, scale});
@@ -173,7 +174,7 @@ public:
   /// A product of what was prepared.
   Buffer multiply(int64_t n) { return multiply(n, allocate(memref({-1, n}, "f32"))); }
   Buffer multiply(int64_t n, const Buffer &y) {
-    int64_t k = c.inputs, blocks = llvm::divideCeil(n, int64_t(16));
+    int64_t k = width, blocks = llvm::divideCeil(n, int64_t(16));
     if (c.scheme == Scheme::Float) {
       call("matmul_f32", {prepared, floats({blocks, k, 16}), y});
     } else if (c.scheme == Scheme::Int8Weights) {
@@ -281,7 +282,7 @@ private:
   std::string text;
   std::vector<Buffer> arguments;
   Buffer input, prepared, scale, columns, outliers;
-  int64_t numGiven = 0;
+  int64_t numGiven = 0, width = 0;
   int next = 0;
 };
 
@@ -312,8 +313,8 @@ void expectEqual(const Case &c, const GuardedArray<char> &actual, const GuardedA
     ASSERT_LE(std::abs(have[i] - want[i]), tolerance) << "element " << i << " of " << size << ": " << have[i] << " for " << want[i];
 }
 
-/// One row is one launch, more are several; results are the CPU's.
-void check(const Case &c, void (*write)(Writer &, const Case &, int64_t)) {
+/// One row is `fused` launches, more are several; results are the CPU's.
+void check(const Case &c, void (*write)(Writer &, const Case &, int64_t), size_t fused = 1) {
   std::unique_ptr<SimProgram> sim;
   std::unique_ptr<CpuProgram> cpu;
   for (int64_t rows : {1, 3}) {
@@ -329,8 +330,11 @@ void check(const Case &c, void (*write)(Writer &, const Case &, int64_t)) {
     EXPECT_EQ(w.run(*sim), 0);
     for (size_t i : w.results)
       expectEqual(c, w.operands[i].first, expected.operands[i].first);
-    EXPECT_EQ(sim->launched.size() == 1, rows == 1) << testing::PrintToString(sim->launched);
-    EXPECT_EQ(llvm::StringRef(sim->launched[0]).ends_with("_prepare"), rows > 1 && w.areRowsPrepared) << sim->launched[0];
+    SCOPED_TRACE(testing::PrintToString(sim->launched));
+    EXPECT_EQ(sim->launched.size() == fused, rows == 1);
+    EXPECT_EQ(llvm::StringRef(sim->launched[0]).ends_with("_prepare"), rows > 1 && w.numPreparations > 0);
+    EXPECT_EQ(llvm::count_if(sim->launched, [](llvm::StringRef name) { return name.contains("_prepare"); }),
+              rows > 1 ? w.numPreparations : 0);
   }
 }
 
@@ -339,7 +343,7 @@ class Fused : public testing::TestWithParam<Case> {};
 /// Queries, keys and values; positions and places in the caches from `first` on.
 void writeHeads(Writer &w, const Case &c, int64_t rows, int64_t first, int64_t tableRows, int64_t capacity) {
   const Heads &h = c.heads;
-  w.prepare(w.rowsOf(rows, c.inputs), /*isNormalized=*/true);
+  w.prepare(w.rowsOf(rows, c.inputs), c.inputs, /*isNormalized=*/true);
   Writer::Buffer products[] = {w.multiply(h.count * h.size), w.multiply(h.keys * h.size), w.multiply(h.keys * h.size)};
   Writer::Buffer cos = w.floats({tableRows, h.rotated / 2}), sin = w.floats({tableRows, h.rotated / 2});
   std::vector<int64_t> each(rows);
@@ -363,21 +367,40 @@ TEST_P(Fused, NormAndHeads) {
   check(GetParam(), [](Writer &w, const Case &c, int64_t rows) { writeHeads(w, c, rows, 13, 20, 17); });
 }
 
-void writeGateAndUp(Writer &w, const Case &c, int64_t rows) {
-  w.prepare(w.rowsOf(rows, c.inputs), /*isNormalized=*/true);
-  Writer::Buffer gate = w.multiply(c.columns), up = w.multiply(c.columns), y = w.result(rows, {c.columns});
+/// Of the rows that are prepared, to y.
+void writeGateTimesUp(Writer &w, const Case &c, const Writer::Buffer &y) {
+  Writer::Buffer gate = w.multiply(c.columns), up = w.multiply(c.columns);
   w.loop({gate, up}, y, "#id, #id, #id",
          "  ^bb0(%g: f32, %u: f32, %out: f32):\n    %one = arith.constant 1.0 : f32\n    %m = arith.negf %g : f32\n"
          "    %e = math.exp %m : f32\n    %d = arith.addf %e, %one : f32\n    %s = arith.divf %g, %d : f32\n"
          "    %p = arith.mulf %s, %u : f32\n    linalg.yield %p : f32\n");
 }
 
+void writeGateAndUp(Writer &w, const Case &c, int64_t rows) {
+  w.prepare(w.rowsOf(rows, c.inputs), c.inputs, /*isNormalized=*/true);
+  writeGateTimesUp(w, c, w.result(rows, {c.columns}));
+}
+
 TEST_P(Fused, GateAndUp) { check(GetParam(), writeGateAndUp); }
+
+/// With codes a group that goes on: a row is complete before it is quantized.
+TEST_P(Fused, GateUpAndDown) {
+  auto write = [](Writer &w, const Case &c, int64_t rows) {
+    w.prepare(w.rowsOf(rows, c.inputs), c.inputs, /*isNormalized=*/true);
+    Writer::Buffer product = w.allocate(memref({-1, c.columns}, "f32"));
+    writeGateTimesUp(w, c, product);
+    w.prepare(product, c.columns, /*isNormalized=*/false, /*isMade=*/true);
+    Writer::Buffer down = w.multiply(c.inputs), residual = w.rowsOf(rows, c.inputs);
+    w.loop({down, residual}, w.result(rows, {c.inputs}), "#id, #id, #id",
+           "  ^bb0(%l: f32, %r: f32, %out: f32):\n    %s = arith.addf %l, %r : f32\n    linalg.yield %s : f32\n");
+  };
+  check(GetParam(), write, /*fused=*/2);
+}
 
 TEST_P(Fused, BiasAndResidual) {
   check(GetParam(), [](Writer &w, const Case &c, int64_t rows) {
     Writer::Buffer x = w.rowsOf(rows, c.inputs), residual = w.rowsOf(rows, c.columns);
-    w.prepare(x, /*isNormalized=*/false);
+    w.prepare(x, c.inputs, /*isNormalized=*/false);
     Writer::Buffer y = w.multiply(c.columns), bias = w.floats({c.columns}), sum = w.result(rows, {c.columns});
     const std::string add = "arith.addf %l, %r : f32\n    linalg.yield %s : f32\n";
     // In place, and to other memory.

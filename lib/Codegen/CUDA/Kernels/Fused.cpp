@@ -11,8 +11,8 @@
 //
 // After it, one warp adds up what the others have and has a column per lane; what
 // follows happens in registers (FusedEpilogue.cpp), and only what others read is
-// written. Where there is more than one row, the kernels run one by one, but for norm
-// and quantization (Prepare.cpp).
+// written. Where there is more than one row, the kernels run one by one, but for
+// quantization and what comes right before it (Prepare.cpp).
 //
 //===----------------------------------------------------------------------===//
 #include "FusedEpilogue.h"
@@ -133,7 +133,7 @@ Values FusedThread::productArguments(const FusedProduct &product) {
 }
 
 void FusedThread::prepareRow() {
-  Value row = address(fused.x);
+  Value row = address(fused.xMemory);
   if (fused.norm) {
     KernelDeclaration declaration(fused.norm.callee);
     RowNorm norm{p.inputs, kThreads, epsilonOf(declaration)};
@@ -278,32 +278,58 @@ void FusedThread::run() {
 
 } // namespace
 
-LogicalResult emitGroup(func::FuncOp function) {
-  FailureOr<std::optional<FusedGroup>> read = FusedGroup::read(function);
-  if (failed(read) || !*read)
-    return read;
-  const FusedGroup &group = **read;
-  SmallVector<Operation *> body;
-  for (Operation &op : function.getBody().front().without_terminator())
-    body.push_back(&op);
-  Kernel k(function, OpBuilder::atBlockBegin(&function.getBody().front()));
+static void launchFused(Kernel &k, const FusedGroup &group, StringRef suffix) {
   int64_t units = 0;
   for (const FusedBranch &branch : group.branches)
     units += branch.units();
-  k.ifThen(k.equal(k.dim(group.x, 0), 1), [&] {
-    FusedArguments arguments(k, group);
-    k.launch({.grid = {k.i64(units)}, .threads = kThreads, .sharedBytes = group.layout().bytes, .blocksAtATime = 2,
-              .suffix = "_fused"},
-             arguments.list, [&](Emitter &t, ValueRange args) { FusedThread(t, group, arguments, args).run(); });
-  }, [&] {
-    bool isPrepared = launchPreparation(k, group);
-    for (Operation *op : body) {
-      if (isPrepared && (op == group.norm.op || op == group.quantization.op))
-        op->erase();
+  FusedArguments arguments(k, group);
+  k.launch({.grid = {k.i64(units)}, .threads = kThreads, .sharedBytes = group.layout().bytes, .blocksAtATime = 2,
+            .suffix = suffix},
+           arguments.list, [&](Emitter &t, ValueRange args) { FusedThread(t, group, arguments, args).run(); });
+}
+
+LogicalResult emitGroup(func::FuncOp function) {
+  SmallVector<Calls> parts = cutGroup(function);
+  SmallVector<std::optional<FusedGroup>, 2> groups;
+  Calls all;
+  Value rows;
+  for (const Calls &part : parts) {
+    FailureOr<std::optional<FusedGroup>> group = FusedGroup::read(function, part);
+    if (failed(group))
+      return failure();
+    if (*group)
+      rows = (*group)->x;
+    groups.push_back(std::move(*group));
+    llvm::append_range(all, part);
+  }
+  Kernel k(function, OpBuilder(function.getBody().front().getTerminator()));
+  auto number = [](StringRef name, size_t i) { return i ? (name + "_" + Twine(i)).str() : name.str(); };
+  auto runOneRow = [&] {
+    for (auto [i, group] : llvm::enumerate(groups)) {
+      if (group)
+        launchFused(k, *group, number("_fused", i));
       else
-        op->moveBefore(k.getInsertionBlock(), k.getInsertionPoint());
+        for (func::CallOp call : parts[i])
+          k.clone(*call);
     }
-  });
+  };
+  auto runRows = [&] {
+    size_t prepared = 0;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (std::optional<Preparation> preparation = Preparation::find(all, i)) {
+        preparation->launch(k, number("_prepare", prepared++));
+        ++i; // the quantization
+      } else {
+        k.clone(*all[i]);
+      }
+    }
+  };
+  if (rows)
+    k.ifThen(k.equal(k.dim(rows, 0), 1), runOneRow, runRows);
+  else
+    runRows();
+  for (func::CallOp call : all)
+    call->erase();
   return success();
 }
 

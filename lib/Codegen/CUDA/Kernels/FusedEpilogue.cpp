@@ -15,10 +15,7 @@ using namespace mlir;
 namespace qopt::cuda {
 
 FusedArguments::FusedArguments(Kernel &k, const FusedGroup &group) {
-  func::FuncOp function = group.function;
-  for (BlockArgument argument : function.getArguments()) {
-    if (!isa<MemRefType>(argument.getType()) || function.getArgAttr(argument.getArgNumber(), kScratchAttr))
-      continue;
+  for (BlockArgument argument : group.memory) {
     addresses[argument] = list.size();
     list.push_back({k.address(argument), /*readOnly=*/!group.isWritten(argument)});
   }
@@ -59,27 +56,33 @@ void FusedEpilogue::run(ValueRange results) {
   });
 }
 
-void FusedEpilogue::runLoop(const FusedStep &step) {
-  linalg::GenericOp loop = step.loop;
+Values cloneScalars(Emitter &t, linalg::GenericOp loop, function_ref<Value(OpOperand &)> element) {
   IRMapping mapping;
   for (Operation &op : *loop->getBlock())
     if (op.hasTrait<OpTrait::ConstantLike>())
       t.clone(op, mapping);
-  for (OpOperand &operand : loop->getOpOperands()) {
-    if (!loop.payloadUsesValueFromOperand(&operand))
-      continue;
-    Value memory = step.call.memory(operand.getOperandNumber()), element = elements.lookup(memory);
-    if (!element) {
-      bool isScalar = loop.getMatchingIndexingMap(&operand).getNumResults() == 0;
-      Value place = t.at(arguments.address(args, memory), t.f32Type(), isScalar ? t.i32(0) : clamped());
-      element = t.load(t.f32Type(), place);
-    }
-    mapping.map(loop.getMatchingBlockArgument(&operand), element);
-  }
+  for (OpOperand &operand : loop->getOpOperands())
+    if (loop.payloadUsesValueFromOperand(&operand))
+      mapping.map(loop.getMatchingBlockArgument(&operand), element(operand));
   for (Operation &op : loop.getBody()->without_terminator())
     t.clone(op, mapping);
-  for (auto [i, result] : llvm::enumerate(loop.getBody()->getTerminator()->getOperands()))
-    elements[step.call.memory(step.call.firstResult + i)] = mapping.lookupOrDefault(result);
+  Values results;
+  for (Value result : loop.getBody()->getTerminator()->getOperands())
+    results.push_back(mapping.lookupOrDefault(result));
+  return results;
+}
+
+void FusedEpilogue::runLoop(const FusedStep &step) {
+  linalg::GenericOp loop = step.loop;
+  Values results = cloneScalars(t, loop, [&](OpOperand &operand) {
+    Value memory = step.call.memory(operand.getOperandNumber()), element = elements.lookup(memory);
+    if (element)
+      return element;
+    bool isScalar = loop.getMatchingIndexingMap(&operand).getNumResults() == 0;
+    return t.load(t.f32Type(), t.at(arguments.address(args, memory), t.f32Type(), isScalar ? t.i32(0) : clamped()));
+  });
+  for (auto [i, result] : llvm::enumerate(results))
+    elements[step.call.memory(step.call.firstResult + i)] = result;
 }
 
 Value FusedEpilogue::check(const FusedCall &step, Value position) {

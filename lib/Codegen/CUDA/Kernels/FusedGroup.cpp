@@ -9,9 +9,6 @@ using namespace mlir;
 
 namespace qopt::cuda {
 
-/// Shared memory that every GPU from sm_80 on gives a block that asks for it.
-constexpr int64_t kMostSharedBytes = 96 * 1024;
-
 StringRef FusedCall::kernel() const {
   auto name = func::FuncOp(callee)->getAttrOfType<StringAttr>(kKernelAttr);
   return name ? name.getValue() : "";
@@ -95,15 +92,13 @@ class Reader {
 public:
   explicit Reader(FusedGroup &group) : group(group) {}
 
-  FailureOr<bool> read() {
-    auto module = group.function->getParentOfType<ModuleOp>();
-    for (auto call : group.function.getBody().front().getOps<func::CallOp>()) {
-      FailureOr<bool> isKnown =
-          add({call, module.lookupSymbol<func::FuncOp>(call.getCallee()), call.getNumOperands() - 1});
+  FailureOr<bool> read(const Calls &calls) {
+    for (func::CallOp call : calls) {
+      FailureOr<bool> isKnown = add(describeCall(call));
       if (failed(isKnown) || !*isKnown)
         return isKnown;
     }
-    return !products.empty() && isa<BlockArgument>(group.x) && formBranches() && areAlike();
+    return !products.empty() && isa<BlockArgument>(group.xMemory) && formBranches() && areAlike();
   }
 
 private:
@@ -112,7 +107,7 @@ private:
     StringRef kernel = call.kernel();
     bool isFirst = !group.x;
     if (isFirst)
-      group.x = call.op->getOperand(0);
+      group.x = call.op->getOperand(0), group.xMemory = call.memory(0);
     if (kernel.starts_with("matmul_")) {
       KernelDeclaration declaration(call.callee);
       FailureOr<ProductDeclaration> product = describeProduct(declaration);
@@ -125,9 +120,7 @@ private:
       group.norm = call;
       return isFirst;
     }
-    if (kernel == "quantize" || kernel == "dynamic_quantize" || kernel == "split_columns" ||
-        kernel == "split_columns_at") {
-      call.firstResult = kernel == "quantize" || kernel == "split_columns_at" ? 2 : 1;
+    if (countQuantizationResults(kernel)) {
       group.quantization = call;
       return products.empty();
     }
@@ -135,35 +128,10 @@ private:
       steps.push_back({call, nullptr});
       return true;
     }
-    linalg::GenericOp loop = loopOf(call);
-    if (!loop)
-      return false;
-    call.firstResult = loop.getNumDpsInputs();
-    steps.push_back({call, loop});
-    return true;
-  }
-
-  /// The loop of a function in which nothing else happens, on floats; it is elementwise,
-  /// since it is in a group.
-  static linalg::GenericOp loopOf(const FusedCall &call) {
-    func::FuncOp callee = call.callee;
-    if (callee.isDeclaration())
-      return nullptr;
-    linalg::GenericOp loop;
-    for (Operation &op : callee.getBody().front().without_terminator()) {
-      if (op.hasTrait<OpTrait::ConstantLike>())
-        continue;
-      if (loop || !isa<linalg::GenericOp>(op))
-        return nullptr;
-      loop = cast<linalg::GenericOp>(op);
-    }
-    // Arguments are the operands, in this order.
-    if (!loop || !llvm::equal(loop->getOperands(), callee.getArguments()))
-      return nullptr;
-    bool areFloats = llvm::all_of(loop->getOperandTypes(), [](Type type) {
-      return isa<MemRefType>(type) && cast<MemRefType>(type).getElementType().isF32();
-    });
-    return areFloats ? loop : nullptr;
+    linalg::GenericOp loop = loopOf(call.callee);
+    if (loop)
+      steps.push_back({call, loop});
+    return static_cast<bool>(loop);
   }
 
   /// Steps join the products whose results, or whose memory, they have in common.
@@ -243,10 +211,71 @@ private:
 
 } // namespace
 
-FailureOr<std::optional<FusedGroup>> FusedGroup::read(func::FuncOp function) {
+linalg::GenericOp loopOf(func::FuncOp callee) {
+  if (callee.isDeclaration())
+    return nullptr;
+  linalg::GenericOp loop;
+  for (Operation &op : callee.getBody().front().without_terminator()) {
+    if (op.hasTrait<OpTrait::ConstantLike>())
+      continue;
+    if (loop || !isa<linalg::GenericOp>(op))
+      return nullptr;
+    loop = cast<linalg::GenericOp>(op);
+  }
+  if (!loop || !llvm::equal(loop->getOperands(), callee.getArguments()))
+    return nullptr;
+  // It is elementwise, since it is in a group.
+  bool areFloats = llvm::all_of(loop->getOperandTypes(), [](Type type) {
+    return isa<MemRefType>(type) && cast<MemRefType>(type).getElementType().isF32();
+  });
+  return areFloats ? loop : nullptr;
+}
+
+FusedCall describeCall(func::CallOp call) {
+  auto callee = call->getParentOfType<ModuleOp>().lookupSymbol<func::FuncOp>(call.getCallee());
+  FusedCall result{call, callee};
+  unsigned written = std::max(countQuantizationResults(result.kernel()), 1u);
+  if (linalg::GenericOp loop = loopOf(callee))
+    written = loop.getNumDpsInits();
+  result.firstResult = call.getNumOperands() - written;
+  return result;
+}
+
+SmallVector<Calls> cutGroup(func::FuncOp function) {
+  SmallVector<Calls> parts(1);
+  bool hasProduct = false;
+  for (auto call : function.getBody().front().getOps<func::CallOp>()) {
+    StringRef kernel = describeCall(call).kernel();
+    if (hasProduct && countQuantizationResults(kernel)) {
+      parts.emplace_back();
+      hasProduct = false;
+    }
+    hasProduct |= kernel.starts_with("matmul_");
+    parts.back().push_back(call);
+  }
+  return parts;
+}
+
+/// The arguments of `function` that `calls` have in memory, in order.
+static SmallVector<BlockArgument> argumentsInMemory(func::FuncOp function, const Calls &calls) {
+  SmallVector<BlockArgument> result;
+  for (BlockArgument argument : function.getArguments()) {
+    auto isUsed = [&](bool here) {
+      return llvm::any_of(function.getBody().front().getOps<func::CallOp>(), [&](func::CallOp call) {
+        return llvm::is_contained(calls, call) == here && describeCall(call).uses(argument);
+      });
+    };
+    bool isScratch = function.getArgAttr(argument.getArgNumber(), kScratchAttr) && !isUsed(/*here=*/false);
+    if (isa<MemRefType>(argument.getType()) && !isScratch && isUsed(/*here=*/true))
+      result.push_back(argument);
+  }
+  return result;
+}
+
+FailureOr<std::optional<FusedGroup>> FusedGroup::read(func::FuncOp function, const Calls &calls) {
   FusedGroup group;
-  group.function = function;
-  FailureOr<bool> isFusable = Reader(group).read();
+  group.memory = argumentsInMemory(function, calls);
+  FailureOr<bool> isFusable = Reader(group).read(calls);
   if (failed(isFusable))
     return failure();
   return *isFusable ? std::optional<FusedGroup>(std::move(group)) : std::nullopt;

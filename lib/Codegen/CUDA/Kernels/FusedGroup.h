@@ -5,6 +5,9 @@
 // that follow column by column. At one row every memref of a group is a vector, and
 // its element c is of column c.
 //
+// Where a group goes on with the quantization of what its steps have made, what follows
+// is a launch of its own: all columns come before.
+//
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_FUSEDGROUP_H
 #define QOPT_LIB_CODEGEN_CUDA_KERNELS_FUSEDGROUP_H
@@ -13,6 +16,9 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 namespace qopt::cuda {
+
+/// Shared memory that every GPU from sm_80 on gives a block that asks for it.
+inline constexpr int64_t kMostSharedBytes = 96 * 1024;
 
 /// A call of the group's function.
 struct FusedCall {
@@ -69,15 +75,22 @@ struct FusedBranch {
   std::pair<Value, Value> blocksOf(Emitter &t, Value unit) const;
 };
 
-struct FusedGroup {
-  /// Reads the body of a group. Nothing if one launch cannot do it; fails after a
-  /// diagnostic on a malformed declaration.
-  static mlir::FailureOr<std::optional<FusedGroup>> read(mlir::func::FuncOp function);
+/// Calls of a group, in order.
+using Calls = llvm::SmallVector<mlir::func::CallOp>;
 
-  mlir::func::FuncOp function;
+/// The calls of a group, cut where a row must be complete.
+llvm::SmallVector<Calls> cutGroup(mlir::func::FuncOp function);
+
+struct FusedGroup {
+  /// Reads some of the calls of a group. Nothing if one launch cannot do them; fails
+  /// after a diagnostic on a malformed declaration.
+  static mlir::FailureOr<std::optional<FusedGroup>> read(mlir::func::FuncOp function, const Calls &calls);
+
+  /// Arguments of the group's function that the launch reads or writes.
+  llvm::SmallVector<mlir::BlockArgument> memory;
   FusedCall norm, quantization; ///< null if there is none
   llvm::SmallVector<FusedBranch> branches; ///< with as many products each
-  Value x;                      ///< [R,K], an argument
+  Value x, xMemory;             ///< [R,K]; the argument that it is
 
   /// The product with most columns: all others load and multiply like it.
   const Product &product() const;
@@ -92,9 +105,28 @@ struct FusedGroup {
   int64_t halfWords() const;
 };
 
-/// Launches norm and quantization of all rows as one, where that is possible; whether it
-/// is. `k` stands in the group's function.
-bool launchPreparation(Kernel &k, const FusedGroup &group);
+/// A launch for many rows of what makes them, rms_norm or a loop, and their quantization.
+struct Preparation {
+  FusedCall maker, quantization;
+  mlir::linalg::GenericOp loop; ///< null: rms_norm
+  int64_t width;                ///< of the rows
+
+  /// Two calls of a group, one behind the other. Nothing where they must stay apart.
+  static std::optional<Preparation> find(const Calls &calls, size_t maker);
+  void launch(Kernel &k, llvm::StringRef suffix) const;
+
+private:
+  int64_t threads() const;
+  int64_t sharedBytes() const;
+  void makeRow(Emitter &t, ValueRange args, Value row, Value staged) const;
+};
+
+FusedCall describeCall(mlir::func::CallOp call);
+/// What a function does if that is one elementwise loop on f32; its arguments are the
+/// operands.
+mlir::linalg::GenericOp loopOf(mlir::func::FuncOp callee);
+/// Clones the scalar code of a loop; `element` gives what an operand has. The results.
+Values cloneScalars(Emitter &t, mlir::linalg::GenericOp loop, llvm::function_ref<Value(mlir::OpOperand &)> element);
 
 } // namespace qopt::cuda
 
