@@ -277,11 +277,13 @@ void multiplyAsync(QrtSimThread *self, const char *site, const QrtSimWgmmaKind *
                    uint64_t descriptor, uint32_t *sums) {
   Fiber &fiber = fiberOf(self);
   ProductLane mine{a, sums};
+  fiber.group->products.release();
   Block::meet(fiber, site, ~0u, &mine, [&](Warp &warp, uint32_t) {
+    race::Bookkeeping own;
     WgmmaQueue::Operands operands;
     for (uint32_t lane = 0; lane < kWarpLanes; ++lane)
       std::memcpy(operands[lane].data(), static_cast<ProductLane *>(warp.payload[lane])->a, sizeof operands[lane]);
-    std::string fault = warp.products.start(*kind, operands, descriptor, sumsOf(warp), self->sharedBytes);
+    std::string fault = warp.products.start(*kind, operands, descriptor, sumsOf(warp), self->shared, self->sharedBytes);
     if (!fault.empty())
       warp.block->trap(fiber, site, std::move(fault));
   });
@@ -289,17 +291,19 @@ void multiplyAsync(QrtSimThread *self, const char *site, const QrtSimWgmmaKind *
 
 void commitProducts(QrtSimThread *self) {
   // Once for the warp.
-  if (self->lane == 0)
-    fiberOf(self).group->products.commit();
+  if (self->lane != 0)
+    return;
+  race::Bookkeeping own;
+  fiberOf(self).group->products.commit();
 }
 
 void waitProducts(QrtSimThread *self, const char *site, uint32_t pending, uint32_t *sums, uint32_t count) {
   ProductLane mine{nullptr, sums};
   Block::meet(fiberOf(self), site, ~0u, &mine, [&](Warp &warp, uint32_t) {
+    race::Bookkeeping own;
     warp.products.wait(pending, sumsOf(warp), count, self->shared);
-    race::release(&warp.products);
   });
-  race::acquire(&fiberOf(self).group->products);
+  fiberOf(self).group->products.acquire();
 }
 
 } // namespace

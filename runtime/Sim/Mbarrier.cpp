@@ -42,6 +42,7 @@ void Mbarriers::init(Fiber &self, const char *site, void *address, uint32_t coun
   int64_t offset = static_cast<char *>(address) - self.shared;
   if (count < 1 || count >= 1u << 20)
     block.trap(self, site, place(offset) + " cannot count " + std::to_string(count) + " arrivals");
+  race::Bookkeeping own;
   Mbarrier &barrier = barriers[offset] = Mbarrier();
   barrier.count = barrier.pending = count;
   barrier.owner = &self;
@@ -85,6 +86,7 @@ void Mbarriers::arrive(Fiber &self, const char *site, void *address, uint32_t by
     block.trap(self, site, place(static_cast<char *>(address) - self.shared) + " gets more than the " +
                                std::to_string(barrier.count) + " arrivals of a phase");
   race::release(&barrier.raceSync);
+  race::Bookkeeping own;
   barrier.bytes += bytes;
   --barrier.pending;
   endPhaseIfComplete(barrier);
@@ -99,7 +101,10 @@ void Mbarriers::wait(Fiber &self, const char *site, void *address, uint32_t pari
     }
     self.group->site[self.lane] = site;
     self.group->atMbarrier |= 1u << self.lane;
-    barrier.waiting.push_back(&self);
+    {
+      race::Bookkeeping own;
+      barrier.waiting.push_back(&self);
+    }
     block.suspend(self);
   }
   race::acquire(&barrier.raceSync);
@@ -132,6 +137,7 @@ void Mbarriers::copy(Fiber &self, const TensorCopy &start, const void *map, void
   block.checkShared(self, copy.to, bytes, rowBytes);
   race::write(copy.to, bytes);
   race::release(&barrier.raceSync);
+  race::Bookkeeping own;
   barrier.copies.push_back(copy);
   wake(barrier);
 }
@@ -139,7 +145,6 @@ void Mbarriers::copy(Fiber &self, const TensorCopy &start, const void *map, void
 void Mbarriers::finishCopy(Mbarrier &barrier) {
   race::acquire(&barrier.raceSync);
   TensorCopy copy = barrier.copies.front();
-  barrier.copies.pop_front();
   const TensorMap &map = copy.map;
   char *shared = copy.issuer->shared;
   race::write(copy.to, map.boxRows * rowBytes);
@@ -154,8 +159,10 @@ void Mbarriers::finishCopy(Mbarrier &barrier) {
     for (int64_t piece = 0; piece < rowBytes; piece += 16)
       std::memcpy(shared + swizzle(copy.to - shared + row * rowBytes + piece, 3), line + piece, 16);
   }
-  barrier.bytes -= map.boxRows * rowBytes;
   race::release(&barrier.raceSync);
+  race::Bookkeeping own;
+  barrier.copies.pop_front();
+  barrier.bytes -= map.boxRows * rowBytes;
   endPhaseIfComplete(barrier);
 }
 

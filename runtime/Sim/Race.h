@@ -19,6 +19,8 @@ void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 void __tsan_read_range(void *address, unsigned long size);
 void __tsan_write_range(void *address, unsigned long size);
+void __tsan_ignore_thread_begin();
+void __tsan_ignore_thread_end();
 }
 #endif
 
@@ -35,6 +37,7 @@ inline void acquire(void *address) { __tsan_acquire(address); }
 inline void release(void *address) { __tsan_release(address); }
 inline void read(const void *address, size_t size) { __tsan_read_range(const_cast<void *>(address), size); }
 inline void write(void *address, size_t size) { __tsan_write_range(address, size); }
+inline void ignore(bool isBeginning) { isBeginning ? __tsan_ignore_thread_begin() : __tsan_ignore_thread_end(); }
 #else
 inline constexpr bool isEnabled = false;
 inline void *currentFiber() { return nullptr; }
@@ -45,7 +48,16 @@ inline void acquire(void *) {}
 inline void release(void *) {}
 inline void read(const void *, size_t) {}
 inline void write(void *, size_t) {}
+inline void ignore(bool) {}
 #endif
+
+/// Around what the simulator does with memory of its own: containers that several fibers
+/// change move and free, which ThreadSanitizer sees. Reads and writes do not count.
+struct Bookkeeping {
+  Bookkeeping() { ignore(true); }
+  ~Bookkeeping() { ignore(false); }
+  Bookkeeping(const Bookkeeping &) = delete;
+};
 
 } // namespace qrt::sim::race
 

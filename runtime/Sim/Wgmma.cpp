@@ -47,6 +47,10 @@ void WgmmaQueue::reset() {
   groupEnds.clear();
   accumulators.clear();
   isFenced = false;
+  if (reader)
+    race::destroyFiber(reader);
+  reader = nullptr;
+  numStarted = numFinished = numFinishedBefore = 0;
 }
 
 //===----------------------------------------------------------------------===//
@@ -83,8 +87,24 @@ std::string WgmmaQueue::findAccumulators(const QrtSimWgmmaKind &kind, const Lane
   return {};
 }
 
+void WgmmaQueue::readAll(const Product &product, const char *shared) {
+  if (!race::isEnabled)
+    return;
+  if (!reader)
+    reader = race::createFiber();
+  void *lane = race::currentFiber();
+  race::switchTo(reader);
+  race::acquire(&raceStart);
+  Descriptor b(product.descriptor);
+  for (int64_t n = 0; n < product.kind.columns; ++n)
+    for (int64_t piece = 0; piece < 2; ++piece)
+      race::read(shared + b.pieceOf(n, piece), pieceBytes);
+  race::release(&raceEnds[numStarted++ % std::size(raceEnds)]);
+  race::switchTo(lane);
+}
+
 std::string WgmmaQueue::start(const QrtSimWgmmaKind &kind, const Operands &a, uint64_t descriptor, const Lanes &sums,
-                              int64_t sharedBytes) {
+                              const char *shared, int64_t sharedBytes) {
   Descriptor b(descriptor);
   if (descriptor >> 49 & 7)
     return "its descriptor has a pattern offset, which the simulator does not know";
@@ -102,6 +122,7 @@ std::string WgmmaQueue::start(const QrtSimWgmmaKind &kind, const Operands &a, ui
   if (std::string fault = findAccumulators(kind, sums, which); !fault.empty())
     return fault;
   products.push_back({kind, descriptor, a, which});
+  readAll(products.back(), shared);
   for (uint32_t *lane : sums)
     for (uint32_t word = 0; word < kind.columns / 2u; ++word)
       lane[word] = nameOf(which, word);
@@ -112,6 +133,11 @@ std::string WgmmaQueue::start(const QrtSimWgmmaKind &kind, const Operands &a, ui
 // Waiting
 //===----------------------------------------------------------------------===//
 
+void WgmmaQueue::acquire() {
+  for (size_t i = numFinishedBefore; race::isEnabled && i < numFinished; ++i)
+    race::acquire(&raceEnds[i % std::size(raceEnds)]);
+}
+
 void WgmmaQueue::wait(uint32_t pending, const Lanes &sums, uint32_t count, const char *shared) {
   isFenced = false;
   size_t numGroups = groupEnds.size() - std::min<size_t>(pending, groupEnds.size());
@@ -121,12 +147,12 @@ void WgmmaQueue::wait(uint32_t pending, const Lanes &sums, uint32_t count, const
     Descriptor b(product.descriptor);
     uint32_t columns[256][8];
     for (int64_t n = 0; n < product.kind.columns; ++n)
-      for (int64_t piece = 0; piece < 2; ++piece) {
-        race::read(shared + b.pieceOf(n, piece), pieceBytes);
+      for (int64_t piece = 0; piece < 2; ++piece)
         std::memcpy(&columns[n][4 * piece], shared + b.pieceOf(n, piece), pieceBytes);
-      }
     multiplyColumns(product.kind, product.a, columns, accumulators[product.accumulators].data());
   }
+  numFinishedBefore = numFinished;
+  numFinished += end;
   products.erase(products.begin(), products.begin() + static_cast<std::ptrdiff_t>(end));
   groupEnds.erase(groupEnds.begin(), groupEnds.begin() + static_cast<std::ptrdiff_t>(numGroups));
   for (size_t &groupEnd : groupEnds)

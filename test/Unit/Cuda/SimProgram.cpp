@@ -11,6 +11,14 @@ using namespace mlir;
 
 namespace qopt::test {
 
+// The same file makes programs in which ThreadSanitizer sees the kernels; it does not see
+// the synchronization of the pool.
+#ifdef QRT_SIM_TSAN
+static constexpr bool detectRaces = true;
+#else
+static constexpr bool detectRaces = false;
+#endif
+
 [[noreturn]] static void stop(const Twine &what) { llvm::report_fatal_error(what, /*gen_crash_diag=*/false); }
 
 static std::shared_ptr<const qrt::HostCode> load(FailureOr<std::vector<char>> elf) {
@@ -121,6 +129,8 @@ std::string Program::run(const std::string &function, const std::vector<DeviceAr
 // Programs
 //===----------------------------------------------------------------------===//
 
+Program::Program() : threads(detectRaces ? 1 : 2) {}
+
 void Program::compile(ModuleOp module) {
   addEntries(module);
   host = load(compileHost(module, "x86-64-v3"));
@@ -128,7 +138,7 @@ void Program::compile(ModuleOp module) {
 
 SimProgram::SimProgram(const std::string &text) {
   CudaProgram program(text);
-  sim = load(compileSim(*program.module));
+  sim = load(compileSim(*program.module, detectRaces));
   for (gpu::GPUFuncOp kernel : listKernels(*program.module)) {
     std::string name = kernel.getName().str();
     kernels.push_back({name, reinterpret_cast<QrtSimKernel>(sim->symbol(name))});

@@ -28,7 +28,7 @@ public:
   QrtErrorRecord error{};
 
 protected:
-  Program() = default;
+  Program();
   /// Compiles the host code of `module`. Exits on any error.
   void compile(mlir::ModuleOp module);
 
@@ -41,7 +41,7 @@ protected:
 private:
   struct Call;
   std::shared_ptr<const qrt::HostCode> host;
-  qrt::ThreadPool threads{2};
+  qrt::ThreadPool threads;
 };
 
 /// `text` as for CudaProgram. Exits on any error.

@@ -12,6 +12,9 @@ struct AsyncFaults {
   uint64_t descriptor = uint64_t(1024 / 16) << 32 | uint64_t(1) << 62; ///< stride 1024, swizzle of 128 bytes, start 0
   bool full = true, empty = true, fence = true, wait = true; ///< whether they are there
   bool readsEarly = false; ///< sums that were not waited for
+  bool freesEarly = false; ///< the place of the copy, before its products were waited for
+  bool isLastWarpBlind = false; ///< waits for no copy
+  std::string barrier = "nvvm.barrier0";
 };
 
 /// Five warps: four multiply 64 x 256 of `a` [thread][8 steps][4 words] with the transposed
@@ -51,9 +54,12 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
   }
   std::string four = type + ", " + type + ", " + type + ", " + type;
   products += "nvvm.wgmma.commit.group.sync.aligned\n";
+  const std::string arrive = "%now = nvvm.mbarrier.arrive %empty : !llvm.ptr<3> -> i64\n";
+  products += guard(arrive, faults.freesEarly);
   if (faults.wait)
     products += "%w = llvm.inline_asm has_side_effects \"wgmma.wait_group.sync.aligned 0;\", \"" + constraints + "\" " + before +
                 " : (" + four + ") -> " + sums + "\n" + extract("%w", "%w");
+  const std::string full = "nvvm.mbarrier.try_wait.parity %full, %chunk, %ticks : !llvm.ptr<3>, i32, i32";
   std::string result = faults.wait && !faults.readsEarly ? "%w0, %w1, %w2, %w3" : before;
   return fill(R"(
   gpu.func @f(%map: !llvm.ptr {qopt.tensor_map}, %a: !llvm.ptr, %out: !llvm.ptr) kernel {
@@ -79,7 +85,7 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
       nvvm.mbarrier.init %empty, %multiplying : !llvm.ptr<3>, i32
       {init}
     }
-    nvvm.barrier0
+    {barrier}
     %multiplies = arith.cmpi slt, %i, %multiplying : i32
     %isCopier = arith.cmpi eq, %i, %multiplying : i32
     scf.if %multiplies {
@@ -89,7 +95,7 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
         %firstStep = arith.muli %chunk, %c4 : i32
         {full}
         {products}
-        %now = nvvm.mbarrier.arrive %empty : !llvm.ptr<3> -> i64
+        {arrive}
         scf.yield {result} : {four}
       }
       %o = llvm.getelementptr %out[%i] : (!llvm.ptr, i32) -> !llvm.ptr, !llvm.array<4 x i32>
@@ -107,7 +113,10 @@ inline std::string asyncKernel(bool isInteger, const AsyncFaults &faults = {}) {
     }
     gpu.return
   })",
-              {{"full", guard("nvvm.mbarrier.try_wait.parity %full, %chunk, %ticks : !llvm.ptr<3>, i32, i32", faults.full)},
+              {{"full", faults.isLastWarpBlind ? "%first = arith.constant 96 : i32\n%sees = arith.cmpi slt, %i, %first : i32\n"
+                                                 "scf.if %sees {\n" + full + "\n}" : guard(full, faults.full)},
+               {"arrive", guard(arrive, !faults.freesEarly)},
+               {"barrier", faults.barrier},
                {"empty", guard("nvvm.mbarrier.try_wait.parity %empty, %parity, %ticks : !llvm.ptr<3>, i32, i32", faults.empty)},
                {"stores", [&] {
                   std::string text;

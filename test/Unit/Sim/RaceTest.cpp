@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "../Support/TemporaryDirectory.h"
-#include "SimTest.h"
+#include "AsyncTest.h"
 #include <cstdio>
 #include <sys/wait.h>
 
@@ -17,13 +17,13 @@ struct Outcome {
   std::string text;
 };
 
-Outcome detect(const std::string &kernel, int grid, int block, int sharedBytes) {
+Outcome detect(const std::string &kernel, int grid, int block, int sharedBytes, const std::string &map = "") {
   Kernels kernels(kernel, /*detectRaces=*/true);
   EXPECT_EQ(kernels.diagnostics(), "");
   TemporaryDirectory directory;
   std::string path = directory.write("kernels.so", {kernels.code().data(), kernels.code().size()});
   std::string command = "TSAN_OPTIONS=exitcode=66 " SIM_RACES " " + path + " f " + std::to_string(grid) + " " +
-                        std::to_string(block) + " " + std::to_string(sharedBytes) + " 2>&1";
+                        std::to_string(block) + " " + std::to_string(sharedBytes) + map + " 2>&1";
   FILE *pipe = ::popen(command.c_str(), "r");
   Outcome outcome{};
   char buffer[4096];
@@ -140,6 +140,23 @@ TEST(SimRaces, SeesAsynchronousCopies) {
   EXPECT_EQ(good.status, 0) << good.text;
   EXPECT_TRUE(isRace(detect(copies("", barrier), 1, 64, 1024)));
   EXPECT_TRUE(isRace(detect(copies(barrier, ""), 1, 64, 1024)));
+}
+
+Outcome detectAsync(const AsyncFaults &faults = {}) {
+  return detect(asyncKernel(true, faults), 2, 160, 1024 + 16, " 8 256");
+}
+
+/// Tensor copies and wgmma work beside the threads, until somebody waits for them.
+TEST(SimRaces, SeesTensorCopiesAndProducts) {
+  Outcome good = detectAsync();
+  EXPECT_EQ(good.status, 0) << good.text;
+  EXPECT_EQ(good.text, "");
+  // The results of these are right in the simulator.
+  Outcome blind = detectAsync({.isLastWarpBlind = true}), early = detectAsync({.freesEarly = true}),
+          unordered = detectAsync({.barrier = ""});
+  EXPECT_TRUE(isRace(blind)) << blind.text;
+  EXPECT_TRUE(isRace(early)) << early.text;
+  EXPECT_TRUE(isRace(unordered)) << unordered.text;
 }
 
 } // namespace
