@@ -30,7 +30,6 @@ namespace {
 constexpr int64_t kQueries = 16; ///< queries of a block
 constexpr int64_t kKeys = 32;    ///< keys of a block
 constexpr int64_t kKeyVectors = kKeys / kLanes;
-constexpr int64_t kTotals = 8; ///< lanes in which a sum of exponentials is kept
 
 struct Attention {
   Kernel &k;
@@ -42,7 +41,7 @@ struct Attention {
   // Of the task.
   Value batch = {}, head = {}, keyHead = {}, firstQuery = {}, queries = {}, keyCount = {}, causalOffset = {};
   // Scratch: transposed keys [head size][keys], scores [queries][keys], mask values
-  // [keys], weighted sums [queries][value size], and per query: maximum, sum [8], rescaling.
+  // [keys], weighted sums [queries][value size], and per query: maximum, sum, rescaling.
   Value transposed = {}, scores = {}, maskRow = {}, sums = {}, maxima = {}, totals = {}, factors = {};
 
   Values atQuery(Value query, Value i) const {
@@ -173,14 +172,11 @@ void Attention::softmaxRow(Value row, Value firstKey) {
     k.storeVector(p, scores, {row, k.index(v * kLanes)});
     total = total ? k.add(total, p) : p;
   }
-  total = k.addHalves(total);
   Value factor = k.exp(k.sub(k.broadcast(before), after16));
   factor = vector::ExtractOp::create(k, factor, ArrayRef<int64_t>{0});
   k.store(after, maxima, {row});
   k.store(factor, factors, {row});
-  Value at[] = {row, k.index(0)};
-  Value sum = k.fma(k.loadVector(totals, at, kTotals, kTotals), k.broadcast(factor, kTotals), total);
-  k.storeVector(sum, totals, at, kTotals);
+  k.store(k.add(k.mul(k.load(totals, {row}), factor), k.sumLanes(total)), totals, {row});
 }
 
 void Attention::addValues(Value firstKey) {
@@ -234,22 +230,22 @@ void Attention::allocateScratch() {
   maskRow = k.scratch({kKeys}, f32);
   sums = k.scratch({kQueries, padded}, f32);
   maxima = k.scratch({kQueries}, f32);
-  totals = k.scratch({kQueries, kTotals}, f32);
+  totals = k.scratch({kQueries}, f32);
   factors = k.scratch({kQueries}, f32);
   k.storeVector(k.splat(-FLT_MAX), maxima, {k.index(0)});
+  k.storeVector(k.splat(0.0f), totals, {k.index(0)});
   k.forLoop(k.index(0), k.index(kQueries), 1, [&](Value row) {
-    k.storeVector(k.splat(0.0f), totals, {row, k.index(0)}, kTotals);
     k.forLoop(k.index(0), k.index(padded), kLanes, [&](Value i) { k.storeVector(k.splat(0.0f), sums, {row, i}); });
   });
 }
 
 void Attention::finish() {
   k.forLoop(k.index(0), queries, 1, [&](Value row) {
-    Value total = k.sumLanes(k.loadVector(totals, {row, k.index(0)}, kTotals, kTotals));
-    Value factor = k.broadcast(arith::DivFOp::create(k, k.f32(1.0f), total));
+    Value total = k.broadcast(k.load(totals, {row}));
     Value query = k.add(firstQuery, row);
     auto divide = [&](Value i, int64_t valid) {
-      k.storeVector(k.mul(k.loadVector(sums, {row, i}), factor), y, atQuery(query, i), valid);
+      Value mean = arith::DivFOp::create(k, k.loadVector(sums, {row, i}), total);
+      k.storeVector(mean, y, atQuery(query, i), valid);
     };
     k.chunks(valueSize, divide);
   });

@@ -53,18 +53,12 @@ Value Emitter::roundToHalf(Value value) {
   return arith::ExtFOp::create(*this, value.getType(), half);
 }
 
-static Value combineHalves(Emitter &e, Value value, function_ref<Value(Value, Value)> combine) {
-  int64_t half = cast<VectorType>(value.getType()).getNumElements() / 2;
-  SmallVector<int64_t> low = llvm::to_vector(llvm::seq<int64_t>(0, half));
-  SmallVector<int64_t> high = llvm::to_vector(llvm::seq<int64_t>(half, 2 * half));
-  return combine(e.shuffle(value, value, low), e.shuffle(value, value, high));
-}
-Value Emitter::addHalves(Value value) {
-  return combineHalves(*this, value, [&](Value a, Value b) { return add(a, b); });
-}
 Value Emitter::halves(Value value, function_ref<Value(Value, Value)> combine) {
-  while (cast<VectorType>(value.getType()).getNumElements() > 1)
-    value = combineHalves(*this, value, combine);
+  for (int64_t half = cast<VectorType>(value.getType()).getNumElements() / 2; half; half /= 2) {
+    SmallVector<int64_t> low = llvm::to_vector(llvm::seq<int64_t>(0, half));
+    SmallVector<int64_t> high = llvm::to_vector(llvm::seq<int64_t>(half, 2 * half));
+    value = combine(shuffle(value, value, low), shuffle(value, value, high));
+  }
   return vector::ExtractOp::create(*this, value, ArrayRef<int64_t>{0});
 }
 Value Emitter::sumLanes(Value value) {

@@ -49,8 +49,6 @@ public:
   Value bitcast(Value value, mlir::Type type);
   /// The nearest f16, at most its largest number, as f32.
   Value roundToHalf(Value vector);
-  /// The first half of the lanes plus the second one.
-  Value addHalves(Value vector);
   /// Sum and maximum of the lanes, in halves.
   Value sumLanes(Value vector);
   Value maxLanes(Value vector);

@@ -6,7 +6,7 @@
 //
 // Eight lanes share some queries. Of a block of 32 keys, in shared memory, each has every
 // eighth: its scores are one tile of registers, the largest one and the sum of
-// exponentials are one shuffle apart, and the weights go through shared memory of the same
+// exponentials are found by shuffles, and the weights go through shared memory of the same
 // warp to the second product, where each lane has every eighth piece of four columns.
 //
 //===----------------------------------------------------------------------===//
@@ -54,8 +54,8 @@ struct Ordered : AttentionThread {
   Value queryShared, weights; ///< from this thread's first row on
   Value tile;
   Values queries, limits, maskRows; ///< of its rows
-  // The state, in the order of loop-carried values: maxima of the rows, this lane's parts
-  // of their sums, and per row and piece a vector of weighted values.
+  // The state, in the order of loop-carried values: maxima of the rows, their sums, and per
+  // row and piece a vector of weighted values.
   unsigned maximumAt(int64_t r) const { return r; }
   unsigned sumAt(int64_t r) const { return plan.laneRows + r; }
   unsigned outputAt(int64_t r, int64_t p) const { return 2 * plan.laneRows + r * plan.valuePieces + p; }
@@ -157,9 +157,11 @@ void Ordered::softmax(SmallVector<Values> scores, Value firstKey, Values &state)
       s[k] = t.exp(t.sub(s[k], largest));
       t.store(s[k], t.at(row, f32(), k * kLanes));
     }
-    // Vectors of the CPU have 16 keys; of their sum the second half is added to the first.
+    // The CPU adds vectors of 16 keys, then the second half of the lanes to the first.
     Value here = t.add(t.add(s[0], s[2]), t.add(s[1], s[3])), &sum = state[sumAt(r)];
-    sum = t.fma(sum, factor, here);
+    for (int64_t distance = kLanes / 2; distance; distance /= 2)
+      here = t.add(here, t.shuffleXor(here, distance));
+    sum = t.add(t.mul(sum, factor), here);
     for (int64_t p = 0; p < plan.valuePieces; ++p) {
       Value &output = state[outputAt(r, p)];
       output = t.mul(output, t.broadcast(factor, kPiece));
@@ -217,14 +219,11 @@ Value Ordered::someoneIsBlind(Value round, ValueRange state) {
 
 void Ordered::finish(ValueRange state) {
   for (int64_t r = 0; r < plan.laneRows; ++r) {
-    Value total = state[sumAt(r)];
-    for (int64_t distance = kLanes / 2; distance; distance /= 2)
-      total = t.add(total, t.shuffleXor(total, distance));
-    Value factor = t.broadcast(t.div(t.f32(1), total), kPiece);
+    Value total = t.broadcast(state[sumAt(r)], kPiece);
     t.ifThen(t.less(queries[r], queryCount), [&] {
       Value row = queryRow(y, form.valueSize, batch, head, queries[r]);
       for (int64_t p = 0; p < plan.valuePieces; ++p) {
-        Value i = t.add(lane, p * kLanes), values = t.mul(state[outputAt(r, p)], factor);
+        Value i = t.add(lane, p * kLanes), values = t.div(state[outputAt(r, p)], total);
         if (form.valueSize % kPiece == 0) {
           t.ifThen(t.less(i, form.valueSize / kPiece), [&] { t.store(values, t.at(row, piece, i)); });
           continue;

@@ -302,6 +302,9 @@ LogicalResult emitGroup(func::FuncOp function) {
     groups.push_back(std::move(*group));
     llvm::append_range(all, part);
   }
+  bool canPrepare = llvm::any_of(llvm::seq(all.size()), [&](size_t i) { return Preparation::find(all, i).has_value(); });
+  if (!rows && !canPrepare)
+    return success();
   Kernel k(function, OpBuilder(function.getBody().front().getTerminator()));
   auto number = [](StringRef name, size_t i) { return i ? (name + "_" + Twine(i)).str() : name.str(); };
   auto runOneRow = [&] {
