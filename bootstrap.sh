@@ -43,7 +43,7 @@ case ${1:-} in
   test)
     install_packages
     build_all
-    ctest --test-dir "$build" --output-on-failure
+    ctest --test-dir "$build" --output-on-failure --parallel "$(nproc)"
     ;;
   demo)
     install_packages
