@@ -193,6 +193,17 @@ static bool becomesCodes(Value value) {
   });
 }
 
+/// What both kernels are told of scores and of what becomes of the result.
+template <typename AttentionOp>
+static void configureAttention(AttentionOp op, OpBuilder &b, SmallVector<NamedAttribute> &config) {
+  if (op.getScaleAttr())
+    config.push_back(b.getNamedAttr("scale", op.getScaleAttr()));
+  if (op.getSoftcap().convertToFloat() > 0)
+    config.push_back(b.getNamedAttr("softcap", op.getSoftcapAttr()));
+  if (becomesCodes(op.getY()))
+    config.push_back(b.getNamedAttr("in_order", b.getUnitAttr()));
+}
+
 LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
   Value mask = op.getAttnMask();
   Type element = typeOf(op.getQ()).getElementType();
@@ -237,11 +248,7 @@ LogicalResult lowering::convertToCall(onnx::AttentionOp op, KernelCalls &c) {
   flag("offset", op.getIsCausal() && op.getPastKey());
   flag("q_heads_first", queryHeadsFirst);
   flag("kv_heads_first", keyHeadsFirst);
-  if (op.getScaleAttr())
-    config.push_back(c.b.getNamedAttr("scale", op.getScaleAttr()));
-  if (op.getSoftcap().convertToFloat() > 0)
-    config.push_back(c.b.getNamedAttr("softcap", op.getSoftcapAttr()));
-  flag("in_order", becomesCodes(op.getY()));
+  configureAttention(op, c.b, config);
   SmallVector<int64_t> shape(typeOf(q).getShape());
   shape[3] = valueSize;
   ResultBuffer y{shape, c.b.getF32Type(), {c.dim(q, 0), c.dim(q, queryHeadsFirst ? 2 : 1)}};
@@ -279,12 +286,7 @@ LogicalResult lowering::convertToCall(CachedAttentionOp op, KernelCalls &c) {
   c.call("cache_append", suffix(keyHeads, size), {k, past, keys}, {});
   c.call("cache_append", suffix(keyHeads, valueSize), {v, past, values}, {});
   SmallVector<NamedAttribute> config;
-  if (op.getScaleAttr())
-    config.push_back(c.b.getNamedAttr("scale", op.getScaleAttr()));
-  if (op.getSoftcap().convertToFloat() > 0)
-    config.push_back(c.b.getNamedAttr("softcap", op.getSoftcapAttr()));
-  if (becomesCodes(op.getY()))
-    config.push_back(c.b.getNamedAttr("in_order", c.b.getUnitAttr()));
+  configureAttention(op, c.b, config);
   ResultBuffer y{{kUnknown, kUnknown, heads, valueSize}, c.b.getF32Type(), {batch, length}};
   std::string name = "_h" + std::to_string(heads) + "_kv" + std::to_string(keyHeads) + "_d" + std::to_string(size);
   Value result = c.call("cached_attention", name, {q, keys, values, past}, {y}, config)[0];

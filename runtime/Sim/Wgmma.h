@@ -55,13 +55,12 @@ private:
 
   std::string findAccumulators(const QrtSimWgmmaKind &kind, const Lanes &sums, size_t &found);
   bool isNamed(size_t which, const Lanes &sums, uint32_t count, uint32_t &matches) const;
+  void readAll(const Product &product, const char *shared);
 
   std::vector<Product> products; // in order, not yet computed
   std::vector<size_t> groupEnds; // in `products`
   std::vector<Accumulators> accumulators;
   bool isFenced = false;
-
-  void readAll(const Product &product, const char *shared);
 
   // For the race detector: who reads, and places to meet, of the last products in turn.
   void *reader = nullptr;

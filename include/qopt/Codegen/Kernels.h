@@ -123,8 +123,8 @@ Int4Weights packInt4(llvm::ArrayRef<int8_t> codes, llvm::ArrayRef<char> scales, 
 // attention        q, k, v (, mask) -> y {causal, offset, scale, softcap, in_order}; q and y
 //                  [B,S,heads,head size] or, with {q_heads_first}, [B,heads,S,head size]; k
 //                  and v alike with {kv_heads_first}; mask [B|1,heads|1,S|1,T|1] i1 or f32;
-//                  `offset`: query i sees keys up to i + T - S instead of i; `in_order`: bits
-//                  that differ between targets would cost more than a little time
+//                  `offset`: query i sees keys up to i + T - S instead of i; `in_order`: sums
+//                  should have the CPU's order where that costs little, as the result becomes codes
 // cache_append     x [B,S,heads,head size] f32, past [1] i64 -> cache [B,heads,capacity,head
 //                  size] f32, of which the tokens past..past + S are written; fails with
 //                  QRT_INDEX_OUT_OF_RANGE (past + S - 1, capacity), and writes nothing, where

@@ -36,6 +36,24 @@ Generator find(StringRef name) {
       .Default(nullptr);
 }
 
+/// Groups to launches. Kernels and loops that are parts of launches only are gone then.
+LogicalResult emitGroups(ModuleOp module) {
+  llvm::SetVector<func::FuncOp> called;
+  for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>())) {
+    if (!function->hasAttr(kGroupAttr))
+      continue;
+    function.walk([&](func::CallOp call) { called.insert(module.lookupSymbol<func::FuncOp>(call.getCallee())); });
+    if (failed(emitGroup(function)))
+      return failure();
+  }
+  SymbolTableCollection symbols;
+  SymbolUserMap users(symbols, module);
+  for (func::FuncOp function : called)
+    if (users.useEmpty(function))
+      function.erase();
+  return success();
+}
+
 LogicalResult emitBody(func::FuncOp function, StringRef name) {
   Generator generate = find(name);
   if (!generate)
@@ -58,10 +76,7 @@ LogicalResult qopt::emitCudaKernels(ModuleOp module) {
                     math::MathDialect, memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect,
                     vector::VectorDialect>();
   // Groups first: they are read from declarations and loops.
-  for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>()))
-    if (function->hasAttr(kGroupAttr) && failed(cuda::emitGroup(function)))
-      return failure();
-  if (failed(cuda::emitLoops(module)))
+  if (failed(cuda::emitGroups(module)) || failed(cuda::emitLoops(module)))
     return failure();
   for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>())) {
     auto kernel = function->getAttrOfType<StringAttr>(kKernelAttr);

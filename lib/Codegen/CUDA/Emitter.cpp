@@ -74,11 +74,9 @@ Value Emitter::toFloat(Value value, Type type) {
   return arith::TruncFOp::create(*this, type, value);
 }
 Value Emitter::toHalf(Value value) {
-  Type type = value.getType();
-  value = arith::MinimumFOp::create(*this, splat(type, 65504.0), value); // NaN stays
-  value = arith::MaximumFOp::create(*this, splat(type, -65504.0), value);
-  auto vectorType = dyn_cast<VectorType>(type);
-  return toFloat(value, vector(getF16Type(), vectorType ? vectorType.getNumElements() : 1));
+  value = arith::MinimumFOp::create(*this, f32(65504), value); // NaN stays
+  value = arith::MaximumFOp::create(*this, f32(-65504), value);
+  return toFloat(value, getF16Type());
 }
 Value Emitter::bitcast(Value value, Type type) {
   if (value.getType() == type)

@@ -99,7 +99,7 @@ public:
   Value toInteger(Value value, Type type);
   /// Signed integer or float to float (to nearest even).
   Value toFloat(Value value, Type type);
-  /// f32 to the nearest f16, at most its largest number.
+  /// A scalar f32 to the nearest f16, at most its largest number.
   Value toHalf(Value value);
   Value bitcast(Value value, Type type);
   /// Bytes of two i32 as one: digit i (hexadecimal, from the right) of `selector` is the

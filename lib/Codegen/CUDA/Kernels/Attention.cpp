@@ -190,9 +190,12 @@ Values AttentionThread::visitInRounds(Value end, Values state, function_ref<Valu
   });
 }
 
-Value AttentionThread::anyOfBlock(Value condition, Value flags, int64_t warps) {
+Value AttentionThread::someoneIsBlind(Value round, ValueRange queries, ValueRange maxima, int64_t warps) {
+  Value isBlind = t.boolean(false);
+  for (auto [query, maximum] : llvm::zip(queries, maxima))
+    isBlind = t.either(isBlind, t.both(t.less(query, queryCount), t.equal(maximum, lowest())));
   Type i32 = t.i32Type();
-  Value lanes = t.ballot(condition), any = t.i32(0);
+  Value flags = t.at(t.shared(), i32, t.mul(round, warps)), lanes = t.ballot(isBlind), any = t.i32(0);
   t.ifThen(t.equal(t.lane(), 0), [&] { t.store(lanes, t.at(flags, i32, t.warp())); });
   t.barrier();
   for (int64_t i = 0; i < warps; ++i)

@@ -1,7 +1,7 @@
 //===- Attention.h - What all kernels of attention have in common ----------===//
 //
-// Scores are kept in units of log2: exponentials are then single instructions. A
-// masked score is the most negative finite number, a key beyond the last is minus
+// Scores are kept in units of log2 (but for AttentionOrdered.cpp): exponentials are then
+// single instructions. A masked score is the most negative finite number, a key beyond the last is minus
 // infinity: a query that sees no key thus gets the mean of all values.
 //
 //===----------------------------------------------------------------------===//
@@ -68,12 +68,13 @@ struct AttentionThread {
   /// some row there was none.
   Values visitInRounds(Value end, Values state, llvm::function_ref<Values(Value, Value, ValueRange)> visit,
                        llvm::function_ref<Value(Value, ValueRange)> someoneIsBlind);
-  /// Whether the condition holds in some thread; all threads of the block. `flags`: an i32
-  /// in shared memory for each of the `warps`.
-  Value anyOfBlock(Value condition, Value flags, int64_t warps);
+  /// Whether one of these queries of some thread has met only hidden keys; the same in all
+  /// threads of the block, of `warps` warps. Shared memory begins with kFlagBytes for it.
+  Value someoneIsBlind(Value round, ValueRange queries, ValueRange maxima, int64_t warps);
+  static constexpr int64_t kFlagBytes = 128; ///< [round][warp] i32
 };
 
-/// The arguments of both kernels.
+/// The arguments of all kernels.
 llvm::SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &form);
 
 /// Tiles of queries on the tensor cores; head sizes up to kTiledHeadSize.

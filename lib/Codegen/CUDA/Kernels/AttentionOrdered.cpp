@@ -24,7 +24,6 @@ constexpr int64_t kLanes = 8, kGroups = kThreads / kLanes; ///< lanes that share
 constexpr int64_t kKeys = 32, kLaneKeys = kKeys / kLanes;  ///< of a block, as on the CPU; of a lane
 constexpr int64_t kPiece = 4;                              ///< floats
 constexpr int64_t kWeightPitch = kKeys + kPiece;
-constexpr int64_t kFlagBytes = 128; ///< in shared memory: [round][warp] i32
 
 /// How the work is cut. In shared memory: flags, queries [rows][pitch], keys or values
 /// [keys][pitch], weights [rows][kWeightPitch].
@@ -38,7 +37,7 @@ struct OrderedPlan {
     valuePieces = llvm::divideCeil(llvm::divideCeil(form.valueSize, kPiece), kLanes);
   }
   int64_t rows() const { return kGroups * laneRows; }
-  int64_t tileOffset() const { return kFlagBytes + 4 * rows() * pitch; }
+  int64_t tileOffset() const { return AttentionThread::kFlagBytes + 4 * rows() * pitch; }
   int64_t weightsOffset() const { return tileOffset() + 4 * kKeys * pitch; }
   int64_t sharedBytes() const { return weightsOffset() + 4 * rows() * kWeightPitch; }
 };
@@ -69,7 +68,6 @@ struct Ordered : AttentionThread {
   void softmax(SmallVector<Values> scores, Value firstKey, Values &state);
   void addValues(Values &state);
   Values visit(Value begin, Value end, ValueRange state);
-  Value someoneIsBlind(Value round, ValueRange state);
   void finish(ValueRange state);
 };
 
@@ -209,14 +207,6 @@ Values Ordered::visit(Value begin, Value end, ValueRange initial) {
   });
 }
 
-/// Whether a query of the block has met only hidden keys; the same in all threads.
-Value Ordered::someoneIsBlind(Value round, ValueRange state) {
-  Value isBlind = t.boolean(false);
-  for (int64_t r = 0; r < plan.laneRows; ++r)
-    isBlind = t.either(isBlind, t.both(t.less(queries[r], queryCount), t.equal(state[maximumAt(r)], lowest())));
-  return anyOfBlock(isBlind, t.at(t.shared(), t.i32Type(), t.mul(round, kWarps)), kWarps);
-}
-
 void Ordered::finish(ValueRange state) {
   for (int64_t r = 0; r < plan.laneRows; ++r) {
     Value total = t.broadcast(state[sumAt(r)], kPiece);
@@ -269,7 +259,7 @@ void Ordered::run() {
   Value end = t.mul(t.div(t.add(seen, kKeys - 1), kKeys), kKeys);
   finish(visitInRounds(
       end, state, [&](Value begin, Value last, ValueRange carried) { return visit(begin, last, carried); },
-      [&](Value round, ValueRange carried) { return someoneIsBlind(round, carried); }));
+      [&](Value round, ValueRange carried) { return someoneIsBlind(round, queries, carried.take_front(plan.laneRows), kWarps); }));
 }
 
 } // namespace

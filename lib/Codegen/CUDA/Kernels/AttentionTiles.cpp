@@ -31,7 +31,6 @@ namespace {
 
 constexpr int64_t kWarps = 4, kThreads = kWarps * kWarp;
 constexpr int64_t kRows = 16, kQueries = kWarps * kRows; ///< queries of a warp, of a block
-constexpr int64_t kFlagBytes = 128;                      ///< in shared memory: [round][warp] i32
 
 /// Sizes of keys or values of a tile. In shared memory the low halves follow the high ones.
 struct Staging {
@@ -93,7 +92,6 @@ struct Tiles : AttentionThread {
   void addValues(ValueRange weights, Values &state);
   Values softmax(Values scores, Value firstKey, Values &state);
   Values visit(Value begin, Value end, ValueRange state);
-  Value someoneIsBlind(Value round, ValueRange state);
   void finish(ValueRange state);
 };
 
@@ -275,14 +273,6 @@ Values Tiles::visit(Value begin, Value end, ValueRange initial) {
   });
 }
 
-/// Whether a query of the block has met only hidden keys; the same in all threads.
-Value Tiles::someoneIsBlind(Value round, ValueRange state) {
-  Value isBlind = t.boolean(false);
-  for (unsigned r = 0; r < 2; ++r)
-    isBlind = t.either(isBlind, t.both(t.less(queries[r], queryCount), t.equal(state[kMaximum + r], lowest())));
-  return anyOfBlock(isBlind, t.at(t.shared(), t.i32Type(), t.mul(round, kWarps)), kWarps);
-}
-
 void Tiles::finish(ValueRange state) {
   for (unsigned r = 0; r < 2; ++r) {
     Value factor = t.div(t.f32(1), t.warpSum(state[kSum + r], 4));
@@ -346,7 +336,7 @@ void Tiles::run() {
   Value end = t.mul(t.div(t.add(seen, keyTile.tileKeys - 1), keyTile.tileKeys), keyTile.tileKeys);
   finish(visitInRounds(
       end, state, [&](Value begin, Value last, ValueRange carried) { return visit(begin, last, carried); },
-      [&](Value round, ValueRange carried) { return someoneIsBlind(round, carried); }));
+      [&](Value round, ValueRange carried) { return someoneIsBlind(round, queries, carried.slice(kMaximum, 2), kWarps); }));
 }
 
 } // namespace
@@ -355,7 +345,7 @@ void launchAttentionTiles(Kernel &k, const AttentionForm &form) {
   Staging keys{form.headSize, tileKeys(form)}, values{form.valueSize, tileKeys(form)};
   Value tiles = k.ceilDiv(k.dim(0, form.queryHeadsFirst ? 2 : 1), kQueries);
   k.launch({.grid = {tiles, k.i64(form.heads), k.dim(0, 0)}, .threads = kThreads,
-            .sharedBytes = kFlagBytes + keys.bytes() + values.bytes(), .suffix = "_tiles"},
+            .sharedBytes = AttentionThread::kFlagBytes + keys.bytes() + values.bytes(), .suffix = "_tiles"},
            attentionArguments(k, form), [&](Emitter &t, ValueRange args) { Tiles(t, form, args).run(); });
 }
 

@@ -133,7 +133,7 @@ Values FusedThread::productArguments(const FusedProduct &product) {
 }
 
 void FusedThread::prepareRow() {
-  Value row = address(fused.xMemory);
+  Value row = address(memoryOf(fused.x));
   if (fused.norm) {
     KernelDeclaration declaration(fused.norm.callee);
     RowNorm norm{p.inputs, kThreads, epsilonOf(declaration)};
@@ -294,7 +294,7 @@ LogicalResult emitGroup(func::FuncOp function) {
   Calls all;
   Value rows;
   for (const Calls &part : parts) {
-    FailureOr<std::optional<FusedGroup>> group = FusedGroup::read(function, part);
+    FailureOr<std::optional<FusedGroup>> group = FusedGroup::read(function, parts, part);
     if (failed(group))
       return failure();
     if (*group)
@@ -302,8 +302,10 @@ LogicalResult emitGroup(func::FuncOp function) {
     groups.push_back(std::move(*group));
     llvm::append_range(all, part);
   }
-  bool canPrepare = llvm::any_of(llvm::seq(all.size()), [&](size_t i) { return Preparation::find(all, i).has_value(); });
-  if (!rows && !canPrepare)
+  SmallVector<std::optional<Preparation>> preparations;
+  for (size_t i = 0; i < all.size(); ++i)
+    preparations.push_back(Preparation::find(all, i));
+  if (!rows && llvm::none_of(preparations, [](const auto &preparation) { return preparation.has_value(); }))
     return success();
   Kernel k(function, OpBuilder(function.getBody().front().getTerminator()));
   auto number = [](StringRef name, size_t i) { return i ? (name + "_" + Twine(i)).str() : name.str(); };
@@ -312,27 +314,25 @@ LogicalResult emitGroup(func::FuncOp function) {
       if (group)
         launchFused(k, *group, number("_fused", i));
       else
-        for (func::CallOp call : parts[i])
-          k.clone(*call);
+        for (const FusedCall &call : parts[i])
+          k.clone(*call.op);
     }
   };
   auto runRows = [&] {
     size_t prepared = 0;
     for (size_t i = 0; i < all.size(); ++i) {
-      if (std::optional<Preparation> preparation = Preparation::find(all, i)) {
-        preparation->launch(k, number("_prepare", prepared++));
-        ++i; // the quantization
-      } else {
-        k.clone(*all[i]);
-      }
+      if (preparations[i])
+        preparations[i++]->launch(k, number("_prepare", prepared++)); // with the quantization
+      else
+        k.clone(*all[i].op);
     }
   };
   if (rows)
     k.ifThen(k.equal(k.dim(rows, 0), 1), runOneRow, runRows);
   else
     runRows();
-  for (func::CallOp call : all)
-    call->erase();
+  for (const FusedCall &call : all)
+    call.op->erase();
   return success();
 }
 

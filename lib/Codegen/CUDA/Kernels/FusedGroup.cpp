@@ -14,8 +14,7 @@ StringRef FusedCall::kernel() const {
   return name ? name.getValue() : "";
 }
 
-Value FusedCall::memory(unsigned operand) const {
-  Value value = op->getOperand(operand);
+Value memoryOf(Value value) {
   while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
     value = view.getViewSource();
   return value;
@@ -93,12 +92,12 @@ public:
   explicit Reader(FusedGroup &group) : group(group) {}
 
   FailureOr<bool> read(const Calls &calls) {
-    for (func::CallOp call : calls) {
-      FailureOr<bool> isKnown = add(describeCall(call));
+    for (const FusedCall &call : calls) {
+      FailureOr<bool> isKnown = add(call);
       if (failed(isKnown) || !*isKnown)
         return isKnown;
     }
-    return !products.empty() && isa<BlockArgument>(group.xMemory) && formBranches() && areAlike();
+    return !products.empty() && isa<BlockArgument>(memoryOf(group.x)) && formBranches() && areAlike();
   }
 
 private:
@@ -107,7 +106,7 @@ private:
     StringRef kernel = call.kernel();
     bool isFirst = !group.x;
     if (isFirst)
-      group.x = call.op->getOperand(0), group.xMemory = call.memory(0);
+      group.x = call.op->getOperand(0);
     if (kernel.starts_with("matmul_")) {
       KernelDeclaration declaration(call.callee);
       FailureOr<ProductDeclaration> product = describeProduct(declaration);
@@ -231,7 +230,7 @@ linalg::GenericOp loopOf(func::FuncOp callee) {
   return areFloats ? loop : nullptr;
 }
 
-FusedCall describeCall(func::CallOp call) {
+static FusedCall describeCall(func::CallOp call) {
   auto callee = call->getParentOfType<ModuleOp>().lookupSymbol<func::FuncOp>(call.getCallee());
   FusedCall result{call, callee};
   unsigned written = std::max(countQuantizationResults(result.kernel()), 1u);
@@ -244,8 +243,9 @@ FusedCall describeCall(func::CallOp call) {
 SmallVector<Calls> cutGroup(func::FuncOp function) {
   SmallVector<Calls> parts(1);
   bool hasProduct = false;
-  for (auto call : function.getBody().front().getOps<func::CallOp>()) {
-    StringRef kernel = describeCall(call).kernel();
+  for (auto op : function.getBody().front().getOps<func::CallOp>()) {
+    FusedCall call = describeCall(op);
+    StringRef kernel = call.kernel();
     if (hasProduct && countQuantizationResults(kernel)) {
       parts.emplace_back();
       hasProduct = false;
@@ -256,26 +256,26 @@ SmallVector<Calls> cutGroup(func::FuncOp function) {
   return parts;
 }
 
-/// The arguments of `function` that `calls` have in memory, in order.
-static SmallVector<BlockArgument> argumentsInMemory(func::FuncOp function, const Calls &calls) {
+/// The arguments of `function` that the part reads or writes in memory: all but scratch of
+/// its own.
+static SmallVector<BlockArgument> argumentsInMemory(func::FuncOp function, ArrayRef<Calls> parts, const Calls &part) {
   SmallVector<BlockArgument> result;
   for (BlockArgument argument : function.getArguments()) {
-    auto isUsed = [&](bool here) {
-      return llvm::any_of(function.getBody().front().getOps<func::CallOp>(), [&](func::CallOp call) {
-        return llvm::is_contained(calls, call) == here && describeCall(call).uses(argument);
-      });
+    auto isUsedBy = [&](const Calls &calls) {
+      return llvm::any_of(calls, [&](const FusedCall &call) { return call.uses(argument); });
     };
-    bool isScratch = function.getArgAttr(argument.getArgNumber(), kScratchAttr) && !isUsed(/*here=*/false);
-    if (isa<MemRefType>(argument.getType()) && !isScratch && isUsed(/*here=*/true))
+    auto isUsedByOther = [&](const Calls &other) { return &other != &part && isUsedBy(other); };
+    bool isScratch = function.getArgAttr(argument.getArgNumber(), kScratchAttr) && llvm::none_of(parts, isUsedByOther);
+    if (isa<MemRefType>(argument.getType()) && !isScratch && isUsedBy(part))
       result.push_back(argument);
   }
   return result;
 }
 
-FailureOr<std::optional<FusedGroup>> FusedGroup::read(func::FuncOp function, const Calls &calls) {
+FailureOr<std::optional<FusedGroup>> FusedGroup::read(func::FuncOp function, ArrayRef<Calls> parts, const Calls &part) {
   FusedGroup group;
-  group.memory = argumentsInMemory(function, calls);
-  FailureOr<bool> isFusable = Reader(group).read(calls);
+  group.memory = argumentsInMemory(function, parts, part);
+  FailureOr<bool> isFusable = Reader(group).read(part);
   if (failed(isFusable))
     return failure();
   return *isFusable ? std::optional<FusedGroup>(std::move(group)) : std::nullopt;

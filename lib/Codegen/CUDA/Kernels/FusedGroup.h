@@ -20,6 +20,9 @@ namespace qopt::cuda {
 /// Shared memory that every GPU from sm_80 on gives a block that asks for it.
 inline constexpr int64_t kMostSharedBytes = 96 * 1024;
 
+/// The memory behind views.
+Value memoryOf(Value value);
+
 /// A call of the group's function.
 struct FusedCall {
   mlir::Operation *op = nullptr;
@@ -30,7 +33,7 @@ struct FusedCall {
   /// "" for a loop.
   llvm::StringRef kernel() const;
   /// The memory of an operand: an argument of the group's function.
-  Value memory(unsigned operand) const;
+  Value memory(unsigned operand) const { return memoryOf(op->getOperand(operand)); }
   /// Whether any operand, from number `from` on, is of this memory.
   bool uses(Value memory, unsigned from = 0) const;
   bool writes(Value memory) const { return uses(memory, firstResult); }
@@ -76,21 +79,22 @@ struct FusedBranch {
 };
 
 /// Calls of a group, in order.
-using Calls = llvm::SmallVector<mlir::func::CallOp>;
+using Calls = llvm::SmallVector<FusedCall>;
 
 /// The calls of a group, cut where a row must be complete.
 llvm::SmallVector<Calls> cutGroup(mlir::func::FuncOp function);
 
 struct FusedGroup {
-  /// Reads some of the calls of a group. Nothing if one launch cannot do them; fails
-  /// after a diagnostic on a malformed declaration.
-  static mlir::FailureOr<std::optional<FusedGroup>> read(mlir::func::FuncOp function, const Calls &calls);
+  /// Reads one of the parts of a group. Nothing if one launch cannot do it; fails after a
+  /// diagnostic on a malformed declaration.
+  static mlir::FailureOr<std::optional<FusedGroup>> read(mlir::func::FuncOp function, llvm::ArrayRef<Calls> parts,
+                                                         const Calls &part);
 
   /// Arguments of the group's function that the launch reads or writes.
   llvm::SmallVector<mlir::BlockArgument> memory;
   FusedCall norm, quantization; ///< null if there is none
   llvm::SmallVector<FusedBranch> branches; ///< with as many products each
-  Value x, xMemory;             ///< [R,K]; the argument that it is
+  Value x;                      ///< [R,K], all of an argument
 
   /// The product with most columns: all others load and multiply like it.
   const Product &product() const;
@@ -121,7 +125,6 @@ private:
   void makeRow(Emitter &t, ValueRange args, Value row, Value staged) const;
 };
 
-FusedCall describeCall(mlir::func::CallOp call);
 /// What a function does if that is one elementwise loop on f32; its arguments are the
 /// operands.
 mlir::linalg::GenericOp loopOf(mlir::func::FuncOp callee);

@@ -34,7 +34,7 @@ static bool isRowLoop(linalg::GenericOp loop, int64_t width) {
 std::optional<Preparation> Preparation::find(const Calls &calls, size_t maker) {
   if (maker + 1 == calls.size())
     return std::nullopt;
-  FusedCall made = describeCall(calls[maker]), codes = describeCall(calls[maker + 1]);
+  const FusedCall &made = calls[maker], &codes = calls[maker + 1];
   // With outliers more than a row matters, and more than codes is written.
   if (codes.kernel() != "dynamic_quantize" && codes.kernel() != "quantize")
     return std::nullopt;
@@ -46,8 +46,8 @@ std::optional<Preparation> Preparation::find(const Calls &calls, size_t maker) {
     return std::nullopt;
   auto function = cast<func::FuncOp>(rows.getOwner()->getParentOp());
   bool isReadOtherwise = !function.getArgAttr(rows.getArgNumber(), kScratchAttr) ||
-                         llvm::any_of(calls, [&](func::CallOp call) {
-                           return call != made.op && call != codes.op && describeCall(call).uses(rows);
+                         llvm::any_of(calls, [&](const FusedCall &call) {
+                           return &call != &made && &call != &codes && call.uses(rows);
                          });
   return isReadOtherwise ? std::nullopt : std::optional(result);
 }
