@@ -19,8 +19,7 @@ enum class Compat { None, Package };
 /// Options of every scheme.
 struct SchemeOptions : virtual mlir::detail::PassOptions {
   Option<bool> head{*this, "head", llvm::cl::desc("Quantize the output layer too"), llvm::cl::init(false)};
-  ListOption<std::string> overrides{
-      *this, "overrides", llvm::cl::desc("PATTERN=SPEC per layer; the last match wins")};
+  ListOption<std::string> overrides{*this, "overrides", llvm::cl::desc("PATTERN=SPEC per layer; the last match wins")};
 };
 
 struct PlainOptions : mlir::PassPipelineOptions<PlainOptions>, SchemeOptions {};
@@ -46,10 +45,10 @@ struct StaticOptions : mlir::PassPipelineOptions<StaticOptions>, SchemeOptions {
 /// Options of the int4 schemes.
 struct GroupOptions : SchemeOptions {
   Option<int64_t> groupSize{*this, "group-size", llvm::cl::desc("Inputs per scale; -1: a whole row"),
-                                         llvm::cl::init(128)};
+                            llvm::cl::init(128)};
   Option<bool> sym{*this, "sym", llvm::cl::desc("Codes around a fixed zero point"), llvm::cl::init(true)};
   Option<std::string> grid{*this, "grid", llvm::cl::desc("How scales are chosen: search or minmax"),
-                                        llvm::cl::init("search")};
+                           llvm::cl::init("search")};
 };
 
 struct RtnOptions : mlir::PassPipelineOptions<RtnOptions>, GroupOptions {

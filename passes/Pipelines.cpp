@@ -148,19 +148,17 @@ void qopt::registerPipelines() {
   registerPipeline<PlainOptions>(
       "int8-weights", "int8 weights with a scale per output (quanto qint8)",
       [](OpPassManager &pm, const PlainOptions &options) { buildScheme(pm, assignment("int8-weights", options)); });
-  registerPipeline<StaticOptions>(
-      "int8-static", "int8 weights, int8 activations with calibrated scales",
-      [](OpPassManager &pm, const StaticOptions &options) {
-        buildScheme(pm, assignment("int8-static", options), calibration(options));
-      });
+  registerPipeline<StaticOptions>("int8-static", "int8 weights, int8 activations with calibrated scales",
+                                  [](OpPassManager &pm, const StaticOptions &options) {
+                                    buildScheme(pm, assignment("int8-static", options), calibration(options));
+                                  });
   registerPipeline<PlainOptions>(
       "int8-dynamic", "int8 weights, int8 activations with a scale per token",
       [](OpPassManager &pm, const PlainOptions &options) { buildScheme(pm, assignment("int8-dynamic", options)); });
-  registerPipeline<LlmInt8Options>(
-      "llm-int8", "int8-dynamic with outlier columns in float (LLM.int8)",
-      [](OpPassManager &pm, const LlmInt8Options &options) {
-        buildScheme(pm, outlierAssignment(options), calibration(options));
-      });
+  registerPipeline<LlmInt8Options>("llm-int8", "int8-dynamic with outlier columns in float (LLM.int8)",
+                                   [](OpPassManager &pm, const LlmInt8Options &options) {
+                                     buildScheme(pm, outlierAssignment(options), calibration(options));
+                                   });
   registerPipeline<RtnOptions>(
       "rtn-int4", "int4 weights in groups, rounded to nearest", [](OpPassManager &pm, const RtnOptions &options) {
         QuantizeWeightsOptions weights;
@@ -168,8 +166,8 @@ void qopt::registerPipelines() {
         weights.grid = weights.exactReference && !options.grid.hasValue() ? "minmax" : std::string(options.grid);
         buildScheme(pm, groupAssignment("rtn-int4", options), {}, weights);
       });
-  registerPipeline<GptqSchemeOptions>(
-      "gptq-int4", "int4 weights in groups by GPTQ", [](OpPassManager &pm, const GptqSchemeOptions &options) {
-        buildScheme(pm, groupAssignment("gptq-int4", options), calibration(options));
-      });
+  registerPipeline<GptqSchemeOptions>("gptq-int4", "int4 weights in groups by GPTQ",
+                                      [](OpPassManager &pm, const GptqSchemeOptions &options) {
+                                        buildScheme(pm, groupAssignment("gptq-int4", options), calibration(options));
+                                      });
 }

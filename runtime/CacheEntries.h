@@ -13,9 +13,7 @@ struct CacheEntries {
 
   /// Inputs before the caches: the tokens and the number of tokens in the caches.
   static constexpr size_t numPlainInputs = 2;
-  std::span<const qopt::TensorInfo> caches() const {
-    return std::span(prefill->inputs).subspan(numPlainInputs);
-  }
+  std::span<const qopt::TensorInfo> caches() const { return std::span(prefill->inputs).subspan(numPlainInputs); }
 };
 
 /// Whether an input is one, or `entry` has any.

@@ -11,7 +11,7 @@
 /// from, and what went wrong.
 struct QrtContext {
   qrt::ThreadPool &threads;
-  std::mutex mutex; // tasks may allocate and fail
+  std::mutex mutex;                                // tasks may allocate and fail
   std::unordered_map<void *, int64_t> allocations; // memory that code holds: bytes asked
   int64_t code = QRT_OK, a = 0, b = 0;
   std::string message; // what went wrong, where the runtime knows more than `code`

@@ -14,9 +14,7 @@ using qopt::TensorInfo;
 // Entry points
 //===----------------------------------------------------------------------===//
 
-bool qrt::hasCaches(const EntryPoint &entry) {
-  return std::any_of(entry.inputs.begin(), entry.inputs.end(), isCache);
-}
+bool qrt::hasCaches(const EntryPoint &entry) { return std::any_of(entry.inputs.begin(), entry.inputs.end(), isCache); }
 
 static bool isSymbol(const Dimension &dim) { return !dim.symbol.empty(); }
 

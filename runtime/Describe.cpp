@@ -168,9 +168,8 @@ std::string qrt::describeModuleAsJson(const Module &module) {
                {"kernels", Json::array()},
                {"sections", Json::array()}};
   for (const EntryPoint &entry : info.entryPoints)
-    json["entry_points"].push_back({{"name", entry.name},
-                                    {"inputs", tensorsToJson(entry.inputs)},
-                                    {"outputs", tensorsToJson(entry.outputs)}});
+    json["entry_points"].push_back(
+        {{"name", entry.name}, {"inputs", tensorsToJson(entry.inputs)}, {"outputs", tensorsToJson(entry.outputs)}});
   for (const LayerInfo &layer : info.layers)
     json["layers"].push_back({{"name", layer.name},
                               {"shape", {layer.outFeatures, layer.inFeatures}},
@@ -180,10 +179,8 @@ std::string qrt::describeModuleAsJson(const Module &module) {
     Json resources = Json::object();
     for (const KernelUse &on : kernel.resources)
       resources[on.arch] = {{"registers", on.registers}, {"spill_bytes", on.spillBytes}};
-    json["kernels"].push_back({{"name", kernel.name},
-                               {"shared_bytes", kernel.sharedBytes},
-                               {"arch", kernel.arch},
-                               {"resources", resources}});
+    json["kernels"].push_back(
+        {{"name", kernel.name}, {"shared_bytes", kernel.sharedBytes}, {"arch", kernel.arch}, {"resources", resources}});
   }
   for (const Section &section : module.sections())
     json["sections"].push_back({{"name", section.name}, {"offset", section.offset}, {"bytes", section.bytes}});

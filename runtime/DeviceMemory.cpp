@@ -25,7 +25,8 @@ void *DeviceMemory::takeKept(int64_t bytes) {
   constexpr int64_t mostWaste = 4;
   auto best = kept.end();
   for (auto block = kept.begin(); block != kept.end(); ++block)
-    if (block->bytes >= bytes && block->bytes / mostWaste <= bytes && (best == kept.end() || block->bytes < best->bytes))
+    if (block->bytes >= bytes && block->bytes / mostWaste <= bytes &&
+        (best == kept.end() || block->bytes < best->bytes))
       best = block;
   if (best == kept.end())
     return nullptr;

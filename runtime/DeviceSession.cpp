@@ -315,7 +315,7 @@ private:
   Result<Tensor> replay();
 
   DeviceSession &session;
-  DeviceMemory memory; ///< caches, and whatever steps of one token use: nothing of it is freed before the end
+  DeviceMemory memory;           ///< caches, and whatever steps of one token use: nothing of it is freed before the end
   std::vector<QrtTensor> inputs; ///< tokens, their number so far, caches
   void *step = nullptr;          ///< number and tokens of a step
   int64_t numSteps = 0;

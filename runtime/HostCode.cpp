@@ -67,8 +67,8 @@ Result<std::shared_ptr<const HostCode>> HostCode::load(std::span<const char> elf
     if (count < 0 && errno == EINTR)
       continue;
     if (count < 0)
-      return Error{"cannot write " + std::to_string(elf.size()) + " bytes of host code to memory: " +
-                   std::strerror(errno)};
+      return Error{"cannot write " + std::to_string(elf.size()) +
+                   " bytes of host code to memory: " + std::strerror(errno)};
     rest = rest.subspan(static_cast<size_t>(count));
   }
   std::string path = "/proc/self/fd/" + std::to_string(file);

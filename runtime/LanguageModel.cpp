@@ -132,8 +132,8 @@ static Result<Role> roleOf(const TensorInfo &input) {
   if (input.name == "attention_mask" && isTable &&
       (isIndexType(input.type) || input.type == QRT_BOOL || input.type == QRT_F32))
     return Role::AttentionMask;
-  return Error{"the model needs the input '" + qopt::printable(input.name) + "' (" +
-               qopt::elementTypeName(input.type) + ", " + std::to_string(input.dims.size()) +
+  return Error{"the model needs the input '" + qopt::printable(input.name) + "' (" + qopt::elementTypeName(input.type) +
+               ", " + std::to_string(input.dims.size()) +
                " dimensions), but only input_ids, attention_mask, position_ids and past keys and values can be filled "
                "from text"};
 }
@@ -164,8 +164,8 @@ Result<std::unique_ptr<LanguageModel>> qrt::makeSessionModel(Session &session) {
     found = std::find_if(outputs.begin(), outputs.end(), isLogits);
   if (found == outputs.end())
     return Error{"the model has no output of floats [batch, sequence, vocabulary]"};
-  auto model = std::make_unique<SessionModel>(session, *entry, std::move(roles),
-                                              static_cast<size_t>(found - outputs.begin()));
+  auto model =
+      std::make_unique<SessionModel>(session, *entry, std::move(roles), static_cast<size_t>(found - outputs.begin()));
   if (model->vocabularySize() <= 0)
     return Error{"the size of the model's vocabulary is not known"};
   return std::unique_ptr<LanguageModel>(std::move(model));

@@ -103,7 +103,8 @@ static std::vector<Score> scoreBatch(PerplexityMode mode, const TokenBatch &batc
     for (int64_t i = begin; i < end; ++i) {
       int64_t row = i / batch.length, position = i % batch.length;
       bool hasTarget = position + 1 < batch.length && position + 1 >= firstTarget(mode, batch, row);
-      bool isCompared = otherLogits && (mode == PerplexityMode::LlamaCpp ? hasTarget : position >= batch.paddingOf(row));
+      bool isCompared =
+          otherLogits && (mode == PerplexityMode::LlamaCpp ? hasTarget : position >= batch.paddingOf(row));
       if (!hasTarget && !isCompared)
         continue;
       Score &score = scores[static_cast<size_t>(i)];
@@ -248,7 +249,8 @@ Result<Perplexity> qrt::measurePerplexity(LanguageModel &model, std::span<const 
   if (other && other->vocabularySize() != model.vocabularySize())
     return Error{"the models to compare have vocabularies of " + std::to_string(model.vocabularySize()) + " and " +
                  std::to_string(other->vocabularySize())};
-  for (const LanguageModel *each : {static_cast<const LanguageModel *>(&model), static_cast<const LanguageModel *>(other)})
+  for (const LanguageModel *each :
+       {static_cast<const LanguageModel *>(&model), static_cast<const LanguageModel *>(other)})
     if (each)
       if (Status status = checkRows(*each, rows, options); !status)
         return status.error();

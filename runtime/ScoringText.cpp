@@ -52,7 +52,8 @@ Result<std::vector<std::vector<int32_t>>> qrt::readScoringRows(const std::string
                  std::to_string(options.window) + " were asked for"};
   if (options.maxWindows > 0)
     windows = pickEvenly(*windows, options.maxWindows);
-  bool putsBosFirst = mode == PerplexityMode::LlamaCpp && !corpus->isWindows && tokenizer && tokenizer->beginOfText() >= 0;
+  bool putsBosFirst =
+      mode == PerplexityMode::LlamaCpp && !corpus->isWindows && tokenizer && tokenizer->beginOfText() >= 0;
   std::vector<std::vector<int32_t>> rows;
   for (int64_t i = 0; i < windows->count(); ++i) {
     std::span<const int32_t> ids = (*windows)[i];

@@ -11,7 +11,7 @@ using qopt::Error;
 using qopt::NpyType;
 
 static constexpr std::pair<NpyType, int64_t> npyTypes[] = {
-    {NpyType::Bool, QRT_BOOL}, {NpyType::Int8, QRT_I8},     {NpyType::UInt8, QRT_U8},   {NpyType::Int32, QRT_I32},
+    {NpyType::Bool, QRT_BOOL}, {NpyType::Int8, QRT_I8},     {NpyType::UInt8, QRT_U8},    {NpyType::Int32, QRT_I32},
     {NpyType::Int64, QRT_I64}, {NpyType::Float16, QRT_F16}, {NpyType::Float32, QRT_F32},
 };
 
@@ -51,8 +51,7 @@ Status qrt::writeTensorFile(const std::string &path, const Tensor &tensor) {
   }
   for (auto [npy, type] : npyTypes)
     if (type == tensor.type())
-      return qopt::writeNpy(path, npy, tensor.dims(),
-                            {tensor.data<std::byte>(), static_cast<size_t>(tensor.bytes())});
+      return qopt::writeNpy(path, npy, tensor.dims(), {tensor.data<std::byte>(), static_cast<size_t>(tensor.bytes())});
   return Error{std::string("elements of type ") + qopt::elementTypeName(tensor.type()) + " cannot be written as .npy"};
 }
 

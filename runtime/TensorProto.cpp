@@ -237,10 +237,10 @@ Result<Tensor> qrt::parseTensorProto(Bytes bytes) {
                  : proto->type == QRT_I64 ? proto->int64Data.size()
                                           : proto->int32Data.size();
   if (proto->rawData ? static_cast<int64_t>(proto->rawData->size()) != *size : static_cast<int64_t>(given) != *elements)
-    return Error{"has " +
-                 (proto->rawData ? std::to_string(proto->rawData->size()) + " bytes of data, but its shape needs " +
-                                       std::to_string(*size)
-                                 : std::to_string(given) + " values, but its shape needs " + std::to_string(*elements))};
+    return Error{"has " + (proto->rawData
+                               ? std::to_string(proto->rawData->size()) + " bytes of data, but its shape needs " +
+                                     std::to_string(*size)
+                               : std::to_string(given) + " values, but its shape needs " + std::to_string(*elements))};
   Tensor tensor(proto->type, proto->dims);
   if (proto->rawData) {
     if (*size > 0)

@@ -59,7 +59,8 @@ qrt_module *qrt_open(const char *path, int threads) { return qrt_open_on(path, "
 qrt_module *qrt_open_on(const char *path, const char *device, int threads) {
   return guarded<qrt_module *>(nullptr, [&]() -> Result<qrt_module *> {
     if (!path || !device || threads < 0)
-      return Error{"expected a path, a device and a number of threads of at least 0, but got " + std::to_string(threads)};
+      return Error{"expected a path, a device and a number of threads of at least 0, but got " +
+                   std::to_string(threads)};
     Result<std::shared_ptr<const qopt::Module>> module = qopt::Module::open(path);
     if (!module)
       return module.error();

@@ -41,9 +41,8 @@ public:
     if (failed(compiled))
       return failure();
     runner = std::move(*compiled);
-    needsFloat = options.gptq.floatTarget != 0 && llvm::any_of(plan.stages, [](const Stage &stage) {
-                   return observes(stage.observe, "hessian");
-                 });
+    needsFloat = options.gptq.floatTarget != 0 &&
+                 llvm::any_of(plan.stages, [](const Stage &stage) { return observes(stage.observe, "hessian"); });
     if (failed(start()))
       return failure();
     for (const Stage &stage : plan.stages)
@@ -352,16 +351,15 @@ private:
   StagePlan plan;
   std::unique_ptr<StageRunner> runner;
   bool needsFloat = false;
-  bool warned = false; ///< of too few tokens, once
-  std::vector<std::array<Live, 2>> live;             ///< by batch and stream
-  std::map<Operation *, WeightCodes> quantized;      ///< by what was measured, until the stage that computes with them
-  int64_t done = 0;                                  ///< batches of all stages
+  bool warned = false;                          ///< of too few tokens, once
+  std::vector<std::array<Live, 2>> live;        ///< by batch and stream
+  std::map<Operation *, WeightCodes> quantized; ///< by what was measured, until the stage that computes with them
+  int64_t done = 0;                             ///< batches of all stages
 };
 
 } // namespace
 
 FailureOr<CalibrationSummary> qopt::calibrate(func::FuncOp function, const std::vector<std::vector<int32_t>> &windows,
-                                              const CalibrationOptions &options,
-                                              const StageRunnerFactory &makeRunner) {
+                                              const CalibrationOptions &options, const StageRunnerFactory &makeRunner) {
   return Calibrator(function, options).run(windows, makeRunner);
 }

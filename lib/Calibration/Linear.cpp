@@ -122,7 +122,7 @@ FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
     for (int64_t i = 0; i < k; ++i)
       if (!std::isfinite(weights(j, i)))
         return op.emitOpError() << "expected finite weights of layer \"" << linear.name << "\" but got "
-                                       << weights(j, i) << " for output " << j << ", input " << i;
+                                << weights(j, i) << " for output " << j << ", input " << i;
   return weights;
 }
 

@@ -1,7 +1,7 @@
 //===- Report.cpp - What became of one linear layer -----------------------===//
 #include "qopt/Calibration/Report.h"
-#include "qopt/Calibration/Linear.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "qopt/Calibration/Linear.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -39,9 +39,7 @@ static SmallVector<Value> weightArrays(Operation *op) {
       .Case([](MatmulW8A8Op matmul) {
         return SmallVector<Value>{matmul.getW(), matmul.getWScale(), matmul.getOutlierWeights()};
       })
-      .Case([](MatmulW8A16Op matmul) {
-        return SmallVector<Value>{matmul.getW(), matmul.getWScale()};
-      })
+      .Case([](MatmulW8A16Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getWScale()}; })
       .Case([](MatmulW4A16Op matmul) {
         return SmallVector<Value>{matmul.getW(), matmul.getScale(), storedZeros(matmul.getZeros())};
       })

@@ -15,8 +15,7 @@ Result<std::vector<std::vector<int32_t>>> qopt::readTokenWindows(const std::stri
   if (array->type != NpyType::Int32 && array->type != NpyType::Int64)
     return Error{std::string("expected token ids of type int32 or int64 but got ") + npyTypeName(array->type)};
   if (array->shape.size() != 2)
-    return Error{"expected token ids [windows, length] but got " + std::to_string(array->shape.size()) +
-                 " dimensions"};
+    return Error{"expected token ids [windows, length] but got " + std::to_string(array->shape.size()) + " dimensions"};
   int64_t rows = array->shape[0], length = array->shape[1];
   std::vector<std::vector<int32_t>> windows;
   for (int64_t row = 0; row < rows; ++row) {
@@ -178,9 +177,8 @@ private:
 
 } // namespace
 
-Result<std::vector<SampleBatch>> qopt::makeBatches(func::FuncOp function,
-                                                   const std::vector<std::vector<int32_t>> &windows,
-                                                   int64_t batchSize) {
+Result<std::vector<SampleBatch>>
+qopt::makeBatches(func::FuncOp function, const std::vector<std::vector<int32_t>> &windows, int64_t batchSize) {
   BatchMaker maker(function, windows);
   if (Status status = maker.readArguments(); !status)
     return status.error();

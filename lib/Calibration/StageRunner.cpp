@@ -1,9 +1,9 @@
 //===- StageRunner.cpp - Tensors, threads and the reference runner --------===//
 #include "qopt/Calibration/StageRunner.h"
-#include "qopt/Calibration/Linear.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "qopt/Calibration/Linear.h"
 #include "qopt/Reference/Evaluator.h"
 #include <cstring>
 

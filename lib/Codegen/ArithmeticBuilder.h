@@ -26,8 +26,12 @@ public:
   /// half the speed.
   Value fma(Value a, Value b, Value c) { return mlir::math::FmaOp::create(*this, a, b, c); }
   /// Integers signed; false where a float is NaN.
-  Value less(Value a, Value b) { return compare(mlir::arith::CmpFPredicate::OLT, mlir::arith::CmpIPredicate::slt, a, b); }
-  Value equal(Value a, Value b) { return compare(mlir::arith::CmpFPredicate::OEQ, mlir::arith::CmpIPredicate::eq, a, b); }
+  Value less(Value a, Value b) {
+    return compare(mlir::arith::CmpFPredicate::OLT, mlir::arith::CmpIPredicate::slt, a, b);
+  }
+  Value equal(Value a, Value b) {
+    return compare(mlir::arith::CmpFPredicate::OEQ, mlir::arith::CmpIPredicate::eq, a, b);
+  }
   /// Of floats: b where either is NaN. Of integers: signed.
   Value max(Value a, Value b) { return select(less(b, a), a, b); }
   Value min(Value a, Value b) { return select(less(a, b), a, b); }

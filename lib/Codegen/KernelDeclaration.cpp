@@ -1,7 +1,7 @@
 //===- KernelDeclaration.cpp ------------------------------------------------===//
 #include "KernelDeclaration.h"
-#include "qopt/Codegen/Kernels.h"
 #include "mlir/IR/Builders.h"
+#include "qopt/Codegen/Kernels.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -36,9 +36,8 @@ LogicalResult KernelDeclaration::expectShape(unsigned i, ArrayRef<int64_t> shape
   for (auto [have, want] : llvm::zip(actual.getShape(), shape))
     fits &= ShapedType::isDynamic(want) || have == want;
   if (!fits)
-    return function.emitOpError()
-           << "expected " << MemRefType::get(shape, element) << " as operand "
-           << i << ", but got " << actual;
+    return function.emitOpError() << "expected " << MemRefType::get(shape, element) << " as operand " << i
+                                  << ", but got " << actual;
   return success();
 }
 
@@ -79,8 +78,7 @@ FailureOr<MatmulW8A8Form> KernelDeclaration::expectMatmulW8A8() {
     if (!form.keptElement.isF16() && !form.keptElement.isF32())
       return function.emitOpError() << "expected outlier weights of f16 or f32, but got " << form.keptElement;
     if (failed(expectShape(5, {kAny, kAny}, f32)) ||
-        failed(expectShape(6, {blocks, kAny, kColumns}, form.keptElement)) ||
-        failed(expectShape(7, {1}, i32)))
+        failed(expectShape(6, {blocks, kAny, kColumns}, form.keptElement)) || failed(expectShape(7, {1}, i32)))
       return failure();
   }
   return form;

@@ -29,8 +29,8 @@ static std::string place(Location location) {
 DiagnosticCollector::DiagnosticCollector(MLIRContext &context, std::string file)
     : file(printable(file)), handler(&context, [this](Diagnostic &diagnostic) {
         std::string where = place(diagnostic.getLocation());
-        std::string line = this->file + ": " + (where.empty() ? "" : printable(where) + ": ") +
-                           printable(firstLine(diagnostic.str()));
+        std::string line =
+            this->file + ": " + (where.empty() ? "" : printable(where) + ": ") + printable(firstLine(diagnostic.str()));
         std::lock_guard lock(mutex);
         if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
           if (firstError.empty())

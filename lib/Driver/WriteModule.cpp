@@ -62,8 +62,7 @@ Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &content
   if (!contents.tokenizer.empty())
     sections.push_back({"tokenizer", {contents.tokenizer.data(), contents.tokenizer.size()}});
 
-  if (Status status = ModuleWriter::write(options.output, std::move(info), sections, lowered->weights);
-      !status)
+  if (Status status = ModuleWriter::write(options.output, std::move(info), sections, lowered->weights); !status)
     return inFile(options.output, status.error());
   std::error_code ignored;
   return static_cast<int64_t>(std::filesystem::file_size(options.output, ignored));

@@ -60,8 +60,8 @@ static Error describeCycle(const pb::GraphProto &graph, const Definitions &defin
           return found->second;
     return node;
   };
-  int start = static_cast<int>(std::ranges::find_if(waitingFor, [](int count) { return count > 0; }) -
-                               waitingFor.begin());
+  int start =
+      static_cast<int>(std::ranges::find_if(waitingFor, [](int count) { return count > 0; }) - waitingFor.begin());
   std::vector<bool> seen(waitingFor.size(), false);
   while (!seen[static_cast<size_t>(start)]) {
     seen[static_cast<size_t>(start)] = true;

@@ -79,8 +79,8 @@ Result<RankedTensorType> Importer::typeOf(const pb::ValueInfoProto &info) {
   SmallVector<int64_t> dims;
   for (const pb::TensorShapeProto::Dimension &dim : tensor.shape().dim()) {
     if (dim.has_dim_value() && dim.dim_value() < 0)
-      return errorAt(info.name(), "dimension " + std::to_string(dims.size()) + " is " +
-                                      std::to_string(dim.dim_value()));
+      return errorAt(info.name(),
+                     "dimension " + std::to_string(dims.size()) + " is " + std::to_string(dim.dim_value()));
     dims.push_back(dim.has_dim_value() ? dim.dim_value() : ShapedType::kDynamic);
   }
   return RankedTensorType::get(dims, *element);
@@ -113,9 +113,8 @@ Status Importer::importInputs(func::FuncOp function) {
     if (!type)
       return type.error();
     unsigned index = function.getNumArguments();
-    NamedAttribute attributes[] = {
-        builder.getNamedAttr("onnx.name", builder.getStringAttr(printable(input.name()))),
-        builder.getNamedAttr("onnx.dims", dimNames(input, *type))};
+    NamedAttribute attributes[] = {builder.getNamedAttr("onnx.name", builder.getStringAttr(printable(input.name()))),
+                                   builder.getNamedAttr("onnx.dims", dimNames(input, *type))};
     if (failed(function.insertArgument(index, *type, builder.getDictionaryAttr(attributes),
                                        location(printable(input.name())))))
       return errorAt(input.name(), "cannot become an argument");
@@ -146,9 +145,8 @@ Status Importer::importOutputs(func::FuncOp function) {
         return errorAt(output.name(), text);
       }
     }
-    NamedAttribute attributes[] = {
-        builder.getNamedAttr("onnx.name", builder.getStringAttr(printable(output.name()))),
-        builder.getNamedAttr("onnx.dims", dimNames(output, type))};
+    NamedAttribute attributes[] = {builder.getNamedAttr("onnx.name", builder.getStringAttr(printable(output.name()))),
+                                   builder.getNamedAttr("onnx.dims", dimNames(output, type))};
     results.push_back(value);
     resultAttributes.push_back(builder.getDictionaryAttr(attributes));
   }
@@ -199,11 +197,13 @@ static Status checkOperator(const pb::NodeProto &node, const pb::ModelProto &mod
   std::string op = printable(node.op_type()), domain = printable(node.domain());
   for (const pb::FunctionProto &function : model.functions())
     if (function.name() == node.op_type() && function.domain() == node.domain())
-      return Error{"calls the function " + op + " of domain \"" + domain + "\": model-local functions are not supported"};
+      return Error{"calls the function " + op + " of domain \"" + domain +
+                   "\": model-local functions are not supported"};
   bool isDefault = node.domain().empty() || node.domain() == "ai.onnx";
   const pb::OperatorSetIdProto *import = nullptr;
   for (const pb::OperatorSetIdProto &candidate : model.opset_import())
-    if (candidate.domain() == node.domain() || (isDefault && (candidate.domain().empty() || candidate.domain() == "ai.onnx")))
+    if (candidate.domain() == node.domain() ||
+        (isDefault && (candidate.domain().empty() || candidate.domain() == "ai.onnx")))
       import = &candidate;
   if (!import)
     return Error{"operator " + op + " is of domain \"" + domain + "\", which the model does not import"};

@@ -104,7 +104,8 @@ static Status checkResource(DenseResourceElementsAttr resource) {
   if (!type.hasStaticShape() || !type.getElementType().isIntOrFloat())
     return Error{name + " has the unsupported type " + text};
   unsigned bits = type.getElementType().isInteger(1) ? 8 : type.getElementTypeBitWidth();
-  std::optional<int64_t> elements = checkedNumElements(std::span<const int64_t>(type.getShape().data(), type.getRank()));
+  std::optional<int64_t> elements =
+      checkedNumElements(std::span<const int64_t>(type.getShape().data(), type.getRank()));
   std::optional<int64_t> size = elements ? checkedMul(*elements, llvm::divideCeil(bits, 8)) : std::nullopt;
   if (!size || static_cast<uint64_t>(*size) != blob->getData().size())
     return Error{name + " has " + std::to_string(blob->getData().size()) + " bytes but " + text + " needs " +

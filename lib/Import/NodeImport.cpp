@@ -37,8 +37,8 @@ Status NodeImport::convertAttributes() {
                                                   ArrayRef(attribute.floats().data(), attribute.floats_size())));
       break;
     case IsInts:
-      attributes.set(name, DenseI64ArrayAttr::get(builder.getContext(),
-                                                  ArrayRef(attribute.ints().data(), attribute.ints_size())));
+      attributes.set(
+          name, DenseI64ArrayAttr::get(builder.getContext(), ArrayRef(attribute.ints().data(), attribute.ints_size())));
       break;
     case IsTensor: {
       Result<ElementsAttr> value = tensors.convert(attribute.t(), printable(node.output(0)));

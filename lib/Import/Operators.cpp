@@ -100,9 +100,7 @@ static Status importClip(NodeImport &node) {
   return {};
 }
 
-static Status importIdentity(NodeImport &node) {
-  return node.finish(node.inputs[0]);
-}
+static Status importIdentity(NodeImport &node) { return node.finish(node.inputs[0]); }
 
 /// At inference Dropout passes its operand through; without the mask.
 static Status importDropout(NodeImport &node) {

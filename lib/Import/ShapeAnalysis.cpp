@@ -184,9 +184,9 @@ std::optional<Extents> ShapeAnalysis::inferDims(Operation *op) {
       .Case<AddOp, SubOp, MulOp, DivOp, PowOp, AndOp, OrOp, XorOp, EqualOp, LessOp, LessOrEqualOp, GreaterOp,
             GreaterOrEqualOp, ModOp, MaxOp, MinOp, SumOp, WhereOp>(
           [&](Operation *op) { return broadcastDims(op->getOperands()); })
-      .Case<AbsOp, CeilOp, CosOp, ErfOp, ExpOp, FloorOp, IdentityOp, IsInfOp, IsNaNOp, LogOp, NegOp, NotOp, ReciprocalOp,
-            ReluOp, RoundOp, SigmoidOp, SignOp, SinOp, SoftplusOp, SqrtOp, TanhOp, SwishOp, GeluOp, CastOp, ClipOp,
-            TriluOp, CumSumOp, SoftmaxOp, RMSNormalizationOp, RotaryEmbeddingOp, ScatterNDOp>(
+      .Case<AbsOp, CeilOp, CosOp, ErfOp, ExpOp, FloorOp, IdentityOp, IsInfOp, IsNaNOp, LogOp, NegOp, NotOp,
+            ReciprocalOp, ReluOp, RoundOp, SigmoidOp, SignOp, SinOp, SoftplusOp, SqrtOp, TanhOp, SwishOp, GeluOp,
+            CastOp, ClipOp, TriluOp, CumSumOp, SoftmaxOp, RMSNormalizationOp, RotaryEmbeddingOp, ScatterNDOp>(
           [&](Operation *) { return dimsOf(first); })
       .Case<ReshapeOp>([&](Operation *op) { return reshapedDims(op); })
       .Case<ConstantOfShapeOp>([&](Operation *) -> std::optional<Extents> {
@@ -224,8 +224,8 @@ std::optional<Extents> ShapeAnalysis::inferDims(Operation *op) {
         auto rank = static_cast<int64_t>(isSqueeze ? from.size() : from.size() + axes->size());
         size_t next = 0;
         for (int64_t i = 0; i < rank; ++i) {
-          bool listed = axes ? llvm::is_contained(*axes, i) || llvm::is_contained(*axes, i - rank)
-                             : from[i].isConstant(1);
+          bool listed =
+              axes ? llvm::is_contained(*axes, i) || llvm::is_contained(*axes, i - rank) : from[i].isConstant(1);
           if (isSqueeze && !listed)
             result.push_back(from[i]);
           else if (!isSqueeze)
@@ -364,9 +364,8 @@ std::optional<Extents> ShapeAnalysis::inferContents(Operation *op) {
           return std::nullopt;
         return *from;
       })
-      .Case<ExpandOp>([&](ExpandOp) {
-        return mapContents(operand(0), size, [](const Extents &row) { return row[0]; });
-      })
+      .Case<ExpandOp>(
+          [&](ExpandOp) { return mapContents(operand(0), size, [](const Extents &row) { return row[0]; }); })
       .Case<ConcatOp>([&](ConcatOp concat) -> std::optional<Extents> {
         Extents result;
         for (Value input : concat.getInputs()) {

@@ -19,9 +19,32 @@ namespace {
 
 /// onnx.proto, TensorProto.DataType.
 enum DataType {
-  Float = 1, UInt8, Int8, UInt16, Int16, Int32, Int64, String, Bool, Float16, Double, UInt32, UInt64,
-  Complex64, Complex128, BFloat16, Float8E4M3FN, Float8E4M3FNUZ, Float8E5M2, Float8E5M2FNUZ, UInt4, Int4,
-  Float4E2M1, Float8E8M0, UInt2, Int2
+  Float = 1,
+  UInt8,
+  Int8,
+  UInt16,
+  Int16,
+  Int32,
+  Int64,
+  String,
+  Bool,
+  Float16,
+  Double,
+  UInt32,
+  UInt64,
+  Complex64,
+  Complex128,
+  BFloat16,
+  Float8E4M3FN,
+  Float8E4M3FNUZ,
+  Float8E5M2,
+  Float8E5M2FNUZ,
+  UInt4,
+  Int4,
+  Float4E2M1,
+  Float8E8M0,
+  UInt2,
+  Int2
 };
 
 /// The fields of TensorProto that can hold elements.
@@ -35,17 +58,33 @@ struct DataTypeInfo {
 
 } // namespace
 
-static const DataTypeInfo dataTypes[] = {
-    {"UNDEFINED", 0, Field::None},       {"FLOAT", 32, Field::FloatData},     {"UINT8", 8, Field::Int32Data},
-    {"INT8", 8, Field::Int32Data},       {"UINT16", 16, Field::Int32Data},    {"INT16", 16, Field::Int32Data},
-    {"INT32", 32, Field::Int32Data},     {"INT64", 64, Field::Int64Data},     {"STRING", 0, Field::None},
-    {"BOOL", 8, Field::Int32Data},       {"FLOAT16", 16, Field::Int32Data},   {"DOUBLE", 64, Field::DoubleData},
-    {"UINT32", 32, Field::UInt64Data},   {"UINT64", 64, Field::UInt64Data},   {"COMPLEX64", 64, Field::None},
-    {"COMPLEX128", 128, Field::None},    {"BFLOAT16", 16, Field::Int32Data},  {"FLOAT8E4M3FN", 8, Field::Int32Data},
-    {"FLOAT8E4M3FNUZ", 8, Field::Int32Data}, {"FLOAT8E5M2", 8, Field::Int32Data},
-    {"FLOAT8E5M2FNUZ", 8, Field::Int32Data}, {"UINT4", 4, Field::None},       {"INT4", 4, Field::None},
-    {"FLOAT4E2M1", 4, Field::None},      {"FLOAT8E8M0", 8, Field::None},      {"UINT2", 2, Field::None},
-    {"INT2", 2, Field::None}};
+static const DataTypeInfo dataTypes[] = {{"UNDEFINED", 0, Field::None},
+                                         {"FLOAT", 32, Field::FloatData},
+                                         {"UINT8", 8, Field::Int32Data},
+                                         {"INT8", 8, Field::Int32Data},
+                                         {"UINT16", 16, Field::Int32Data},
+                                         {"INT16", 16, Field::Int32Data},
+                                         {"INT32", 32, Field::Int32Data},
+                                         {"INT64", 64, Field::Int64Data},
+                                         {"STRING", 0, Field::None},
+                                         {"BOOL", 8, Field::Int32Data},
+                                         {"FLOAT16", 16, Field::Int32Data},
+                                         {"DOUBLE", 64, Field::DoubleData},
+                                         {"UINT32", 32, Field::UInt64Data},
+                                         {"UINT64", 64, Field::UInt64Data},
+                                         {"COMPLEX64", 64, Field::None},
+                                         {"COMPLEX128", 128, Field::None},
+                                         {"BFLOAT16", 16, Field::Int32Data},
+                                         {"FLOAT8E4M3FN", 8, Field::Int32Data},
+                                         {"FLOAT8E4M3FNUZ", 8, Field::Int32Data},
+                                         {"FLOAT8E5M2", 8, Field::Int32Data},
+                                         {"FLOAT8E5M2FNUZ", 8, Field::Int32Data},
+                                         {"UINT4", 4, Field::None},
+                                         {"INT4", 4, Field::None},
+                                         {"FLOAT4E2M1", 4, Field::None},
+                                         {"FLOAT8E8M0", 8, Field::None},
+                                         {"UINT2", 2, Field::None},
+                                         {"INT2", 2, Field::None}};
 
 static const DataTypeInfo *lookup(int32_t dataType) {
   return dataType >= 0 && dataType < static_cast<int32_t>(std::size(dataTypes)) ? &dataTypes[dataType] : nullptr;

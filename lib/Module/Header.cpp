@@ -76,10 +76,8 @@ std::string qopt::writeHeader(const ModuleHeader &header) {
     auto resources = listOf(kernel.resources, [](const KernelUse &needs) {
       return OrderedJson{{"arch", needs.arch}, {"registers", needs.registers}, {"spill_bytes", needs.spillBytes}};
     });
-    return OrderedJson{{"name", kernel.name},
-                       {"shared_bytes", kernel.sharedBytes},
-                       {"arch", kernel.arch},
-                       {"resources", resources}};
+    return OrderedJson{
+        {"name", kernel.name}, {"shared_bytes", kernel.sharedBytes}, {"arch", kernel.arch}, {"resources", resources}};
   });
   json["sections"] = listOf(header.sections, [](const Section &section) {
     return OrderedJson{{"name", section.name}, {"offset", section.offset}, {"bytes", section.bytes}};
@@ -303,8 +301,8 @@ static ModuleInfo readInfo(FieldReader &read, const Json &json, uint32_t minor) 
     info.entryPoints.push_back(std::move(entry));
   }
   for (const Json &item : read.list(json, "parameters")) {
-    Parameter parameter{read.string(item, "name"), read.type(item), {}, read.size(item, "offset"),
-                        read.size(item, "bytes")};
+    Parameter parameter{
+        read.string(item, "name"), read.type(item), {}, read.size(item, "offset"), read.size(item, "bytes")};
     for (const Json &dim : read.list(item, "dims"))
       parameter.dims.push_back(read.asSize(dim, "dims"));
     info.parameters.push_back(std::move(parameter));

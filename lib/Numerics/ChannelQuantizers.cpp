@@ -102,7 +102,8 @@ ChannelCodes qopt::quantizeChannelsLlmInt8(MatrixRef<const float> weights) {
 }
 
 SplitCodes qopt::quantizeChannelsLlmInt8(MatrixRef<const float> weights, std::span<const int64_t> columns) {
-  SplitCodes result{quantizeThroughFloat16(weights, columns), {columns.begin(), columns.end()},
+  SplitCodes result{quantizeThroughFloat16(weights, columns),
+                    {columns.begin(), columns.end()},
                     Matrix<float>(weights.rows, columns.size())};
   bool fits = true;
   for (int64_t n = 0; n < weights.rows; ++n)

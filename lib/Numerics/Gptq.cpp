@@ -143,8 +143,8 @@ void Solver::sumLosses(const std::vector<double> &errors, int64_t rows, double *
         losses[r] += errors[k * rows + r] * product[k * rows + r];
 }
 
-void Solver::quantizeTile(MatrixRef<const float> weights, const GroupScaler &scaler, GroupCodes &result,
-                          int64_t first, double *losses) const {
+void Solver::quantizeTile(MatrixRef<const float> weights, const GroupScaler &scaler, GroupCodes &result, int64_t first,
+                          double *losses) const {
   int64_t cols = size(), rows = std::min(kTileRows, weights.rows - first), groupSize = result.groupSize;
   GptqTile tile(rows, cols, groupSize, scaler.maxCode());
   tile.float16Scales = options.groups.float16Scales;
@@ -225,8 +225,7 @@ GroupCodes Solver::roundToNearest(MatrixRef<const float> weights, GptqReport &re
 Result<GroupCodes> Solver::quantize(MatrixRef<const float> weights, GptqReport &report,
                                     const ParallelFor &parallelFor) const {
   if (weights.cols != size())
-    return Error{"expected weights of " + std::to_string(size()) + " columns, but got " +
-                 std::to_string(weights.cols)};
+    return Error{"expected weights of " + std::to_string(size()) + " columns, but got " + std::to_string(weights.cols)};
   report = GptqReport();
   report.deadColumns = deadColumns;
   if (!factor)

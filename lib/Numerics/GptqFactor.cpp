@@ -17,9 +17,8 @@ std::vector<int64_t> columnOrder(const Matrix<double> &h, bool actOrder) {
   std::vector<int64_t> order(h.rows);
   std::iota(order.begin(), order.end(), 0);
   if (actOrder)
-    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-      return h(a, a) != h(b, b) ? h(a, a) > h(b, b) : a < b;
-    });
+    std::sort(order.begin(), order.end(),
+              [&](int64_t a, int64_t b) { return h(a, a) != h(b, b) ? h(a, a) > h(b, b) : a < b; });
   return order;
 }
 

@@ -30,8 +30,8 @@ QOPT_CPU_CLONES void polishColumn(int64_t rows, const double *__restrict gradien
   }
 }
 
-QOPT_CPU_CLONES void addChange(int64_t cols, int64_t rows, const double *__restrict h,
-                               const double *__restrict change, double *__restrict gradients, int64_t stride) {
+QOPT_CPU_CLONES void addChange(int64_t cols, int64_t rows, const double *__restrict h, const double *__restrict change,
+                               double *__restrict gradients, int64_t stride) {
   for (int64_t c = 0; c < cols; ++c) {
     double factor = h[c];
     double *__restrict gradient = gradients + c * stride;
@@ -57,12 +57,12 @@ void qopt::polishSweep(const GptqFactor &factor, GptqTile &tile) {
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, int(count), int(rows), int(count), 1.0, corner.data(),
                 int(count), tile.errors.data() + begin * rows, int(rows), 0.0, gradients.data(), int(rows));
     if (begin > 0)
-      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, int(count), int(rows), int(begin), 1.0,
-                  matrix.row(begin), int(size), tile.errors.data(), int(rows), 1.0, gradients.data(), int(rows));
+      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, int(count), int(rows), int(begin), 1.0, matrix.row(begin),
+                  int(size), tile.errors.data(), int(rows), 1.0, gradients.data(), int(rows));
     if (end < size)
       cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, int(count), int(rows), int(size - end), 1.0,
-                  matrix.row(end) + begin, int(size), tile.errors.data() + end * rows, int(rows), 1.0,
-                  gradients.data(), int(rows));
+                  matrix.row(end) + begin, int(size), tile.errors.data() + end * rows, int(rows), 1.0, gradients.data(),
+                  int(rows));
 
     for (int64_t r = 0; r < rows; r += kCacheRows) {
       int64_t cacheRows = std::min(kCacheRows, rows - r);

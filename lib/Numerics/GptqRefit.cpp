@@ -19,8 +19,8 @@ using namespace qopt;
 
 namespace {
 
-constexpr int64_t kMaxGroups = 1024;          // above, a row's system is larger than its use
-constexpr int64_t kSystemElements = 1 << 22;  // of A in memory at a time
+constexpr int64_t kMaxGroups = 1024;         // above, a row's system is larger than its use
+constexpr int64_t kSystemElements = 1 << 22; // of A in memory at a time
 
 QOPT_CPU_CLONES void addProduct(int64_t count, const double *__restrict a, const double *__restrict b,
                                 double *__restrict sum) {
@@ -74,8 +74,8 @@ void ScaleRefit::run(GptqTile &tile) const {
     for (int64_t g = 0; g < groups; ++g) {
       int64_t begin = g * tile.groupSize, end = std::min(begin + tile.groupSize, size);
       cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, int(size - begin), int(count), int(end - begin), 1.0,
-                  h.row(begin) + begin, int(size), codes.data() + begin * rows + first, int(rows), 0.0,
-                  partial.data(), int(count));
+                  h.row(begin) + begin, int(size), codes.data() + begin * rows + first, int(rows), 0.0, partial.data(),
+                  int(count));
       for (int64_t k = begin; k < size; ++k)
         addProduct(count, partial.data() + (k - begin) * count, codes.data() + k * rows + first,
                    a.data() + (g * groups + k / tile.groupSize) * count);
@@ -114,8 +114,8 @@ void ScaleRefit::solveRow(GptqTile &tile, int64_t row, std::vector<double> &a, s
     solution[g] = before[g];
   }
   // The upper triangle by rows is the lower one by columns.
-  if (LAPACKE_dposv(LAPACK_COL_MAJOR, 'L', lapack_int(groups), 1, factored.data(), lapack_int(groups),
-                    solution.data(), lapack_int(groups)) != 0)
+  if (LAPACKE_dposv(LAPACK_COL_MAJOR, 'L', lapack_int(groups), 1, factored.data(), lapack_int(groups), solution.data(),
+                    lapack_int(groups)) != 0)
     return;
   for (int64_t g = 0; g < groups; ++g) {
     double magnitude = std::fabs(solution[g]);

@@ -101,8 +101,8 @@ void qopt::gptqSweep(const GptqFactor &factor, GptqTile &tile, int64_t blockSize
         double *sum = sums.data() + (j - begin) * rows + r;
         double *errors = tile.errors.data() + j * rows + r;
         quantizeColumn(count, tile.target.data() + j * rows + r, sum, factor.matrix(j, j),
-                       tile.scales.data() + group * rows + r, tile.lows.data() + group * rows + r,
-                       float(tile.maxCode), tile.codes.data() + j * rows + r, errors);
+                       tile.scales.data() + group * rows + r, tile.lows.data() + group * rows + r, float(tile.maxCode),
+                       tile.codes.data() + j * rows + r, errors);
         spread(end - j - 1, count, factor.matrix.row(j) + j + 1, errors, sum + rows, rows);
       }
     }

@@ -20,7 +20,7 @@ constexpr int64_t kTileRows = 256;
 constexpr int64_t kCacheRows = 32;
 
 struct GptqTile {
-  int64_t rows = 0;       ///< rows of W in this tile
+  int64_t rows = 0; ///< rows of W in this tile
   int64_t groupSize = 0;
   int maxCode = 15;
   bool float16Scales = false; ///< as in GroupOptions

@@ -17,8 +17,8 @@ using namespace qopt;
 
 namespace {
 
-constexpr int kSteps = 80;       // shrink factors 1, .99 ... .21
-constexpr int64_t kLanes = 16;   // candidates per inner loop
+constexpr int kSteps = 80;     // shrink factors 1, .99 ... .21
+constexpr int64_t kLanes = 16; // candidates per inner loop
 
 /// Sums importance * (value - quantized)^2 for each candidate. A lane is a
 /// candidate, so every sum runs over k in order whatever the vector width.
@@ -116,9 +116,9 @@ GroupParams GroupScaler::chooseMinMax(float smallest, float largest) const {
     largest = 1;
   }
   float range = largest - smallest;
-  float scale = storableScale(
-      range <= FLT_MAX ? range / float(levels) : largest / float(levels) - smallest / float(levels),
-      options.float16Scales);
+  float scale =
+      storableScale(range <= FLT_MAX ? range / float(levels) : largest / float(levels) - smallest / float(levels),
+                    options.float16Scales);
   if (options.symmetric)
     return {scale, (levels + 1) / 2};
   return {scale, int(roundEven(clampTo(-smallest / scale, 0.0f, float(levels))))};

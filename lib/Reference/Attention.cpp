@@ -88,7 +88,8 @@ static Outcome evaluateRotaryEmbedding(onnx::RotaryEmbeddingOp op, Operands in, 
       for (int64_t h = 0; h < heads->heads; ++h)
         for (int64_t i = 0; i < half; ++i) {
           int64_t base = heads->at(b, h, s);
-          int64_t first = base + (op.getInterleaved() ? 2 * i : i), second = base + (op.getInterleaved() ? 2 * i + 1 : i + half);
+          int64_t first = base + (op.getInterleaved() ? 2 * i : i),
+                  second = base + (op.getInterleaved() ? 2 * i + 1 : i + half);
           double c = cos.floats[row * half + i], d = sin.floats[row * half + i];
           out.floats[first] = x.floats[first] * c - x.floats[second] * d;
           out.floats[second] = x.floats[second] * c + x.floats[first] * d;
@@ -105,14 +106,14 @@ static Outcome evaluateRotaryEmbedding(onnx::RotaryEmbeddingOp op, Operands in, 
 static Tensor appendToCache(const Tensor *past, const Tensor &rows, const Heads &heads) {
   int64_t before = past ? past->type.getDimSize(2) : 0;
   Tensor result;
-  allocate(result, RankedTensorType::get({heads.batch, heads.heads, before + heads.length, heads.size}, rows.type.getElementType()));
+  allocate(result, RankedTensorType::get({heads.batch, heads.heads, before + heads.length, heads.size},
+                                         rows.type.getElementType()));
   Heads to{heads.batch, heads.heads, before + heads.length, heads.size, false};
   Heads from{heads.batch, heads.heads, before, heads.size, false};
   for (int64_t b = 0; b < heads.batch; ++b)
     for (int64_t h = 0; h < heads.heads; ++h)
       for (int64_t s = 0; s < before + heads.length; ++s) {
-        const double *source =
-            s < before ? &past->floats[from.at(b, h, s)] : &rows.floats[heads.at(b, h, s - before)];
+        const double *source = s < before ? &past->floats[from.at(b, h, s)] : &rows.floats[heads.at(b, h, s - before)];
         std::copy_n(source, heads.size, &result.floats[to.at(b, h, s)]);
       }
   return result;
@@ -125,8 +126,8 @@ static double lowestOf(Type element) {
   return lowest.convertToDouble();
 }
 
-static LogicalResult checkShapes(onnx::AttentionOp op, const Heads &q, const Heads &k, const Heads &v, const Tensor *pastKey,
-                                 const Tensor *pastValue) {
+static LogicalResult checkShapes(onnx::AttentionOp op, const Heads &q, const Heads &k, const Heads &v,
+                                 const Tensor *pastKey, const Tensor *pastValue) {
   if (q.batch != k.batch || k.batch != v.batch || k.length != v.length || q.size != k.size || k.heads != v.heads)
     return op.emitOpError("requires Q, K and V of matching batch, length and head size");
   if (q.heads < 1 || k.heads < 1 || q.heads % k.heads != 0)

@@ -45,30 +45,36 @@ static double larger(double a, double b) { return std::isnan(a) || a > b ? a : b
 static double smaller(double a, double b) { return std::isnan(a) || a < b ? a : b; }
 static double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 static double gelu(double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }
-static double geluTanh(double x) {
-  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-}
+static double geluTanh(double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
 
 static Outcome evaluateUnary(Operation *op, const Tensor &in, Tensor &out) {
   auto floats = [&](llvm::function_ref<double(double)> function) { return mapFloats(op, in, out, function); };
   return llvm::TypeSwitch<Operation *, Outcome>(op)
       .Case([&](onnx::AbsOp) {
-        return mapNumbers(in, out, [](double x) { return std::abs(x); },
-                          [](int64_t x) { return x < 0 ? static_cast<int64_t>(-static_cast<uint64_t>(x)) : x; });
+        return mapNumbers(
+            in, out, [](double x) { return std::abs(x); },
+            [](int64_t x) { return x < 0 ? static_cast<int64_t>(-static_cast<uint64_t>(x)) : x; });
       })
       .Case([&](onnx::NegOp) {
-        return mapNumbers(in, out, [](double x) { return -x; },
-                          [](int64_t x) { return static_cast<int64_t>(-static_cast<uint64_t>(x)); });
+        return mapNumbers(
+            in, out, [](double x) { return -x; },
+            [](int64_t x) { return static_cast<int64_t>(-static_cast<uint64_t>(x)); });
       })
       .Case([&](onnx::SignOp) {
-        return mapNumbers(in, out, [](double x) { return std::isnan(x) ? x : static_cast<double>((x > 0) - (x < 0)); },
-                          [](int64_t x) { return static_cast<int64_t>((x > 0) - (x < 0)); });
+        return mapNumbers(
+            in, out, [](double x) { return std::isnan(x) ? x : static_cast<double>((x > 0) - (x < 0)); },
+            [](int64_t x) { return static_cast<int64_t>((x > 0) - (x < 0)); });
       })
       .Case([&](onnx::ReluOp) {
-        return mapNumbers(in, out, [](double x) { return larger(x, 0.0); }, [](int64_t x) { return std::max<int64_t>(x, 0); });
+        return mapNumbers(
+            in, out, [](double x) { return larger(x, 0.0); }, [](int64_t x) { return std::max<int64_t>(x, 0); });
       })
-      .Case([&](onnx::IdentityOp) { return mapNumbers(in, out, [](double x) { return x; }, [](int64_t x) { return x; }); })
-      .Case([&](onnx::NotOp) { return mapNumbers(in, out, [](double x) { return x; }, [](int64_t x) { return x == 0; }); })
+      .Case([&](onnx::IdentityOp) {
+        return mapNumbers(in, out, [](double x) { return x; }, [](int64_t x) { return x; });
+      })
+      .Case([&](onnx::NotOp) {
+        return mapNumbers(in, out, [](double x) { return x; }, [](int64_t x) { return x == 0; });
+      })
       .Case([&](onnx::IsNaNOp) { return mapPredicate(op, in, out, [](double x) { return std::isnan(x); }); })
       .Case([&](onnx::IsInfOp) { return mapPredicate(op, in, out, [](double x) { return std::isinf(x); }); })
       .Case([&](onnx::CeilOp) { return floats([](double x) { return std::ceil(x); }); })
@@ -104,7 +110,7 @@ static Outcome evaluateCast(const Tensor &in, Tensor &out) {
   Type to = out.type.getElementType();
   for (int64_t i = 0, n = in.numElements(); i < n; ++i) {
     if (out.isFloat()) {
-      out.floats[i] = in.isFloat() ? in.floats[i]
+      out.floats[i] = in.isFloat()       ? in.floats[i]
                       : isUnsigned64(in) ? static_cast<double>(static_cast<uint64_t>(in.ints[i]))
                                          : static_cast<double>(in.ints[i]);
     } else if (to.isInteger(1)) {
@@ -163,7 +169,9 @@ static Outcome zipPredicate(Operands in, Tensor &out, llvm::function_ref<bool(do
                             llvm::function_ref<bool(int64_t, int64_t)> onInts) {
   int64_t rank = out.type.getRank();
   bool flip = isUnsigned64(*in[0]);
-  auto order = [&](int64_t x) { return flip ? static_cast<int64_t>(static_cast<uint64_t>(x) ^ (uint64_t(1) << 63)) : x; };
+  auto order = [&](int64_t x) {
+    return flip ? static_cast<int64_t>(static_cast<uint64_t>(x) ^ (uint64_t(1) << 63)) : x;
+  };
   std::array<Dims, 2> strides = {broadcastStrides(shapeOf(*in[0]), rank), broadcastStrides(shapeOf(*in[1]), rank)};
   walk(shapeOf(out), strides, [&](int64_t i, const std::array<int64_t, 2> &from) {
     out.ints[i] = in[0]->isFloat() ? onFloats(in[0]->floats[from[0]], in[1]->floats[from[1]])
@@ -172,9 +180,15 @@ static Outcome zipPredicate(Operands in, Tensor &out, llvm::function_ref<bool(do
   return Outcome::Done;
 }
 
-static int64_t add(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); }
-static int64_t sub(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b)); }
-static int64_t mul(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b)); }
+static int64_t add(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+static int64_t sub(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+}
+static int64_t mul(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+}
 
 /// Division and remainder of integers; a divisor of 0 is refused before.
 static int64_t divide(int64_t a, int64_t b) { return b == -1 ? sub(0, a) : a / b; }
@@ -190,10 +204,10 @@ static Outcome evaluateDivision(Operation *op, Operands in, Tensor &out) {
   if (auto mod = dyn_cast<onnx::ModOp>(op)) {
     bool fmod = mod.getFmod() != 0;
     return zipNumbers(
-        in, out,
-        [&](double a, double b) { return fmod ? std::fmod(a, b) : a - std::floor(a / b) * b; },
+        in, out, [&](double a, double b) { return fmod ? std::fmod(a, b) : a - std::floor(a / b) * b; },
         [&](int64_t a, int64_t b) {
-          return isUnsigned ? static_cast<int64_t>(static_cast<uint64_t>(a) % static_cast<uint64_t>(b)) : remainder(a, b, fmod);
+          return isUnsigned ? static_cast<int64_t>(static_cast<uint64_t>(a) % static_cast<uint64_t>(b))
+                            : remainder(a, b, fmod);
         });
   }
   return zipNumbers(

@@ -74,7 +74,7 @@ static void inferQoptTypes(Operation *op, ArrayRef<RankedTensorType> in, SmallVe
 }
 
 LogicalResult reference::inferTypes(Operation *op, ArrayRef<RankedTensorType> operandTypes, Operands values,
-                                     SmallVectorImpl<Type> &types) {
+                                    SmallVectorImpl<Type> &types) {
   if (isa_and_present<QoptDialect>(op->getDialect())) {
     inferQoptTypes(op, operandTypes, types);
     return success(types.size() == op->getNumResults());

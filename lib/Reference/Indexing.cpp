@@ -39,8 +39,8 @@ static Outcome evaluateGatherElements(onnx::GatherElementsOp op, Operands in, Te
   int64_t axis = frontAxis(op.getAxis(), data.type.getRank()), size = data.type.getDimSize(axis);
   for (int64_t i = 0; i < data.type.getRank(); ++i)
     if (i != axis && indices.type.getDimSize(i) > data.type.getDimSize(i)) {
-      op.emitOpError("expected indices of at most ") << data.type.getDimSize(i) << " along dimension " << i << " but got "
-                                                     << indices.type.getDimSize(i);
+      op.emitOpError("expected indices of at most ")
+          << data.type.getDimSize(i) << " along dimension " << i << " but got " << indices.type.getDimSize(i);
       return Outcome::Failed;
     }
   Dims strides = denseStrides(shapeOf(data));

@@ -8,10 +8,10 @@
 #ifndef QOPT_LIB_REFERENCE_KERNELS_H
 #define QOPT_LIB_REFERENCE_KERNELS_H
 
-#include "llvm/ADT/SmallVector.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Reference/Evaluator.h"
+#include "llvm/ADT/SmallVector.h"
 
 namespace qopt::reference {
 
@@ -41,8 +41,8 @@ Outcome evaluateQuantized(mlir::Operation *op, Operands in, Results out);
 
 /// Asks the operator which types its results have for operands of these types; a
 /// value that is not null may decide about a shape.
-mlir::LogicalResult inferTypes(mlir::Operation *op, llvm::ArrayRef<mlir::RankedTensorType> operandTypes, Operands values,
-                               llvm::SmallVectorImpl<mlir::Type> &types);
+mlir::LogicalResult inferTypes(mlir::Operation *op, llvm::ArrayRef<mlir::RankedTensorType> operandTypes,
+                               Operands values, llvm::SmallVectorImpl<mlir::Type> &types);
 /// What evaluate() does, without copying the operands.
 mlir::LogicalResult evaluateInto(mlir::Operation *op, Operands operands, std::vector<Tensor> &results);
 

@@ -62,9 +62,8 @@ static Outcome evaluateConcat(onnx::ConcatOp op, Operands in, Tensor &out) {
   int64_t axis = frontAxis(op.getAxis(), out.type.getRank()), start = 0;
   Dims strides = denseStrides(shapeOf(out));
   for (const Tensor *part : in) {
-    walk<1>(shapeOf(*part), {strides}, [&](int64_t i, const std::array<int64_t, 1> &to) {
-      copyElement(out, to[0] + start, *part, i);
-    });
+    walk<1>(shapeOf(*part), {strides},
+            [&](int64_t i, const std::array<int64_t, 1> &to) { copyElement(out, to[0] + start, *part, i); });
     start += part->type.getDimSize(axis) * strides[axis];
   }
   return Outcome::Done;
@@ -74,9 +73,8 @@ static Outcome evaluateSplit(onnx::SplitOp op, const Tensor &in, Results out) {
   int64_t axis = frontAxis(op.getAxis(), in.type.getRank()), start = 0;
   Dims strides = denseStrides(shapeOf(in));
   for (Tensor &part : out) {
-    walk<1>(shapeOf(part), {strides}, [&](int64_t i, const std::array<int64_t, 1> &from) {
-      copyElement(part, i, in, from[0] + start);
-    });
+    walk<1>(shapeOf(part), {strides},
+            [&](int64_t i, const std::array<int64_t, 1> &from) { copyElement(part, i, in, from[0] + start); });
     start += part.type.getDimSize(axis) * strides[axis];
   }
   return Outcome::Done;

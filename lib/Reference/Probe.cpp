@@ -11,9 +11,8 @@ using namespace qopt;
 using namespace qopt::reference;
 
 Quiet::Quiet(MLIRContext *context)
-    : handler(context, [thread = llvm::get_threadid()](Diagnostic &) {
-        return success(llvm::get_threadid() == thread);
-      }) {}
+    : handler(context,
+              [thread = llvm::get_threadid()](Diagnostic &) { return success(llvm::get_threadid() == thread); }) {}
 
 //===----------------------------------------------------------------------===//
 // Slice
@@ -57,7 +56,8 @@ FailureOr<Tensor> Slice::get(Value value) {
 //===----------------------------------------------------------------------===//
 
 /// The results of one operator, given what is known of its operands.
-static FailureOr<SmallVector<Known>> followOperator(Operation *op, ArrayRef<const Known *> operands, int64_t maxElements) {
+static FailureOr<SmallVector<Known>> followOperator(Operation *op, ArrayRef<const Known *> operands,
+                                                    int64_t maxElements) {
   SmallVector<RankedTensorType> operandTypes;
   SmallVector<const Tensor *> elements;
   for (const Known *operand : operands) {
@@ -92,8 +92,8 @@ static FailureOr<SmallVector<Known>> followOperator(Operation *op, ArrayRef<cons
   return results;
 }
 
-FailureOr<llvm::DenseMap<Value, Known>> reference::followSizes(func::FuncOp function, ArrayRef<RankedTensorType> arguments,
-                                                               int64_t maxElements) {
+FailureOr<llvm::DenseMap<Value, Known>>
+reference::followSizes(func::FuncOp function, ArrayRef<RankedTensorType> arguments, int64_t maxElements) {
   Block &block = function.front();
   llvm::DenseMap<Value, Known> values;
   for (auto [argument, type] : llvm::zip_equal(block.getArguments(), arguments))

@@ -207,8 +207,7 @@ Result<NpyArray> qopt::parseNpy(std::span<const std::byte> file) {
     return Error{"npy data is in Fortran order; save it with numpy.ascontiguousarray"};
 
   std::optional<int64_t> count = checkedNumElements(*header.shape);
-  std::optional<int64_t> bytes =
-      count ? checkedMul(*count, static_cast<int64_t>(npyElementSize(*type))) : std::nullopt;
+  std::optional<int64_t> bytes = count ? checkedMul(*count, static_cast<int64_t>(npyElementSize(*type))) : std::nullopt;
   if (!bytes)
     return Error{"npy shape has more elements than 64 bits can count"};
   if (static_cast<uint64_t>(*bytes) != text.size())
@@ -249,11 +248,11 @@ Status qopt::writeNpy(const std::string &path, NpyType type, std::span<const int
   header.append(63 - (prefix + header.size()) % 64, ' ');
   header += '\n';
 
-  Result<AtomicFile> file =
-      AtomicFile::create(path, static_cast<int64_t>(prefix + header.size() + data.size()));
+  Result<AtomicFile> file = AtomicFile::create(path, static_cast<int64_t>(prefix + header.size() + data.size()));
   if (!file)
     return file.error();
-  const char lengthAndVersion[] = {1, 0, static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
+  const char lengthAndVersion[] = {1, 0, static_cast<char>(header.size() & 0xFF),
+                                   static_cast<char>(header.size() >> 8)};
   for (std::string_view part : {magic, std::string_view(lengthAndVersion, 4), std::string_view(header)})
     if (Status status = file->write(part); !status)
       return status;

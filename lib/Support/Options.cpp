@@ -42,8 +42,9 @@ void Options::custom(std::string name, std::string meta, std::function<Status(co
 }
 
 void Options::flag(std::string name, bool &value, std::string help) {
-  custom(std::move(name), "", [&value](const std::string &) { return value = true, Status(); }, std::move(help),
-         /*isRepeatable=*/true);
+  custom(
+      std::move(name), "", [&value](const std::string &) { return value = true, Status(); }, std::move(help),
+      /*isRepeatable=*/true);
 }
 
 void Options::text(std::string name, std::string meta, std::string &value, std::string help) {

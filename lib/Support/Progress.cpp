@@ -4,7 +4,8 @@
 
 using namespace qopt;
 
-Progress::Progress(std::string label, bool isQuiet) : label(std::move(label)), isShown(!isQuiet && ::isatty(STDERR_FILENO)) {}
+Progress::Progress(std::string label, bool isQuiet)
+    : label(std::move(label)), isShown(!isQuiet && ::isatty(STDERR_FILENO)) {}
 
 void Progress::update(int64_t done, int64_t total) {
   constexpr int64_t width = 30;

@@ -24,9 +24,7 @@ static bool endsWithWord(std::string_view text) {
   return !text.empty() && isWordCharacter(firstCharacter(text.substr(lastCharacterStart(text))));
 }
 
-void AddedTokenFinder::add(std::string text, const AddedToken &token) {
-  entries.push_back({std::move(text), token});
-}
+void AddedTokenFinder::add(std::string text, const AddedToken &token) { entries.push_back({std::move(text), token}); }
 
 void AddedTokenFinder::prepare() {
   std::sort(entries.begin(), entries.end(), [](const Entry &a, const Entry &b) {
@@ -127,14 +125,14 @@ AddedTokens::AddedTokens(const Field &root, const Bpe &model, const Normalizer &
     std::string name = "'" + printable(token.content) + "'";
     auto sameId = modelTokens.find(token.id);
     if (sameId != modelTokens.end() && sameId->second != token.content)
-      field["id"].fail("id " + std::to_string(token.id) + " of " + name + " is that of '" +
-                       printable(sameId->second) + "' in model.vocab");
+      field["id"].fail("id " + std::to_string(token.id) + " of " + name + " is that of '" + printable(sameId->second) +
+                       "' in model.vocab");
     if (int32_t modelId = model.find(token.content); modelId >= 0 && modelId != token.id)
       field["id"].fail(name + " has id " + std::to_string(token.id) + " here, but " + std::to_string(modelId) +
                        " in model.vocab");
     if (auto [place, isNew] = indexOfId.try_emplace(token.id, i); !isNew)
-      field["id"].fail("id " + std::to_string(token.id) + " is that of added_tokens[" +
-                       std::to_string(place->second) + "], too");
+      field["id"].fail("id " + std::to_string(token.id) + " is that of added_tokens[" + std::to_string(place->second) +
+                       "], too");
     all.push_back(std::move(token));
     if (!contents.insert(all.back().content).second)
       field["content"].fail(name + " occurs twice");

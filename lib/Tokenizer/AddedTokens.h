@@ -11,9 +11,9 @@ namespace qopt::tokenizer {
 struct AddedToken {
   int32_t id;
   std::string content;
-  std::string decoded;  // what decode() makes of it: normalized, if isNormalized
-  bool isSingleWord; // no word character beside it
-  bool stripsLeft;   // takes the white space before it
+  std::string decoded; // what decode() makes of it: normalized, if isNormalized
+  bool isSingleWord;   // no word character beside it
+  bool stripsLeft;     // takes the white space before it
   bool stripsRight;
   bool isNormalized; // looked for after normalization
   bool isSpecial;    // left out by decode()

@@ -120,8 +120,8 @@ public:
       ids->push_back(tokenizer->endOfText());
     auto largest = std::max_element(ids->begin(), ids->end());
     if (largest != ids->end() && *largest >= vocabularySize)
-      return Error{"the tokenizer gives id " + std::to_string(*largest) + ", which is not in the model's vocabulary of " +
-                   std::to_string(vocabularySize)};
+      return Error{"the tokenizer gives id " + std::to_string(*largest) +
+                   ", which is not in the model's vocabulary of " + std::to_string(vocabularySize)};
     corpus.documents.push_back(std::move(*ids));
     return {};
   }

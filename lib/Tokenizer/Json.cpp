@@ -123,13 +123,9 @@ std::optional<int32_t> qopt::tokenizer::asId(const Json &value) {
   return std::nullopt;
 }
 
-void Field::fail(const std::string &message) const {
-  throw FieldError{path.empty() ? message : path + ": " + message};
-}
+void Field::fail(const std::string &message) const { throw FieldError{path.empty() ? message : path + ": " + message}; }
 
-void Field::failExpected(const std::string &what) const {
-  fail("expected " + what + " but got " + describe(*value));
-}
+void Field::failExpected(const std::string &what) const { fail("expected " + what + " but got " + describe(*value)); }
 
 void Field::failType(const char *kind) const {
   (*this)["type"].fail("unsupported " + std::string(kind) + " '" + printable(type()) + "'");
@@ -157,9 +153,7 @@ std::optional<Field> Field::find(const char *key) const {
   return Field(*place, join(path, key));
 }
 
-Field Field::operator[](size_t index) const {
-  return {(*value)[index], path + "[" + std::to_string(index) + "]"};
-}
+Field Field::operator[](size_t index) const { return {(*value)[index], path + "[" + std::to_string(index) + "]"}; }
 
 size_t Field::size() const {
   if (!value->is_array())

@@ -110,6 +110,4 @@ private:
 };
 } // namespace
 
-Result<std::string> qopt::tokenizer::translateOniguruma(std::string_view pattern) {
-  return Translator(pattern).run();
-}
+Result<std::string> qopt::tokenizer::translateOniguruma(std::string_view pattern) { return Translator(pattern).run(); }

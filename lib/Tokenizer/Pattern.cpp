@@ -29,9 +29,9 @@ static Result<std::shared_ptr<const pcre2_code_8>> compile(std::string_view pcre
   pcre2_set_max_pattern_length_8(context.get(), 1 << 20);
   int error;
   PCRE2_SIZE offset;
-  pcre2_code_8 *code =
-      pcre2_compile_8(reinterpret_cast<PCRE2_SPTR8>(pcre.data()), pcre.size(),
-                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, context.get());
+  pcre2_code_8 *code = pcre2_compile_8(reinterpret_cast<PCRE2_SPTR8>(pcre.data()), pcre.size(),
+                                       PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
+                                       &offset, context.get());
   if (!code)
     return Error{pcreMessage(error) + " at byte " + std::to_string(offset)};
   // Where there is no just-in-time compiler, PCRE2 interprets.
@@ -126,8 +126,8 @@ Status Matcher::findRegex(std::string_view text, std::vector<Span> &matches) {
   const auto *subject = reinterpret_cast<PCRE2_SPTR8>(text.data());
   std::optional<size_t> lastEnd;
   for (size_t at = 0; at <= text.size();) {
-    int result = pcre2_match_8(pattern.code.get(), subject, text.size(), at, PCRE2_NO_UTF_CHECK, state->data,
-                               state->context);
+    int result =
+        pcre2_match_8(pattern.code.get(), subject, text.size(), at, PCRE2_NO_UTF_CHECK, state->data, state->context);
     if (result == PCRE2_ERROR_NOMATCH)
       break;
     if (result < 0)
@@ -148,8 +148,8 @@ Status Matcher::findRegex(std::string_view text, std::vector<Span> &matches) {
   return {};
 }
 
-Result<std::string> qopt::tokenizer::replaceAll(std::string_view text, const Pattern &pattern,
-                                                std::string_view content, size_t limit) {
+Result<std::string> qopt::tokenizer::replaceAll(std::string_view text, const Pattern &pattern, std::string_view content,
+                                                size_t limit) {
   std::vector<Span> matches;
   if (Status status = Matcher(pattern).find(text, matches); !status)
     return status.error();

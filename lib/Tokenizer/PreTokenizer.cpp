@@ -101,7 +101,8 @@ static void rewriteWords(Words &words, Rewrite rewrite) {
   bool isFirst = true;
   for (Span &word : words.spans) {
     size_t begin = text.size();
-    rewrite(std::string_view(words.text).substr(word.begin, word.end - word.begin), std::exchange(isFirst, false), text);
+    rewrite(std::string_view(words.text).substr(word.begin, word.end - word.begin), std::exchange(isFirst, false),
+            text);
     word = {begin, text.size()};
   }
   words.text = std::move(text);

@@ -6,9 +6,8 @@ using namespace qopt;
 
 Result<TokenWindows> qopt::makeWindows(const Corpus &corpus, int64_t length) {
   TokenWindows windows;
-  windows.length = corpus.isWindows && !corpus.documents.empty()
-                       ? static_cast<int64_t>(corpus.documents[0].size())
-                       : length;
+  windows.length =
+      corpus.isWindows && !corpus.documents.empty() ? static_cast<int64_t>(corpus.documents[0].size()) : length;
   int64_t available = corpus.numTokens();
   if (windows.length < 1)
     return Error{"a window of " + std::to_string(windows.length) + " tokens holds nothing"};

@@ -83,9 +83,8 @@ static Part parsePart(const Field &root, const char *name) {
 }
 
 BpeTokenizer::BpeTokenizer(const Field &root)
-    : model(root["model"]), normalizer(parsePart<Normalizer>(root, "normalizer")),
-      addedTokens(root, model, normalizer), preTokenizer(parsePart<PreTokenizer>(root, "pre_tokenizer")),
-      decoder(parsePart<Decoder>(root, "decoder")) {
+    : model(root["model"]), normalizer(parsePart<Normalizer>(root, "normalizer")), addedTokens(root, model, normalizer),
+      preTokenizer(parsePart<PreTokenizer>(root, "pre_tokenizer")), decoder(parsePart<Decoder>(root, "decoder")) {
   for (const auto &[text, id] : model.vocabulary())
     tokenOfId[id] = {text, false};
   for (const AddedToken &token : addedTokens.tokens()) {

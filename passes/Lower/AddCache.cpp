@@ -65,8 +65,8 @@ private:
   LogicalResult dropArguments();
 
   DictionaryAttr named(StringRef name, ArrayRef<StringRef> dims) {
-    return b.getDictionaryAttr({b.getNamedAttr("onnx.name", b.getStringAttr(name)),
-                                b.getNamedAttr("onnx.dims", b.getStrArrayAttr(dims))});
+    return b.getDictionaryAttr(
+        {b.getNamedAttr("onnx.name", b.getStringAttr(name)), b.getNamedAttr("onnx.dims", b.getStrArrayAttr(dims))});
   }
   BlockArgument addArgument(Type type, const Twine &name, ArrayRef<StringRef> dims) {
     unsigned at = function.getNumArguments();

@@ -40,12 +40,10 @@ Value lowering::packedFloatWeight(KernelCalls &c, const KernelCalls::Constant &w
   int64_t k = type.getDimSize(0), n = type.getDimSize(1);
   SmallVector<int64_t> shape{blocks(n), k, kColumns};
   if (type.getElementType().isF32())
-    return c.parameter<float>(weight, "packed", shape, type.getElementType(), [&] {
-      return packFloatWeights(KernelCalls::elements<float>(weight.value), k, n);
-    });
-  return c.parameter<uint16_t>(weight, "packed", shape, type.getElementType(), [&] {
-    return packHalfWeights(KernelCalls::elements<uint16_t>(weight.value), k, n);
-  });
+    return c.parameter<float>(weight, "packed", shape, type.getElementType(),
+                              [&] { return packFloatWeights(KernelCalls::elements<float>(weight.value), k, n); });
+  return c.parameter<uint16_t>(weight, "packed", shape, type.getElementType(),
+                               [&] { return packHalfWeights(KernelCalls::elements<uint16_t>(weight.value), k, n); });
 }
 
 LogicalResult lowering::convertToCall(onnx::MatMulOp op, KernelCalls &c) {
@@ -72,9 +70,8 @@ LogicalResult lowering::convertToCall(MatmulW8A16Op op, KernelCalls &c) {
   int64_t n = w->value.getShapedType().getDimSize(0), k = w->value.getShapedType().getDimSize(1);
   if (!k || !n)
     return failure();
-  Value packed = c.parameter<int8_t>(*w, "columns", {blocks(n), k, kColumns}, i8, [&] {
-    return packInt8Columns(KernelCalls::elements<int8_t>(w->value), n, k);
-  });
+  Value packed = c.parameter<int8_t>(*w, "columns", {blocks(n), k, kColumns}, i8,
+                                     [&] { return packInt8Columns(KernelCalls::elements<int8_t>(w->value), n, k); });
   Value scale = c.withShape(op.getWScale(), {n});
   return replace(op, rowsToRows(c, "matmul_w8a16", op.getX(), k, n, {packed, scale}, op.getType()));
 }
@@ -112,7 +109,8 @@ LogicalResult lowering::convertToCall(MatmulW4A16Op op, KernelCalls &c) {
     operands.push_back(
         c.parameter<int8_t>(*zeros, form, {blocks(n), groups, kColumns}, i8, [&] { return packed.zeros; }));
   NamedAttribute config = c.b.getNamedAttr("group_size", c.b.getI64IntegerAttr(size));
-  return replace(op, rowsToRows(c, "matmul_w4a16", op.getX(), k, n, operands, op.getType(), config, "_g" + std::to_string(size)));
+  return replace(
+      op, rowsToRows(c, "matmul_w4a16", op.getX(), k, n, operands, op.getType(), config, "_g" + std::to_string(size)));
 }
 
 LogicalResult lowering::convertToCall(MatmulW8A8Op op, KernelCalls &c) {

@@ -44,8 +44,8 @@ LogicalResult lowering::convertToCall(DynamicQuantizeOp op, KernelCalls &c) {
   Value rows = c.toRows(x, k), count = c.dim(rows, 0);
   ResultBuffer codes{{kUnknown, k}, c.b.getI8Type(), {count}}, scale{{kUnknown}, c.b.getF32Type(), {count}};
   auto results = c.call("dynamic_quantize", "_k" + Twine(k), rows, {codes, scale});
-  return replace(op, {c.fromRows(results[0], x, 1, op.getCodes().getType()),
-                      rowScale(c, results[1], x, op.getScale().getType())});
+  return replace(
+      op, {c.fromRows(results[0], x, 1, op.getCodes().getType()), rowScale(c, results[1], x, op.getScale().getType())});
 }
 
 LogicalResult lowering::convertToCall(SplitColumnsOp op, KernelCalls &c) {

@@ -191,10 +191,10 @@ public:
       return false;
     Group both = *this;
     both.append(next);
-    return !both.isUsedOutside(last.written[0]) &&
-           llvm::count_if(both.steps, [&](const Step &step) {
-             return hasAny(step.whole, last.written) || hasAny(step.elements, last.written);
-           }) == 2;
+    return !both.isUsedOutside(last.written[0]) && llvm::count_if(both.steps, [&](const Step &step) {
+                                                     return hasAny(step.whole, last.written) ||
+                                                            hasAny(step.elements, last.written);
+                                                   }) == 2;
   }
   void append(const Group &next) { llvm::append_range(steps, next.steps); }
 

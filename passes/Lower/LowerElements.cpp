@@ -97,7 +97,9 @@ static std::optional<Dims> compute(Operation *op, OnnxLowering &state, ArrayRef<
         return same && llvm::all_of(*same, [](OpFoldResult e) { return bool(e); }) ? same : std::nullopt;
       })
       .Case([&](onnx::WhereOp) { return select(in[0], in[1], in[2]); })
-      .Case([&](onnx::NegOp) { return combine({state.index(0)}, in[0], [&](auto l, auto r) { return state.sub(l, r); }); })
+      .Case([&](onnx::NegOp) {
+        return combine({state.index(0)}, in[0], [&](auto l, auto r) { return state.sub(l, r); });
+      })
       .Case([&](onnx::ConcatOp) -> Result {
         Dims result;
         for (const Dims &part : in)

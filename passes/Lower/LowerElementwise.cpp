@@ -240,7 +240,10 @@ LogicalResult lowerPow(onnx::PowOp op, OnnxLowering &state) {
       return math::SqrtOp::create(s.b, x);
     Type f64 = s.b.getF64Type();
     Value power = math::PowFOp::create(s.b, convert(s, x, f64), convert(s, in[1], f64));
-    return convert(s, power, x.getType() == f64 ? Type(f64) : isa<FloatType>(element) ? Type(s.b.getF32Type()) : element);
+    return convert(s, power,
+                   x.getType() == f64        ? Type(f64)
+                   : isa<FloatType>(element) ? Type(s.b.getF32Type())
+                                             : element);
   });
 }
 

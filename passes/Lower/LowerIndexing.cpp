@@ -28,8 +28,7 @@ Value toIndex(ImplicitLocOpBuilder &b, Value element, Value size) {
 
 /// Fails at run time unless every index in `indices` (whose elements `map` picks,
 /// in loops over `dims`) is in [-size, size).
-void requireInRange(Value indices, AffineMap map, ArrayRef<OpFoldResult> dims, OpFoldResult size,
-                    OnnxLowering &state) {
+void requireInRange(Value indices, AffineMap map, ArrayRef<OpFoldResult> dims, OpFoldResult size, OnnxLowering &state) {
   ImplicitLocOpBuilder &b = state.b;
   Type element = getElementTypeOrSelf(indices.getType());
   Value extent = state.value(size);
@@ -49,8 +48,8 @@ void requireInRange(Value indices, AffineMap map, ArrayRef<OpFoldResult> dims, O
                                            linalg::YieldOp::create(b, next);
                                          });
   Value found = tensor::ExtractOp::create(b, worst.getResult(0), ValueRange());
-  Value isEmpty = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, state.value(state.product(dims)),
-                                        state.value(state.index(0)));
+  Value isEmpty =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, state.value(state.product(dims)), state.value(state.index(0)));
   Value isGood = arith::XOrIOp::create(b, isBad(b, found), arith::ConstantIntOp::create(b, 1, 1));
   Value condition = arith::OrIOp::create(b, isGood, isEmpty);
   emitRequire(b, b.getLoc(), condition, QRT_INDEX_OUT_OF_RANGE, found, extent);
@@ -111,15 +110,14 @@ LogicalResult lowerGatherElements(onnx::GatherElementsOp op, OnnxLowering &state
     if (int64_t(i) != axis && failed(state.requireEqual(state.max(to[i], data[i]), data[i])))
       return failure();
   Value from = state.tensor(op.getData()), size = state.value(data[axis]);
-  Value result = state.generic(to, getElementTypeOrSelf(from.getType()), state.tensor(op.getIndices()),
-                               state.b.getMultiDimIdentityMap(to.size()),
-                               [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                                 SmallVector<Value> at;
-                                 for (size_t i = 0; i < to.size(); ++i)
-                                   at.push_back(int64_t(i) == axis ? toIndex(b, in[0], size)
-                                                                   : linalg::IndexOp::create(b, i).getResult());
-                                 return tensor::ExtractOp::create(b, from, at);
-                               });
+  Value result = state.generic(
+      to, getElementTypeOrSelf(from.getType()), state.tensor(op.getIndices()),
+      state.b.getMultiDimIdentityMap(to.size()), [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        SmallVector<Value> at;
+        for (size_t i = 0; i < to.size(); ++i)
+          at.push_back(int64_t(i) == axis ? toIndex(b, in[0], size) : linalg::IndexOp::create(b, i).getResult());
+        return tensor::ExtractOp::create(b, from, at);
+      });
   state.setTensor(op.getOutput(), result, to);
   return success();
 }
@@ -189,29 +187,29 @@ LogicalResult lowerScatterND(onnx::ScatterNDOp op, OnnxLowering &state) {
     if (failed(state.requireEqual(want, got)))
       return failure();
   Value tuples = state.tensor(op.getIndices()), values = state.tensor(op.getUpdates());
-  Value copy = state.generic(data, getElementTypeOrSelf(values.getType()), state.tensor(op.getData()),
-                             b.getMultiDimIdentityMap(data.size()),
-                             [](ImplicitLocOpBuilder &, ValueRange in) { return in[0]; });
+  Value copy =
+      state.generic(data, getElementTypeOrSelf(values.getType()), state.tensor(op.getData()),
+                    b.getMultiDimIdentityMap(data.size()), [](ImplicitLocOpBuilder &, ValueRange in) { return in[0]; });
   Value zero = state.value(state.index(0)), one = state.value(state.index(1));
   SmallVector<Value> lower(updates.size(), zero), upper, step(updates.size(), one), sizes;
   for (OpFoldResult size : updates)
     upper.push_back(state.value(size));
   for (int64_t i = 0; i < *depth; ++i)
     sizes.push_back(state.value(data[i]));
-  scf::LoopNest nest = scf::buildLoopNest(
-      b, b.getLoc(), lower, upper, step, copy,
-      [&](OpBuilder &inner, Location loc, ValueRange at, ValueRange carried) -> scf::ValueVector {
-        ImplicitLocOpBuilder b(loc, inner);
-        SmallVector<Value> tuple(at.take_front(rows)), target;
-        tuple.emplace_back();
-        for (int64_t i = 0; i < *depth; ++i) {
-          tuple.back() = arith::ConstantIndexOp::create(b, i);
-          target.push_back(toIndex(b, tensor::ExtractOp::create(b, tuples, tuple), sizes[i]));
-        }
-        llvm::append_range(target, at.drop_front(rows));
-        Value value = tensor::ExtractOp::create(b, values, at);
-        return {tensor::InsertOp::create(b, value, carried[0], target).getResult()};
-      });
+  scf::LoopNest nest =
+      scf::buildLoopNest(b, b.getLoc(), lower, upper, step, copy,
+                         [&](OpBuilder &inner, Location loc, ValueRange at, ValueRange carried) -> scf::ValueVector {
+                           ImplicitLocOpBuilder b(loc, inner);
+                           SmallVector<Value> tuple(at.take_front(rows)), target;
+                           tuple.emplace_back();
+                           for (int64_t i = 0; i < *depth; ++i) {
+                             tuple.back() = arith::ConstantIndexOp::create(b, i);
+                             target.push_back(toIndex(b, tensor::ExtractOp::create(b, tuples, tuple), sizes[i]));
+                           }
+                           llvm::append_range(target, at.drop_front(rows));
+                           Value value = tensor::ExtractOp::create(b, values, at);
+                           return {tensor::InsertOp::create(b, value, carried[0], target).getResult()};
+                         });
   state.setTensor(op.getOutput(), nest.results[0], data);
   return success();
 }

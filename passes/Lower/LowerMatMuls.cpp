@@ -60,27 +60,26 @@ FailureOr<std::pair<Value, Dims>> multiply(const Matrix &lhs, const Matrix &rhs,
   SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
   iterators[k] = utils::IteratorType::reduction;
   Value init = state.fill(dims, state.constant(working, 0));
-  auto op = linalg::GenericOp::create(
-      b, TypeRange{init.getType()}, ValueRange{lhs.tensor, rhs.tensor}, ValueRange{init}, maps, iterators,
-      [&](OpBuilder &inner, Location loc, ValueRange in) {
-        ImplicitLocOpBuilder b(loc, inner);
-        Value x = in[0], y = in[1], sum;
-        if (isNarrow) {
-          x = arith::ExtFOp::create(b, working, x);
-          y = arith::ExtFOp::create(b, working, y);
-        }
-        if (type)
-          sum = arith::AddFOp::create(b, in[2], arith::MulFOp::create(b, x, y));
-        else
-          sum = arith::AddIOp::create(b, in[2], arith::MulIOp::create(b, x, y));
-        linalg::YieldOp::create(b, sum);
-      });
+  auto op =
+      linalg::GenericOp::create(b, TypeRange{init.getType()}, ValueRange{lhs.tensor, rhs.tensor}, ValueRange{init},
+                                maps, iterators, [&](OpBuilder &inner, Location loc, ValueRange in) {
+                                  ImplicitLocOpBuilder b(loc, inner);
+                                  Value x = in[0], y = in[1], sum;
+                                  if (isNarrow) {
+                                    x = arith::ExtFOp::create(b, working, x);
+                                    y = arith::ExtFOp::create(b, working, y);
+                                  }
+                                  if (type)
+                                    sum = arith::AddFOp::create(b, in[2], arith::MulFOp::create(b, x, y));
+                                  else
+                                    sum = arith::AddIOp::create(b, in[2], arith::MulIOp::create(b, x, y));
+                                  linalg::YieldOp::create(b, sum);
+                                });
   Value result = op.getResult(0);
   if (isNarrow)
-    result = state.generic(dims, element, result, b.getMultiDimIdentityMap(dims.size()),
-                           [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                             return arith::TruncFOp::create(b, element, in[0]);
-                           });
+    result = state.generic(
+        dims, element, result, b.getMultiDimIdentityMap(dims.size()),
+        [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value { return arith::TruncFOp::create(b, element, in[0]); });
   return std::make_pair(result, dims);
 }
 

@@ -147,14 +147,13 @@ LogicalResult lowerTile(onnx::TileOp op, OnnxLowering &state) {
   for (auto [size, repeat] : llvm::zip(from, *repeats))
     to.push_back(state.mul(size, state.max(repeat, state.index(0))));
   Value data = state.tensor(op.getInput());
-  Value result = state.generate(to, getElementTypeOrSelf(data.getType()),
-                                [&](ImplicitLocOpBuilder &b, ValueRange at) -> Value {
-                                  SmallVector<Value> indices;
-                                  for (size_t i = 0; i < at.size(); ++i)
-                                    indices.push_back(arith::RemUIOp::create(
-                                        b, at[i], getValueOrCreateConstantIndexOp(b, b.getLoc(), from[i])));
-                                  return tensor::ExtractOp::create(b, data, indices);
-                                });
+  Value result =
+      state.generate(to, getElementTypeOrSelf(data.getType()), [&](ImplicitLocOpBuilder &b, ValueRange at) -> Value {
+        SmallVector<Value> indices;
+        for (size_t i = 0; i < at.size(); ++i)
+          indices.push_back(arith::RemUIOp::create(b, at[i], getValueOrCreateConstantIndexOp(b, b.getLoc(), from[i])));
+        return tensor::ExtractOp::create(b, data, indices);
+      });
   state.setTensor(op.getOutput(), result, to);
   return success();
 }
@@ -214,8 +213,8 @@ LogicalResult lowerRange(onnx::RangeOp op, OnnxLowering &state) {
     Value span = arith::SubFOp::create(b, widen(state.scalar(op.getLimit())), widen(start));
     Value steps = math::CeilOp::create(b, arith::DivFOp::create(b, span, widen(delta)));
     // Also without NaN and infinity a conversion must stay in range.
-    Value isSane = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, math::AbsFOp::create(b, steps),
-                                         state.constant(f64, 1e15));
+    Value isSane =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, math::AbsFOp::create(b, steps), state.constant(f64, 1e15));
     steps = arith::SelectOp::create(b, isSane, steps, state.constant(f64, 0));
     Value whole = arith::FPToSIOp::create(b, b.getI64Type(), steps);
     count = state.max(arith::IndexCastOp::create(b, b.getIndexType(), whole).getResult(), state.index(0));

@@ -41,11 +41,13 @@ Value identity(OnnxLowering &state, Kind kind, Type type) {
   case Kind::Max:
     if (!integer)
       return state.constant(type, -infinity);
-    return arith::ConstantOp::create(state.b, state.b.getIntegerAttr(type, APInt::getSignedMinValue(integer.getWidth())));
+    return arith::ConstantOp::create(state.b,
+                                     state.b.getIntegerAttr(type, APInt::getSignedMinValue(integer.getWidth())));
   case Kind::Min:
     if (!integer)
       return state.constant(type, infinity);
-    return arith::ConstantOp::create(state.b, state.b.getIntegerAttr(type, APInt::getSignedMaxValue(integer.getWidth())));
+    return arith::ConstantOp::create(state.b,
+                                     state.b.getIntegerAttr(type, APInt::getSignedMaxValue(integer.getWidth())));
   }
   llvm_unreachable("all kinds are handled");
 }
@@ -169,18 +171,17 @@ LogicalResult lowerSoftmax(onnx::SoftmaxOp op, OnnxLowering &state) {
   others.erase(others.begin() + axis);
   AffineMap rest = AffineMap::get(dims.size(), 0, others, b.getContext());
   Value largest = reduce(state, data, dims, reduced, Kind::Max);
-  Value powers = state.generic(dims, working, {data, largest}, {all, rest},
-                               [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                                 Value distance = arith::SubFOp::create(b, widen(b, in[0], working),
-                                                                        widen(b, in[1], working));
-                                 return math::ExpOp::create(b, distance);
-                               });
+  Value powers =
+      state.generic(dims, working, {data, largest}, {all, rest}, [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value distance = arith::SubFOp::create(b, widen(b, in[0], working), widen(b, in[1], working));
+        return math::ExpOp::create(b, distance);
+      });
   Value sum = reduce(state, powers, dims, reduced, Kind::Sum);
-  Value result = state.generic(dims, element, {powers, sum}, {all, rest},
-                               [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                                 Value divisor = narrow(b, in[1], working);
-                                 return narrow(b, arith::DivFOp::create(b, in[0], divisor), element);
-                               });
+  Value result =
+      state.generic(dims, element, {powers, sum}, {all, rest}, [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value divisor = narrow(b, in[1], working);
+        return narrow(b, arith::DivFOp::create(b, in[0], divisor), element);
+      });
   state.setTensor(op.getOutput(), result, dims);
   return success();
 }
@@ -225,15 +226,15 @@ LogicalResult lowerCumSum(onnx::CumSumOp op, OnnxLowering &state) {
   iterators.back() = utils::IteratorType::reduction;
   Value sums = state.fill(kept, state.constant(working, 0));
   Value init = state.empty(dims, element);
-  auto scan = linalg::GenericOp::create(
-      b, TypeRange{init.getType(), sums.getType()}, ValueRange{data}, ValueRange{init, sums},
-      ArrayRef<AffineMap>{element_, element_, running}, iterators, [&](OpBuilder &inner, Location loc, ValueRange in) {
-        ImplicitLocOpBuilder b(loc, inner);
-        Value value = isa<FloatType>(working) ? widen(b, in[0], working) : in[0];
-        Value next = combine(b, Kind::Sum, in[2], value);
-        Value shown = op.getExclusive() ? in[2] : next;
-        linalg::YieldOp::create(b, ValueRange{narrow(b, shown, element), next});
-      });
+  auto scan = linalg::GenericOp::create(b, TypeRange{init.getType(), sums.getType()}, ValueRange{data},
+                                        ValueRange{init, sums}, ArrayRef<AffineMap>{element_, element_, running},
+                                        iterators, [&](OpBuilder &inner, Location loc, ValueRange in) {
+                                          ImplicitLocOpBuilder b(loc, inner);
+                                          Value value = isa<FloatType>(working) ? widen(b, in[0], working) : in[0];
+                                          Value next = combine(b, Kind::Sum, in[2], value);
+                                          Value shown = op.getExclusive() ? in[2] : next;
+                                          linalg::YieldOp::create(b, ValueRange{narrow(b, shown, element), next});
+                                        });
   Value result = scan.getResult(0);
   if (op.getReverse())
     result = flip(state, result, dims, at);

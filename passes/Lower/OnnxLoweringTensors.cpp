@@ -116,8 +116,8 @@ Value OnnxLowering::reshape(Value tensor, ArrayRef<OpFoldResult> from, ArrayRef<
     collapsed.push_back(product(fromMiddle));
     llvm::append_range(collapsed, from.take_back(after));
     if (fromMiddle.empty())
-      tensor = tensor::ExpandShapeOp::create(b, typeOf(collapsed, element), tensor,
-                                             ArrayRef<ReassociationIndices>(), collapsed);
+      tensor = tensor::ExpandShapeOp::create(b, typeOf(collapsed, element), tensor, ArrayRef<ReassociationIndices>(),
+                                             collapsed);
     else
       tensor = tensor::CollapseShapeOp::create(b, typeOf(collapsed, element), tensor,
                                                groupMiddle(before, fromMiddle.size(), after));
@@ -133,8 +133,7 @@ Value OnnxLowering::reshape(Value tensor, ArrayRef<OpFoldResult> from, ArrayRef<
   tensor = castTo(tensor, typeOf(collapsed, element));
   if (toMiddle.empty())
     return tensor::CollapseShapeOp::create(b, typeOf(to, element), tensor, ArrayRef<ReassociationIndices>());
-  return tensor::ExpandShapeOp::create(b, typeOf(to, element), tensor, groupMiddle(before, toMiddle.size(), after),
-                                       to);
+  return tensor::ExpandShapeOp::create(b, typeOf(to, element), tensor, groupMiddle(before, toMiddle.size(), after), to);
 }
 
 Value OnnxLowering::castTo(Value tensor, RankedTensorType type) {

@@ -159,9 +159,8 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
     SmallVector<Buffer *> bySize;
     for (Buffer &buffer : group.buffers)
       bySize.push_back(&buffer);
-    llvm::sort(bySize, [](Buffer *l, Buffer *r) {
-      return std::tie(r->bytes, l->first, l) < std::tie(l->bytes, r->first, r);
-    });
+    llvm::sort(bySize,
+               [](Buffer *l, Buffer *r) { return std::tie(r->bytes, l->first, l) < std::tie(l->bytes, r->first, r); });
     SmallVector<Buffer *> placed; // by offset
     int64_t total = 0;
     for (Buffer *buffer : bySize) {

@@ -93,9 +93,7 @@ public:
   /// `defaults` gives the options that SPEC does not name.
   static FailureOr<Override> parse(Location location, StringAttr textAttr, const Spec &defaults) {
     StringRef text = textAttr.getValue();
-    auto fail = [&](const Twine &reason) {
-      return emitError(location) << "override \"" << text << "\": " << reason;
-    };
+    auto fail = [&](const Twine &reason) { return emitError(location) << "override \"" << text << "\": " << reason; };
     // SPEC may hold "=" within its braces, PATTERN anywhere.
     size_t braces = text.ends_with("}") ? text.rfind('{') : StringRef::npos;
     size_t equals = text.take_front(braces).rfind('=');
@@ -160,8 +158,8 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
 
     for (const Override &one : all)
       if (!one.used) {
-        emitError(getOperation().getLoc()) << "override \"" << one.text.getValue() << "\": the pattern matches none of "
-                                           << count << " linear layers";
+        emitError(getOperation().getLoc())
+            << "override \"" << one.text.getValue() << "\": the pattern matches none of " << count << " linear layers";
         return signalPassFailure();
       }
   }

@@ -38,8 +38,8 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
     if (failed(readOptions(options)) || failed(readWindows(windows)))
       return signalPassFailure();
     for (func::FuncOp function : observed) {
-      FailureOr<CalibrationSummary> summary = calibrate(function, windows, options,
-                                                        reference ? createReferenceRunner : createCompiledRunner);
+      FailureOr<CalibrationSummary> summary =
+          calibrate(function, windows, options, reference ? createReferenceRunner : createCompiledRunner);
       if (failed(summary))
         return signalPassFailure();
       numStages += summary->stages;

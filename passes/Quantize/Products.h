@@ -2,12 +2,12 @@
 #ifndef QOPT_PASSES_QUANTIZE_PRODUCTS_H
 #define QOPT_PASSES_QUANTIZE_PRODUCTS_H
 
-#include "qopt/Calibration/Linear.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
+#include "qopt/Calibration/Linear.h"
 
 namespace qopt {
 

@@ -11,9 +11,7 @@ namespace qopt {
 namespace {
 
 /// Weights alone are quantized where the scheme says so, or where there is none.
-bool quantizesWeightsOnly(onnx::MatMulOp op) {
-  return !getScheme(op) || hasScheme(op, SchemeKind::Int8Weights);
-}
+bool quantizesWeightsOnly(onnx::MatMulOp op) { return !getScheme(op) || hasScheme(op, SchemeKind::Int8Weights); }
 
 struct WeightProduct : OpRewritePattern<onnx::MatMulOp> {
   WeightProduct(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}

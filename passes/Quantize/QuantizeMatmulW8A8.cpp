@@ -79,9 +79,7 @@ struct ScalePerToken : OpRewritePattern<onnx::MatMulOp> {
 struct QuantizeMatmulW8A8 : impl::QuantizeMatmulW8A8Base<QuantizeMatmulW8A8> {
   using Base::Base;
 
-  void runOnOperation() override {
-    rewriteProducts<StaticScale, ScalePerToken>(getOperation(), numMatmuls);
-  }
+  void runOnOperation() override { rewriteProducts<StaticScale, ScalePerToken>(getOperation(), numMatmuls); }
 };
 
 } // namespace

@@ -69,9 +69,9 @@ struct SplitProductAt : OpRewritePattern<onnx::MatMulOp> {
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
     SplitColumnsAtOp x = getSplit(op.getA(), kept.getColumnsAttr(), rewriter);
-    auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(),
-                                        weights.getCodes(), weights.getScale(), x.getOutliers(), Value(),
-                                        kept.getValues());
+    auto product =
+        MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(), weights.getCodes(),
+                             weights.getScale(), x.getOutliers(), Value(), kept.getValues());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();

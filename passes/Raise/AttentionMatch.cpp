@@ -23,7 +23,8 @@ static Value skipLayout(Operation *op, const llvm::DenseSet<Value> &activations)
   if (isa<ReshapeOp, TransposeOp, UnsqueezeOp, SqueezeOp, ExpandOp, TileOp, IdentityOp>(op))
     return op->getOperand(0);
   if (auto gather = dyn_cast<GatherOp>(op))
-    return activations.contains(gather.getData()) && !activations.contains(gather.getIndices()) ? gather.getData() : Value();
+    return activations.contains(gather.getData()) && !activations.contains(gather.getIndices()) ? gather.getData()
+                                                                                                : Value();
   if (auto concat = dyn_cast<ConcatOp>(op))
     return llvm::all_equal(concat.getInputs()) ? concat.getInputs()[0] : Value();
   if (isa<MulOp, DivOp>(op))
@@ -38,9 +39,9 @@ static std::optional<Heads> findHeads(Value value, int64_t size, const llvm::Den
   Heads heads;
   heads.size = size;
   while (Operation *op = value.getDefiningOp()) {
-    if (auto concat = dyn_cast<ConcatOp>(op); concat && !heads.past && concat.getInputs().size() == 2 &&
-                                              isa<BlockArgument>(concat.getInputs()[0]) &&
-                                              (static_cast<int64_t>(concat.getAxis()) == 2 || static_cast<int64_t>(concat.getAxis()) == -2)) {
+    if (auto concat = dyn_cast<ConcatOp>(op);
+        concat && !heads.past && concat.getInputs().size() == 2 && isa<BlockArgument>(concat.getInputs()[0]) &&
+        (static_cast<int64_t>(concat.getAxis()) == 2 || static_cast<int64_t>(concat.getAxis()) == -2)) {
       heads.past = concat.getInputs()[0];
       heads.present = concat.getConcatResult();
       value = concat.getInputs()[1];
@@ -95,7 +96,8 @@ static MatMulOp findScores(AttentionMatch &match, const llvm::DenseSet<Value> &a
           for (Value operand : user->getOperands())
             if (std::optional<double> cap = getConstantScalar(operand))
               match.softcap = *cap;
-    } else if (!isa<SubOp, MulOp, DivOp, CastOp, ReshapeOp, TransposeOp, UnsqueezeOp, SqueezeOp, MaxOp, ClipOp, IdentityOp>(op)) {
+    } else if (!isa<SubOp, MulOp, DivOp, CastOp, ReshapeOp, TransposeOp, UnsqueezeOp, SqueezeOp, MaxOp, ClipOp,
+                    IdentityOp>(op)) {
       return {};
     }
     for (Value operand : op->getOperands()) {
@@ -158,7 +160,8 @@ std::optional<AttentionMatch> raise::matchAttention(Operation *op, const llvm::D
     return std::nullopt;
   auto q = findHeads(scores.getA(), size, activations), k = findHeads(scores.getB(), size, activations),
        v = findHeads(mix.getB(), valueSize, activations);
-  if (!q || !k || !v || q->past || !k->past != !v->past || k->heads != v->heads || k->heads == 0 || q->heads % k->heads != 0)
+  if (!q || !k || !v || q->past || !k->past != !v->past || k->heads != v->heads || k->heads == 0 ||
+      q->heads % k->heads != 0)
     return std::nullopt;
   match.q = *q;
   match.k = *k;

@@ -9,8 +9,8 @@ namespace qopt::raise {
 
 /// Queries, keys or values as they leave their projection (or rotation).
 struct Heads {
-  mlir::Value value; ///< [batch, length, heads * size] or four dimensions
-  mlir::Value past;  ///< the cache they are appended to, [batch, heads, length, size]
+  mlir::Value value;   ///< [batch, length, heads * size] or four dimensions
+  mlir::Value past;    ///< the cache they are appended to, [batch, heads, length, size]
   mlir::Value present; ///< the appended cache
   int64_t heads = 0, size = 0;
 

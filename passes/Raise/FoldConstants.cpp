@@ -21,9 +21,8 @@ bool castsWeights(Operation *op) {
   auto cast = dyn_cast<onnx::CastOp>(op);
   auto from = cast ? dyn_cast<RankedTensorType>(cast.getInput().getType()) : RankedTensorType();
   return from && from.getRank() == 2 && (from.getElementType().isF16() || from.getElementType().isBF16()) &&
-         llvm::all_of(op->getUsers(), [](Operation *user) {
-           return isa<onnx::MatMulOp, onnx::GemmOp, onnx::TransposeOp>(user);
-         });
+         llvm::all_of(op->getUsers(),
+                      [](Operation *user) { return isa<onnx::MatMulOp, onnx::GemmOp, onnx::TransposeOp>(user); });
 }
 
 /// Results of `op` from constant operands; fails when one is no small constant.
@@ -55,9 +54,8 @@ struct FoldConstants : impl::FoldConstantsBase<FoldConstants> {
       if (!isa<onnx::OnnxDialect>(op.getDialect()) || isa<onnx::ConstantOp>(op) || castsWeights(&op))
         continue;
       auto results = foldOp(&op, maxElements);
-      if (failed(results) || llvm::any_of(*results, [&](const reference::Tensor &result) {
-            return result.numElements() > maxElements;
-          }))
+      if (failed(results) ||
+          llvm::any_of(*results, [&](const reference::Tensor &result) { return result.numElements() > maxElements; }))
         continue;
       OpBuilder builder(&op);
       for (auto [value, tensor] : llvm::zip(op.getResults(), *results))

@@ -127,8 +127,9 @@ void ModelInputs::fill(reference::Slice &slice, Sizes sizes, Padding padding, in
       if (argument == attentionMask)
         value = isShown(padding, i / columns, i % columns, columns);
       else if (argument == positionIds)
-        value = padding == Padding::None ? i % columns
-                                         : static_cast<int64_t>(random() % static_cast<uint64_t>(std::max<int64_t>(maxPosition, 1)));
+        value = padding == Padding::None
+                    ? i % columns
+                    : static_cast<int64_t>(random() % static_cast<uint64_t>(std::max<int64_t>(maxPosition, 1)));
       if (isFloat)
         tensor.floats[i] = static_cast<double>(value);
       else

@@ -41,10 +41,10 @@ public:
   llvm::DenseSet<mlir::Value> activations() const;
 
   mutable mlir::func::FuncOp function; ///< an op handle: its methods are not const
-  mlir::BlockArgument tokens;        ///< input_ids [batch, length] or embeddings
-  mlir::BlockArgument attentionMask; ///< [batch, past + length], may be null
-  mlir::BlockArgument positionIds;   ///< [batch, length], may be null
-  bool hasPast = false;              ///< inputs of rank 4: keys and values
+  mlir::BlockArgument tokens;          ///< input_ids [batch, length] or embeddings
+  mlir::BlockArgument attentionMask;   ///< [batch, past + length], may be null
+  mlir::BlockArgument positionIds;     ///< [batch, length], may be null
+  bool hasPast = false;                ///< inputs of rank 4: keys and values
 };
 
 /// A tensor of standard normal numbers.

@@ -199,7 +199,8 @@ private:
     Operation *last = match.result.getDefiningOp(), *before = last->getPrevNode();
     OpBuilder builder(last);
     Location loc = last->getLoc();
-    Value q = joinHeads(builder, loc, match.q), k = joinHeads(builder, loc, match.k), v = joinHeads(builder, loc, match.v);
+    Value q = joinHeads(builder, loc, match.q), k = joinHeads(builder, loc, match.k),
+          v = joinHeads(builder, loc, match.v);
     auto attention = onnx::AttentionOp::create(
         builder, loc, q, k, v, mask.value, match.k.past, match.v.past, mask.causal, match.q.heads, match.k.heads,
         builder.getF32FloatAttr(static_cast<float>(scale)), APFloat(static_cast<float>(match.softcap.value_or(0))));
@@ -210,7 +211,8 @@ private:
     if (typeOf(match.result).getRank() == 2) {
       result = onnx::ReshapeOp::create(builder, loc, result, createInts(builder, loc, {-1, columns}));
     } else if (typeOf(match.result).getRank() == 4) {
-      result = onnx::ReshapeOp::create(builder, loc, result, createInts(builder, loc, {0, 0, match.q.heads, match.v.size}));
+      result =
+          onnx::ReshapeOp::create(builder, loc, result, createInts(builder, loc, {0, 0, match.q.heads, match.v.size}));
       result = onnx::TransposeOp::create(builder, loc, result, ArrayRef<int64_t>{0, 2, 1, 3});
     }
     if (!isSame(match, result, attention)) {
@@ -232,7 +234,8 @@ private:
     int64_t size = expected.type.getRank() == 4 ? valueSize : columns;
     for (int64_t start = 0; start < expected.numElements(); start += size) {
       ArrayRef<double> row = ArrayRef(expected.floats).slice(start, size);
-      if (!llvm::any_of(row, [](double x) { return std::isnan(x); }) && !llvm::all_of(row, [](double x) { return x == 0; }))
+      if (!llvm::any_of(row, [](double x) { return std::isnan(x); }) &&
+          !llvm::all_of(row, [](double x) { return x == 0; }))
         continue;
       std::fill_n(expected.floats.begin() + start, size, 0.0);
       std::fill_n(actual.floats.begin() + start, size, 0.0);

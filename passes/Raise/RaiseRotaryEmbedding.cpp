@@ -24,10 +24,8 @@ using namespace raise;
 using reference::Tensor;
 
 /// Calls with which both ways are compared.
-constexpr std::pair<Sizes, Padding> kTrials[] = {{{2, 7, 3}, Padding::None},
-                                                 {{2, 7, 3}, Padding::Left},
-                                                 {{2, 9, 2}, Padding::Holes},
-                                                 {{1, 19, 5}, Padding::None}};
+constexpr std::pair<Sizes, Padding> kTrials[] = {
+    {{2, 7, 3}, Padding::None}, {{2, 7, 3}, Padding::Left}, {{2, 9, 2}, Padding::Holes}, {{1, 19, 5}, Padding::None}};
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
@@ -164,7 +162,8 @@ private:
     ElementsAttr value = dense;
     if (!raw.isSplat())
       value = DenseResourceElementsAttr::get(
-          table.type, name, HeapAsmResourceBlob::allocateAndCopyWithAlign(raw.getRawData(), 64, /*dataIsMutable=*/false));
+          table.type, name,
+          HeapAsmResourceBlob::allocateAndCopyWithAlign(raw.getRawData(), 64, /*dataIsMutable=*/false));
     tableValues.push_back({table, onnx::ConstantOp::create(builder, function.getLoc(), value)});
     return tableValues.back().second;
   }
@@ -187,7 +186,8 @@ private:
                                                    rotation.heads, isPartial ? tables.rotatedSize : 0);
     if (Attribute scope = last->getAttr("onnx.scope"))
       result.getDefiningOp()->setAttr("onnx.scope", scope);
-    result = onnx::ReshapeOp::create(builder, loc, result, createInts(builder, loc, {0, 0, rotation.heads, rotation.size}));
+    result =
+        onnx::ReshapeOp::create(builder, loc, result, createInts(builder, loc, {0, 0, rotation.heads, rotation.size}));
     if (rotation.headsFirst)
       result = onnx::TransposeOp::create(builder, loc, result, ArrayRef<int64_t>{0, 2, 1, 3});
     if (isSame(rotation, result, tables.cos.type.getDimSize(0))) {
@@ -207,7 +207,8 @@ private:
     std::mt19937 random(1);
     for (auto [wanted, padding] : kTrials) {
       // Counted positions must be in the tables.
-      Sizes sizes = inputs.adapt({wanted.batch, std::min(wanted.length, std::max<int64_t>(positions - wanted.past, 1)), wanted.past});
+      Sizes sizes = inputs.adapt(
+          {wanted.batch, std::min(wanted.length, std::max<int64_t>(positions - wanted.past, 1)), wanted.past});
       reference::Slice slice;
       inputs.fill(slice, sizes, padding, positions, random);
       slice.set(rotation.source, randomTensor(rotation.sourceType(sizes), random));

@@ -75,7 +75,8 @@ private:
     const reference::Known &first = samples[0].find(op->getResult(0))->second;
     for (Sample &sample : samples) {
       const reference::Known &known = sample.find(op->getResult(0))->second;
-      if (!known.elements || known.type != first.type || known.elements->isFloat() || known.elements->ints != first.elements->ints)
+      if (!known.elements || known.type != first.type || known.elements->isFloat() ||
+          known.elements->ints != first.elements->ints)
         return false;
     }
     OpBuilder builder(op);

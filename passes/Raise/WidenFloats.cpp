@@ -48,8 +48,7 @@ ElementsAttr widen(ElementsAttr value) {
 
 class Widening {
 public:
-  explicit Widening(func::FuncOp function)
-      : function(function), b(function.getContext()), f32(b.getF32Type()) {}
+  explicit Widening(func::FuncOp function) : function(function), b(function.getContext()), f32(b.getF32Type()) {}
 
   /// Returns how many values are wide now.
   FailureOr<int64_t> run() {

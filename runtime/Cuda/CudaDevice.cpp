@@ -68,8 +68,8 @@ private:
   CUmodule code = nullptr;
   Capability hardware;
   int64_t mostShared = 48 << 10;
-  std::string section; ///< that `code` is of
-  std::vector<Function> functions; ///< of the module's table; null where `section` lacks it by right
+  std::string section;                    ///< that `code` is of
+  std::vector<Function> functions;        ///< of the module's table; null where `section` lacks it by right
   std::vector<const Function *> launched; // since something waited, each once
   bool waitsAfterLaunch = false;
   Status health;
@@ -89,8 +89,8 @@ Status CudaDevice::open(int index) {
   char text[256] = {};
   if (Status status = check(driver.deviceGet(&device, index), doing); !status)
     return status;
-  for (auto [attribute, value] : {std::pair(computeCapabilityMajor, &hardware.major),
-                                  std::pair(computeCapabilityMinor, &hardware.minor)})
+  for (auto [attribute, value] :
+       {std::pair(computeCapabilityMajor, &hardware.major), std::pair(computeCapabilityMinor, &hardware.minor)})
     if (Status status = check(driver.deviceGetAttribute(value, attribute, device), doing); !status)
       return status;
   if (int shared = 0; driver.deviceGetAttribute(&shared, maxSharedBytesOptIn, device) == 0 && shared > 0)
@@ -191,8 +191,7 @@ Status CudaDevice::loadImage(std::span<const char> image, const std::string &sec
   char log[4096] = {};
   int options[] = {jitErrorLogBuffer, jitErrorLogBufferBytes};
   void *values[] = {log, reinterpret_cast<void *>(sizeof log - 1)};
-  CUresult result =
-      driver.moduleLoadDataEx(&code, text.empty() ? image.data() : text.c_str(), 2, options, values);
+  CUresult result = driver.moduleLoadDataEx(&code, text.empty() ? image.data() : text.c_str(), 2, options, values);
   if (result == 0)
     return {};
   code = nullptr;
@@ -259,10 +258,10 @@ Status CudaDevice::launch(const QrtLaunch &launch, void *const *args) {
   if (Status status = reserveShared(function, launch.sharedBytes); !status)
     return status;
   auto size = [](int32_t value) { return static_cast<unsigned>(value); };
-  CUresult result = driver.launchKernel(function.handle, size(launch.grid[0]), size(launch.grid[1]),
-                                        size(launch.grid[2]), size(launch.block[0]), size(launch.block[1]),
-                                        size(launch.block[2]), static_cast<unsigned>(launch.sharedBytes), stream,
-                                        const_cast<void **>(args), nullptr);
+  CUresult result =
+      driver.launchKernel(function.handle, size(launch.grid[0]), size(launch.grid[1]), size(launch.grid[2]),
+                          size(launch.block[0]), size(launch.block[1]), size(launch.block[2]),
+                          static_cast<unsigned>(launch.sharedBytes), stream, const_cast<void **>(args), nullptr);
   if (result != 0) {
     auto text = [](const int32_t (&sizes)[3]) {
       return std::to_string(sizes[0]) + "x" + std::to_string(sizes[1]) + "x" + std::to_string(sizes[2]);

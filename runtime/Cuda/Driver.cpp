@@ -132,8 +132,22 @@ static constexpr KnownError knownErrors[] = {
 
 bool cuda::isSticky(CUresult code) {
   switch (code) {
-  case 46: case 201: case 214: case 220: case 226: case 700: case 702: case 709: case 710: case 714:
-  case 715: case 716: case 717: case 718: case 719: case 999:
+  case 46:
+  case 201:
+  case 214:
+  case 220:
+  case 226:
+  case 700:
+  case 702:
+  case 709:
+  case 710:
+  case 714:
+  case 715:
+  case 716:
+  case 717:
+  case 718:
+  case 719:
+  case 999:
     return true;
   default:
     return false;

@@ -71,13 +71,13 @@ inline constexpr int captureRelaxed = 2;
 /// Functions that only later drivers have; null in older ones.
 #define QRT_CUDA_LATER_FUNCTIONS(X)                                                                                    \
   X(cuStreamBeginCapture_v2, streamBeginCapture, (CUstream stream, int mode))                                          \
-  X(cuStreamEndCapture, streamEndCapture, (CUstream stream, CUgraph *graph))                                           \
+  X(cuStreamEndCapture, streamEndCapture, (CUstream stream, CUgraph * graph))                                          \
   X(cuGraphInstantiateWithFlags, graphInstantiate, (CUgraphExec * exec, CUgraph graph, unsigned long long flags))      \
   X(cuGraphLaunch, graphLaunch, (CUgraphExec exec, CUstream stream))                                                   \
   X(cuGraphDestroy, graphDestroy, (CUgraph graph))                                                                     \
   X(cuGraphExecDestroy, graphExecDestroy, (CUgraphExec exec))                                                          \
   X(cuTensorMapEncodeTiled, tensorMapEncodeTiled,                                                                      \
-    (void *map, int elementType, uint32_t rank, void *address, const uint64_t *sizes, const uint64_t *strides,        \
+    (void *map, int elementType, uint32_t rank, void *address, const uint64_t *sizes, const uint64_t *strides,         \
      const uint32_t *box, const uint32_t *elementStrides, int interleave, int swizzle, int l2Promotion, int fill))
 
 /// The opened and initialised driver. Never closed: drivers do not bear it.

@@ -91,9 +91,8 @@ struct Value {
 
 void voteWarp(Warp &warp, uint32_t members) {
   uint32_t ballot = 0;
-  forEachLane(members, [&](uint32_t lane) {
-    ballot |= uint32_t(static_cast<Value *>(warp.payload[lane])->value & 1) << lane;
-  });
+  forEachLane(members,
+              [&](uint32_t lane) { ballot |= uint32_t(static_cast<Value *>(warp.payload[lane])->value & 1) << lane; });
   forEachLane(members, [&](uint32_t lane) {
     auto &mine = *static_cast<Value *>(warp.payload[lane]);
     switch (mine.kind) {
@@ -206,8 +205,8 @@ void copyAsync(QrtSimThread *self, void *to, const void *from, uint32_t bytes, u
     blockOf(self).trap(fiber, Trap::MisalignedGlobal, reinterpret_cast<int64_t>(from), bytes);
   // It may happen at any time from now on.
   race::write(to, bytes);
-  fiber.copies.list.push_back({static_cast<char *>(to), static_cast<const char *>(from), bytes,
-                               sourceBytes < bytes ? sourceBytes : bytes});
+  fiber.copies.list.push_back(
+      {static_cast<char *>(to), static_cast<const char *>(from), bytes, sourceBytes < bytes ? sourceBytes : bytes});
 }
 
 void commitCopies(QrtSimThread *self) {
@@ -308,6 +307,7 @@ void waitProducts(QrtSimThread *self, const char *site, uint32_t pending, uint32
 
 } // namespace
 
-const QrtSimApi qrt::sim::api = {trap, barrier, syncWarp, shuffle, vote, reduce, loadMatrix, mma,
-                                 copyAsync, commitCopies, waitCopies, initBarrier, fenceBarriers, arrive,
-                                 waitPhase, copyTensor, fenceProducts, multiplyAsync, commitProducts, waitProducts};
+const QrtSimApi qrt::sim::api = {trap,       barrier,       syncWarp,      shuffle,        vote,
+                                 reduce,     loadMatrix,    mma,           copyAsync,      commitCopies,
+                                 waitCopies, initBarrier,   fenceBarriers, arrive,         waitPhase,
+                                 copyTensor, fenceProducts, multiplyAsync, commitProducts, waitProducts};

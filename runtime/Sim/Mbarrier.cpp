@@ -83,8 +83,9 @@ void Mbarriers::endPhaseIfComplete(Mbarrier &barrier) {
 void Mbarriers::arrive(Fiber &self, const char *site, void *address, uint32_t bytes) {
   Mbarrier &barrier = find(self, site, address);
   if (!barrier.pending)
-    block.trap(self, site, place(static_cast<char *>(address) - self.shared) + " gets more than the " +
-                               std::to_string(barrier.count) + " arrivals of a phase");
+    block.trap(self, site,
+               place(static_cast<char *>(address) - self.shared) + " gets more than the " +
+                   std::to_string(barrier.count) + " arrivals of a phase");
   race::release(&barrier.raceSync);
   race::Bookkeeping own;
   barrier.bytes += bytes;

@@ -33,8 +33,8 @@ struct Mbarrier {
   uint32_t pending = 0; ///< of them not yet there
   int64_t bytes = 0;    ///< expected and not yet there
   uint32_t phase = 0;
-  bool isFenced = false; ///< since it was initialised
-  Fiber *owner = nullptr; ///< who initialised it
+  bool isFenced = false;         ///< since it was initialised
+  Fiber *owner = nullptr;        ///< who initialised it
   std::deque<TensorCopy> copies; ///< that have not arrived
   std::vector<Fiber *> waiting;
   char raceSync = 0;

@@ -81,12 +81,12 @@ extern "C" void qrtSimEnter();
 void *qrt::sim::prepareStack(char *top, void (*function)(void *), void *argument) {
   // What qrtSimSwitch pops; qrtSimEnter then finds the stack aligned to 16 bytes.
   auto **slots = reinterpret_cast<void **>(top) - 9;
-  slots[0] = nullptr;                              // r15
-  slots[1] = nullptr;                              // r14
-  slots[2] = reinterpret_cast<void *>(function);   // r13
-  slots[3] = argument;                             // r12
-  slots[4] = nullptr;                              // rbx
-  slots[5] = nullptr;                              // rbp
+  slots[0] = nullptr;                            // r15
+  slots[1] = nullptr;                            // r14
+  slots[2] = reinterpret_cast<void *>(function); // r13
+  slots[3] = argument;                           // r12
+  slots[4] = nullptr;                            // rbx
+  slots[5] = nullptr;                            // rbp
   slots[6] = reinterpret_cast<void *>(&qrtSimEnter);
   return slots;
 }

@@ -33,7 +33,8 @@ std::vector<const char *> takeMlirArguments(int argc, char **argv, std::vector<s
   std::vector<const char *> rest;
   for (int i = 0; i < argc; ++i) {
     std::string_view argument = argv[i];
-    if (i > 0 && (argument.starts_with("--mlir-") || argument.starts_with("-mlir-") || argument.starts_with("--debug-only")))
+    if (i > 0 &&
+        (argument.starts_with("--mlir-") || argument.starts_with("-mlir-") || argument.starts_with("--debug-only")))
       mlirArguments.emplace_back(argument);
     else
       rest.push_back(argv[i]);
@@ -84,18 +85,22 @@ void addOptions(Options &options, CommandLine &command) {
                "int8-weights, int8-static, int8-dynamic, llm-int8, rtn-int4 or gptq-int4,\n"
                "with options: gptq-int4{group-size=32 act-order=false}; or builtin.module(...).\n"
                "Without it the float model is compiled.");
-  options.text("output", "FILE", compile.output,
-               ".qmod (a module), .mlir or .mlirbc (the IR after the pipeline)\n(default: STEM.qmod in the current directory)");
+  options.text(
+      "output", "FILE", compile.output,
+      ".qmod (a module), .mlir or .mlirbc (the IR after the pipeline)\n(default: STEM.qmod in the current directory)");
   options.shortName('o');
   options.list("override", "PATTERN=SPEC", compile.overrides,
                "scheme of single layers: '*.down_proj=int8-weights', 're:layers\\.0\\..*=skip',\n"
                "lm_head=rtn-int4{group-size=32}; the last match wins (repeatable)");
   options.choice("compat", {"gptq", "quanto"}, compile.compat, "repeat that package's choices exactly");
   options.choice("until", {"import", "raise", "quantize", "lower", "end"}, command.until, "stop after a phase");
-  options.custom("target", "LIST", [&](const std::string &text) { return setTargets(text, compile); },
-                 "cpu (the default), cuda or cpu,cuda");
-  options.custom("cuda-arch", "LIST", [&](const std::string &text) { return setCudaArchs(text, compile); },
-                 "GPUs to assemble code for: sm_80,sm_90a,...; needs ptxas. The PTX\nthat is always there runs on sm_80 and later");
+  options.custom(
+      "target", "LIST", [&](const std::string &text) { return setTargets(text, compile); },
+      "cpu (the default), cuda or cpu,cuda");
+  options.custom(
+      "cuda-arch", "LIST", [&](const std::string &text) { return setCudaArchs(text, compile); },
+      "GPUs to assemble code for: sm_80,sm_90a,...; needs ptxas. The PTX\nthat is always there runs on sm_80 and "
+      "later");
   options.choice("cpu", {"x86-64-v3", "x86-64-v4"}, command.cpu, "host code for this level only (default: for both)");
 
   options.section("Calibration");
@@ -129,7 +134,7 @@ void addOptions(Options &options, CommandLine &command) {
 /// Options that mean nothing without another, and what no single option can see.
 void checkCombination(const Options &options, const CommandLine &command) {
   constexpr std::pair<const char *, const char *> needs[] = {
-      {"override", "pass-pipeline"},           {"compat", "pass-pipeline"},           {"calibration", "pass-pipeline"},
+      {"override", "pass-pipeline"},          {"compat", "pass-pipeline"},           {"calibration", "pass-pipeline"},
       {"calibration-samples", "calibration"}, {"calibration-length", "calibration"}, {"seed", "calibration"},
   };
   if (options.positional().size() != 1)
@@ -166,8 +171,11 @@ void chooseOutput(CommandLine &command) {
 }
 
 Phase phaseOf(const std::string &name) {
-  return name == "import" ? Phase::Import : name == "raise" ? Phase::Raise : name == "quantize" ? Phase::Quantize
-         : name == "lower" ? Phase::Lower : Phase::End;
+  return name == "import"     ? Phase::Import
+         : name == "raise"    ? Phase::Raise
+         : name == "quantize" ? Phase::Quantize
+         : name == "lower"    ? Phase::Lower
+                              : Phase::End;
 }
 
 void applyMlirArguments(CommandLine &command) {
@@ -265,7 +273,8 @@ int main(int argc, char **argv) {
     compileOptions.until = phaseOf(command.until);
     compileOptions.documents = *documentRuleByName(command.documents);
     compileOptions.seed = static_cast<uint64_t>(command.seed);
-    compileOptions.threads = static_cast<int>(command.threads > 0 ? command.threads : std::max(1u, std::thread::hardware_concurrency()));
+    compileOptions.threads =
+        static_cast<int>(command.threads > 0 ? command.threads : std::max(1u, std::thread::hardware_concurrency()));
     if (!command.cpu.empty())
       compileOptions.cpus = {command.cpu};
     if (command.listLayers)

@@ -81,7 +81,8 @@ Status runOnce(const Request &request) {
     if (code)
       return inFile(request.outputFolder, {"cannot create: " + code.message()});
   }
-  Json json = {{"outputs", Json::array()}, {"device", (*session)->device()}, {"code", (*session)->code()}, {"seconds", seconds}};
+  Json json = {
+      {"outputs", Json::array()}, {"device", (*session)->device()}, {"code", (*session)->code()}, {"seconds", seconds}};
   for (size_t i = 0; i < outputs->size(); ++i) {
     const TensorInfo &info = entry.outputs[i];
     std::string path;

@@ -27,7 +27,8 @@ Status bench(const Request &request) {
                {"prompt_tokens_per_second", result->promptTokensPerSecond},
                {"generated_tokens", result->generatedTokens},
                {"generation_tokens_per_second", result->generationTokensPerSecond},
-               {"device", (*session)->device()}, {"code", (*session)->code()},
+               {"device", (*session)->device()},
+               {"code", (*session)->code()},
                {"threads", (*session)->threads().size()}};
   return writeJson(request, json.dump(2) + "\n");
 }

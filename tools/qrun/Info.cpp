@@ -28,6 +28,5 @@ Status extractSection(const Request &request) {
     }
     names += (names.empty() ? "" : ", ") + printable(section.name);
   }
-  return inFile(request.modulePath,
-                {"has no section '" + printable(request.sectionToExtract) + "', only " + names});
+  return inFile(request.modulePath, {"has no section '" + printable(request.sectionToExtract) + "', only " + names});
 }

@@ -67,7 +67,8 @@ Status measure(const Request &request) {
       return inFile(request.modulePath, opened.error());
     tokenizer = std::move(*opened);
   }
-  auto rows = qrt::readScoringRows(request.perplexityFile, {mode, request.window, request.maxWindows, *documentRuleByName(request.documents)},
+  auto rows = qrt::readScoringRows(request.perplexityFile,
+                                   {mode, request.window, request.maxWindows, *documentRuleByName(request.documents)},
                                    tokenizer.get(), **model);
   if (!rows)
     return inFile(request.perplexityFile, rows.error());

@@ -74,6 +74,7 @@ Status continuePrompt(const Request &request) {
                {"stop", qrt::stopName(result->stop)},
                {"prompt_seconds", result->promptSeconds},
                {"seconds", result->seconds},
-               {"device", (*session)->device()}, {"code", (*session)->code()}};
+               {"device", (*session)->device()},
+               {"code", (*session)->code()}};
   return writeJson(request, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }

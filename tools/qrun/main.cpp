@@ -72,11 +72,12 @@ static void addOptions(Options &options, Request &request) {
   options.integer("seed", "S", request.seed, 0, std::numeric_limits<int64_t>::max(), "for sampling (default: 0)");
 
   options.section("Running");
-  options.custom("device", "NAME", [&](const std::string &name) { return setDevice(name, request); },
-                 "where to run: cpu, cuda, cuda:N (device number N), sim (the\n"
-                 "simulator of a GPU) or sim:sm_90a (one with wgmma)\n"
-                 "(default: cuda where there is a driver, a device and code\n"
-                 "for it in the module, else cpu)");
+  options.custom(
+      "device", "NAME", [&](const std::string &name) { return setDevice(name, request); },
+      "where to run: cpu, cuda, cuda:N (device number N), sim (the\n"
+      "simulator of a GPU) or sim:sm_90a (one with wgmma)\n"
+      "(default: cuda where there is a driver, a device and code\n"
+      "for it in the module, else cpu)");
   options.choice("host-level", {"x86-64-v3", "x86-64-v4"}, request.hostLevel,
                  "which code for the CPU (default: the best that runs here)");
   options.integer("threads", "N", request.threads, 1, 1024, "default: one per core; results do not depend on it");
@@ -116,7 +117,7 @@ struct Command {
 } // namespace
 
 static const Command &chooseCommand(const Options &options) {
-  static constexpr Command commands[] = {{"perplexity", measure}, {"prompt", continuePrompt}, {"input", runOnce},
+  static constexpr Command commands[] = {{"perplexity", measure}, {"prompt", continuePrompt},  {"input", runOnce},
                                          {"info", showInfo},      {"extract", extractSection}, {"bench", bench}};
   const Command *chosen = nullptr;
   for (const Command &command : commands) {

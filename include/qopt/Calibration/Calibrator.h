@@ -32,7 +32,7 @@ std::optional<RangeRule> parseRangeRule(llvm::StringRef name);
 struct CalibrationOptions {
   int64_t batchSize = 8;
   RangeRule range = RangeRule::LeastSquares;
-  GptqOptions gptq;     ///< group size and symmetry come from each linear's scheme
+  GptqOptions gptq; ///< group size and symmetry come from each linear's scheme
   int threads = 1;
   int64_t maxMemory = 0; ///< bytes of activations in memory between stages; 0: no limit
   std::function<void(LayerReport)> onLayer;

@@ -6,10 +6,10 @@
 #ifndef QOPT_CALIBRATION_LINEAR_H
 #define QOPT_CALIBRATION_LINEAR_H
 
+#include "mlir/IR/Builders.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Numerics/Quantizers.h"
-#include "mlir/IR/Builders.h"
 #include <variant>
 
 namespace qopt {
@@ -19,7 +19,7 @@ namespace qopt {
 struct Linear {
   onnx::MatMulOp op;
   llvm::StringRef name;
-  SchemeAttr scheme; ///< null before qopt-assign-scheme
+  SchemeAttr scheme;          ///< null before qopt-assign-scheme
   mlir::ElementsAttr weights; ///< [K, N]
   int64_t outFeatures = 0, inFeatures = 0;
 

@@ -17,16 +17,16 @@ struct LayerReport {
   std::string group;  ///< the first layer that reads the same value
   std::string scheme; ///< "gptq-int4"
   int64_t outFeatures = 0, inFeatures = 0;
-  double bitsPerWeight = 32; ///< codes, scales and zero points as stored
-  std::optional<double> sqnrDb;    ///< of the weights: 10 log10(sum w^2 / sum (w - q)^2); absent when exact
-  std::optional<double> inputScale; ///< int8-static: of the activations; known once calibration is folded
-  std::optional<double> loss;      ///< GPTQ: tr((W-Q) H (W-Q)^T) / N, H a mean over tokens
-  std::optional<double> damping;   ///< GPTQ: the share finally added to the diagonal
+  double bitsPerWeight = 32;             ///< codes, scales and zero points as stored
+  std::optional<double> sqnrDb;          ///< of the weights: 10 log10(sum w^2 / sum (w - q)^2); absent when exact
+  std::optional<double> inputScale;      ///< int8-static: of the activations; known once calibration is folded
+  std::optional<double> loss;            ///< GPTQ: tr((W-Q) H (W-Q)^T) / N, H a mean over tokens
+  std::optional<double> damping;         ///< GPTQ: the share finally added to the diagonal
   std::optional<int64_t> outlierColumns; ///< llm-int8, static: inputs whose weights were kept
-  int64_t tokens = 0;              ///< calibration tokens that weighed in
-  int64_t deadColumns = 0;         ///< inputs that were always 0
-  bool fallback = false;           ///< GPTQ gave up: rounded to nearest
-  double seconds = 0;              ///< quantizing this layer, without gathering its statistics
+  int64_t tokens = 0;                    ///< calibration tokens that weighed in
+  int64_t deadColumns = 0;               ///< inputs that were always 0
+  bool fallback = false;                 ///< GPTQ gave up: rounded to nearest
+  double seconds = 0;                    ///< quantizing this layer, without gathering its statistics
 };
 
 /// Name, node, scheme, shape and bits per weight of a linear, before or after

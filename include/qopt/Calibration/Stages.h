@@ -19,16 +19,16 @@ namespace qopt {
 /// are the same code, and so that weights can be exchanged.
 struct StageWeights {
   mlir::ElementsAttr value;
-  bool isWidened; ///< the argument is `value` in f32
+  bool isWidened;               ///< the argument is `value` in f32
   std::optional<Linear> linear; ///< whose weights these are; nothing: another constant
 };
 
 struct Stage {
-  ObserveOp observe;    ///< measures the value at the end of the stage
-  std::string function; ///< name in StagePlan::module; empty: the value is there already
-  llvm::SmallVector<mlir::Value> inputs; ///< of the cut function: arguments, results of earlier stages, observers
-  std::vector<StageWeights> weights;     ///< arguments of the stage after the inputs
-  llvm::SmallVector<mlir::Value> outputs; ///< values that this or a later stage needs
+  ObserveOp observe;                       ///< measures the value at the end of the stage
+  std::string function;                    ///< name in StagePlan::module; empty: the value is there already
+  llvm::SmallVector<mlir::Value> inputs;   ///< of the cut function: arguments, results of earlier stages, observers
+  std::vector<StageWeights> weights;       ///< arguments of the stage after the inputs
+  llvm::SmallVector<mlir::Value> outputs;  ///< values that this or a later stage needs
   llvm::SmallVector<mlir::Value> lastUses; ///< inputs and outputs that no later stage reads
 };
 

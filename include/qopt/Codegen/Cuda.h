@@ -40,10 +40,10 @@ mlir::FailureOr<std::string> compilePtx(mlir::ModuleOp module, llvm::StringRef c
 
 /// What ptxas says of a kernel.
 struct KernelResources {
-  int64_t registers = 0;    ///< per thread
-  int64_t spilledBytes = 0; ///< stored and loaded, per thread
-  int64_t stackBytes = 0;   ///< per thread
-  int64_t sharedBytes = 0;  ///< static ones, per block
+  int64_t registers = 0;           ///< per thread
+  int64_t spilledBytes = 0;        ///< stored and loaded, per thread
+  int64_t stackBytes = 0;          ///< per thread
+  int64_t sharedBytes = 0;         ///< static ones, per block
   bool serializesProducts = false; ///< each wgmma waits for the one before (C7510 and its like)
 };
 

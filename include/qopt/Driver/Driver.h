@@ -21,14 +21,14 @@ namespace qopt {
 enum class Phase { Import, Raise, Quantize, Lower, End };
 
 struct CompileOptions {
-  std::string model;    ///< .onnx, .mlir or .mlirbc
-  std::string output;   ///< .qmod, .mlir or .mlirbc by its ending; empty: only the report
-  std::string pipeline; ///< named pipelines, or builtin.module(...); empty: float
-  std::string compat;   ///< "", "gptq" or "quanto"
+  std::string model;                  ///< .onnx, .mlir or .mlirbc
+  std::string output;                 ///< .qmod, .mlir or .mlirbc by its ending; empty: only the report
+  std::string pipeline;               ///< named pipelines, or builtin.module(...); empty: float
+  std::string compat;                 ///< "", "gptq" or "quanto"
   std::vector<std::string> overrides; ///< PATTERN=SPEC
   Phase until = Phase::End;
 
-  std::string calibration; ///< corpus or .npy; "-": standard input; empty: none
+  std::string calibration;                          ///< corpus or .npy; "-": standard input; empty: none
   DocumentRule documents = DocumentRule::Automatic; ///< of plain text, to calibrate and to evaluate on
   int64_t calibrationSamples = 128;
   int64_t calibrationLength = 0; ///< 0: min(2048, context of the model)
@@ -36,10 +36,10 @@ struct CompileOptions {
   std::string tokenizer; ///< empty: tokenizer.json beside the model, if there is one
 
   std::vector<std::string> targets = {"cpu"}; ///< "cpu", "cuda"
-  std::vector<std::string> cpus; ///< host levels; empty: all
-  std::vector<std::string> cudaArchs; ///< GPUs to make cubins for: "sm_90a"; needs ptxas
+  std::vector<std::string> cpus;              ///< host levels; empty: all
+  std::vector<std::string> cudaArchs;         ///< GPUs to make cubins for: "sm_90a"; needs ptxas
   int threads = 1;
-  int64_t maxMemory = 0; ///< bytes of activations kept between stages; 0: no limit
+  int64_t maxMemory = 0;    ///< bytes of activations kept between stages; 0: no limit
   bool mlirOptions = false; ///< apply MLIR's own command line options to the pass manager
 
   /// Called for things worth a line on stderr.

@@ -82,18 +82,18 @@ struct LayerInfo {
 
 /// What a kernel uses on one GPU architecture.
 struct KernelUse {
-  std::string arch;        ///< "sm_90a"
-  int64_t registers = 0;   ///< of a thread, 1 to 255
-  int64_t spillBytes = 0;  ///< of a thread
+  std::string arch;       ///< "sm_90a"
+  int64_t registers = 0;  ///< of a thread, 1 to 255
+  int64_t spillBytes = 0; ///< of a thread
 };
 
 /// A kernel of the sections "ptx", "cubin:..." and "sim", where its name is the
 /// symbol. Launches name it by its place in the list.
 struct KernelInfo {
   std::string name;
-  int64_t sharedBytes = 0; ///< dynamic shared memory of a block, at most
+  int64_t sharedBytes = 0;          ///< dynamic shared memory of a block, at most
   std::vector<KernelUse> resources; ///< one for each cubin that has it
-  std::string arch = {}; ///< "sm_90a": only in "sim" and sections for this one; empty: in all
+  std::string arch = {};            ///< "sm_90a": only in "sim" and sections for this one; empty: in all
 };
 
 struct Section {
@@ -103,9 +103,9 @@ struct Section {
 
 /// Everything of the header but the sections.
 struct ModuleInfo {
-  std::string producer; ///< "qopt 0.1.0"
-  std::string model;    ///< file name of the ONNX model, without directory
-  std::string pipeline; ///< as given to qopt; empty for the float model
+  std::string producer;      ///< "qopt 0.1.0"
+  std::string model;         ///< file name of the ONNX model, without directory
+  std::string pipeline;      ///< as given to qopt; empty for the float model
   int64_t contextLength = 0; ///< 0: unknown
   int64_t vocabularySize = 0;
   std::vector<EntryPoint> entryPoints;

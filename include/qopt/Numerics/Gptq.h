@@ -15,20 +15,20 @@ namespace qopt {
 
 struct GptqOptions {
   GroupOptions groups;
-  double dampPercent = 0.01; ///< of mean(diag(H)), added to the diagonal
+  double dampPercent = 0.01;   ///< of mean(diag(H)), added to the diagonal
   double dampIncrement = 0.01; ///< added when the factorisation fails, up to 1
-  bool actOrder = true;      ///< columns by falling diag(H)
-  bool staticGroups = true;  ///< scales from the weights before any update; false only without actOrder
-  int polishPasses = 4;      ///< coordinate descent after GPTQ; 0: none
-  bool refitScales = true;   ///< least-squares scales before each polishing pass
-  double floatTarget = 0.5;  ///< alpha of the asymmetric target; 0: none
-  int64_t blockSize = 128;   ///< changes codes only with groups that are not static (as in the reference)
+  bool actOrder = true;        ///< columns by falling diag(H)
+  bool staticGroups = true;    ///< scales from the weights before any update; false only without actOrder
+  int polishPasses = 4;        ///< coordinate descent after GPTQ; 0: none
+  bool refitScales = true;     ///< least-squares scales before each polishing pass
+  double floatTarget = 0.5;    ///< alpha of the asymmetric target; 0: none
+  int64_t blockSize = 128;     ///< changes codes only with groups that are not static (as in the reference)
 };
 
 /// What the log shows.
 struct GptqReport {
-  double loss = 0;     ///< tr((W-Q) H (W-Q)^T) / N, without damping; W with the float target
-  double damping = 0;  ///< the fraction finally used
+  double loss = 0;         ///< tr((W-Q) H (W-Q)^T) / N, without damping; W with the float target
+  double damping = 0;      ///< the fraction finally used
   int64_t deadColumns = 0; ///< diag(H) == 0: weight set to 0
   bool fellBack = false;   ///< H could not be factored: round to nearest
 };
@@ -51,7 +51,7 @@ public:
   /// matrix that cannot be factored after all damping and a floor under its diagonal
   /// is not an error, nor is H = 0: quantize() then rounds to nearest and says so.
   static Result<std::unique_ptr<GptqSolver>> create(Hessian hessian, const GptqOptions &options,
-                                                     const ParallelFor &parallelFor);
+                                                    const ParallelFor &parallelFor);
   virtual ~GptqSolver() = default;
   /// weights [N, K]. May be called from several threads. Errors: K is not that of H.
   virtual Result<GroupCodes> quantize(MatrixRef<const float> weights, GptqReport &report,

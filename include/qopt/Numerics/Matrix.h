@@ -18,8 +18,7 @@ struct MatrixRef {
 
   MatrixRef() = default;
   MatrixRef(T *data, int64_t rows, int64_t cols) : data(data), rows(rows), cols(cols), stride(cols) {}
-  MatrixRef(T *data, int64_t rows, int64_t cols, int64_t stride)
-      : data(data), rows(rows), cols(cols), stride(stride) {}
+  MatrixRef(T *data, int64_t rows, int64_t cols, int64_t stride) : data(data), rows(rows), cols(cols), stride(stride) {}
   operator MatrixRef<const T>() const { return {data, rows, cols, stride}; }
   T *row(int64_t r) const { return data + r * stride; }
   T &operator()(int64_t r, int64_t c) const { return data[r * stride + c]; }

@@ -62,8 +62,8 @@ struct GroupCodes {
 
 /// How the scale of a group is chosen.
 enum class ScaleGrid {
-  MinMax,  ///< GPTQ's find_params: symmetric 2*absmax/(2^b-1), or (max-min)/(2^b-1)
-  Search,  ///< both signs of absmax/2^(b-1), shrunk in 80 steps, least diag(H)-weighted squared error
+  MinMax, ///< GPTQ's find_params: symmetric 2*absmax/(2^b-1), or (max-min)/(2^b-1)
+  Search, ///< both signs of absmax/2^(b-1), shrunk in 80 steps, least diag(H)-weighted squared error
 };
 
 struct GroupOptions {

@@ -92,16 +92,15 @@ typedef struct QrtApi {
    * `rows` rows of `rowBytes` bytes, a multiple of 16, copied in boxes of `boxRows` (at
    * most 256) rows of 128 bytes with the 128-byte swizzle; what is outside reads as
    * zeros. `data` is 16-byte aligned. For a launch the argument is `map` itself. */
-  void (*tensorMap)(QrtContext *context, void *map, const void *data, int64_t rows, int64_t rowBytes,
-                    int64_t boxRows);
+  void (*tensorMap)(QrtContext *context, void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows);
 } QrtApi;
 
 typedef enum QrtError {
   QRT_OK = 0,
-  QRT_OUT_OF_MEMORY = 1,        /* a = bytes asked */
-  QRT_INDEX_OUT_OF_RANGE = 2,   /* a = index, b = size */
-  QRT_SHAPE_MISMATCH = 3,       /* a, b = the two sizes that should be equal */
-  QRT_LAUNCH_FAILED = 4,        /* a = kernel; set by the runtime only */
+  QRT_OUT_OF_MEMORY = 1,      /* a = bytes asked */
+  QRT_INDEX_OUT_OF_RANGE = 2, /* a = index, b = size */
+  QRT_SHAPE_MISMATCH = 3,     /* a, b = the two sizes that should be equal */
+  QRT_LAUNCH_FAILED = 4,      /* a = kernel; set by the runtime only */
 } QrtError;
 
 /* One entry point. `parameters[i]` points to the data of the module's i-th

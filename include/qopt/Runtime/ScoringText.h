@@ -30,10 +30,10 @@ struct ScoringOptions {
 ///                   by BOS (where the tokenizer adds it)
 ///
 /// `tokenizer` may be null for files of ids. Errors: a window for an .npy of
-/// another length, windows of texts, a document rule that the mode does not know, those of readCorpus() and makeWindows().
+/// another length, windows of texts, a document rule that the mode does not know, those of readCorpus() and
+/// makeWindows().
 Result<std::vector<std::vector<int32_t>>> readScoringRows(const std::string &path, const ScoringOptions &options,
-                                                          const qopt::Tokenizer *tokenizer,
-                                                          const LanguageModel &model);
+                                                          const qopt::Tokenizer *tokenizer, const LanguageModel &model);
 
 /// Turns tokens into text while they come: a character whose bytes are spread
 /// over several tokens appears when it is whole.

@@ -15,7 +15,7 @@
 namespace qrt {
 
 /// Limits of the simulated device.
-inline constexpr int64_t kSimMaxThreads = 1024;         ///< of a block
+inline constexpr int64_t kSimMaxThreads = 1024; ///< of a block
 /// Of a block: what sm_86 and sm_89 give, the least of sm_80 and later.
 inline constexpr int64_t kSimMaxSharedBytes = 99 << 10;
 

@@ -48,19 +48,30 @@ typedef enum QrtSimShuffle { QRT_SIM_BFLY = 0, QRT_SIM_UP = 1, QRT_SIM_DOWN = 2,
 typedef enum QrtSimVote { QRT_SIM_ANY = 0, QRT_SIM_ALL = 1, QRT_SIM_BALLOT = 2, QRT_SIM_UNI = 3 } QrtSimVote;
 /* As in nvvm.redux.sync, for 32-bit integers. */
 typedef enum QrtSimReduce {
-  QRT_SIM_ADD = 1, QRT_SIM_AND = 2, QRT_SIM_MAX = 3, QRT_SIM_MIN = 4,
-  QRT_SIM_OR = 5, QRT_SIM_UMAX = 6, QRT_SIM_UMIN = 7, QRT_SIM_XOR = 8,
+  QRT_SIM_ADD = 1,
+  QRT_SIM_AND = 2,
+  QRT_SIM_MAX = 3,
+  QRT_SIM_MIN = 4,
+  QRT_SIM_OR = 5,
+  QRT_SIM_UMAX = 6,
+  QRT_SIM_UMIN = 7,
+  QRT_SIM_XOR = 8,
 } QrtSimReduce;
 
 /* mma.sync.m16n8kK.row.col: element types of A and B. K is 256 bits / element width,
  * or half of it (`isHalf`: A has two registers and B one); tf32: 8 or 4. */
 typedef enum QrtSimElement {
-  QRT_SIM_F16 = 0, QRT_SIM_BF16 = 1, QRT_SIM_TF32 = 2,
-  QRT_SIM_S8 = 3, QRT_SIM_U8 = 4, QRT_SIM_S4 = 5, QRT_SIM_U4 = 6,
+  QRT_SIM_F16 = 0,
+  QRT_SIM_BF16 = 1,
+  QRT_SIM_TF32 = 2,
+  QRT_SIM_S8 = 3,
+  QRT_SIM_U8 = 4,
+  QRT_SIM_S4 = 5,
+  QRT_SIM_U4 = 6,
 } QrtSimElement;
 
 typedef struct QrtSimMmaKind {
-  uint8_t a, b;         /* QrtSimElement */
+  uint8_t a, b; /* QrtSimElement */
   uint8_t isHalf;
   uint8_t isSaturating; /* integers: clamp instead of wrapping around */
   uint8_t isF16;        /* the accumulators are two registers of f16 */
@@ -75,7 +86,7 @@ typedef struct QrtSimMma {
 /* wgmma.mma_async m64nNkK, A in registers: what a warp does of it. K is 256 bits /
  * element width, the accumulators are s32 or f32. */
 typedef struct QrtSimWgmmaKind {
-  uint8_t element;  /* QrtSimElement of A and B */
+  uint8_t element; /* QrtSimElement of A and B */
   uint8_t addsToSums;
   uint16_t columns; /* N, a multiple of 8 up to 256 */
 } QrtSimWgmmaKind;

@@ -46,8 +46,7 @@ Result<NpyArray> readNpy(const std::string &path);
 
 /// Writes `data`, numElements(shape) elements in C order, replacing the file as
 /// AtomicFile does.
-Status writeNpy(const std::string &path, NpyType type, std::span<const int64_t> shape,
-                std::span<const std::byte> data);
+Status writeNpy(const std::string &path, NpyType type, std::span<const int64_t> shape, std::span<const std::byte> data);
 
 } // namespace qopt
 

@@ -1,11 +1,11 @@
 //===- EmitObject.cpp - LLVM dialect to an object file --------------------===//
-#include "HostCodegen.h"
 #include "../EmitCode.h"
+#include "HostCodegen.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
-#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -38,8 +38,8 @@ static std::unique_ptr<llvm::TargetMachine> createTargetMachine(StringRef level,
   options.DataSections = true;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   return std::unique_ptr<llvm::TargetMachine>(
-      target->createTargetMachine(triple, level, isV4 ? "+avx512vnni,-prefer-256-bit" : "", options,
-                                  llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+      target->createTargetMachine(triple, level, isV4 ? "+avx512vnni,-prefer-256-bit" : "", options, llvm::Reloc::PIC_,
+                                  std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
 /// LLVM may call memcpy, memmove and memset for large copies. They are hidden
@@ -78,8 +78,8 @@ static void defineMemoryFunctions(llvm::Module &module) {
   auto *entry = llvm::BasicBlock::Create(context, "", move), *up = llvm::BasicBlock::Create(context, "up", move),
        *down = llvm::BasicBlock::Create(context, "down", move);
   builder.SetInsertPoint(entry);
-  llvm::Value *distance = builder.CreateSub(builder.CreatePtrToInt(move->getArg(0), i64),
-                                            builder.CreatePtrToInt(move->getArg(1), i64));
+  llvm::Value *distance =
+      builder.CreateSub(builder.CreatePtrToInt(move->getArg(0), i64), builder.CreatePtrToInt(move->getArg(1), i64));
   builder.CreateCondBr(builder.CreateICmpULT(distance, move->getArg(2)), down, up);
   builder.SetInsertPoint(up);
   emit(builder, "rep movsb", copyConstraints, {move->getArg(0), move->getArg(1), move->getArg(2)});

@@ -104,8 +104,8 @@ struct Expression {
         inverseFactorials.insert(inverseFactorials.begin(), 1 / (factorial *= i));
       tail = polynomial(r, inverseFactorials);
     } else {
-      tail = polynomial(r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
-                            5.0000001201e-1});
+      tail = polynomial(
+          r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1});
     }
     Value power = add(fma(mul(r, r), tail, r), number(1));
     // In two steps: 2^n alone may be out of range where the result is not.
@@ -134,9 +134,8 @@ struct Expression {
       result = fma(e, number(6.93147180369123816490e-01), add(add(s, s), tail));
     } else {
       Value z = mul(f, f);
-      Value tail = polynomial(f, {7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1,
-                                  1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1,
-                                  3.3333331174e-1});
+      Value tail = polynomial(f, {7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
+                                  -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1});
       Value y = mul(mul(tail, f), z);
       y = fma(e, number(-2.12194440e-4), y);
       y = fma(z, number(-0.5), y);
@@ -178,11 +177,11 @@ struct Expression {
     Value bounded = select(less(number(6.2), a), number(6.2), a);
     Value t = div(number(2), add(bounded, number(2)));
     Value u = mul(sub(t, number(0.46530951391773995)), number(1 / 0.2243456584960532));
-    Value g = polynomial(u, {-2.3227735461027856e-10, 1.5304122297024564e-09, 1.8363402957594203e-09,
-                             -3.201778174643731e-08, 1.9393189307894826e-08, 5.068061399013826e-07,
-                             -9.477292225958775e-07, -7.855373940130776e-06, 2.3331561887931478e-05,
-                             0.0001429480656404099, -0.0005179923048683531, -0.003951543096569936,
-                             0.011433257876481856, 0.2985640215259798, -0.7182194079882431});
+    Value g =
+        polynomial(u, {-2.3227735461027856e-10, 1.5304122297024564e-09, 1.8363402957594203e-09, -3.201778174643731e-08,
+                       1.9393189307894826e-08, 5.068061399013826e-07, -9.477292225958775e-07, -7.855373940130776e-06,
+                       2.3331561887931478e-05, 0.0001429480656404099, -0.0005179923048683531, -0.003951543096569936,
+                       0.011433257876481856, 0.2985640215259798, -0.7182194079882431});
     Value rest = mul(t, exp(fma(neg(bounded), bounded, g)));
     Value large = math::CopySignOp::create(b, sub(number(1), rest), x);
     return select(less(a, number(1)), small, select(is(CmpFPredicate::UNO, x, x), x, large));

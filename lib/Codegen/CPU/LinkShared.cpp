@@ -56,9 +56,18 @@ FailureOr<std::vector<char>> qopt::host::linkShared(Location loc, ArrayRef<char>
     if (error)
       return emitError(loc) << "cannot write " << input << ": " << error.message();
   }
-  const char *arguments[] = {"ld.lld", "-shared",         "--gc-sections",    "-Bsymbolic",  "-z",
-                             mayImport ? "undefs" : "defs", "--build-id=none", "--hash-style=gnu", "--threads=1", "-o",
-                             output.c_str(), input.c_str()};
+  const char *arguments[] = {"ld.lld",
+                             "-shared",
+                             "--gc-sections",
+                             "-Bsymbolic",
+                             "-z",
+                             mayImport ? "undefs" : "defs",
+                             "--build-id=none",
+                             "--hash-style=gnu",
+                             "--threads=1",
+                             "-o",
+                             output.c_str(),
+                             input.c_str()};
   std::string out, messages;
   {
     // lld keeps its state in globals.

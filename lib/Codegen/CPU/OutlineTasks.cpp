@@ -53,8 +53,8 @@ private:
     getUsedValuesDefinedAbove(loop.getRegion(), used);
     OpBuilder b = OpBuilder::atBlockBegin(loop.getBody());
     for (Value value : used)
-      if (Operation *op = value.getDefiningOp(); op && (op->hasTrait<OpTrait::ConstantLike>() ||
-                                                        isa<memref::GetGlobalOp>(op)))
+      if (Operation *op = value.getDefiningOp();
+          op && (op->hasTrait<OpTrait::ConstantLike>() || isa<memref::GetGlobalOp>(op)))
         replaceAllUsesInRegionWith(value, b.clone(*op)->getResult(0), loop.getRegion());
   }
 

@@ -126,8 +126,7 @@ Value Emitter::at(Value base, Type element, Value index) {
 Value Emitter::at(Value base, Type element, int64_t index) {
   if (index == 0)
     return base;
-  return LLVM::GEPOp::create(*this, base.getType(), element, base,
-                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
+  return LLVM::GEPOp::create(*this, base.getType(), element, base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
 }
 Value Emitter::row(Value base, Type element, Value row, int64_t width) {
   return at(base, element, mul(toInteger(row, getI64Type()), width));

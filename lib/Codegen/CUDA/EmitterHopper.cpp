@@ -29,7 +29,7 @@ void Emitter::fenceBarriers() {
 void Emitter::arrive(Value barrier) { NVVM::MBarrierArriveOp::create(*this, getI64Type(), barrier); }
 void Emitter::arriveExpecting(Value barrier, int64_t bytes) {
   NVVM::MBarrierArriveExpectTxOp::create(*this, /*res=*/Type(), barrier, i32(bytes), NVVM::MemScopeKind::CTA,
-                                        /*relaxed=*/false, /*predicate=*/Value());
+                                         /*relaxed=*/false, /*predicate=*/Value());
 }
 void Emitter::waitPhase(Value barrier, Value parity) {
   // The hint of a time to sleep: long enough that a warp is woken, not polling.
@@ -63,9 +63,9 @@ static Values changeRegisters(Emitter &e, const Twine &text, ValueRange register
   SmallVector<Value> operands = llvm::to_vector(registers);
   llvm::append_range(operands, inputs);
   auto result = LLVM::LLVMStructType::getLiteral(e.getContext(), types);
-  auto assembly = LLVM::InlineAsmOp::create(
-      e, result, operands, text.str(), constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
-      LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
+  auto assembly = LLVM::InlineAsmOp::create(e, result, operands, text.str(), constraints, /*has_side_effects=*/true,
+                                            /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+                                            LLVM::AsmDialectAttr(), ArrayAttr());
   Values values;
   for (size_t i = 0; i < types.size(); ++i)
     values.push_back(LLVM::ExtractValueOp::create(e, assembly.getRes(), ArrayRef<int64_t>{static_cast<int64_t>(i)}));

@@ -24,7 +24,9 @@ void Emitter::warpBarrier() { NVVM::SyncWarpOp::create(*this, i32(-1)); }
 static Value exchange(Emitter &e, Value value, Value which, NVVM::ShflKind kind, int64_t clamp) {
   return NVVM::ShflOp::create(e, value.getType(), e.i32(-1), value, which, e.i32(clamp), kind, UnitAttr());
 }
-Value Emitter::shuffleXor(Value value, int64_t mask) { return exchange(*this, value, i32(mask), NVVM::ShflKind::bfly, 31); }
+Value Emitter::shuffleXor(Value value, int64_t mask) {
+  return exchange(*this, value, i32(mask), NVVM::ShflKind::bfly, 31);
+}
 Value Emitter::shuffleUp(Value value, int64_t distance) {
   return exchange(*this, value, i32(distance), NVVM::ShflKind::up, 0);
 }
@@ -96,16 +98,18 @@ Values Emitter::mmaS8(ValueRange a, ValueRange b, ValueRange c) {
 }
 Values Emitter::mmaF16(ValueRange a, ValueRange b, ValueRange c) {
   Type result = LLVM::LLVMStructType::getLiteral(getContext(), SmallVector<Type>(4, getF32Type()));
-  return fields(*this, NVVM::MmaOp::create(*this, result, a, b, c, ArrayRef<int64_t>{16, 8, 16}, std::nullopt, std::nullopt,
-                                           std::array<NVVM::MMATypes, 2>{NVVM::MMATypes::f16, NVVM::MMATypes::f16},
-                                           std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col}));
+  return fields(*this,
+                NVVM::MmaOp::create(*this, result, a, b, c, ArrayRef<int64_t>{16, 8, 16}, std::nullopt, std::nullopt,
+                                    std::array<NVVM::MMATypes, 2>{NVVM::MMATypes::f16, NVVM::MMATypes::f16},
+                                    std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col}));
 }
 
 Values Emitter::mmaTf32(ValueRange a, ValueRange b, ValueRange c) {
   Type result = LLVM::LLVMStructType::getLiteral(getContext(), SmallVector<Type>(4, getF32Type()));
-  return fields(*this, NVVM::MmaOp::create(*this, result, a, b, c, ArrayRef<int64_t>{16, 8, 8}, std::nullopt, std::nullopt,
-                                           std::array<NVVM::MMATypes, 2>{NVVM::MMATypes::tf32, NVVM::MMATypes::tf32},
-                                           std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col}));
+  return fields(*this,
+                NVVM::MmaOp::create(*this, result, a, b, c, ArrayRef<int64_t>{16, 8, 8}, std::nullopt, std::nullopt,
+                                    std::array<NVVM::MMATypes, 2>{NVVM::MMATypes::tf32, NVVM::MMATypes::tf32},
+                                    std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col}));
 }
 
 } // namespace qopt::cuda

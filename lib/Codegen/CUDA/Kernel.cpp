@@ -140,10 +140,10 @@ void Kernel::launchOver(Value count, ArrayRef<Argument> arguments,
   all.push_back({count});
   launch({.grid = {ceilDiv(count, kLoopThreads)}, .threads = kLoopThreads, .suffix = suffix}, all,
          [&](Emitter &t, ValueRange args) {
-    Type i64 = t.getI64Type();
-    Value i = t.add(t.mul(t.toInteger(t.block(), i64), kLoopThreads), t.toInteger(t.thread(), i64));
-    t.ifThen(t.less(i, args.back()), [&] { body(t, args.drop_back(), i); });
-  });
+           Type i64 = t.getI64Type();
+           Value i = t.add(t.mul(t.toInteger(t.block(), i64), kLoopThreads), t.toInteger(t.thread(), i64));
+           t.ifThen(t.less(i, args.back()), [&] { body(t, args.drop_back(), i); });
+         });
 }
 
 } // namespace qopt::cuda

@@ -21,9 +21,9 @@
 namespace qopt::cuda {
 
 struct Launch {
-  Values grid;              ///< blocks in x, y, z: 1 to 3 values of i64
-  int64_t threads = 256;    ///< per block
-  int64_t sharedBytes = 0;  ///< dynamic shared memory per block
+  Values grid;             ///< blocks in x, y, z: 1 to 3 values of i64
+  int64_t threads = 256;   ///< per block
+  int64_t sharedBytes = 0; ///< dynamic shared memory per block
   /// Blocks for which a multiprocessor must have registers.
   /// Left to itself, ptxas rather spills a few than let a block less run.
   int64_t blocksAtATime = 1;

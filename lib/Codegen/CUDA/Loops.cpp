@@ -182,16 +182,16 @@ private:
     } else if (type.isInteger() && type.getIntOrFloatBitWidth() < 32) {
       size_t at = addArgument(arith::ExtUIOp::create(k, k.getI32Type(), value));
       makers.push_back({value, [at, type](Emitter &t, ValueRange args) -> Value {
-        return arith::TruncIOp::create(t, type, args[at]);
-      }});
+                          return arith::TruncIOp::create(t, type, args[at]);
+                        }});
     } else if (type.isF16() || type.isBF16()) {
       size_t at = addArgument(k.toFloat(value, k.getF32Type()));
       makers.push_back({value, [at, type](Emitter &t, ValueRange args) { return t.toFloat(args[at], type); }});
     } else if (type.isF64()) {
       size_t at = addArgument(arith::BitcastOp::create(k, k.getI64Type(), value));
       makers.push_back({value, [at, type](Emitter &t, ValueRange args) -> Value {
-        return arith::BitcastOp::create(t, type, args[at]);
-      }});
+                          return arith::BitcastOp::create(t, type, args[at]);
+                        }});
     } else {
       return k.function.emitOpError("cannot pass a value of type ") << type << " to a kernel";
     }
@@ -219,25 +219,25 @@ private:
     }
     int64_t staticOffset = ShapedType::isDynamic(offset) ? 0 : offset;
     makers.push_back({value, [=, this](Emitter &t, ValueRange args) -> Value {
-      Location loc = t.getLoc();
-      auto descriptor = MemRefDescriptor::poison(t, loc, types.convertType(type));
-      Type element = t.getIntegerType(std::max<int64_t>(type.getElementTypeBitWidth(), 8));
-      Value pointer = t.at(args[base], element, t.i64(-staticOffset));
-      descriptor.setAllocatedPtr(t, loc, pointer);
-      descriptor.setAlignedPtr(t, loc, pointer);
-      descriptor.setConstantOffset(t, loc, staticOffset);
-      Value dense = t.i64(1);
-      for (int64_t i = rank; i-- > 0;) {
-        Value size = type.isDynamicDim(i) ? args[sizeAt[i]] : t.i64(type.getDimSize(i));
-        Value stride = isIdentity                            ? dense
-                       : ShapedType::isDynamic(strides[i]) ? args[strideAt[i]]
-                                                             : t.i64(strides[i]);
-        descriptor.setSize(t, loc, i, size);
-        descriptor.setStride(t, loc, i, stride);
-        dense = t.mul(dense, size);
-      }
-      return UnrealizedConversionCastOp::create(t, type, ValueRange{descriptor}).getResult(0);
-    }});
+                        Location loc = t.getLoc();
+                        auto descriptor = MemRefDescriptor::poison(t, loc, types.convertType(type));
+                        Type element = t.getIntegerType(std::max<int64_t>(type.getElementTypeBitWidth(), 8));
+                        Value pointer = t.at(args[base], element, t.i64(-staticOffset));
+                        descriptor.setAllocatedPtr(t, loc, pointer);
+                        descriptor.setAlignedPtr(t, loc, pointer);
+                        descriptor.setConstantOffset(t, loc, staticOffset);
+                        Value dense = t.i64(1);
+                        for (int64_t i = rank; i-- > 0;) {
+                          Value size = type.isDynamicDim(i) ? args[sizeAt[i]] : t.i64(type.getDimSize(i));
+                          Value stride = isIdentity                          ? dense
+                                         : ShapedType::isDynamic(strides[i]) ? args[strideAt[i]]
+                                                                             : t.i64(strides[i]);
+                          descriptor.setSize(t, loc, i, size);
+                          descriptor.setStride(t, loc, i, stride);
+                          dense = t.mul(dense, size);
+                        }
+                        return UnrealizedConversionCastOp::create(t, type, ValueRange{descriptor}).getResult(0);
+                      }});
   }
 
   Kernel &k;
@@ -346,23 +346,26 @@ private:
         lowers.push_back(lower);
         steps.push_back(step);
       }
-    k.launchOver(count, captures.arguments, [&](Emitter &t, ValueRange args, Value i) {
-      IRMapping mapping;
-      captures.makeAll(t, args, mapping);
-      Value rest = Captures::toIndex(t, i);
-      for (size_t d = indices.size(); d-- > 0;) {
-        Value own = rest;
-        if (d > 0) {
-          Value size = captures.size(t, args, extents[d]);
-          own = t.rem(rest, size);
-          rest = t.div(rest, size);
-        }
-        Value step = mapping.lookup(steps[d]), lower = mapping.lookup(lowers[d]);
-        mapping.map(indices[d], t.add(t.mul(own, step), lower));
-      }
-      for (Operation &op : loops.back().getBody()->without_terminator())
-        finish(t, t.clone(op, mapping), args);
-    }, suffix);
+    k.launchOver(
+        count, captures.arguments,
+        [&](Emitter &t, ValueRange args, Value i) {
+          IRMapping mapping;
+          captures.makeAll(t, args, mapping);
+          Value rest = Captures::toIndex(t, i);
+          for (size_t d = indices.size(); d-- > 0;) {
+            Value own = rest;
+            if (d > 0) {
+              Value size = captures.size(t, args, extents[d]);
+              own = t.rem(rest, size);
+              rest = t.div(rest, size);
+            }
+            Value step = mapping.lookup(steps[d]), lower = mapping.lookup(lowers[d]);
+            mapping.map(indices[d], t.add(t.mul(own, step), lower));
+          }
+          for (Operation &op : loops.back().getBody()->without_terminator())
+            finish(t, t.clone(op, mapping), args);
+        },
+        suffix);
     return success();
   }
 

@@ -1,5 +1,4 @@
 //===- CompileSim.cpp - GPU kernels to code for the simulator -------------===//
-#include "qopt/Codegen/Sim.h"
 #include "../CPU/HostCodegen.h"
 #include "SimCodegen.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -10,6 +9,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "qopt/Codegen/Sim.h"
 #include "qopt/Runtime/Abi.h"
 
 using namespace mlir;

@@ -8,8 +8,26 @@ namespace qopt::sim {
 
 /// The functions of QrtSimApi, in its order.
 enum class ApiFunction {
-  Trap, Barrier, SyncWarp, Shuffle, Vote, Reduce, LoadMatrix, Mma, CopyAsync, Commit, Wait,
-  InitBarrier, FenceBarriers, Arrive, WaitPhase, CopyTensor, FenceProducts, MultiplyAsync, CommitProducts, WaitProducts
+  Trap,
+  Barrier,
+  SyncWarp,
+  Shuffle,
+  Vote,
+  Reduce,
+  LoadMatrix,
+  Mma,
+  CopyAsync,
+  Commit,
+  Wait,
+  InitBarrier,
+  FenceBarriers,
+  Arrive,
+  WaitPhase,
+  CopyTensor,
+  FenceProducts,
+  MultiplyAsync,
+  CommitProducts,
+  WaitProducts
 };
 
 /// What the lowerings of operations in one kernel share.

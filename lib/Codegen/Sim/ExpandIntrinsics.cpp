@@ -38,7 +38,8 @@ Value permuteBytes(Arithmetic &b, Value low, Value high, Value selector) {
     Value seven = arith::ConstantOp::create(b, b.getI8IntegerAttr(7));
     Value sign = arith::ShRSIOp::create(b, byte, seven);
     Value isSign = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, b.bitAnd(nibble, b.i32(8)), b.i32(0));
-    Value chosen = arith::ExtUIOp::create(b, b.getI32Type(), arith::SelectOp::create(b, isSign, sign, byte).getResult());
+    Value chosen =
+        arith::ExtUIOp::create(b, b.getI32Type(), arith::SelectOp::create(b, isSign, sign, byte).getResult());
     result = arith::OrIOp::create(b, result, b.shiftLeft(chosen, b.i32(8 * i)));
   }
   return result;

@@ -12,11 +12,10 @@ using namespace qopt;
 using namespace qopt::sim;
 
 Value sim::readField(host::LlvmBuilder &b, Value self, Field field, int64_t dimension) {
-  static constexpr int64_t offsets[] = {offsetof(QrtSimThread, api),      offsetof(QrtSimThread, shared),
-                                        offsetof(QrtSimThread, sharedBytes), offsetof(QrtSimThread, threadId),
-                                        offsetof(QrtSimThread, blockId),  offsetof(QrtSimThread, blockDim),
-                                        offsetof(QrtSimThread, gridDim),  offsetof(QrtSimThread, lane),
-                                        offsetof(QrtSimThread, warp)};
+  static constexpr int64_t offsets[] = {
+      offsetof(QrtSimThread, api),      offsetof(QrtSimThread, shared),  offsetof(QrtSimThread, sharedBytes),
+      offsetof(QrtSimThread, threadId), offsetof(QrtSimThread, blockId), offsetof(QrtSimThread, blockDim),
+      offsetof(QrtSimThread, gridDim),  offsetof(QrtSimThread, lane),    offsetof(QrtSimThread, warp)};
   Type type = field <= Field::Shared        ? Type(b.pointerType())
               : field == Field::SharedBytes ? Type(b.getI64Type())
                                             : Type(b.getI32Type());
@@ -211,8 +210,8 @@ private:
                           : shuffle.getMode() == gpu::ShuffleMode::DOWN ? NVVM::ShflKind::down
                                                                         : NVVM::ShflKind::idx;
     auto pair = LLVM::LLVMStructType::getLiteral(b.getContext(), {type, b.getI1Type()});
-    Value result = NVVM::ShflOp::create(b, pair, members, shuffle.getValue(), shuffle.getOffset(), packed, kind,
-                                        b.getUnitAttr());
+    Value result =
+        NVVM::ShflOp::create(b, pair, members, shuffle.getValue(), shuffle.getOffset(), packed, kind, b.getUnitAttr());
     shuffle.getShuffleResult().replaceAllUsesWith(LLVM::ExtractValueOp::create(b, result, 0).getResult());
     shuffle.getValid().replaceAllUsesWith(LLVM::ExtractValueOp::create(b, result, 1).getResult());
     return success();

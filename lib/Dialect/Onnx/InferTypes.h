@@ -104,7 +104,8 @@ inline LogicalResult requireBroadcastTo(std::optional<Location> loc, Value value
   }
   if (fits)
     return success();
-  return error(loc, "cannot broadcast ", value.getType(), " to ", RankedTensorType::get(dims, typeOf(value).getElementType()));
+  return error(loc, "cannot broadcast ", value.getType(), " to ",
+               RankedTensorType::get(dims, typeOf(value).getElementType()));
 }
 
 inline LogicalResult requireFloat(std::optional<Location> loc, Value value) {

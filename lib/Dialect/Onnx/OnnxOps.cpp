@@ -34,9 +34,7 @@ OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValueAttr(); }
 
 OpFoldResult IdentityOp::fold(FoldAdaptor) { return getInput(); }
 
-OpFoldResult CastOp::fold(FoldAdaptor) {
-  return getInput().getType() == getOutput().getType() ? getInput() : Value();
-}
+OpFoldResult CastOp::fold(FoldAdaptor) { return getInput().getType() == getOutput().getType() ? getInput() : Value(); }
 
 OpFoldResult ShapeOp::fold(FoldAdaptor) {
   auto type = cast<RankedTensorType>(getData().getType());

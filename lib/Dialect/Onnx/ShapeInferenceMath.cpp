@@ -147,7 +147,8 @@ static LogicalResult inferGatherNDOp(std::optional<Location> loc, GatherNDOp::Ad
     return error(loc, "requires indices with a known last dimension but got ", indices);
   int64_t tuple = indices.getShape().back();
   if (batch < 0 || batch >= indices.getRank() || tuple < 1 || batch + tuple > data.getRank())
-    return error(loc, "cannot index rank ", data.getRank(), " by tuples of ", tuple, " after ", batch, " batch dimensions");
+    return error(loc, "cannot index rank ", data.getRank(), " by tuples of ", tuple, " after ", batch,
+                 " batch dimensions");
   Dims dims(indices.getShape().drop_back());
   dims.append(data.getShape().begin() + batch + tuple, data.getShape().end());
   return withElement(types, dims, data.getElementType());
@@ -249,7 +250,8 @@ static LogicalResult inferGemmOp(std::optional<Location> loc, GemmOp::Adaptor op
 }
 INFER(GemmOp)
 
-static LogicalResult inferRMSNormalizationOp(std::optional<Location> loc, RMSNormalizationOp::Adaptor op, Types &types) {
+static LogicalResult inferRMSNormalizationOp(std::optional<Location> loc, RMSNormalizationOp::Adaptor op,
+                                             Types &types) {
   RankedTensorType x = typeOf(op.getX());
   if (failed(normalizeAxis(loc, op.getAxis(), x.getRank())) || failed(requireFloat(loc, op.getX())) ||
       failed(requireFloat(loc, op.getScale())) || failed(requireBroadcastTo(loc, op.getScale(), x.getShape())))
@@ -288,7 +290,8 @@ static bool differ(int64_t a, int64_t b) { return a != b && a != kDynamic && b !
 static LogicalResult inferAttentionOp(std::optional<Location> loc, AttentionOp::Adaptor op, Types &types) {
   RankedTensorType q = typeOf(op.getQ()), k = typeOf(op.getK()), v = typeOf(op.getV());
   if (q.getRank() != k.getRank() || k.getRank() != v.getRank() || (q.getRank() != 3 && q.getRank() != 4))
-    return error(loc, "requires Q, K and V of rank 3 or 4 but got ", q.getRank(), ", ", k.getRank(), " and ", v.getRank());
+    return error(loc, "requires Q, K and V of rank 3 or 4 but got ", q.getRank(), ", ", k.getRank(), " and ",
+                 v.getRank());
   for (Value operand : {op.getQ(), op.getK(), op.getV()})
     if (failed(requireFloat(loc, operand)))
       return failure();

@@ -116,8 +116,8 @@ LogicalResult SplitColumnsAtOp::verify() {
   SmallVector<int64_t> expected(rowShape(input));
   expected.push_back(getColumns().size());
   if (outliers.getShape() != ArrayRef<int64_t>(expected))
-    return emitOpError("expected outliers of ") << getColumns().size() << " columns and the rows of the input, but got "
-                                                << outliers;
+    return emitOpError("expected outliers of ")
+           << getColumns().size() << " columns and the rows of the input, but got " << outliers;
   return success();
 }
 

@@ -4,10 +4,10 @@
 // order, run by the reference evaluator.
 //
 //===----------------------------------------------------------------------===//
-#include "ParseModule.h"
 #include "qopt/Calibration/Calibrator.h"
-#include "qopt/Numerics/Observers.h"
+#include "ParseModule.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "qopt/Numerics/Observers.h"
 #include <random>
 
 using namespace mlir;
@@ -66,15 +66,22 @@ struct Calibration : test::Fixture {
   /// down(relu(up(embedding))), observed as `statistic` before each linear.
   func::FuncOp model(const std::string &statistic, const std::string &scheme) {
     return parse(R"(func.func @f(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x6xf32> {
-      %e = onnx.Constant )" + literal(embedding) + R"(
-      %u = onnx.Constant )" + literal(up) + R"(
-      %d = onnx.Constant )" + literal(down) + R"(
+      %e = onnx.Constant )" +
+                 literal(embedding) + R"(
+      %u = onnx.Constant )" +
+                 literal(up) + R"(
+      %d = onnx.Constant )" +
+                 literal(down) + R"(
       %x = onnx.Gather %e, %ids : (tensor<11x6xf32>, tensor<?x?xi64>) -> tensor<?x?x6xf32>
-      %xo = qopt.observe %x "up" [")" + statistic + R"("] : tensor<?x?x6xf32>
-      %a = onnx.MatMul %xo, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<)" + scheme + R"(>} : (tensor<?x?x6xf32>, tensor<6x10xf32>) -> tensor<?x?x10xf32>
+      %xo = qopt.observe %x "up" [")" +
+                 statistic + R"("] : tensor<?x?x6xf32>
+      %a = onnx.MatMul %xo, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<)" +
+                 scheme + R"(>} : (tensor<?x?x6xf32>, tensor<6x10xf32>) -> tensor<?x?x10xf32>
       %b = onnx.Relu %a : (tensor<?x?x10xf32>) -> tensor<?x?x10xf32>
-      %bo = qopt.observe %b "down" [")" + statistic + R"("] : tensor<?x?x10xf32>
-      %c = onnx.MatMul %bo, %d {qopt.layer = "down", qopt.scheme = #qopt.scheme<)" + scheme + R"(>} : (tensor<?x?x10xf32>, tensor<10x6xf32>) -> tensor<?x?x6xf32>
+      %bo = qopt.observe %b "down" [")" +
+                 statistic + R"("] : tensor<?x?x10xf32>
+      %c = onnx.MatMul %bo, %d {qopt.layer = "down", qopt.scheme = #qopt.scheme<)" +
+                 scheme + R"(>} : (tensor<?x?x10xf32>, tensor<10x6xf32>) -> tensor<?x?x6xf32>
       return %c : tensor<?x?x6xf32>
     })");
   }

@@ -2,11 +2,11 @@
 #ifndef QOPT_TEST_UNIT_CALIBRATION_PARSEMODULE_H
 #define QOPT_TEST_UNIT_CALIBRATION_PARSEMODULE_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <gtest/gtest.h>
 
 namespace qopt::test {
@@ -14,10 +14,11 @@ namespace qopt::test {
 /// A context with the dialects, and the last diagnostic of it.
 class Fixture : public testing::Test {
 protected:
-  Fixture() : handler(&context, [this](mlir::Diagnostic &diagnostic) {
-                (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Warning ? warning : error) = diagnostic.str();
-                return mlir::success();
-              }) {
+  Fixture()
+      : handler(&context, [this](mlir::Diagnostic &diagnostic) {
+          (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Warning ? warning : error) = diagnostic.str();
+          return mlir::success();
+        }) {
     context.loadDialect<onnx::OnnxDialect, QoptDialect, mlir::func::FuncDialect>();
   }
 

@@ -1,6 +1,6 @@
 //===- SamplesTest.cpp - Token windows as a function's inputs -------------===//
-#include "ParseModule.h"
 #include "qopt/Calibration/Samples.h"
+#include "ParseModule.h"
 
 using namespace qopt;
 
@@ -46,7 +46,8 @@ TEST_F(Samples, keepsToTheShapeThatTheModelPrescribes) {
 
 TEST_F(Samples, rejectsWhatItCannotUse) {
   auto function = parse("func.func @f(%a: tensor<?x?xi64>) { return }");
-  Result<std::vector<SampleBatch>> none = makeBatches(function, Windows{}, 8), empty = makeBatches(function, Windows{{}}, 8);
+  Result<std::vector<SampleBatch>> none = makeBatches(function, Windows{}, 8),
+                                   empty = makeBatches(function, Windows{{}}, 8);
   ASSERT_FALSE(bool(none));
   EXPECT_EQ(none.error().message, "requires calibration data");
   ASSERT_FALSE(bool(empty));

@@ -1,6 +1,6 @@
 //===- StagesTest.cpp - A function cut at its observed values -------------===//
-#include "ParseModule.h"
 #include "qopt/Calibration/Stages.h"
+#include "ParseModule.h"
 
 using namespace mlir;
 using namespace qopt;

@@ -58,8 +58,10 @@ struct Array {
 class AttentionKernel : public testing::TestWithParam<std::string> {};
 
 void checkCase(KernelProgram &program, size_t index, const Case &c, const Sizes &s) {
-  Array q(c.queryHeadsFirst, s.batch, c.heads, s.queries, c.headSize, 1), y(c.queryHeadsFirst, s.batch, c.heads, s.queries, c.valueSize, 9);
-  Array k(c.keyHeadsFirst, s.batch, c.keyHeads, s.keys, c.headSize, 2), v(c.keyHeadsFirst, s.batch, c.keyHeads, s.keys, c.valueSize, 3);
+  Array q(c.queryHeadsFirst, s.batch, c.heads, s.queries, c.headSize, 1),
+      y(c.queryHeadsFirst, s.batch, c.heads, s.queries, c.valueSize, 9);
+  Array k(c.keyHeadsFirst, s.batch, c.keyHeads, s.keys, c.headSize, 2),
+      v(c.keyHeadsFirst, s.batch, c.keyHeads, s.keys, c.valueSize, 3);
   // Padding on the left hides the first keys: early queries then see nothing.
   int64_t maskQueries = c.mask == Mask::Padding ? 1 : s.queries;
   std::vector<float> numbers = randomFloats(s.batch * maskQueries * s.keys, 4);
@@ -107,8 +109,8 @@ void checkCase(KernelProgram &program, size_t index, const Case &c, const Sizes 
           double expected = 0;
           for (int64_t j = 0; j < s.keys; ++j)
             expected += scores[j] / total * v.at(b, keyHead, j, i);
-          ASSERT_NEAR(y.at(b, h, t, i), expected, 2e-6)
-              << "case " << index << " batch " << b << " head " << h << " query " << t << " of " << s.queries << " x " << s.keys;
+          ASSERT_NEAR(y.at(b, h, t, i), expected, 2e-6) << "case " << index << " batch " << b << " head " << h
+                                                        << " query " << t << " of " << s.queries << " x " << s.keys;
         }
       }
 }
@@ -116,14 +118,18 @@ void checkCase(KernelProgram &program, size_t index, const Case &c, const Sizes 
 TEST_P(AttentionKernel, Forms) {
   std::string text;
   for (auto [i, c] : llvm::enumerate(kCases)) {
-    std::string mask = c.mask == Mask::None ? "" : c.mask == Mask::Additive ? "memref<?x1x?x?xf32>, "
-                                                : c.mask == Mask::Padding ? "memref<?x1x1x?xi1>, " : "memref<?x1x?x?xi1>, ";
-    text += "func.func private @attention" + std::to_string(i) + "(" + tensor(c.queryHeadsFirst, c.heads, c.headSize) + ", " +
-            tensor(c.keyHeadsFirst, c.keyHeads, c.headSize) + ", " + tensor(c.keyHeadsFirst, c.keyHeads, c.valueSize) + ", " +
-            mask + tensor(c.queryHeadsFirst, c.heads, c.valueSize) +
-            ") attributes {qopt.kernel = \"attention\", qopt.config = {" + (c.queryHeadsFirst ? "q_heads_first, " : "") +
-            (c.keyHeadsFirst ? "kv_heads_first, " : "") + (c.causal ? "causal, " : "") + (c.offset ? "offset, " : "") +
-            "softcap = " + std::to_string(c.softcap) + " : f32}}\n";
+    std::string mask = c.mask == Mask::None       ? ""
+                       : c.mask == Mask::Additive ? "memref<?x1x?x?xf32>, "
+                       : c.mask == Mask::Padding  ? "memref<?x1x1x?xi1>, "
+                                                  : "memref<?x1x?x?xi1>, ";
+    text += "func.func private @attention" + std::to_string(i) + "(" + tensor(c.queryHeadsFirst, c.heads, c.headSize) +
+            ", " + tensor(c.keyHeadsFirst, c.keyHeads, c.headSize) + ", " +
+            tensor(c.keyHeadsFirst, c.keyHeads, c.valueSize) + ", " + mask +
+            tensor(c.queryHeadsFirst, c.heads, c.valueSize) +
+            ") attributes {qopt.kernel = \"attention\", qopt.config = {" +
+            (c.queryHeadsFirst ? "q_heads_first, " : "") + (c.keyHeadsFirst ? "kv_heads_first, " : "") +
+            (c.causal ? "causal, " : "") + (c.offset ? "offset, " : "") + "softcap = " + std::to_string(c.softcap) +
+            " : f32}}\n";
   }
   KernelProgram program(text, GetParam());
   for (auto [i, c] : llvm::enumerate(kCases))

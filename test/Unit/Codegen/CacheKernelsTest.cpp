@@ -21,24 +21,29 @@ constexpr Form kForms[] = {{8, 4, 16, 16}, {4, 4, 32, 32}, {6, 1, 64, 64}, {4, 2
 struct Sizes {
   int64_t batch, tokens, past, room; ///< room: of the cache beyond them
 };
-constexpr Sizes kSizes[] = {{1, 1, 0, 0},  {1, 1, 1, 5},  {2, 1, 33, 40}, {3, 1, 200, 1},
-                            {2, 3, 0, 2},  {1, 3, 33, 0}, {2, 3, 200, 7}, {1, 40, 5, 30}};
+constexpr Sizes kSizes[] = {{1, 1, 0, 0}, {1, 1, 1, 5},  {2, 1, 33, 40}, {3, 1, 200, 1},
+                            {2, 3, 0, 2}, {1, 3, 33, 0}, {2, 3, 200, 7}, {1, 40, 5, 30}};
 
 std::string number(int64_t n) { return std::to_string(n); }
-std::string tokensType(int64_t heads, int64_t size) { return "memref<?x?x" + number(heads) + "x" + number(size) + "xf32>"; }
-std::string cacheType(int64_t heads, int64_t size) { return "memref<?x" + number(heads) + "x?x" + number(size) + "xf32>"; }
+std::string tokensType(int64_t heads, int64_t size) {
+  return "memref<?x?x" + number(heads) + "x" + number(size) + "xf32>";
+}
+std::string cacheType(int64_t heads, int64_t size) {
+  return "memref<?x" + number(heads) + "x?x" + number(size) + "xf32>";
+}
 
 std::string declarations(size_t i, const Form &f) {
-  std::string n = number(static_cast<int64_t>(i)), q = tokensType(f.heads, f.size), y = tokensType(f.heads, f.valueSize),
-              keys = cacheType(f.keyHeads, f.size), values = cacheType(f.keyHeads, f.valueSize), config = "softcap = 20.0 : f32";
+  std::string n = number(static_cast<int64_t>(i)), q = tokensType(f.heads, f.size),
+              y = tokensType(f.heads, f.valueSize), keys = cacheType(f.keyHeads, f.size),
+              values = cacheType(f.keyHeads, f.valueSize), config = "softcap = 20.0 : f32";
   auto append = [&](const char *name, int64_t size, const std::string &cache) {
     return "func.func private @" + (name + n) + "(" + tokensType(f.keyHeads, size) + ", memref<1xi64>, " + cache +
            ") attributes {qopt.kernel = \"cache_append\"}\n";
   };
-  return append("append_keys", f.size, keys) + append("append_values", f.valueSize, values) + "func.func private @cached" +
-         n + "(" + q + ", " + keys + ", " + values + ", memref<1xi64>, " + y +
-         ") attributes {qopt.kernel = \"cached_attention\", qopt.config = {" + config + "}}\nfunc.func private @plain" + n +
-         "(" + q + ", " + keys + ", " + values + ", " + y +
+  return append("append_keys", f.size, keys) + append("append_values", f.valueSize, values) +
+         "func.func private @cached" + n + "(" + q + ", " + keys + ", " + values + ", memref<1xi64>, " + y +
+         ") attributes {qopt.kernel = \"cached_attention\", qopt.config = {" + config + "}}\nfunc.func private @plain" +
+         n + "(" + q + ", " + keys + ", " + values + ", " + y +
          ") attributes {qopt.kernel = \"attention\", qopt.config = {kv_heads_first, causal, offset, " + config + "}}\n";
 }
 
@@ -79,12 +84,14 @@ TEST_P(CacheKernels, AreAttentionToAllKeys) {
       SCOPED_TRACE(testing::Message() << "form " << i << ", " << s.batch << " x " << s.tokens << " after " << s.past);
       std::string n = number(static_cast<int64_t>(i));
       int64_t length = s.past + s.tokens, capacity = length + s.room;
-      Buffer q = randomTokens(s.batch, s.tokens, f.heads, f.size, 1), k = randomTokens(s.batch, s.tokens, f.keyHeads, f.size, 2),
+      Buffer q = randomTokens(s.batch, s.tokens, f.heads, f.size, 1),
+             k = randomTokens(s.batch, s.tokens, f.keyHeads, f.size, 2),
              v = randomTokens(s.batch, s.tokens, f.keyHeads, f.valueSize, 3);
       auto makeCache = [&](int64_t size, unsigned seed) {
         Buffer tokens = randomTokens(s.batch, s.past, f.keyHeads, size, seed);
         int64_t count = s.batch * f.keyHeads * capacity * size;
-        return appended(makeBuffer<float>({s.batch, f.keyHeads, capacity, size}, std::vector<float>(count, NAN)), tokens, 0);
+        return appended(makeBuffer<float>({s.batch, f.keyHeads, capacity, size}, std::vector<float>(count, NAN)),
+                        tokens, 0);
       };
       Buffer keys = makeCache(f.size, 4), values = makeCache(f.valueSize, 5);
       Buffer allKeys = appended(keys, k, s.past), allValues = appended(values, v, s.past);
@@ -110,7 +117,8 @@ TEST_P(CacheKernels, WriteNothingThatDoesNotFit) {
     int64_t past, capacity, last;
   };
   for (Case c : {Case{2, 4, 4}, Case{-1, 4, 1}, Case{0, 2, 2}, Case{INT64_MAX, 4, INT64_MIN + 1}}) {
-    Buffer cache = makeBuffer<float>({2, 2, c.capacity, 8}, std::vector<float>(static_cast<size_t>(32 * c.capacity), 7));
+    Buffer cache =
+        makeBuffer<float>({2, 2, c.capacity, 8}, std::vector<float>(static_cast<size_t>(32 * c.capacity), 7));
     Buffer before = cache, past = makeBuffer<int64_t>({1}, {c.past});
     program.run("append_keys0", {&x, &past, &cache});
     EXPECT_EQ(cache.bytes, before.bytes);

@@ -69,8 +69,9 @@ std::unique_ptr<llvm::TargetMachine> targetMachine(llvm::StringRef level) {
   if (!target)
     stop(error);
   llvm::StringRef features = level == "x86-64-v4" ? "+avx512vnni" : "";
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, level, features, llvm::TargetOptions(), llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(triple, level, features, llvm::TargetOptions(), llvm::Reloc::PIC_, std::nullopt,
+                                  llvm::CodeGenOptLevel::Aggressive));
 }
 
 void optimize(llvm::Module &module, llvm::TargetMachine &machine) {

@@ -102,7 +102,8 @@ protected:
     context = std::make_unique<MLIRContext>();
     context->loadDialect<arith::ArithDialect, func::FuncDialect, gpu::GPUDialect, LLVM::LLVMDialect,
                          memref::MemRefDialect, scf::SCFDialect>();
-    context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) { diagnostics += diagnostic.str() + "\n"; });
+    context->getDiagEngine().registerHandler(
+        [this](Diagnostic &diagnostic) { diagnostics += diagnostic.str() + "\n"; });
   }
   FailureOr<std::vector<char>> compile(const std::string &source) {
     auto module = parseSourceString<ModuleOp>(source, context.get());
@@ -154,9 +155,8 @@ TEST_F(LaunchTest, LaunchesReachTheRuntime) {
     uint32_t scale;
     float value = 1.5;
     std::memcpy(&scale, &value, 4);
-    EXPECT_EQ(seen.launches[i].args,
-              (std::vector<uint64_t>{reinterpret_cast<uint64_t>(data), 3, 1099511627776, scale,
-                                     reinterpret_cast<uint64_t>(&seen.errors)}));
+    EXPECT_EQ(seen.launches[i].args, (std::vector<uint64_t>{reinterpret_cast<uint64_t>(data), 3, 1099511627776, scale,
+                                                            reinterpret_cast<uint64_t>(&seen.errors)}));
   }
   const QrtLaunch &last = seen.launches[2].description;
   EXPECT_EQ(last.kernel, 0);
@@ -219,7 +219,8 @@ TEST_F(LaunchTest, TensorMapsArePassedByValue) {
 TEST_F(LaunchTest, WhatCannotBeLaunchedIsRefused) {
   EXPECT_TRUE(failed(compile(with("%k : i64, %s : f32", "%k : i64, %s : f64"))));
   diagnostics.clear();
-  std::string parallel = with("scf.for %l = %c1 to %rows step %c1 {", "scf.parallel (%l) = (%c1) to (%rows) step (%c1) {");
+  std::string parallel =
+      with("scf.for %l = %c1 to %rows step %c1 {", "scf.parallel (%l) = (%c1) to (%rows) step (%c1) {");
   EXPECT_TRUE(failed(compile(parallel)));
   EXPECT_NE(diagnostics.find("may not be in a parallel loop"), std::string::npos) << diagnostics;
   diagnostics.clear();

@@ -85,8 +85,9 @@ TEST_P(MatmulKernels, F16) {
   for (bool isBrain : {false, true}) {
     std::string text, type = isBrain ? "bf16" : "f16";
     for (const Shape &s : kShapes)
-      text += declare(name(type, s), "matmul_f16",
-                      {memref({-1, s.k}, "f32"), memref({divideUp(s.n, 16), s.k, 16}, type.c_str()), memref({-1, s.n}, "f32")});
+      text += declare(
+          name(type, s), "matmul_f16",
+          {memref({-1, s.k}, "f32"), memref({divideUp(s.n, 16), s.k, 16}, type.c_str()), memref({-1, s.n}, "f32")});
     KernelProgram program(text, GetParam());
     for (const Shape &s : kShapes) {
       std::vector<float> weights = randomFloats(s.n * s.k, 1);
@@ -136,8 +137,11 @@ TEST_P(MatmulKernels, W4A16) {
     Zeros zeros;
     bool half;
   };
-  const Case cases[] = {{{172, 64}, 20, Near, false}, {{64, 172}, 64, None, true}, {{5, 33}, 16, Any, false},
-                        {{48, 33}, -1, None, false},  {{64, 128}, 128, Any, true}};
+  const Case cases[] = {{{172, 64}, 20, Near, false},
+                        {{64, 172}, 64, None, true},
+                        {{5, 33}, 16, Any, false},
+                        {{48, 33}, -1, None, false},
+                        {{64, 128}, 128, Any, true}};
   std::string text;
   std::vector<Int4Weights> packed;
   std::vector<std::vector<float>> weights; // dequantized
@@ -170,7 +174,8 @@ TEST_P(MatmulKernels, W4A16) {
     std::string scale = memref({divideUp(n, 16), groups, 16}, c.half ? "f16" : "f32");
     std::string zero = memref({divideUp(n, 16), groups, 16}, "i8");
     std::string x = memref({-1, k}, "f32"), y = memref({-1, n}, "f32");
-    std::string config = "group_size = " + std::to_string(c.groupSize) + " : i64", symbol = "w4a16_" + std::to_string(i);
+    std::string config = "group_size = " + std::to_string(c.groupSize) + " : i64",
+                symbol = "w4a16_" + std::to_string(i);
     text += c.zeros == Any ? declare(symbol, "matmul_w4a16", {x, w, scale, zero, y}, config)
                            : declare(symbol, "matmul_w4a16", {x, w, scale, y}, config);
   }
@@ -272,10 +277,11 @@ TEST_P(MatmulKernels, W8A8WithKeptColumns) {
   const Shape s{172, 67};
   int64_t blocks = divideUp(s.n, 16);
   for (bool isHalf : {false, true}) {
-    std::string text = declare("kept", "matmul_w8a8",
-                               {memref({-1, s.k}, "i8"), memref({-1}, "f32"), memref({blocks, divideUp(s.k, 4), 64}, "i8"),
-                                memref({blocks * 16}, "i32"), memref({s.n}, "f32"), memref({-1, -1}, "f32"),
-                                memref({blocks, -1, 16}, isHalf ? "f16" : "f32"), memref({1}, "i32"), memref({-1, s.n}, "f32")});
+    std::string text =
+        declare("kept", "matmul_w8a8",
+                {memref({-1, s.k}, "i8"), memref({-1}, "f32"), memref({blocks, divideUp(s.k, 4), 64}, "i8"),
+                 memref({blocks * 16}, "i32"), memref({s.n}, "f32"), memref({-1, -1}, "f32"),
+                 memref({blocks, -1, 16}, isHalf ? "f16" : "f32"), memref({1}, "i32"), memref({-1, s.n}, "f32")});
     KernelProgram program(text, GetParam());
     std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
     std::vector<float> scales = randomFloats(s.n, 2);
@@ -289,7 +295,8 @@ TEST_P(MatmulKernels, W8A8WithKeptColumns) {
         kept.assign(half.begin(), half.end());
       const void *data = isHalf ? static_cast<const void *>(half.data()) : kept.data();
       int64_t bytes = isHalf ? 2 : 4;
-      std::vector<int8_t> packed = packOutlierWeights({static_cast<const char *>(data), kept.size() * bytes}, bytes, s.n, count);
+      std::vector<int8_t> packed =
+          packOutlierWeights({static_cast<const char *>(data), kept.size() * bytes}, bytes, s.n, count);
       Buffer number = makeBuffer<int32_t>({1}, {static_cast<int32_t>(count)});
       Buffer weights{{blocks, count, 16}, std::vector<char>(packed.begin(), packed.end())};
       for (int64_t rows : kRows) {

@@ -25,9 +25,10 @@ std::string declareWidths(const std::string &text) {
 std::string symbol(const char *kernel, int64_t width) { return std::string(kernel) + "_" + std::to_string(width); }
 
 TEST_P(RowKernels, RmsNorm) {
-  KernelProgram program(declareWidths("func.func private @rms_norm_W(memref<?xWxf32>, memref<Wxf32>, memref<?xWxf32>) "
-                                      "attributes {qopt.kernel = \"rms_norm\", qopt.config = {epsilon = 1.0e-3 : f32}}"),
-                        GetParam());
+  KernelProgram program(
+      declareWidths("func.func private @rms_norm_W(memref<?xWxf32>, memref<Wxf32>, memref<?xWxf32>) "
+                    "attributes {qopt.kernel = \"rms_norm\", qopt.config = {epsilon = 1.0e-3 : f32}}"),
+      GetParam());
   for (int64_t width : kWidths)
     for (int64_t rows : kRows) {
       std::vector<float> values = randomFloats(rows * width, rows), weights = randomFloats(width, 2);
@@ -103,16 +104,20 @@ struct RotaryCase {
   int64_t heads, headSize, rotated;
   bool headsFirst, interleaved, positions;
 };
-constexpr RotaryCase kRotary[] = {{3, 32, 32, false, false, true}, {2, 8, 8, true, false, true},
-                                  {2, 20, 12, false, true, true},  {1, 128, 64, true, true, false},
+constexpr RotaryCase kRotary[] = {{3, 32, 32, false, false, true},
+                                  {2, 8, 8, true, false, true},
+                                  {2, 20, 12, false, true, true},
+                                  {1, 128, 64, true, true, false},
                                   {2, 24, 24, false, false, false}};
 
 TEST_P(RowKernels, Rotary) {
   constexpr int64_t kBatch = 2, kTokens = 5, kMax = 11;
   std::string text;
   for (auto [i, c] : llvm::enumerate(kRotary)) {
-    std::string heads = std::to_string(c.heads), size = std::to_string(c.headSize), half = std::to_string(c.rotated / 2);
-    std::string x = c.headsFirst ? "memref<?x" + heads + "x?x" + size + "xf32>" : "memref<?x?x" + heads + "x" + size + "xf32>";
+    std::string heads = std::to_string(c.heads), size = std::to_string(c.headSize),
+                half = std::to_string(c.rotated / 2);
+    std::string x =
+        c.headsFirst ? "memref<?x" + heads + "x?x" + size + "xf32>" : "memref<?x?x" + heads + "x" + size + "xf32>";
     std::string table = (c.positions ? "memref<?x" : "memref<?x?x") + half + "xf32>";
     text += "func.func private @rotary" + std::to_string(i) + "(" + x + ", " + table + ", " + table + ", " +
             (c.positions ? "memref<?x?xi64>, " : "") + x + ") attributes {qopt.kernel = \"rotary\", qopt.config = {" +
@@ -187,10 +192,9 @@ TEST_P(RowKernels, Quantize) {
 }
 
 TEST_P(RowKernels, DynamicQuantize) {
-  KernelProgram program(
-      declareWidths("func.func private @dynamic_W(memref<?xWxf32>, memref<?xWxi8>, memref<?xf32>) "
-                    "attributes {qopt.kernel = \"dynamic_quantize\"}"),
-      GetParam());
+  KernelProgram program(declareWidths("func.func private @dynamic_W(memref<?xWxf32>, memref<?xWxi8>, memref<?xf32>) "
+                                      "attributes {qopt.kernel = \"dynamic_quantize\"}"),
+                        GetParam());
   for (int64_t width : kWidths)
     for (int64_t rows : kRows) {
       std::vector<float> values = randomFloats(rows * width, rows, 3.0f);
@@ -239,15 +243,17 @@ TEST_P(RowKernels, SplitColumns) {
             absmax = std::max(absmax, m);
         ASSERT_EQ(scale.as<float>()[r], absmax / 127.0f);
         for (int64_t i = 0; i < width; ++i)
-          ASSERT_EQ(codes.as<int8_t>()[r * width + i], outlier[i] ? 0 : roundToCode(values[r * width + i] * 127.0f / absmax));
+          ASSERT_EQ(codes.as<int8_t>()[r * width + i],
+                    outlier[i] ? 0 : roundToCode(values[r * width + i] * 127.0f / absmax));
       }
     }
 }
 
 TEST_P(RowKernels, SplitColumnsAt) {
-  KernelProgram program(declareWidths("func.func private @split_W(memref<?xWxf32>, memref<?xi32>, memref<?xWxi8>, "
-                                      "memref<?xf32>, memref<?x?xf32>) attributes {qopt.kernel = \"split_columns_at\"}"),
-                        GetParam());
+  KernelProgram program(
+      declareWidths("func.func private @split_W(memref<?xWxf32>, memref<?xi32>, memref<?xWxi8>, "
+                    "memref<?xf32>, memref<?x?xf32>) attributes {qopt.kernel = \"split_columns_at\"}"),
+      GetParam());
   for (int64_t width : kWidths)
     for (int64_t rows : kRows)
       for (int64_t step : {1, 5, 1000}) { // every column, some, the first
@@ -268,7 +274,8 @@ TEST_P(RowKernels, SplitColumnsAt) {
               absmax = std::max(absmax, std::abs(values[r * width + i]));
           ASSERT_EQ(scale.as<float>()[r], absmax / 127.0f);
           for (int64_t i = 0; i < width; ++i)
-            ASSERT_EQ(codes.as<int8_t>()[r * width + i], i % step ? roundToCode(values[r * width + i] * 127.0f / absmax) : 0);
+            ASSERT_EQ(codes.as<int8_t>()[r * width + i],
+                      i % step ? roundToCode(values[r * width + i] * 127.0f / absmax) : 0);
           for (int64_t i = 0; i < count; ++i)
             ASSERT_EQ(outliers.as<float>()[r * count + i], values[r * width + list[i]]);
         }

@@ -42,8 +42,8 @@ struct Sizes {
   int64_t batch, queries, keys;
 };
 /// More queries than keys, with `offset`: the first ones see nothing.
-constexpr Sizes kSizes[] = {{2, 1, 1},  {1, 1, 70},  {2, 2, 37},   {1, 7, 7},    {1, 8, 600},
-                            {1, 17, 17}, {2, 33, 65}, {1, 70, 70}, {1, 70, 133}, {1, 40, 9}, {1, 6, 3}};
+constexpr Sizes kSizes[] = {{2, 1, 1},   {1, 1, 70},  {2, 2, 37},   {1, 7, 7},  {1, 8, 600}, {1, 17, 17},
+                            {2, 33, 65}, {1, 70, 70}, {1, 70, 133}, {1, 40, 9}, {1, 6, 3}};
 
 std::vector<float> randomFloats(size_t count, unsigned seed) {
   std::mt19937 random(seed);
@@ -105,8 +105,8 @@ std::string declaration(const Form &f) {
   constexpr const char *kMasks[] = {"", "memref<?x1x1x?xi1>, ", "memref<?x1x?x?xi1>, ", "memref<?x?x?x?xf32>, ",
                                     "memref<?x?x?x?xf32>, "};
   return "func.func private @" + std::string(f.name) + "(" + tensor(f.queryHeadsFirst, f.heads, f.headSize) + ", " +
-         tensor(f.keyHeadsFirst, f.keyHeads, f.headSize) + ", " + tensor(f.keyHeadsFirst, f.keyHeads, f.valueSize) + ", " +
-         kMasks[static_cast<int>(f.mask)] + tensor(f.queryHeadsFirst, f.heads, f.valueSize) +
+         tensor(f.keyHeadsFirst, f.keyHeads, f.headSize) + ", " + tensor(f.keyHeadsFirst, f.keyHeads, f.valueSize) +
+         ", " + kMasks[static_cast<int>(f.mask)] + tensor(f.queryHeadsFirst, f.heads, f.valueSize) +
          ") attributes {qopt.kernel = \"attention\", qopt.config = {" + (f.queryHeadsFirst ? "q_heads_first, " : "") +
          (f.keyHeadsFirst ? "kv_heads_first, " : "") + (f.causal ? "causal, " : "") + (f.offset ? "offset, " : "") +
          "softcap = " + std::to_string(f.softcap) + " : f32}}\n";
@@ -146,14 +146,17 @@ TEST_P(CudaAttention, IsWhatLoopsGive) {
   SimProgram program(declaration(f));
   for (const Sizes &s : kSizes) {
     SCOPED_TRACE(testing::Message() << s.batch << " x " << s.queries << " queries, " << s.keys << " keys");
-    Array q(f.queryHeadsFirst, s.batch, f.heads, s.queries, f.headSize, 1), y(f.queryHeadsFirst, s.batch, f.heads, s.queries, f.valueSize, 9);
-    Array k(f.keyHeadsFirst, s.batch, f.keyHeads, s.keys, f.headSize, 2), v(f.keyHeadsFirst, s.batch, f.keyHeads, s.keys, f.valueSize, 3);
+    Array q(f.queryHeadsFirst, s.batch, f.heads, s.queries, f.headSize, 1),
+        y(f.queryHeadsFirst, s.batch, f.heads, s.queries, f.valueSize, 9);
+    Array k(f.keyHeadsFirst, s.batch, f.keyHeads, s.keys, f.headSize, 2),
+        v(f.keyHeadsFirst, s.batch, f.keyHeads, s.keys, f.valueSize, 3);
     MaskArray mask(f.mask, f, s);
     GuardedArray<float> added(mask.added);
     GuardedArray<char> booleans(mask.booleans);
     std::vector<DeviceArray> operands{q.array(), k.array(), v.array(), y.array()};
     if (f.mask != Mask::None)
-      operands.insert(operands.begin() + 3, {isAdditive(f.mask) ? static_cast<void *>(added.data()) : booleans.data(), mask.shape});
+      operands.insert(operands.begin() + 3,
+                      {isAdditive(f.mask) ? static_cast<void *>(added.data()) : booleans.data(), mask.shape});
     ASSERT_EQ(program.run(f.name, operands), "");
     bool areFew = s.queries <= 8 || std::max(f.headSize, f.valueSize) > 128;
     EXPECT_EQ(program.launched, std::vector<std::string>{std::string(f.name) + (areFew ? "_rows" : "_tiles")});
@@ -180,8 +183,9 @@ TEST_P(CudaAttention, IsWhatLoopsGive) {
 
 /// The order of the CPU costs more than tensor cores do, and is kept where that is little.
 TEST(CudaAttentionOrder, KeepsTheOrderWhereThereIsLittleToDo) {
-  SimProgram program("func.func private @f(memref<?x?x2x16xf32>, memref<?x?x1x16xf32>, memref<?x?x1x16xf32>, "
-                     "memref<?x?x2x16xf32>) attributes {qopt.kernel = \"attention\", qopt.config = {causal, in_order}}\n");
+  SimProgram program(
+      "func.func private @f(memref<?x?x2x16xf32>, memref<?x?x1x16xf32>, memref<?x?x1x16xf32>, "
+      "memref<?x?x2x16xf32>) attributes {qopt.kernel = \"attention\", qopt.config = {causal, in_order}}\n");
   auto launched = [&](int64_t queries, int64_t keys) {
     std::list<GuardedArray<float>> arrays;
     std::vector<DeviceArray> operands;

@@ -20,16 +20,16 @@ struct Form {
   float softcap;
 };
 constexpr Form kForms[] = {
-    {"group2x16", 8, 4, 16, 16, 0}, {"plain32", 4, 4, 32, 32, 20}, {"multiquery64", 6, 1, 64, 64, 0},
-    {"group2x128", 4, 2, 128, 128, 0}, {"odd13", 9, 3, 13, 9, 0}, {"large160", 2, 1, 160, 96, 0},
+    {"group2x16", 8, 4, 16, 16, 0},    {"plain32", 4, 4, 32, 32, 20}, {"multiquery64", 6, 1, 64, 64, 0},
+    {"group2x128", 4, 2, 128, 128, 0}, {"odd13", 9, 3, 13, 9, 0},     {"large160", 2, 1, 160, 96, 0},
 };
 
 struct Sizes {
   int64_t batch, tokens, past, room; ///< room: of the cache beyond them
 };
 /// A large capacity makes many parts, most of them without keys when there are few.
-constexpr Sizes kSizes[] = {{1, 1, 0, 0},  {1, 1, 1, 5000}, {2, 1, 33, 400},  {3, 1, 200, 1}, {1, 1, 700, 3000},
-                            {2, 3, 0, 2},  {1, 3, 33, 900}, {2, 3, 200, 700}, {1, 70, 33, 20}};
+constexpr Sizes kSizes[] = {{1, 1, 0, 0}, {1, 1, 1, 5000}, {2, 1, 33, 400},  {3, 1, 200, 1}, {1, 1, 700, 3000},
+                            {2, 3, 0, 2}, {1, 3, 33, 900}, {2, 3, 200, 700}, {1, 70, 33, 20}};
 
 /// Normal numbers [a,b,c,d].
 struct Array {

@@ -6,11 +6,11 @@
 //
 //===----------------------------------------------------------------------===//
 #include "SimProgram.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
 #include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/Kernels.h"
 #include "qopt/Passes/Passes.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 #include <gtest/gtest.h>
@@ -117,7 +117,8 @@ public:
   }
   Buffer allocate(const std::string &type) {
     Buffer buffer{"%b" + std::to_string(next++), type};
-    text += "  " + buffer.name + " = memref.alloc(" + (type.find('?') == std::string::npos ? "" : "%n") + ") : " + type + "\n";
+    text += "  " + buffer.name + " = memref.alloc(" + (type.find('?') == std::string::npos ? "" : "%n") +
+            ") : " + type + "\n";
     return buffer;
   }
   /// Calls a kernel; equal ones share a declaration.
@@ -127,7 +128,8 @@ public:
       values += (i ? ", " : "") + operands[i].name;
       types += (i ? ", " : "") + operands[i].type;
     }
-    std::string &name = kernels["(" + types + ") attributes {qopt.kernel = \"" + kernel + "\", qopt.config = {" + config + "}}\n"];
+    std::string &name =
+        kernels["(" + types + ") attributes {qopt.kernel = \"" + kernel + "\", qopt.config = {" + config + "}}\n"];
     if (name.empty())
       name = "@k" + std::to_string(kernels.size());
     text += "  func.call " + name + "(" + values + ") : (" + types + ") -> ()\n";
@@ -180,12 +182,13 @@ public:
     } else if (c.scheme == Scheme::Int8Weights) {
       call("matmul_w8a16", {prepared, bytes({blocks, k, 16}), floats({n}, 0.01f), y});
     } else if (c.scheme == Scheme::Int4) {
-      int64_t size = c.groupSize < 0 ? k : c.groupSize, groups = llvm::divideCeil(k, size), rest = k - (groups - 1) * size;
+      int64_t size = c.groupSize < 0 ? k : c.groupSize, groups = llvm::divideCeil(k, size),
+              rest = k - (groups - 1) * size;
       int64_t steps = (groups - 1) * llvm::divideCeil(size, int64_t(8)) + llvm::divideCeil(rest, int64_t(8));
       std::vector<int64_t> dims{blocks, groups, 16};
       std::vector<Buffer> values{prepared, bytes({blocks, steps, 64})};
       values.push_back(c.scalesAreHalf ? constant("f16", dims, normal<_Float16>(count(dims), 0.01f))
-                                         : floats(dims, 0.01f));
+                                       : floats(dims, 0.01f));
       if (c.hasZeros)
         values.push_back(bytes(dims, 15));
       values.push_back(y);
@@ -193,8 +196,7 @@ public:
     } else {
       int64_t words = llvm::divideCeil(k, int64_t(4));
       std::vector<Buffer> values{prepared, scale, bytes({blocks, words, 64}),
-                                   constant("i32", {blocks * 16}, std::vector<int32_t>(blocks * 16)),
-                                   floats({n}, 0.01f)};
+                                 constant("i32", {blocks * 16}, std::vector<int32_t>(blocks * 16)), floats({n}, 0.01f)};
       if (c.scheme == Scheme::Outliers)
         values.insert(values.end(), {input, columns});
       if (c.scheme == Scheme::GivenOutliers) {
@@ -215,7 +217,8 @@ public:
       types += (i ? ", " : "") + ins[i].type;
     }
     text += "  linalg.generic {indexing_maps = [" + maps + "], iterator_types = [\"parallel\", \"parallel\"]}\n" +
-            "      ins(" + values + " : " + types + ") outs(" + out.name + " : " + out.type + ") {\n" + region + "  }\n";
+            "      ins(" + values + " : " + types + ") outs(" + out.name + " : " + out.type + ") {\n" + region +
+            "  }\n";
   }
   /// `x` as heads, for one sequence.
   Buffer heads(const Buffer &x, int64_t count, int64_t size) {
@@ -233,8 +236,9 @@ public:
     for (size_t i = 0; i < arguments.size(); ++i)
       list += (i ? ", " : "") + arguments[i].name + ": " + arguments[i].type;
     return "#id = affine_map<(d0, d1) -> (d0, d1)>\n#last = affine_map<(d0, d1) -> (d1)>\n" + declarations +
-           "func.func @main(" + list + ") {\n  %c0 = arith.constant 0 : index\n  %n = memref.dim %a0, %c0 : " +
-           arguments[0].type + "\n" + text + "  return\n}\n";
+           "func.func @main(" + list +
+           ") {\n  %c0 = arith.constant 0 : index\n  %n = memref.dim %a0, %c0 : " + arguments[0].type + "\n" + text +
+           "  return\n}\n";
   }
 
   /// Numbers [rows, width], some of them large.
@@ -310,7 +314,8 @@ void expectEqual(const Case &c, const GuardedArray<char> &actual, const GuardedA
     largest = std::max(largest, std::abs(want[i]));
   float tolerance = c.isInteger() ? 0 : largest * 0x1p-18f;
   for (size_t i = 0; i < size; ++i)
-    ASSERT_LE(std::abs(have[i] - want[i]), tolerance) << "element " << i << " of " << size << ": " << have[i] << " for " << want[i];
+    ASSERT_LE(std::abs(have[i] - want[i]), tolerance)
+        << "element " << i << " of " << size << ": " << have[i] << " for " << want[i];
 }
 
 /// One row is `fused` launches, more are several; results are the CPU's.
@@ -350,7 +355,8 @@ void writeHeads(Writer &w, const Case &c, int64_t rows, int64_t first, int64_t t
   std::iota(each.begin(), each.end(), first);
   Writer::Buffer positions = w.argument("memref<1x?xi64>", {1, rows}, each);
   Writer::Buffer past = w.argument("memref<1xi64>", {1}, std::vector<int64_t>{first});
-  std::string config = (h.interleaved ? "interleaved, rotary_dim = " : "rotary_dim = ") + std::to_string(h.rotated) + " : i64";
+  std::string config =
+      (h.interleaved ? "interleaved, rotary_dim = " : "rotary_dim = ") + std::to_string(h.rotated) + " : i64";
   for (int i = 0; i < 3; ++i) {
     Writer::Buffer x = w.heads(products[i], i ? h.keys : h.count, h.size);
     if (i < 2) {
@@ -435,13 +441,11 @@ TEST(FusedPtx, AssemblesWithoutSpills) {
   if (findPtxas().empty())
     GTEST_SKIP() << "ptxas is not installed";
   constexpr Heads heads{32, 8, 64, 64, false};
-  const Case cases[] = {{"float", Scheme::Float, 2048, 8192, heads},
-                        {"weights", Scheme::Int8Weights, 2048, 8192, heads},
-                        {"static", Scheme::Static, 2048, 8192, heads},
-                        {"dynamic", Scheme::Dynamic, 2048, 8192, heads},
-                        {"outliers", Scheme::Outliers, 2048, 8192, heads},
-                        {"given", Scheme::GivenOutliers, 2048, 8192, heads},
-                        {"int4", Scheme::Int4, 2048, 8192, heads, 128, true}};
+  const Case cases[] = {
+      {"float", Scheme::Float, 2048, 8192, heads},         {"weights", Scheme::Int8Weights, 2048, 8192, heads},
+      {"static", Scheme::Static, 2048, 8192, heads},       {"dynamic", Scheme::Dynamic, 2048, 8192, heads},
+      {"outliers", Scheme::Outliers, 2048, 8192, heads},   {"given", Scheme::GivenOutliers, 2048, 8192, heads},
+      {"int4", Scheme::Int4, 2048, 8192, heads, 128, true}};
   for (const Case &c : cases) {
     for (bool isHeads : {true, false}) {
       Writer w(c, /*hasData=*/false);

@@ -21,7 +21,8 @@ namespace {
 struct Call {
   int64_t rows, capability;
 };
-constexpr Call kCalls[] = {{1, 80}, {2, 80}, {7, 80}, {8, 80}, {9, 80}, {17, 80}, {33, 80}, {65, 80}, {130, 80}, {65, 90}, {130, 90}};
+constexpr Call kCalls[] = {{1, 80},  {2, 80},  {7, 80},   {8, 80},  {9, 80},  {17, 80},
+                           {33, 80}, {65, 80}, {130, 80}, {65, 90}, {130, 90}};
 
 struct Shape {
   int64_t n, k;
@@ -131,7 +132,8 @@ constexpr int64_t kOutlierRows[] = {1, 2, 9, 33, 70};
 
 TEST(CudaMatmul, W8A8WithListedOutliers) {
   for (const Shape &s : {Shape{172, 67}, {17, 256}}) {
-    Product product("matmul_w8a8", int8Operands(s, true, memref({-1, s.k}, "f32") + ", " + memref({s.k}, "i32") + ", "));
+    Product product("matmul_w8a8",
+                    int8Operands(s, true, memref({-1, s.k}, "f32") + ", " + memref({s.k}, "i32") + ", "));
     std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
     GuardedArray<int8_t> w(packInt8Dot(codes, s.n, s.k));
     GuardedArray<int32_t> corrections(packDotCorrection(codes, s.n, s.k));
@@ -146,7 +148,8 @@ TEST(CudaMatmul, W8A8WithListedOutliers) {
         floats[0] = 1e6f; // beyond f16
         GuardedArray<float> y(rows * s.n, NAN);
         ASSERT_EQ(product(rows, {x.data(), tokens.data(), w.data(), corrections.data(), scales.data(), floats.data(),
-                                 columns.data(), y.data()}), "");
+                                 columns.data(), y.data()}),
+                  "");
         EXPECT_TRUE(y.marginsAreUntouched());
         for (int64_t t = 0; t < rows; ++t)
           for (int64_t n = 0; n < s.n; ++n) {
@@ -171,8 +174,10 @@ TEST(CudaMatmul, W8A8WithKeptOutliers) {
   GuardedArray<int32_t> corrections(packDotCorrection(codes, s.n, s.k));
   GuardedArray<float> scales(randomFloats(s.n, 2));
   for (bool isHalf : {true, false}) {
-    Product product("matmul_w8a8", int8Operands(s, true, memref({-1, -1}, "f32") + ", " +
-                                                             memref({blocksOf(s.n), -1, 16}, isHalf ? "f16" : "f32") + ", memref<1xi32>, "));
+    Product product("matmul_w8a8",
+                    int8Operands(s, true,
+                                 memref({-1, -1}, "f32") + ", " +
+                                     memref({blocksOf(s.n), -1, 16}, isHalf ? "f16" : "f32") + ", memref<1xi32>, "));
     for (int64_t count : {0, 1, 7, 40}) {
       std::vector<float> kept = randomFloats(s.n * count, 5, isHalf ? 1 : 1e5f);
       std::vector<_Float16> half(kept.begin(), kept.end());
@@ -188,9 +193,11 @@ TEST(CudaMatmul, W8A8WithKeptOutliers) {
         if (count)
           floats[0] = 1e6f; // beyond f16
         GuardedArray<float> y(rows * s.n, NAN);
-        ASSERT_EQ(product.run("f", {x.shaped({rows, s.k}), tokens.shaped({rows}), w.shaped({}), corrections.shaped({}),
-                                    scales.shaped({s.n}), floats.shaped({rows, count}),
-                                    weights.shaped({blocksOf(s.n), count, 16}), number.shaped({1}), y.shaped({rows, s.n})}), "");
+        ASSERT_EQ(
+            product.run("f", {x.shaped({rows, s.k}), tokens.shaped({rows}), w.shaped({}), corrections.shaped({}),
+                              scales.shaped({s.n}), floats.shaped({rows, count}),
+                              weights.shaped({blocksOf(s.n), count, 16}), number.shaped({1}), y.shaped({rows, s.n})}),
+            "");
         EXPECT_TRUE(y.marginsAreUntouched());
         for (int64_t t = 0; t < rows; ++t)
           for (int64_t n = 0; n < s.n; ++n) {
@@ -246,7 +253,7 @@ std::vector<float> activations(int64_t rows, int64_t width) {
 TEST(CudaMatmul, F32) {
   for (const Shape &s : kShapes) {
     Product product("matmul_f32", memref({-1, s.k}, "f32") + ", " + memref({blocksOf(s.n), s.k, 16}, "f32") + ", " +
-                                        memref({-1, s.n}, "f32"));
+                                      memref({-1, s.n}, "f32"));
     std::vector<float> weights = randomFloats(s.n * s.k, 1);
     GuardedArray<float> w(packFloatWeights(weights, s.k, s.n));
     for (auto [rows, capability] : kCalls) {
@@ -286,7 +293,7 @@ TEST(CudaMatmul, F16) {
 TEST(CudaMatmul, W8A16) {
   for (const Shape &s : kShapes) {
     Product product("matmul_w8a16", memref({-1, s.k}, "f32") + ", " + memref({blocksOf(s.n), s.k, 16}, "i8") + ", " +
-                                          memref({s.n}, "f32") + ", " + memref({-1, s.n}, "f32"));
+                                        memref({s.n}, "f32") + ", " + memref({-1, s.n}, "f32"));
     std::vector<int8_t> codes = randomBytes(s.n * s.k, 1);
     GuardedArray<int8_t> w(packInt8Columns(codes, s.n, s.k));
     GuardedArray<float> scales(randomFloats(s.n, 2));
@@ -309,10 +316,10 @@ TEST(CudaMatmul, W4A16) {
     Zeros zeros;
     bool isHalf;
   };
-  const Case cases[] = {{{172, 64}, 20, Near, false}, {{64, 172}, 64, None, true},  {{17, 33}, 16, Any, false},
-                        {{48, 33}, -1, None, false},  {{64, 256}, 128, Any, true},  {{512, 256}, 32, Near, true},
-                        {{32, 172}, -1, Any, true},   {{40, 1280}, 160, None, false},
-                        {{64, 172}, 32, Any, true},   {{32, 172}, 128, None, true}};
+  const Case cases[] = {{{172, 64}, 20, Near, false}, {{64, 172}, 64, None, true},    {{17, 33}, 16, Any, false},
+                        {{48, 33}, -1, None, false},  {{64, 256}, 128, Any, true},    {{512, 256}, 32, Near, true},
+                        {{32, 172}, -1, Any, true},   {{40, 1280}, 160, None, false}, {{64, 172}, 32, Any, true},
+                        {{32, 172}, 128, None, true}};
   for (const Case &c : cases) {
     auto [n, k] = c.shape;
     int64_t size = c.groupSize < 0 ? k : c.groupSize, groups = llvm::divideCeil(k, size);
@@ -342,14 +349,15 @@ TEST(CudaMatmul, W4A16) {
     if (c.zeros == Any)
       operands += memref({blocksOf(n), groups, 16}, "i8") + ", ";
     Product product("matmul_w4a16", operands + memref({-1, n}, "f32"),
-                      "group_size = " + std::to_string(c.groupSize) + " : i64");
+                    "group_size = " + std::to_string(c.groupSize) + " : i64");
     GuardedArray<int8_t> w(packed.codes), scale(packed.scales), zero(packed.zeros);
     for (auto [rows, capability] : kCalls) {
       product.capability = capability;
       GuardedArray<float> x(activations(rows, k));
       GuardedArray<float> y(rows * n, NAN);
       ASSERT_EQ(c.zeros == Any ? product(rows, {x.data(), w.data(), scale.data(), zero.data(), y.data()})
-                               : product(rows, {x.data(), w.data(), scale.data(), y.data()}), "");
+                               : product(rows, {x.data(), w.data(), scale.data(), y.data()}),
+                "");
       expectProduct(y, x, rows, c.shape, product.kernel(), precisionOf(rows),
                     [&, k = k](int64_t column, int64_t i) { return weights[column * k + i]; });
     }

@@ -17,11 +17,13 @@ struct PtxCase {
 };
 
 /// The declaration of a product of Llama-3.2-1B's and 8B's sizes. `weights`: operands after x.
-std::string product(const char *kernel, int64_t n, int64_t k, const std::string &weights, const std::string &config = "") {
+std::string product(const char *kernel, int64_t n, int64_t k, const std::string &weights,
+                    const std::string &config = "") {
   static int count = 0; // names must differ
   std::string columns = std::to_string(n), inputs = std::to_string(k);
-  return "func.func private @" + std::string(kernel) + "_" + std::to_string(count++) + "(memref<?x" + inputs + "xf32>, " +
-         weights + ", memref<?x" + columns + "xf32>) attributes {qopt.kernel = \"" + kernel + "\"" + config + "}\n";
+  return "func.func private @" + std::string(kernel) + "_" + std::to_string(count++) + "(memref<?x" + inputs +
+         "xf32>, " + weights + ", memref<?x" + columns + "xf32>) attributes {qopt.kernel = \"" + kernel + "\"" +
+         config + "}\n";
 }
 std::string packed(int64_t n, int64_t rows, const std::string &rest) {
   return "memref<" + std::to_string(n / 16) + "x" + std::to_string(rows) + "x" + rest + ">";
@@ -31,7 +33,8 @@ std::string int4Product(int64_t n, int64_t k, int64_t groupSize, bool hasZeros) 
   std::string weights = packed(n, k / 8, "64xi8") + ", " + packed(n, groups, "16xf16");
   if (hasZeros)
     weights += ", " + packed(n, groups, "16xi8");
-  return product("matmul_w4a16", n, k, weights, ", qopt.config = {group_size = " + std::to_string(groupSize) + " : i64}");
+  return product("matmul_w4a16", n, k, weights,
+                 ", qopt.config = {group_size = " + std::to_string(groupSize) + " : i64}");
 }
 std::string int4Products() {
   std::string text;
@@ -58,8 +61,8 @@ std::string attentions() {
   for (int64_t size : {64, 96, 128, 256})
     for (bool isPadded : {false, true}) {
       std::string heads = "x" + std::to_string(size) + "xf32>", keys = ", memref<?x8x?" + heads;
-      text += "func.func private @attention" + std::to_string(size) + (isPadded ? "_padded" : "") + "(memref<?x?x32" + heads + keys +
-              keys + (isPadded ? ", memref<?x1x1x?xi1>" : "") + ", memref<?x?x32" + heads +
+      text += "func.func private @attention" + std::to_string(size) + (isPadded ? "_padded" : "") + "(memref<?x?x32" +
+              heads + keys + keys + (isPadded ? ", memref<?x1x1x?xi1>" : "") + ", memref<?x?x32" + heads +
               ") attributes {qopt.kernel = \"attention\", qopt.config = {kv_heads_first, causal, offset}}\n";
     }
   return text;
@@ -335,8 +338,9 @@ TEST(PtxText, FusesNothing) {
 }
 
 TEST(CudaDiagnostics, UnknownKernel) {
-  EXPECT_NE(diagnose("func.func private @f(memref<?xf32>) attributes {qopt.kernel = \"fft\"}").find("unknown kernel \"fft\""),
-            std::string::npos);
+  EXPECT_NE(
+      diagnose("func.func private @f(memref<?xf32>) attributes {qopt.kernel = \"fft\"}").find("unknown kernel \"fft\""),
+      std::string::npos);
 }
 
 TEST(CudaDiagnostics, UnknownChip) {
@@ -359,15 +363,16 @@ TEST(CudaDiagnostics, PtxasMessage) {
 }
 
 TEST(Ptxas, Resources) {
-  auto kernels = parseResources("ptxas info    : 0 bytes gmem\n"
-                                "ptxas info    : Compiling entry function 'a' for 'sm_80'\n"
-                                "ptxas info    : Function properties for a\n"
-                                "    8 bytes stack frame, 4 bytes spill stores, 12 bytes spill loads\n"
-                                "ptxas info    : Used 18 registers, used 1 barriers, 944 bytes smem, 384 bytes cmem[0]\n"
-                                "ptxas info    : (C7513) Potential Performance Loss: wgmma.mma_async instructions are "
-                                "serialized due to non wgmma instructions in the function 'b'\n"
-                                "ptxas info    : Compiling entry function 'b' for 'sm_80'\n"
-                                "ptxas info    : Used 255 registers, 8 bytes cumulative stack size\n");
+  auto kernels =
+      parseResources("ptxas info    : 0 bytes gmem\n"
+                     "ptxas info    : Compiling entry function 'a' for 'sm_80'\n"
+                     "ptxas info    : Function properties for a\n"
+                     "    8 bytes stack frame, 4 bytes spill stores, 12 bytes spill loads\n"
+                     "ptxas info    : Used 18 registers, used 1 barriers, 944 bytes smem, 384 bytes cmem[0]\n"
+                     "ptxas info    : (C7513) Potential Performance Loss: wgmma.mma_async instructions are "
+                     "serialized due to non wgmma instructions in the function 'b'\n"
+                     "ptxas info    : Compiling entry function 'b' for 'sm_80'\n"
+                     "ptxas info    : Used 255 registers, 8 bytes cumulative stack size\n");
   ASSERT_EQ(kernels.size(), 2u);
   EXPECT_EQ(kernels["a"].stackBytes, 8);
   EXPECT_EQ(kernels["a"].spilledBytes, 16);

@@ -78,7 +78,7 @@ struct Program::Call {
       return;
     const Kernel &kernel = call.program.kernels.at(static_cast<size_t>(launch->kernel));
     call.program.launched.push_back(kernel.name);
-    qrt::SimLaunch sim{kernel.code, kernel.name, std::to_array(launch->grid), std::to_array(launch->block),
+    qrt::SimLaunch sim{kernel.code,         kernel.name, std::to_array(launch->grid), std::to_array(launch->block),
                        launch->sharedBytes, args};
     call.note(qrt::simLaunch(sim, call.program.threads));
   }

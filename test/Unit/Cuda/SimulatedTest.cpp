@@ -128,7 +128,8 @@ std::string headsType(bool headsFirst, int64_t count, int64_t size) {
 TEST(Simulated, OrderedAttention) {
   std::string text;
   for (const OrderedAttention &a : kOrderedAttentions) {
-    std::vector<std::string> operands{headsType(a.headsFirst, a.heads, a.size), headsType(a.headsFirst, a.keyHeads, a.size),
+    std::vector<std::string> operands{headsType(a.headsFirst, a.heads, a.size),
+                                      headsType(a.headsFirst, a.keyHeads, a.size),
                                       headsType(a.headsFirst, a.keyHeads, a.valueSize)};
     if (*a.mask)
       operands.push_back(a.mask);
@@ -144,7 +145,8 @@ TEST(Simulated, OrderedAttention) {
   for (Sizes s : {Sizes{1, 1, 1}, {2, 1, 70}, {1, 7, 7}, {1, 33, 65}, {2, 70, 70}, {1, 130, 200}, {1, 40, 9}})
     for (const OrderedAttention &a : kOrderedAttentions) {
       auto shape = [&](int64_t count, int64_t length, int64_t size) {
-        return a.headsFirst ? std::vector<int64_t>{s.batch, count, length, size} : std::vector<int64_t>{s.batch, length, count, size};
+        return a.headsFirst ? std::vector<int64_t>{s.batch, count, length, size}
+                            : std::vector<int64_t>{s.batch, length, count, size};
       };
       auto operand = [&](int64_t count, int64_t length, int64_t size, unsigned seed) {
         return floats(shape(count, length, size), randomFloats(s.batch * count * length * size, seed));
@@ -245,8 +247,8 @@ TEST(Simulated, Rotary) {
     int64_t heads, size, rotated;
     bool headsFirst, interleaved, positions;
   };
-  constexpr Case kCases[] = {{3, 32, 32, false, false, true}, {2, 8, 8, true, false, true},
-                             {2, 20, 12, false, true, true},  {1, 128, 64, true, true, false},
+  constexpr Case kCases[] = {{3, 32, 32, false, false, true},  {2, 8, 8, true, false, true},
+                             {2, 20, 12, false, true, true},   {1, 128, 64, true, true, false},
                              {2, 24, 24, false, false, false}, {3, 5, 2, false, true, true}};
   constexpr int64_t kBatch = 2, kTokens = 5, kMax = 11;
   for (const Case &c : kCases) {
@@ -258,8 +260,9 @@ TEST(Simulated, Rotary) {
       in.push_back("2x5xi64");
     in.push_back(x);
     BothPrograms program(declare("rotary", "rotary", in,
-                          std::string(c.headsFirst ? "heads_first, " : "") + (c.interleaved ? "interleaved, " : "") +
-                              "rotary_dim = " + std::to_string(c.rotated) + " : i64"));
+                                 std::string(c.headsFirst ? "heads_first, " : "") +
+                                     (c.interleaved ? "interleaved, " : "") +
+                                     "rotary_dim = " + std::to_string(c.rotated) + " : i64"));
     auto rows = [&](unsigned seed) {
       std::vector<int64_t> dims{kMax, c.rotated / 2};
       if (!c.positions)

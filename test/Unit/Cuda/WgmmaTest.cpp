@@ -71,7 +71,8 @@ TEST_P(Int8Wgmma, IsExact) {
     GuardedArray<float> y(rows * c.n, NAN), expected(rows * c.n, NAN);
     auto run = [&](Program &program, GuardedArray<float> &result) {
       std::vector<DeviceArray> operands;
-      for (void *data : std::initializer_list<void *>{x.data(), tokens.data(), w.data(), corrections.data(), scales.data()})
+      for (void *data :
+           std::initializer_list<void *>{x.data(), tokens.data(), w.data(), corrections.data(), scales.data()})
         operands.push_back({data, {rows}});
       if (c.hasOutliers)
         operands.insert(operands.end(), {{outliers.data(), {rows}}, {list.data(), {rows}}});

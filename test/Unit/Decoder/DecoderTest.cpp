@@ -56,7 +56,8 @@ std::vector<int32_t> evaluationTokens(const std::string &name, size_t count) {
 
 /// The logits behind the last of the first `count` tokens.
 std::vector<float> forwardLogits(LanguageModel &model, const std::vector<int32_t> &ids, size_t count) {
-  auto logits = model.logits({1, static_cast<int64_t>(count), {ids.begin(), ids.begin() + static_cast<ptrdiff_t>(count)}, {}});
+  auto logits =
+      model.logits({1, static_cast<int64_t>(count), {ids.begin(), ids.begin() + static_cast<ptrdiff_t>(count)}, {}});
   EXPECT_TRUE(logits) << logits.error().message;
   const float *end = logits->data<float>() + logits->numElements();
   return {end - model.vocabularySize(), end};
@@ -153,7 +154,8 @@ TEST_F(DecoderTest, RowsAreTextsOfTheirOwn) {
   auto second = (*both)->append(std::vector<int32_t>{ids[38], ids[39]});
   ASSERT_TRUE(second) << second.error().message;
   for (size_t row = 0; row < 2; ++row) {
-    std::vector<int32_t> text(ids.begin() + static_cast<ptrdiff_t>(19 * row), ids.begin() + static_cast<ptrdiff_t>(19 * row + 19));
+    std::vector<int32_t> text(ids.begin() + static_cast<ptrdiff_t>(19 * row),
+                              ids.begin() + static_cast<ptrdiff_t>(19 * row + 19));
     text.push_back(ids[38 + row]);
     for (auto [logits, length] : {std::pair(&*first, size_t(19)), std::pair(&*second, size_t(20))}) {
       std::vector<float> expected = forwardLogits(*loaded.model, text, length);

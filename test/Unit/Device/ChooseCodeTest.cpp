@@ -16,8 +16,9 @@ public:
   const std::vector<qopt::Section> &sections() const override { return list; }
   int64_t fileBytes() const override { return 0; }
   std::span<const char> section(const std::string &name) const override {
-    return name == "ptx" ? std::span<const char>(ptx)
-                         : name == "ptx:sm_90a" ? std::span<const char>(hopperPtx) : std::span<const char>();
+    return name == "ptx"          ? std::span<const char>(ptx)
+           : name == "ptx:sm_90a" ? std::span<const char>(hopperPtx)
+                                  : std::span<const char>();
   }
   std::span<const char> parameter(size_t) const override { return {}; }
 
@@ -73,7 +74,8 @@ TEST(ChooseCode, TheBestComesFirst) {
 
 TEST(ChooseCode, PtxOfOneArchitectureComesBeforeThatOfAll) {
   const std::string ptx90 = ".version 8.0\n.target sm_90a\n";
-  Sections module({"cubin:sm_80", "ptx", "ptx:sm_90a"}, ptx80, ptx90), assembled({"ptx:sm_90a", "cubin:sm_90a"}, "", ptx90);
+  Sections module({"cubin:sm_80", "ptx", "ptx:sm_90a"}, ptx80, ptx90),
+      assembled({"ptx:sm_90a", "cubin:sm_90a"}, "", ptx90);
   EXPECT_EQ(choose(module, {9, 0}), "ptx:sm_90a ptx");
   EXPECT_EQ(choose(module, {8, 0}), "cubin:sm_80 ptx");
   EXPECT_EQ(choose(module, {10, 0}), "ptx");
@@ -87,8 +89,7 @@ TEST(ChooseCode, PtxOfOneArchitectureComesBeforeThatOfAll) {
 }
 
 TEST(ChooseCode, WhatThereIsIsNamed) {
-  EXPECT_EQ(choose(Sections({"ptx"}, ptx80), {7, 5}),
-            "the module has code for sm_80 and later, but cuda:0 is sm_75");
+  EXPECT_EQ(choose(Sections({"ptx"}, ptx80), {7, 5}), "the module has code for sm_80 and later, but cuda:0 is sm_75");
   EXPECT_EQ(choose(Sections({"cubin:sm_90a", "cubin:sm_100a"}), {8, 0}),
             "the module has code for sm_90a, sm_100a, but cuda:0 is sm_80");
   EXPECT_EQ(choose(Sections({"ptx"}, "damaged"), {8, 0}), "the module has code for no GPU, but cuda:0 is sm_80");

@@ -99,8 +99,8 @@ EXPORT int64_t tensor(const QrtApi *api, QrtContext *context, const void *const 
                       QrtTensor *outputs) {
   return describe(api, context, inputs, outputs, 16);
 }
-EXPORT int64_t odd_tensor(const QrtApi *api, QrtContext *context, const void *const *parameters, const QrtTensor *inputs,
-                          QrtTensor *outputs) {
+EXPORT int64_t odd_tensor(const QrtApi *api, QrtContext *context, const void *const *parameters,
+                          const QrtTensor *inputs, QrtTensor *outputs) {
   return describe(api, context, inputs, outputs, 12);
 }
 

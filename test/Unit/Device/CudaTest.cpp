@@ -64,7 +64,8 @@ TEST_F(DeviceTest, CudaIsTheDefaultWhereItCanBe) {
   Outcome old = run(arguments, "FAKE_CUDA_DEVICES=7.5");
   EXPECT_EQ(old.exitCode, 0);
   EXPECT_EQ(old.err, "qrun: warning: m.qmod: the module has code for sm_80 and later, but cuda:0 is sm_75; running on "
-                     "the CPU\n" + cpu);
+                     "the CPU\n" +
+                         cpu);
   ModuleParts parts;
   parts.ptx = {};
   writeModule(parts);
@@ -134,7 +135,8 @@ TEST_F(DeviceTest, ErrorsOfKernelsComeBack) {
     EXPECT_EQ(outcome.out, entry == "empty_grid" ? "x f32 [3]\n" : "");
     return outcome.err;
   };
-  const std::string start = "qrun: error: m.qmod: ", reason = "the kernel failed for an unknown reason (CUDA_ERROR_LAUNCH_FAILED, 719)\n";
+  const std::string start = "qrun: error: m.qmod: ",
+                    reason = "the kernel failed for an unknown reason (CUDA_ERROR_LAUNCH_FAILED, 719)\n";
   EXPECT_EQ(errorOf("trap"), start + "cannot run kernel trap on cuda:0: " + reason);
   EXPECT_EQ(errorOf("two_kernels"), start + "cannot run kernel trap on cuda:0: " + reason)
       << "the second launch tells that the first failed";
@@ -147,8 +149,9 @@ TEST_F(DeviceTest, ErrorsOfKernelsComeBack) {
   // Without knowing which of two kernels it was, and with.
   const std::string late = "FAKE_CUDA_SIM= FAKE_CUDA_FAIL=cuStreamSynchronize=700@";
   EXPECT_EQ(errorOf("two_kernels", late + "2"),
-            start + "cannot run one of 2 kernels, nothing last, on cuda:0 (CUDA_LAUNCH_BLOCKING=1 tells which): illegal "
-                    "memory access (CUDA_ERROR_ILLEGAL_ADDRESS, 700)\n");
+            start +
+                "cannot run one of 2 kernels, nothing last, on cuda:0 (CUDA_LAUNCH_BLOCKING=1 tells which): illegal "
+                "memory access (CUDA_ERROR_ILLEGAL_ADDRESS, 700)\n");
   EXPECT_EQ(errorOf("two_kernels", late + "2 CUDA_LAUNCH_BLOCKING=1"),
             start + "cannot run kernel trap on cuda:0: illegal memory access (CUDA_ERROR_ILLEGAL_ADDRESS, 700)\n");
 }
@@ -157,7 +160,8 @@ TEST_F(DeviceTest, KernelsOfOneArchitecture) {
   ModuleParts parts;
   parts.kernels[2].arch = "sm_90a";
   parts.entry = "by_capability";
-  parts.ptx = "/" "/ .visible .entry nothing(\n.target sm_80\n"; // has no other kernel
+  parts.ptx = "/"
+              "/ .visible .entry nothing(\n.target sm_80\n"; // has no other kernel
   parts.kernels[0].name = "nothing_else", parts.kernels[0].arch = "sm_120a";
   parts.hopperPtx = ModuleParts::ptxFor("sm_90a");
   writeModule(parts);
@@ -239,7 +243,8 @@ TEST_F(DeviceTest, BadModulesDoNotRun) {
     std::string bytes = read(file("m.qmod"));
     bytes[bytes.find(part) + 2] ^= 1;
     std::ofstream(file("m.qmod"), std::ios::binary) << bytes;
-    expectError(run(forward), "m.qmod: is damaged: its SHA-256 does not match its " + std::to_string(bytes.size()) + " bytes");
+    expectError(run(forward),
+                "m.qmod: is damaged: its SHA-256 does not match its " + std::to_string(bytes.size()) + " bytes");
     EXPECT_EQ(count(""), 0) << "the driver was used";
   }
 }
@@ -257,8 +262,8 @@ TEST_F(DeviceTest, SectionsAndKernelsAreShown) {
     EXPECT_NE(info.out.find(part), std::string::npos) << part << " in " << info.out;
   std::string json = read(file("j"));
   EXPECT_NE(json.find("\"spill_bytes\": 40"), std::string::npos) << json;
-  for (const auto &[section, content] : {std::pair("ptx", parts.ptx), std::pair("sim", read(SIM_CODE)),
-                                         std::pair("host:cuda", read(CUDA_HOST_CODE))}) {
+  for (const auto &[section, content] :
+       {std::pair("ptx", parts.ptx), std::pair("sim", read(SIM_CODE)), std::pair("host:cuda", read(CUDA_HOST_CODE))}) {
     Outcome outcome = run(std::string("--extract=") + section + " -o part");
     ASSERT_EQ(outcome.exitCode, 0) << outcome.err;
     EXPECT_EQ(read(file("part")), content) << section;

@@ -160,8 +160,9 @@ std::string describeArguments(const CUfunc_st &function, void *const *args) {
     std::memcpy(&bits, args[i], isWide ? 8 : 4);
     float real;
     std::memcpy(&real, &bits, 4);
-    text += " " + (isPointer ? describePointer(bits)
-                             : declared.starts_with("f32") ? std::to_string(real) : std::to_string(bits));
+    text += " " + (isPointer                     ? describePointer(bits)
+                   : declared.starts_with("f32") ? std::to_string(real)
+                                                 : std::to_string(bits));
   }
   return text;
 }
@@ -249,12 +250,16 @@ EXPORT CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned
                                    void **values) {
   CUresult code = failing("cuModuleLoadDataEx");
   const char *text = static_cast<const char *>(image);
-  bool isPtx = std::memcmp(text, "\x7f""ELF", 4) != 0;
+  bool isPtx = std::memcmp(text,
+                           "\x7f"
+                           "ELF",
+                           4) != 0;
   log(std::string("load ") + (isPtx ? "ptx" : "cubin"));
   if (code != 0) {
     for (unsigned i = 0; i < numOptions && code == 218; ++i)
       if (options[i] == jitErrorLogBuffer)
-        std::strcpy(static_cast<char *>(values[i]), "\nptxas application ptx input, line 7; error : unknown symbol 'q'\nptxas fatal");
+        std::strcpy(static_cast<char *>(values[i]),
+                    "\nptxas application ptx input, line 7; error : unknown symbol 'q'\nptxas fatal");
     return code;
   }
   // The test's cubins are texts behind ELF's magic, and end with a zero as PTX does.

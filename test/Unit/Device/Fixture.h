@@ -19,7 +19,7 @@ struct Outcome {
 /// What a module is made of beyond its weights.
 struct ModuleParts {
   std::string ptx = ptxFor("sm_80"), hopperPtx; ///< "ptx", "ptx:sm_90a"; empty: none
-  std::vector<std::string> cubins; ///< architectures
+  std::vector<std::string> cubins;              ///< architectures
   bool withHost = true, withSim = true, withCuda = true;
   std::vector<qopt::KernelInfo> kernels = {{"look_up", 256, {}}, {"nothing", 0, {}}, {"trap", 0, {}}};
   std::string entry = "forward"; ///< the only one, or
@@ -59,8 +59,8 @@ protected:
     table.resize(vocabulary * vocabulary);
     for (size_t i = 0; i < table.size(); ++i)
       table[i] = static_cast<float>(std::sin(static_cast<double>(i * i % 1000003)));
-    for (const auto &[name, values] : {std::pair("ids", std::vector<int64_t>{7, 0, 511}),
-                                       std::pair("wrong", std::vector<int64_t>{7, 512, 0})}) {
+    for (const auto &[name, values] :
+         {std::pair("ids", std::vector<int64_t>{7, 0, 511}), std::pair("wrong", std::vector<int64_t>{7, 512, 0})}) {
       const int64_t shape[] = {1, 3};
       ASSERT_TRUE(qopt::writeNpy(file(std::string(name) + ".npy"), qopt::NpyType::Int64, shape,
                                  std::as_bytes(std::span(values))));
@@ -121,7 +121,9 @@ protected:
     if (!parts.hopperPtx.empty())
       sections.emplace_back("ptx:sm_90a", parts.hopperPtx);
     for (const std::string &arch : parts.cubins)
-      sections.emplace_back("cubin:" + arch, std::string("\x7f" "ELF\n.text.look_up\n.text.nothing\n.text.trap\n\0", 44));
+      sections.emplace_back("cubin:" + arch, std::string("\x7f"
+                                                         "ELF\n.text.look_up\n.text.nothing\n.text.trap\n\0",
+                                                         44));
     if (parts.withSim)
       sections.emplace_back("sim", read(SIM_CODE));
     if (parts.grows)
@@ -140,7 +142,8 @@ protected:
   /// driver, which is not there without `withDriver`. Its log starts anew.
   Outcome run(const std::string &arguments, const std::string &settings = "", bool withDriver = true) const {
     std::filesystem::remove(file("log"));
-    std::string driver = withDriver ? "LD_LIBRARY_PATH=" FAKE_CUDA_FOLDER " FAKE_CUDA_LOG=log FAKE_CUDA_SIM=sim.so " : "";
+    std::string driver =
+        withDriver ? "LD_LIBRARY_PATH=" FAKE_CUDA_FOLDER " FAKE_CUDA_LOG=log FAKE_CUDA_SIM=sim.so " : "";
     std::string command = "cd " + folder + " && env -u CUDA_VISIBLE_DEVICES -u CUDA_LAUNCH_BLOCKING " + driver +
                           settings + " " QRUN " m.qmod " + arguments + " 2>err";
     FILE *pipe = ::popen(command.c_str(), "r");

@@ -33,8 +33,9 @@ protected:
 
   /// The tokens that qrun gives, as "[1,2,3]".
   std::string generate(const std::string &device, const std::string &settings = "") {
-    Outcome outcome = run("--device=" + device + " --prompt='" + longPrompt + "' --max-tokens=" +
-                          std::to_string(numTokens) + " --quiet --json=j", settings);
+    Outcome outcome = run("--device=" + device + " --prompt='" + longPrompt +
+                              "' --max-tokens=" + std::to_string(numTokens) + " --quiet --json=j",
+                          settings);
     EXPECT_EQ(outcome.exitCode, 0) << outcome.err;
     std::string json = read(file("j"));
     size_t begin = json.find("\"tokens\": ") + 10;
@@ -75,7 +76,8 @@ TEST_F(GraphTest, WithoutGraphsEveryStepLaunches) {
   };
   expectLaunches("LD_LIBRARY_PATH=" OLD_FAKE_CUDA_FOLDER);
   expectLaunches("CUDA_LAUNCH_BLOCKING=1");
-  for (const char *fault : {"cuStreamBeginCapture=900", "cuStreamEndCapture=901", "cuGraphInstantiate=2", "cuLaunchKernel=701@6"})
+  for (const char *fault :
+       {"cuStreamBeginCapture=900", "cuStreamEndCapture=901", "cuGraphInstantiate=2", "cuLaunchKernel=701@6"})
     expectLaunches(std::string("FAKE_CUDA_FAIL=") + fault);
   EXPECT_EQ(generate("sim"), expected);
 }
@@ -90,11 +92,13 @@ TEST_F(GraphTest, ErrorsOfReplays) {
   };
   EXPECT_EQ(errorOf("Once").find("qrun: error: m.qmod: index 9 is out of range for "), 0u);
   EXPECT_GT(count("replay"), 1) << log();
-  EXPECT_EQ(errorOf("Once", "FAKE_CUDA_FAIL=cuGraphLaunch=700@2"),
-            "qrun: error: m.qmod: cannot run one of 2 kernels, grow last, on cuda:0 (CUDA_LAUNCH_BLOCKING=1 tells which): "
-            "illegal memory access (CUDA_ERROR_ILLEGAL_ADDRESS, 700)\n");
+  EXPECT_EQ(
+      errorOf("Once", "FAKE_CUDA_FAIL=cuGraphLaunch=700@2"),
+      "qrun: error: m.qmod: cannot run one of 2 kernels, grow last, on cuda:0 (CUDA_LAUNCH_BLOCKING=1 tells which): "
+      "illegal memory access (CUDA_ERROR_ILLEGAL_ADDRESS, 700)\n");
   EXPECT_EQ(errorOf("Once", "FAKE_CUDA_FAIL=cuGraphLaunch=999"),
-            "qrun: error: m.qmod: cannot run one of 2 kernels, grow last, on cuda:0 (CUDA_LAUNCH_BLOCKING=1 tells which): the "
+            "qrun: error: m.qmod: cannot run one of 2 kernels, grow last, on cuda:0 (CUDA_LAUNCH_BLOCKING=1 tells "
+            "which): the "
             "driver does not know why; its kernel log (dmesg) may (CUDA_ERROR_UNKNOWN, 999)\n");
   Outcome tooLarge = run(steps + "Once", "FAKE_CUDA_MEMORY=1060000");
   EXPECT_EQ(tooLarge.err.find("qrun: error: m.qmod: "), 0u) << tooLarge.err;

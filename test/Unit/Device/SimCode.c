@@ -26,8 +26,8 @@ EXPORT void look_up(QrtSimThread *self, void *const *args) {
   int64_t id = *(int64_t *)self->shared;
   if (id < 0 || id >= columns) {
     int64_t none = 0;
-    if (self->threadId[0] == 0 &&
-        __atomic_compare_exchange_n(&errors->code, &none, QRT_INDEX_OUT_OF_RANGE, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    if (self->threadId[0] == 0 && __atomic_compare_exchange_n(&errors->code, &none, QRT_INDEX_OUT_OF_RANGE, 0,
+                                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
       errors->a = id;
       errors->b = columns;
     }

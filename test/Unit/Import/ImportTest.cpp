@@ -164,7 +164,8 @@ TEST_F(ImportTest, WeightsStayInTheFile) {
   if (head.size() % 4 == 0)
     check(path);
   else { // an aligned start: bytes that protobuf skips
-    std::string doc = "\x32" + varint((4 - (head.size() + 2) % 4) % 4) + std::string((4 - (head.size() + 2) % 4) % 4, ' ');
+    std::string doc =
+        "\x32" + varint((4 - (head.size() + 2) % 4) % 4) + std::string((4 - (head.size() + 2) % 4) % 4, ' ');
     path = write("aligned.onnx", doc + head);
     ASSERT_EQ(::truncate(path.c_str(), static_cast<off_t>(doc.size() + head.size()) + kBytes), 0);
     check(path);

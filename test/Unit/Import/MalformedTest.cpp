@@ -86,7 +86,10 @@ TEST_F(MalformedTest, Names) {
             "error: z: is a graph output that nothing computes");
   EXPECT_EQ(errorOf([](ModelBuilder &m) { ModelBuilder::addValue(m.graph().add_input(), "x", 1, {}); }),
             "error: x: is a graph input twice");
-  EXPECT_EQ(errorOf([](ModelBuilder &m) { m.graph().mutable_node(0)->set_name("a\n\x1b\xff"); m.graph().mutable_node(0)->set_op_type("No"); }),
+  EXPECT_EQ(errorOf([](ModelBuilder &m) {
+              m.graph().mutable_node(0)->set_name("a\n\x1b\xff");
+              m.graph().mutable_node(0)->set_op_type("No");
+            }),
             "error: a\\x0a\\x1b\\xff: operator No of domain \"\", operator set 21, is not supported");
 }
 
@@ -104,15 +107,21 @@ TEST_F(MalformedTest, Inputs) {
             "error: MatMul0 (MatMul): expected at most 2 inputs but got 3");
   EXPECT_EQ(errorOf([](ModelBuilder &m) { m.graph().mutable_node(0)->set_input(0, ""); }),
             "error: MatMul0 (MatMul): input 0 is left out");
-  EXPECT_EQ(errorOf([](ModelBuilder &m) { m.graph().mutable_node(0)->clear_output(); m.graph().mutable_output(0)->set_name("x"); }),
+  EXPECT_EQ(errorOf([](ModelBuilder &m) {
+              m.graph().mutable_node(0)->clear_output();
+              m.graph().mutable_output(0)->set_name("x");
+            }),
             "error: MatMul0 (MatMul): has no outputs");
   EXPECT_EQ(errorOf([](ModelBuilder &m) { ModelBuilder::attribute(*m.graph().mutable_node(0), "odd", int64_t(1)); }),
             "error: MatMul0 (MatMul): attribute odd is not supported");
   EXPECT_EQ(errorOf([](ModelBuilder &m) { m.node("Concat", {"x", "x"}, {"z"}); }),
             "error: Concat1 (Concat): requires the attribute axis");
-  expectIn(errorOf([](ModelBuilder &m) { ModelBuilder::add(m.node("Concat", {"x", "x"}, {"z"}), "axis", 3)->set_s("0"); }),
-           "error: Concat1 (Concat): ");
-  EXPECT_EQ(errorOf([](ModelBuilder &m) { m.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->clear_shape(); }),
+  expectIn(
+      errorOf([](ModelBuilder &m) { ModelBuilder::add(m.node("Concat", {"x", "x"}, {"z"}), "axis", 3)->set_s("0"); }),
+      "error: Concat1 (Concat): ");
+  EXPECT_EQ(errorOf([](ModelBuilder &m) {
+              m.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->clear_shape();
+            }),
             "error: x: has no shape: at least the number of dimensions must be known");
 }
 
@@ -131,9 +140,7 @@ TEST_F(MalformedTest, UnsupportedStructure) {
              m.node("F", {"x"}, {"z"});
            }),
            "error: F1: calls the function F");
-  expectIn(errorOf([](ModelBuilder &m) {
-             m.graph().add_sparse_initializer()->mutable_values()->set_name("s");
-           }),
+  expectIn(errorOf([](ModelBuilder &m) { m.graph().add_sparse_initializer()->mutable_values()->set_name("s"); }),
            "error: s: sparse initializers");
 }
 
@@ -199,7 +206,10 @@ TEST_F(MalformedTest, TensorData) {
   EXPECT_EQ(errorOf([&](ModelBuilder &m) { w(m).set_data_type(99); }), "error: w: element type 99 is not supported");
   EXPECT_EQ(errorOf([&](ModelBuilder &m) { w(m).set_data_type(8); }), "error: w: element type STRING is not supported");
   EXPECT_EQ(errorOf([&](ModelBuilder &m) { w(m).set_data_location(2); }), "error: w: unknown data location 2");
-  EXPECT_EQ(errorOf([&](ModelBuilder &m) { for (int i = 0; i < 70; ++i) w(m).add_dims(1); }),
+  EXPECT_EQ(errorOf([&](ModelBuilder &m) {
+              for (int i = 0; i < 70; ++i)
+                w(m).add_dims(1);
+            }),
             "error: w: has 72 dimensions; expected at most 64");
 }
 

@@ -3,9 +3,9 @@
 #define QOPT_TEST_UNIT_IMPORT_MODELBUILDER_H
 
 #include "../Support/TemporaryDirectory.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "onnx.pb.h"
 #include "qopt/Import/Import.h"
-#include "mlir/IR/BuiltinOps.h"
 #include <gtest/gtest.h>
 
 namespace qopt {

@@ -23,8 +23,7 @@ TEST_F(NormalizeTest, SqueezeWithAndWithoutAxes) {
 
   ModelBuilder newer(13);
   newer.node("Squeeze", {"x", ""}, {"y"});
-  EXPECT_EQ(importModel(newer),
-            "error: Squeeze0 (Squeeze): requires axes, as dimension 0 is only known at run time");
+  EXPECT_EQ(importModel(newer), "error: Squeeze0 (Squeeze): requires axes, as dimension 0 is only known at run time");
 }
 
 TEST_F(NormalizeTest, SliceAttributesBecomeOperands) {

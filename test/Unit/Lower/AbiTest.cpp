@@ -14,7 +14,8 @@ TEST_F(Abi, OutputsAreMemoryOfTheirOwn) {
     %c = onnx.Constant dense<[5, 6]> : tensor<2xi64>
     %0 = onnx.Neg %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
     return %x, %0, %0, %c : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<2xi64>
-  })", {randomFloats({3, 4})}, 0);
+  })",
+        {randomFloats({3, 4})}, 0);
 }
 
 constexpr StringLiteral kTwoEntries = R"(module {
@@ -87,14 +88,18 @@ TEST_F(Abi, AbsurdSizesAreOutOfMemory) {
     %1 = onnx.Transpose %0 {perm = array<i64: 1, 0>} : (tensor<?x?xf32>) -> tensor<?x?xf32>
     %2 = onnx.Exp %1 : (tensor<?x?xf32>) -> tensor<?x?xf32>
     return %2 : tensor<?x?xf32>
-  })", {ints({2}, {int64_t(1) << 40, int64_t(1) << 40})}), big);
+  })",
+                       {ints({2}, {int64_t(1) << 40, int64_t(1) << 40})}),
+            big);
 }
 
 TEST_F(Abi, NamesTheOperatorThatHasNoLowering) {
   EXPECT_NE(lowerAndFail(R"(func.func @f(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
     %0 = qopt.observe %x "layer" ["absmax"] : tensor<?x4xf32>
     return %0 : tensor<?x4xf32>
-  })").find("'qopt.observe' op has no lowering"), std::string::npos);
+  })")
+                .find("'qopt.observe' op has no lowering"),
+            std::string::npos);
 }
 
 } // namespace

@@ -32,7 +32,8 @@ const double kInf = std::numeric_limits<double>::infinity();
 const double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<double> spread() {
-  std::vector<double> values{0.0, -0.0, kInf, -kInf, kNaN, 1e-30, -1e-30, 1e30, -1e30, 1e-42, 0.5, 1.5, 2.5, -0.5, -1.5};
+  std::vector<double> values{0.0,   -0.0,  kInf, -kInf, kNaN, 1e-30, -1e-30, 1e30,
+                             -1e30, 1e-42, 0.5,  1.5,   2.5,  -0.5,  -1.5};
   for (double v = -120; v <= 120; v += 0.37)
     values.push_back(v);
   for (double v = -2; v <= 2; v += 0.013)
@@ -126,7 +127,8 @@ TEST_F(Elementwise, ChainsBecomeOneLoop) {
     %2 = onnx.Where %m1, %1, %c : (tensor<?x?x1xi1>, tensor<?x?x8xf32>, tensor<f32>) -> tensor<?x?x8xf32>
     %3 = onnx.Greater %2, %c : (tensor<?x?x8xf32>, tensor<f32>) -> tensor<?x?x8xi1>
     return %2, %3 : tensor<?x?x8xf32>, tensor<?x?x8xi1>
-  })", {randomFloats({2, 3, 8}), ints({2, 3}, {1, 0, 1, 1, 0, 0}, 1)});
+  })",
+        {randomFloats({2, 3, 8}), ints({2, 3}, {1, 0, 1, 1, 0, 0}, 1)});
 }
 
 TEST_F(Elementwise, Casts) {
@@ -141,7 +143,8 @@ TEST_F(Elementwise, Casts) {
     %6 = onnx.Cast %b {to = f32} : (tensor<?xi1>) -> tensor<?xf32>
     %7 = onnx.Cast %b {to = i64} : (tensor<?xi1>) -> tensor<?xi64>
     return %0, %1, %2, %3, %4, %5, %6, %7 : tensor<?xi64>, tensor<?xi1>, tensor<?xf16>, tensor<?xbf16>, tensor<?xf32>, tensor<?xi32>, tensor<?xf32>, tensor<?xi64>
-  })", {floats({5}, {0, 1.5, -2.75, 1000.1, 1e-3}), ints({5}, {0, -1, 5, 1 << 30, 7}), ints({5}, {0, 1, 1, 0, 1}, 1)});
+  })",
+        {floats({5}, {0, 1.5, -2.75, 1000.1, 1e-3}), ints({5}, {0, -1, 5, 1 << 30, 7}), ints({5}, {0, 1, 1, 0, 1}, 1)});
 }
 
 TEST_F(Elementwise, NarrowFloatsRoundAfterEveryOperator) {

@@ -61,8 +61,9 @@ qrt::Tensor qopt::test::toRuntime(const Tensor &tensor) {
   qrt::Tensor result(*getQrtType(element), std::vector<int64_t>(tensor.type.getShape()));
   int64_t bytes = qrt::elementBytes(result.type());
   for (int64_t i = 0; i < tensor.numElements(); ++i) {
-    uint64_t bits = tensor.isFloat() ? rounded(tensor.floats[i], cast<FloatType>(element)).bitcastToAPInt().getZExtValue()
-                                     : static_cast<uint64_t>(tensor.ints[i]);
+    uint64_t bits = tensor.isFloat()
+                        ? rounded(tensor.floats[i], cast<FloatType>(element)).bitcastToAPInt().getZExtValue()
+                        : static_cast<uint64_t>(tensor.ints[i]);
     std::memcpy(result.data<char>() + i * bytes, &bits, bytes);
   }
   return result;
@@ -233,6 +234,4 @@ std::string HostTest::runAndFail(StringRef source, std::vector<Tensor> inputs) {
   return result ? "succeeded" : result.error().message;
 }
 
-std::string HostTest::lowerAndFail(StringRef source) {
-  return compile(source) ? "succeeded" : diagnostics;
-}
+std::string HostTest::lowerAndFail(StringRef source) { return compile(source) ? "succeeded" : diagnostics; }

@@ -30,8 +30,8 @@ struct Levels : HostTest {
     }
     for (int64_t size : shape)
       type += std::to_string(size) + "x";
-    return llvm::formatv("%{0} = qopt.parameter \"{0}\" dense<\"0x{1}\"> : tensor<{2}{3}>\n", name, llvm::toHex(bytes), type,
-                         element);
+    return llvm::formatv("%{0} = qopt.parameter \"{0}\" dense<\"0x{1}\"> : tensor<{2}{3}>\n", name, llvm::toHex(bytes),
+                         type, element);
   }
 };
 
@@ -69,8 +69,9 @@ constexpr llvm::StringLiteral kDecoder = R"(
 TEST_F(Levels, FloatsAreTheSame) {
   if (qrt::hostLevel() != "x86-64-v4")
     GTEST_SKIP() << "this machine has no AVX-512, so that only one level runs here";
-  std::string source = "func.func @f(%ids: tensor<?x?xi64>, %positions: tensor<?x?xi64>) -> (tensor<?x?x40xf32>, tensor<?x?x200xf32>, "
-                       "tensor<?x?x200xf32>, tensor<?x?x200xf32>, tensor<?x?x40xf32>, tensor<?x?x40xf32>) {\n";
+  std::string source =
+      "func.func @f(%ids: tensor<?x?xi64>, %positions: tensor<?x?xi64>) -> (tensor<?x?x40xf32>, tensor<?x?x200xf32>, "
+      "tensor<?x?x200xf32>, tensor<?x?x200xf32>, tensor<?x?x40xf32>, tensor<?x?x40xf32>) {\n";
   source += constant("table", {40, 40}, "f32", 4) + constant("norm", {40}, "f32") + constant("wq", {40, 40}, "f32") +
             constant("wk", {40, 20}, "f32") + constant("wv", {40, 20}, "f32") + constant("cos", {64, 5}, "f32") +
             constant("sin", {64, 5}, "f32") + constant("wo", {40, 20}, "i8") + constant("so", {40, 3}, "f32", 0.1) +
@@ -97,7 +98,8 @@ TEST_F(Levels, FloatsAreTheSame) {
       ASSERT_TRUE(std::isfinite(a[0])); // not equal for being nothing
       for (int64_t j = 0, n = (*v3)[i].numElements(); j < n; ++j)
         if (std::memcmp(&a[j], &b[j], sizeof(float)) != 0 && ++different < 3)
-          ADD_FAILURE() << "output " << i << " of " << tokens << " tokens, element " << j << ": " << a[j] << " and " << b[j];
+          ADD_FAILURE() << "output " << i << " of " << tokens << " tokens, element " << j << ": " << a[j] << " and "
+                        << b[j];
       EXPECT_EQ(different, 0);
     }
   }

@@ -17,7 +17,8 @@ TEST_F(Shapes, ReshapeToHeadsAndBack) {
     %1 = onnx.Transpose %0 {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x3x4xf32>) -> tensor<?x3x?x4xf32>
     %2 = onnx.Reshape %x, %flat : (tensor<?x?x12xf32>, tensor<2xi64>) -> tensor<?x12xf32>
     return %0, %1, %2 : tensor<?x?x3x4xf32>, tensor<?x3x?x4xf32>, tensor<?x12xf32>
-  })", {randomFloats({2, 5, 12})}, 0);
+  })",
+        {randomFloats({2, 5, 12})}, 0);
 }
 
 TEST_F(Shapes, ShapesComputedFromShapes) {
@@ -36,7 +37,8 @@ TEST_F(Shapes, ShapesComputedFromShapes) {
     %0 = onnx.Reshape %x, %new : (tensor<?x?x6xf32>, tensor<4xi64>) -> tensor<?x?x2x3xf32>
     %1 = onnx.Reshape %x, %one : (tensor<?x?x6xf32>, tensor<1xi64>) -> tensor<?xf32>
     return %0, %1, %s : tensor<?x?x2x3xf32>, tensor<?xf32>, tensor<3xi64>
-  })", {randomFloats({2, 5, 6})}, 0);
+  })",
+        {randomFloats({2, 5, 6})}, 0);
 }
 
 TEST_F(Shapes, ReshapeReadsItsShapeFromAnInput) {
@@ -60,7 +62,8 @@ TEST_F(Shapes, SqueezeFlattenExpand) {
     %1 = onnx.Flatten %x {axis = 1 : i64} : (tensor<?x1x3xf32>) -> tensor<?x3xf32>
     %2 = onnx.Expand %x, %shape : (tensor<?x1x3xf32>, tensor<3xi64>) -> tensor<?x4x3xf32>
     return %0, %1, %2 : tensor<?x3xf32>, tensor<?x3xf32>, tensor<?x4x3xf32>
-  })", {randomFloats({2, 1, 3})}, 0);
+  })",
+        {randomFloats({2, 1, 3})}, 0);
 }
 
 TEST_F(Shapes, ConstantOfShape) {
@@ -68,7 +71,8 @@ TEST_F(Shapes, ConstantOfShape) {
     %s = onnx.Shape %x : (tensor<?x2xf32>) -> tensor<2xi64>
     %0 = onnx.ConstantOfShape %s, dense<3.0> : tensor<1xf32> : (tensor<2xi64>) -> tensor<?x2xf32>
     return %0 : tensor<?x2xf32>
-  })", {randomFloats({7, 2})}, 0);
+  })",
+        {randomFloats({7, 2})}, 0);
 }
 
 TEST_F(Shapes, EmptyTensors) {
@@ -77,7 +81,8 @@ TEST_F(Shapes, EmptyTensors) {
     %0 = onnx.Exp %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
     %1 = onnx.Reshape %0, %s : (tensor<?x4xf32>, tensor<3xi64>) -> tensor<?x2x2xf32>
     return %1 : tensor<?x2x2xf32>
-  })", {floats({0, 4}, {})}, 0);
+  })",
+        {floats({0, 4}, {})}, 0);
 }
 
 } // namespace

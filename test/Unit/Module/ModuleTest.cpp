@@ -30,7 +30,8 @@ protected:
     info.entryPoints = {{"forward",
                          {{"input_ids", QRT_I64, {{-1, "batch"}, {-1, "seq"}}}},
                          {{"logits", QRT_F32, {{-1, "batch"}, {-1, "seq"}, {2048, ""}}}}}};
-    info.parameters = {{"codes", QRT_U8, {3, 5}, 0, 15}, {"scales", QRT_F16, {3}, 0, 6}, {"none", QRT_F32, {0, 4}, 0, 0}};
+    info.parameters = {
+        {"codes", QRT_U8, {3, 5}, 0, 15}, {"scales", QRT_F16, {3}, 0, 6}, {"none", QRT_F32, {0, 4}, 0, 0}};
     info.kernels = {{"matmul_w8a8$1", 49152, {{"sm_80", 96, 0}, {"sm_90a", 168, 8}}}, {"rms_norm", 0, {}, "sm_90a"}};
     info.layers = {{"model.layers.0.mlp.up_proj", "gptq-int4", 3, 10, 4.6}};
     return info;
@@ -258,7 +259,8 @@ TEST_F(ModuleFile, HostileHeadersWithTheRightHash) {
       {header("", R"({"name":"p","type":"u8","dims":[8],"offset":0,"bytes":8})"), "does not fit in 0"},
       {header(host, "", 1, R"({"name":"f","inputs":[)" + tensor + R"(],"outputs":[]})"), "not an integer from 0"},
       {header(host, "", 1, R"({"name":"","inputs":[],"outputs":[]})"), "no proper name"},
-      {header(host, "", 1, R"({"name":"f","inputs":[{"name":"t","type":"f32","dims":[1,1,1,1,1,1,1,1,1]}],"outputs":[]})"),
+      {header(host, "", 1,
+              R"({"name":"f","inputs":[{"name":"t","type":"f32","dims":[1,1,1,1,1,1,1,1,1]}],"outputs":[]})"),
        "9 dimensions"},
   };
   for (const auto &[json, expected] : cases) {

@@ -50,7 +50,8 @@ TEST(ChannelQuantizers, errorIsAtMostHalfAStep) {
     dequantizeChannels(result, back);
     for (int64_t n = 0; n < 37; ++n)
       for (int64_t k = 0; k < 53; ++k)
-        EXPECT_LE(std::fabs(back(n, k) - weights(n, k)), result.scales[n] * 0.502f + std::fabs(weights(n, k)) * 0x1p-11f);
+        EXPECT_LE(std::fabs(back(n, k) - weights(n, k)),
+                  result.scales[n] * 0.502f + std::fabs(weights(n, k)) * 0x1p-11f);
   }
 }
 

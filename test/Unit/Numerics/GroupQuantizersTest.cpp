@@ -72,7 +72,8 @@ TEST(GroupQuantizers, searchFindsTheBestOfItsGrid) {
         absMax = std::max(absMax, std::fabs(double(weights(n, k))));
       for (int zero : {8, 7})
         for (int i = 0; i < 80; ++i)
-          best = std::min(best, groupError(weights, n, first, last, absMax / 8 * (1 - i / 100.0), zero, 15, importance));
+          best =
+              std::min(best, groupError(weights, n, first, last, absMax / 8 * (1 - i / 100.0), zero, 15, importance));
       double found = groupError(weights, n, first, last, result.scales(n, g), result.zeros(n, g), 15, importance);
       EXPECT_LE(found, best * 1.00001);
       sawSeven |= result.zeros(n, g) == 7;
@@ -97,7 +98,8 @@ TEST(GroupQuantizers, asymmetricSearchIsNoWorseThanMinMax) {
 TEST(GroupQuantizers, extremeGroupsGetUsableScales) {
   constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
   Matrix<float> weights(1, 16);
-  weights.values = {0, 0, 1e-45f, -1e-40f, FLT_MAX, -FLT_MAX, kNan, 1, kInf, -1, kNan, kNan, FLT_MAX, FLT_MAX, -FLT_MAX, 0};
+  weights.values = {0,    0,  1e-45f, -1e-40f, FLT_MAX, -FLT_MAX, kNan,     1,
+                    kInf, -1, kNan,   kNan,    FLT_MAX, FLT_MAX,  -FLT_MAX, 0};
   for (int bits : {2, 4, 8})
     for (ScaleGrid grid : {ScaleGrid::MinMax, ScaleGrid::Search})
       for (bool symmetric : {true, false}) {
@@ -119,7 +121,8 @@ TEST(GroupQuantizers, extremeGroupsGetUsableScales) {
 TEST(GroupQuantizers, doesNotDependOnThreads) {
   Matrix<float> weights = randomMatrix(50, 300, 6);
   GroupOptions options;
-  GroupCodes one = quantizeGroups(weights, options, {}, threads(1)), three = quantizeGroups(weights, options, {}, threads(3));
+  GroupCodes one = quantizeGroups(weights, options, {}, threads(1)),
+             three = quantizeGroups(weights, options, {}, threads(3));
   EXPECT_EQ(one.codes.values, three.codes.values);
   EXPECT_EQ(one.scales.values, three.scales.values);
   EXPECT_EQ(one.zeros.values, three.zeros.values);

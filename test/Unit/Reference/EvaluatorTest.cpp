@@ -43,7 +43,8 @@ TEST_F(Evaluator, TakesShapesFromTheOperands) {
     %shape = onnx.Constant dense<-1> : tensor<1xi64>
     %y = onnx.Reshape %x, %shape : (tensor<?x?xf32>, tensor<1xi64>) -> tensor<?xf32>
     return %y : tensor<?xf32>
-  })", {floats({2, 3}, {1, 2, 3, 4, 5, 6})});
+  })",
+                     {floats({2, 3}, {1, 2, 3, 4, 5, 6})});
   ASSERT_TRUE(succeeded(results));
   EXPECT_THAT((*results)[0].type.getShape(), ElementsAre(6));
 }
@@ -54,7 +55,8 @@ TEST_F(Evaluator, AttentionWithoutKeysGivesTheMean) {
     %y = onnx.Attention %x, %x, %x mask(%m) {is_causal = 1 : i64, q_num_heads = 1 : i64, kv_num_heads = 1 : i64}
       : (tensor<1x2x1xf32>, tensor<1x2x1xf32>, tensor<1x2x1xf32>, tensor<1x1x1x2xi1>) -> tensor<1x2x1xf32>
     return %y : tensor<1x2x1xf32>
-  })", {floats({1, 2, 1}, {1, 5}), ints({1, 1, 1, 2}, {0, 1}, 1)});
+  })",
+                     {floats({1, 2, 1}, {1, 5}), ints({1, 1, 1, 2}, {0, 1}, 1)});
   ASSERT_TRUE(succeeded(results));
   EXPECT_THAT((*results)[0].floats, ElementsAre(3, 5));
 }
@@ -63,7 +65,8 @@ TEST_F(Evaluator, QuantizesPerToken) {
   auto results = run(R"(func.func @f(%x: tensor<?x3xf32>) -> (tensor<?x3xi8>, tensor<?xf32>) {
     %c, %s = qopt.dynamic_quantize %x : (tensor<?x3xf32>) -> (tensor<?x3xi8>, tensor<?xf32>)
     return %c, %s : tensor<?x3xi8>, tensor<?xf32>
-  })", {floats({2, 3}, {-2, 1, 0.5, 0, 0, 0})});
+  })",
+                     {floats({2, 3}, {-2, 1, 0.5, 0, 0, 0})});
   ASSERT_TRUE(succeeded(results));
   // 63.5 goes to the even 64, a row of zeros has scale 0.
   EXPECT_THAT((*results)[0].ints, ElementsAre(-127, 64, 32, 0, 0, 0));
@@ -74,7 +77,8 @@ TEST_F(Evaluator, SplitsOutlierColumns) {
   auto results = run(R"(func.func @f(%x: tensor<?x3xf32>) -> (tensor<?x3xi8>, tensor<?xf32>, tensor<3xi32>) {
     %c, %s, %o = qopt.split_columns %x {threshold = 6.0 : f32} : (tensor<?x3xf32>) -> (tensor<?x3xi8>, tensor<?xf32>, tensor<3xi32>)
     return %c, %s, %o : tensor<?x3xi8>, tensor<?xf32>, tensor<3xi32>
-  })", {floats({2, 3}, {1, 8, 0.5, 2, 4, -1})});
+  })",
+                     {floats({2, 3}, {1, 8, 0.5, 2, 4, -1})});
   ASSERT_TRUE(succeeded(results));
   // Row 1 keeps 4 in its absmax although its column is cleared.
   EXPECT_THAT((*results)[0].ints, ElementsAre(127, 0, 64, 64, 0, -32));
@@ -83,19 +87,22 @@ TEST_F(Evaluator, SplitsOutlierColumns) {
 }
 
 TEST_F(Evaluator, MultipliesIntegersWithOutliers) {
-  auto results = run(R"(func.func @f(%c: tensor<?x2xi8>, %s: tensor<?xf32>, %x: tensor<?x2xf32>, %o: tensor<2xi32>) -> tensor<?x1xf32> {
+  auto results = run(
+      R"(func.func @f(%c: tensor<?x2xi8>, %s: tensor<?xf32>, %x: tensor<?x2xf32>, %o: tensor<2xi32>) -> tensor<?x1xf32> {
     %w = onnx.Constant dense<[[3, -4]]> : tensor<1x2xi8>
     %ws = onnx.Constant dense<0.5> : tensor<1xf32>
     %y = qopt.matmul_w8a8 %c, %s, %w, %ws outliers(%x) columns(%o)
       : (tensor<?x2xi8>, tensor<?xf32>, tensor<1x2xi8>, tensor<1xf32>, tensor<?x2xf32>, tensor<2xi32>) -> tensor<?x1xf32>
     return %y : tensor<?x1xf32>
-  })", {ints({1, 2}, {10, 0}, 8), floats({1}, {0.25}), floats({1, 2}, {2.5, 8}), ints({2}, {1, -1}, 32)});
+  })",
+      {ints({1, 2}, {10, 0}, 8), floats({1}, {0.25}), floats({1, 2}, {2.5, 8}), ints({2}, {1, -1}, 32)});
   ASSERT_TRUE(succeeded(results));
   EXPECT_THAT((*results)[0].floats, ElementsAre(0.25 * 0.5 * 30 + 8 * 0.5 * -4));
 }
 
 TEST_F(Evaluator, SplitsAtGivenColumns) {
-  auto results = run(R"(func.func @f(%x: tensor<?x3xf32>) -> (tensor<?x3xi8>, tensor<?xf32>, tensor<?x2xf32>, tensor<?x1xf32>) {
+  auto results =
+      run(R"(func.func @f(%x: tensor<?x3xf32>) -> (tensor<?x3xi8>, tensor<?xf32>, tensor<?x2xf32>, tensor<?x1xf32>) {
     %w = onnx.Constant dense<[[7, 2, 7]]> : tensor<1x3xi8>
     %ws = onnx.Constant dense<0.5> : tensor<1xf32>
     %k = onnx.Constant dense<[[0.25, -3.0]]> : tensor<1x2xf16>
@@ -103,7 +110,8 @@ TEST_F(Evaluator, SplitsAtGivenColumns) {
     %y = qopt.matmul_w8a8 %c, %s, %w, %ws outliers(%o) weights(%k)
       : (tensor<?x3xi8>, tensor<?xf32>, tensor<1x3xi8>, tensor<1xf32>, tensor<?x2xf32>, tensor<1x2xf16>) -> tensor<?x1xf32>
     return %c, %s, %o, %y : tensor<?x3xi8>, tensor<?xf32>, tensor<?x2xf32>, tensor<?x1xf32>
-  })", {floats({2, 3}, {1, 254, 0.5, 2, 0, -1})});
+  })",
+          {floats({2, 3}, {1, 254, 0.5, 2, 0, -1})});
   ASSERT_TRUE(succeeded(results));
   EXPECT_THAT((*results)[0].ints, ElementsAre(0, 127, 0, 0, 0, 0));
   EXPECT_THAT((*results)[1].floats, ElementsAre(2, 0));
@@ -115,7 +123,8 @@ TEST_F(Evaluator, ReplacesColumns) {
   auto results = run(R"(func.func @f(%w: tensor<2x3xf32>, %k: tensor<2x2xf32>) -> tensor<2x3xf32> {
     %r = qopt.replace_columns %w, %k {columns = array<i32: 0, 2>} : (tensor<2x3xf32>, tensor<2x2xf32>) -> tensor<2x3xf32>
     return %r : tensor<2x3xf32>
-  })", {floats({2, 3}, {1, 2, 3, 4, 5, 6}), floats({2, 2}, {10, 20, 30, 40})});
+  })",
+                     {floats({2, 3}, {1, 2, 3, 4, 5, 6}), floats({2, 2}, {10, 20, 30, 40})});
   ASSERT_TRUE(succeeded(results));
   EXPECT_THAT((*results)[0].floats, ElementsAre(10, 2, 20, 30, 5, 40));
 }
@@ -129,7 +138,8 @@ TEST_F(Evaluator, UnpacksGroupsOfFourBits) {
     %y = qopt.matmul_w4a16 %x, %w, %s, %z {group_size = 2 : i64} : (tensor<?x3xf32>, tensor<1x2xi8>, tensor<1x2xf16>, tensor<1x2xi8>) -> tensor<?x1xf32>
     %d = qopt.dequantize %w, %s {group_size = 2 : i64} : (tensor<1x2xi8>, tensor<1x2xf16>) -> tensor<1x3xf32>
     return %y, %d : tensor<?x1xf32>, tensor<1x3xf32>
-  })", {floats({1, 3}, {1, 10, 100})});
+  })",
+                     {floats({1, 3}, {1, 10, 100})});
   ASSERT_TRUE(succeeded(results));
   EXPECT_THAT((*results)[0].floats, ElementsAre(0.5 * 10 + 100 * 2.0 * 10));
   EXPECT_THAT((*results)[1].floats, ElementsAre(-3.5, -3, 14));
@@ -139,7 +149,8 @@ TEST_F(Evaluator, RefusesIndicesOutside) {
   EXPECT_TRUE(failed(run(R"(func.func @f(%x: tensor<2xf32>, %i: tensor<1xi64>) -> tensor<1xf32> {
     %y = onnx.Gather %x, %i : (tensor<2xf32>, tensor<1xi64>) -> tensor<1xf32>
     return %y : tensor<1xf32>
-  })", {floats({2}, {1, 2}), ints({1}, {2})})));
+  })",
+                         {floats({2}, {1, 2}), ints({1}, {2})})));
   EXPECT_THAT(ir.diagnostics, HasSubstr("expected indices in [-2, 1] but got 2"));
 }
 
@@ -147,7 +158,8 @@ TEST_F(Evaluator, RefusesToDivideIntegersByZero) {
   EXPECT_TRUE(failed(run(R"(func.func @f(%x: tensor<1xi64>, %y: tensor<1xi64>) -> tensor<1xi64> {
     %z = onnx.Div %x, %y : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
     return %z : tensor<1xi64>
-  })", {ints({1}, {1}), ints({1}, {0})})));
+  })",
+                         {ints({1}, {1}), ints({1}, {0})})));
   EXPECT_THAT(ir.diagnostics, HasSubstr("cannot divide by 0"));
 }
 
@@ -155,7 +167,8 @@ TEST_F(Evaluator, RefusesHugeResults) {
   EXPECT_TRUE(failed(run(R"(func.func @f(%shape: tensor<2xi64>) -> tensor<?x?xf32> {
     %y = onnx.ConstantOfShape %shape, dense<0.0> : tensor<1xf32> : (tensor<2xi64>) -> tensor<?x?xf32>
     return %y : tensor<?x?xf32>
-  })", {ints({2}, {1 << 20, 1 << 20})})));
+  })",
+                         {ints({2}, {1 << 20, 1 << 20})})));
   EXPECT_THAT(ir.diagnostics, HasSubstr("expected at most"));
 }
 
@@ -163,7 +176,8 @@ TEST_F(Evaluator, RefusesOperatorsOfOtherDialects) {
   EXPECT_TRUE(failed(run(R"(func.func @f(%x: tensor<2xf32>) -> tensor<2xf32> {
     %y = "test.unknown"(%x) : (tensor<2xf32>) -> tensor<2xf32>
     return %y : tensor<2xf32>
-  })", {floats({2}, {1, 2})})));
+  })",
+                         {floats({2}, {1, 2})})));
 }
 
 TEST_F(Evaluator, ReadsEveryKindOfConstant) {
@@ -173,7 +187,8 @@ TEST_F(Evaluator, ReadsEveryKindOfConstant) {
     %c = onnx.Constant dense<200> : tensor<3xui8>
     return %a, %b, %c : tensor<2xbf16>, tensor<2xi1>, tensor<3xui8>
   }
-  {-# dialect_resources: { builtin: { r: "0x02000000803F40C0" } } #-})", {});
+  {-# dialect_resources: { builtin: { r: "0x02000000803F40C0" } } #-})",
+                     {});
   ASSERT_TRUE(succeeded(results));
   EXPECT_THAT((*results)[0].floats, ElementsAre(1, -3));
   EXPECT_THAT((*results)[1].ints, ElementsAre(1, 0));
@@ -185,7 +200,8 @@ TEST_F(Evaluator, RefusesResourcesOfTheWrongSize) {
     %a = onnx.Constant dense_resource<r> : tensor<3xf32>
     return %a : tensor<3xf32>
   }
-  {-# dialect_resources: { builtin: { r: "0x040000000000803F" } } #-})", {})));
+  {-# dialect_resources: { builtin: { r: "0x040000000000803F" } } #-})",
+                         {})));
 }
 
 } // namespace

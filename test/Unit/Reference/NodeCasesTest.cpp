@@ -42,7 +42,8 @@ TEST(NodeCases, AllAgree) {
     if (failed(results))
       continue;
     for (unsigned i = 0; i < function.getNumResults(); ++i)
-      expectEqual(*reference::fromAttribute(function.getResultAttrOfType<ElementsAttr>(i, "test.value")), (*results)[i]);
+      expectEqual(*reference::fromAttribute(function.getResultAttrOfType<ElementsAttr>(i, "test.value")),
+                  (*results)[i]);
     ++cases;
   }
   EXPECT_GE(cases, 90);

@@ -18,7 +18,7 @@ struct Ir {
   Ir() {
     context.loadDialect<mlir::func::FuncDialect, onnx::OnnxDialect, QoptDialect>();
     context.allowUnregisteredDialects();
-    context.getDiagEngine().registerHandler([this](mlir::Diagnostic &diagnostic) { 
+    context.getDiagEngine().registerHandler([this](mlir::Diagnostic &diagnostic) {
       llvm::raw_string_ostream(diagnostics) << diagnostic.getLocation() << ": " << diagnostic.str() << '\n';
     });
   }

@@ -1,6 +1,6 @@
 //===- ProbeTest.cpp - Slices of graphs, and sizes without values ---------===//
-#include "Parse.h"
 #include "qopt/Reference/Probe.h"
+#include "Parse.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -13,7 +13,8 @@ using testing::HasSubstr;
 
 namespace {
 
-constexpr const char *kSource = R"(func.func @f(%ids: tensor<?x?xi64>, %x: tensor<?xf32>) -> (tensor<?xf32>, tensor<?x?xi64>) {
+constexpr const char *kSource =
+    R"(func.func @f(%ids: tensor<?x?xi64>, %x: tensor<?xf32>) -> (tensor<?xf32>, tensor<?x?xi64>) {
   %w = onnx.Constant dense<[1.0, 2.0, 3.0]> : tensor<3xf32>
   %a = onnx.Mul %x, %w : (tensor<?xf32>, tensor<3xf32>) -> tensor<3xf32>
   %b = onnx.Add %a, %x : (tensor<3xf32>, tensor<?xf32>) -> tensor<3xf32>
@@ -32,7 +33,9 @@ struct Probe : testing::Test {
   Tensor floats(std::vector<double> values) {
     return {RankedTensorType::get(values.size(), Float32Type::get(&ir.context)), values, {}};
   }
-  RankedTensorType ints(ArrayRef<int64_t> shape) { return RankedTensorType::get(shape, IntegerType::get(&ir.context, 64)); }
+  RankedTensorType ints(ArrayRef<int64_t> shape) {
+    return RankedTensorType::get(shape, IntegerType::get(&ir.context, 64));
+  }
   Value returned(unsigned i) { return function.front().getTerminator()->getOperand(i); }
 };
 

@@ -1,5 +1,5 @@
-#include "qopt/Runtime/qrt.h"
 #include "Fixture.h"
+#include "qopt/Runtime/qrt.h"
 
 extern "C" double runFromC(const char *path);
 

@@ -50,9 +50,8 @@ inline void writeTableModule(const std::string &path, const std::vector<float> &
                      {"vocabulary", QRT_I64, {}, 0, static_cast<int64_t>(sizeof vocabulary)}};
   std::string code = testCode();
   ModuleWriter::Payload sections[] = {{"host:x86-64-v3", code}, {"host:x86-64-v4", code}, {"tokenizer", tokenizer}};
-  std::span<const char> weights[] = {
-      {reinterpret_cast<const char *>(table.data()), static_cast<size_t>(tableBytes)},
-      {reinterpret_cast<const char *>(&vocabulary), sizeof vocabulary}};
+  std::span<const char> weights[] = {{reinterpret_cast<const char *>(table.data()), static_cast<size_t>(tableBytes)},
+                                     {reinterpret_cast<const char *>(&vocabulary), sizeof vocabulary}};
   Status status = ModuleWriter::write(path, info, std::span(sections).first(tokenizer.empty() ? 2 : 3), weights);
   ASSERT_TRUE(status) << status.error().message;
 }

@@ -86,7 +86,8 @@ TEST(SampleToken, FollowsTheProbabilities) {
   const float logits[] = {std::log(1.f), std::log(4.f), std::log(2.f), std::log(1.f)};
   EXPECT_EQ(sampleToken(logits, 0, 1, .99), 1);
   // In order of probability: 1 (1/2), 2 (1/4), 0 (1/8), 3 (1/8).
-  const std::pair<double, int32_t> cases[] = {{0, 1}, {.49, 1}, {.51, 2}, {.74, 2}, {.76, 0}, {.87, 0}, {.88, 3}, {.999, 3}};
+  const std::pair<double, int32_t> cases[] = {{0, 1},   {.49, 1}, {.51, 2}, {.74, 2},
+                                              {.76, 0}, {.87, 0}, {.88, 3}, {.999, 3}};
   for (auto [random, token] : cases)
     EXPECT_EQ(sampleToken(logits, 1, 1, random), token) << random;
   // The most likely that reach .7: 1 and 2, with 2/3 and 1/3.

@@ -50,8 +50,8 @@ EXPORT int64_t alias(const QrtApi *api, QrtContext *context, const void *const *
 }
 
 /* Says f32 [n] with memory for n bytes only. */
-EXPORT int64_t too_small(const QrtApi *api, QrtContext *context, const void *const *parameters,
-                         const QrtTensor *inputs, QrtTensor *outputs) {
+EXPORT int64_t too_small(const QrtApi *api, QrtContext *context, const void *const *parameters, const QrtTensor *inputs,
+                         QrtTensor *outputs) {
   int64_t count = inputs[0].dims[0];
   outputs[0] = (QrtTensor){api->allocate(context, count), QRT_F32, 1, {count}};
   return QRT_OK;
@@ -65,8 +65,8 @@ EXPORT int64_t other_shape(const QrtApi *api, QrtContext *context, const void *c
   return QRT_OK;
 }
 
-EXPORT int64_t no_output(const QrtApi *api, QrtContext *context, const void *const *parameters,
-                         const QrtTensor *inputs, QrtTensor *outputs) {
+EXPORT int64_t no_output(const QrtApi *api, QrtContext *context, const void *const *parameters, const QrtTensor *inputs,
+                         QrtTensor *outputs) {
   return QRT_OK;
 }
 

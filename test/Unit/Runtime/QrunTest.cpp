@@ -74,7 +74,8 @@ TEST_F(Qrun, PerplexityInAllModes) {
     EXPECT_GT(perplexity, 100);
     EXPECT_NE(perplexity, last);
     last = perplexity;
-    EXPECT_NE(json.find(std::string(mode) == "windows" || std::string(mode) == "llama.cpp" ? "nll_windows" : "perplexity_texts"),
+    EXPECT_NE(json.find(std::string(mode) == "windows" || std::string(mode) == "llama.cpp" ? "nll_windows"
+                                                                                           : "perplexity_texts"),
               std::string::npos);
     EXPECT_NE(json.find(std::string("\"mode\": \"") + mode + "\""), std::string::npos) << json;
   }
@@ -146,8 +147,7 @@ TEST_F(Qrun, InfoExtractAndBench) {
 
 TEST_F(Qrun, BadCommandLines) {
   expectError("", 2, "no module was given");
-  expectError("table.qmod", 2,
-              "nothing to do: give --perplexity, --prompt, --input, --info, --extract or --bench");
+  expectError("table.qmod", 2, "nothing to do: give --perplexity, --prompt, --input, --info, --extract or --bench");
   expectError("table.qmod --info --bench", 2, "--info and --bench cannot be used together");
   expectError("table.qmod --threads=0 --info", 2, "--threads=0: expected an integer from 1 to 1024");
   expectError("table.qmod --perplexty=x", 2, "unknown option '--perplexty'; did you mean '--perplexity'?");

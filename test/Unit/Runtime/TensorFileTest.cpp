@@ -17,8 +17,9 @@ static Tensor parse(const std::string &bytes) {
 }
 
 // dims 2 x 2 packed, int64 as raw_data, name "x": as onnx.numpy_helper writes it.
-static const std::string rawInt64 = "\x08\x02\x08\x02\x10\x07\x42\x01x\x4a\x20"s + std::string("\x01\0\0\0\0\0\0\0", 8) +
-                                    std::string("\x02\0\0\0\0\0\0\0", 8) + std::string("\xff\xff\xff\xff\xff\xff\xff\xff", 8) +
+static const std::string rawInt64 = "\x08\x02\x08\x02\x10\x07\x42\x01x\x4a\x20"s +
+                                    std::string("\x01\0\0\0\0\0\0\0", 8) + std::string("\x02\0\0\0\0\0\0\0", 8) +
+                                    std::string("\xff\xff\xff\xff\xff\xff\xff\xff", 8) +
                                     std::string("\x04\0\0\0\0\0\0\0", 8);
 
 TEST(TensorProto, RawData) {

@@ -134,41 +134,49 @@ constexpr const char *kCopier = "kernel f, block (0, 0, 0), thread (128, 0, 0): 
 
 TEST(SimAsync, MissingWaitForTheCopy) {
   EXPECT_EQ(messageOf({.chunks = "1", .full = false}),
-            std::string(kCopier) + "cp.async.bulk.tensor.shared.cluster.global #15: nobody waited for the copy to offset 0 "
-                                   "of shared memory");
+            std::string(kCopier) +
+                "cp.async.bulk.tensor.shared.cluster.global #15: nobody waited for the copy to offset 0 "
+                "of shared memory");
   // Who does not wait arrives too often before the copier looks.
   EXPECT_EQ(messageOf({.full = false}),
-            std::string(kCopier) + "deadlock: waits at mbarrier.try_wait.parity #13 for the mbarrier at offset 1032, which "
-                                   "lacks 128 arrivals and 0 bytes in phase 2");
+            std::string(kCopier) +
+                "deadlock: waits at mbarrier.try_wait.parity #13 for the mbarrier at offset 1032, which "
+                "lacks 128 arrivals and 0 bytes in phase 2");
 }
 
 TEST(SimAsync, WrongNumberOfBytes) {
   EXPECT_EQ(messageOf({.bytes = "1040"}),
-            std::string(kFirst) + "deadlock: waits at mbarrier.try_wait.parity #5 for the mbarrier at offset 1024, which "
-                                  "lacks 0 arrivals and 16 bytes in phase 0");
+            std::string(kFirst) +
+                "deadlock: waits at mbarrier.try_wait.parity #5 for the mbarrier at offset 1024, which "
+                "lacks 0 arrivals and 16 bytes in phase 0");
   EXPECT_EQ(messageOf({.bytes = "1008"}),
-            std::string(kFirst) + "deadlock: waits at mbarrier.try_wait.parity #5 for the mbarrier at offset 1024, which "
-                                  "lacks 0 arrivals and -16 bytes in phase 0");
+            std::string(kFirst) +
+                "deadlock: waits at mbarrier.try_wait.parity #5 for the mbarrier at offset 1024, which "
+                "lacks 0 arrivals and -16 bytes in phase 0");
 }
 
 TEST(SimAsync, MissingWaitForTheSpace) {
-  EXPECT_EQ(messageOf({.empty = false}), std::string(kCopier) + "mbarrier.arrive.expect_tx #14: the mbarrier at offset 1024 "
-                                                                "gets more than the 1 arrivals of a phase");
+  EXPECT_EQ(messageOf({.empty = false}), std::string(kCopier) +
+                                             "mbarrier.arrive.expect_tx #14: the mbarrier at offset 1024 "
+                                             "gets more than the 1 arrivals of a phase");
 }
 
 TEST(SimAsync, MissingFences) {
-  EXPECT_EQ(messageOf({.init = ""}), std::string(kCopier) + "cp.async.bulk.tensor.shared.cluster.global #15: the mbarrier at "
-                                                            "offset 1024 has no fence since it was initialised");
-  EXPECT_EQ(messageOf({.fence = false}),
-            "kernel f, block (0, 0, 0), thread (31, 0, 0): wgmma.mma_async.sync.aligned.m64n8k32.s32.s8.s8 #6: no wgmma.fence "
-            "since the last wait, but its sums are new");
+  EXPECT_EQ(messageOf({.init = ""}), std::string(kCopier) +
+                                         "cp.async.bulk.tensor.shared.cluster.global #15: the mbarrier at "
+                                         "offset 1024 has no fence since it was initialised");
+  EXPECT_EQ(messageOf({.fence = false}), "kernel f, block (0, 0, 0), thread (31, 0, 0): "
+                                         "wgmma.mma_async.sync.aligned.m64n8k32.s32.s8.s8 #6: no wgmma.fence "
+                                         "since the last wait, but its sums are new");
 }
 
 TEST(SimAsync, WrongDescriptors) {
   AsyncFaults moved, unswizzled, outside;
   moved.descriptor += 128 / 16;
-  EXPECT_NE(messageOf(moved).find("its descriptor starts at 128 with a stride of 1024, not at the first of eight rows of "
-                                  "128 bytes"), std::string::npos);
+  EXPECT_NE(
+      messageOf(moved).find("its descriptor starts at 128 with a stride of 1024, not at the first of eight rows of "
+                            "128 bytes"),
+      std::string::npos);
   outside.descriptor += 1024 / 16;
   EXPECT_NE(messageOf(outside).find("its descriptor reaches offset"), std::string::npos);
   // Another swizzle than that of the copy finds other bytes.
@@ -191,7 +199,8 @@ TEST(SimAsync, ReadingSumsEarly) {
 }
 
 TEST(SimAsync, UnknownAssembly) {
-  EXPECT_EQ(Kernels("gpu.func @f() kernel {\nllvm.inline_asm has_side_effects \"nanosleep.u32 7;\", \"\" : () -> ()\ngpu.return\n}")
+  EXPECT_EQ(Kernels("gpu.func @f() kernel {\nllvm.inline_asm has_side_effects \"nanosleep.u32 7;\", \"\" : () -> "
+                    "()\ngpu.return\n}")
                 .diagnostics(),
             "'llvm.inline_asm' op in kernel f is not known to the simulator\n");
 }

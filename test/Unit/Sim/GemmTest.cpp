@@ -15,7 +15,9 @@ std::string gemmKernel(const std::string &wait, const std::string &first, const 
   std::string body, results, types;
   auto number = [](int i) { return std::to_string(i); };
   auto emit = [&](const std::string &line) { body += "    " + line + "\n"; };
-  auto constant = [&](const std::string &name, int value) { emit("%" + name + " = arith.constant " + number(value) + " : i32"); };
+  auto constant = [&](const std::string &name, int value) {
+    emit("%" + name + " = arith.constant " + number(value) + " : i32");
+  };
   // acc[i][j][r]: rows 16i, columns 8j of the warp's 32x32.
   auto acc = [&](int i, int j, int r) { return number(i) + number(j) + number(r); };
   std::string starts, yields;
@@ -46,8 +48,9 @@ std::string gemmKernel(const std::string &wait, const std::string &first, const 
   emit("nvvm.cp.async.commit.group");
   emit(wait);
   emit(first);
-  const std::string matrix = "{num = 4 : i32, layout = #nvvm.mma_layout<row>, shape = #nvvm.ld_st_matrix_shape<m = 8, n = 8>, "
-                             "eltType = #nvvm.ld_st_matrix_elt_type<b16>} : (!llvm.ptr<3>) -> !llvm.struct<(i32, i32, i32, i32)>";
+  const std::string matrix =
+      "{num = 4 : i32, layout = #nvvm.mma_layout<row>, shape = #nvvm.ld_st_matrix_shape<m = 8, n = 8>, "
+      "eltType = #nvvm.ld_st_matrix_elt_type<b16>} : (!llvm.ptr<3>) -> !llvm.struct<(i32, i32, i32, i32)>";
   for (int kk = 0; kk < 2; ++kk) {
     for (std::string m : {"a", "w"})
       for (int i = 0; i < 2; ++i) {
@@ -57,19 +60,23 @@ std::string gemmKernel(const std::string &wait, const std::string &first, const 
         emit("%q" + n + " = llvm.getelementptr %s" + m + "[%p" + n + "] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, i8");
         emit("%l" + n + " = nvvm.ldmatrix %q" + n + " " + matrix);
         for (int r = 0; r < 4; ++r)
-          emit("%" + n + number(r) + " = llvm.extractvalue %l" + n + "[" + number(r) + "] : !llvm.struct<(i32, i32, i32, i32)>");
+          emit("%" + n + number(r) + " = llvm.extractvalue %l" + n + "[" + number(r) +
+               "] : !llvm.struct<(i32, i32, i32, i32)>");
       }
     for (int i = 0; i < 2; ++i)
       for (int j = 0; j < 4; ++j) {
         std::string a = "%af" + number(kk) + number(i), w = "%wf" + number(kk) + number(j / 2);
         std::string d = "%d" + number(kk) + number(i) + number(j), c = kk == 0 ? "%x" : "%y0";
-        emit(d + " = nvvm.mma.sync A[" + a + "0, " + a + "1, " + a + "2, " + a + "3] B[" + w + number(j % 2 * 2) + ", " + w +
-             number(j % 2 * 2 + 1) + "] C[" + c + acc(i, j, 0) + ", " + c + acc(i, j, 1) + ", " + c + acc(i, j, 2) + ", " + c +
-             acc(i, j, 3) + "] {intOverflowBehavior = #nvvm.mma_int_overflow<satfinite>, layoutA = #nvvm.mma_layout<row>, "
+        emit(d + " = nvvm.mma.sync A[" + a + "0, " + a + "1, " + a + "2, " + a + "3] B[" + w + number(j % 2 * 2) +
+             ", " + w + number(j % 2 * 2 + 1) + "] C[" + c + acc(i, j, 0) + ", " + c + acc(i, j, 1) + ", " + c +
+             acc(i, j, 2) + ", " + c + acc(i, j, 3) +
+             "] {intOverflowBehavior = #nvvm.mma_int_overflow<satfinite>, layoutA = #nvvm.mma_layout<row>, "
              "layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<s8>, multiplicandBPtxType = "
-             "#nvvm.mma_type<s8>, shape = #nvvm.shape<m = 16, n = 8, k = 32>} : (i32, i32, i32) -> !llvm.struct<(i32, i32, i32, i32)>");
+             "#nvvm.mma_type<s8>, shape = #nvvm.shape<m = 16, n = 8, k = 32>} : (i32, i32, i32) -> !llvm.struct<(i32, "
+             "i32, i32, i32)>");
         for (int r = 0; r < 4; ++r)
-          emit("%y" + number(kk) + acc(i, j, r) + " = llvm.extractvalue " + d + "[" + number(r) + "] : !llvm.struct<(i32, i32, i32, i32)>");
+          emit("%y" + number(kk) + acc(i, j, r) + " = llvm.extractvalue " + d + "[" + number(r) +
+               "] : !llvm.struct<(i32, i32, i32, i32)>");
       }
   }
   emit(last);
@@ -147,7 +154,12 @@ std::string gemmKernel(const std::string &wait, const std::string &first, const 
     %outColumn = arith.addi %oc0, %t2 : i32
 {stores}    gpu.return
   })",
-              {{"loop", loop}, {"stores", body}, {"starts", starts}, {"types", types}, {"yields", yields}, {"pitch", number(pitch)}});
+              {{"loop", loop},
+               {"stores", body},
+               {"starts", starts},
+               {"types", types},
+               {"yields", yields},
+               {"pitch", number(pitch)}});
 }
 
 constexpr const char *wait = "nvvm.cp.async.wait.group 0", *barrier = "nvvm.barrier0";

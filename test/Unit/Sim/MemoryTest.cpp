@@ -23,8 +23,11 @@ std::string copyKernel(int bytes, const std::string &wait, const std::string &si
       llvm.store %v, %p : vector<{bytes}xi8>, !llvm.ptr
       gpu.return
     })",
-              {{"bytes", std::to_string(bytes)}, {"cache", bytes == 16 ? "cg" : "ca"}, {"wait", wait},
-               {"size", size.empty() ? "" : ", " + size}, {"sizeType", size.empty() ? "" : ", i32"}});
+              {{"bytes", std::to_string(bytes)},
+               {"cache", bytes == 16 ? "cg" : "ca"},
+               {"wait", wait},
+               {"size", size.empty() ? "" : ", " + size},
+               {"sizeType", size.empty() ? "" : ", i32"}});
 }
 
 constexpr const char *commitAndWait = "nvvm.cp.async.commit.group\nnvvm.cp.async.wait.group 0";

@@ -12,7 +12,7 @@ using namespace qopt::test;
 namespace {
 
 struct Case {
-  std::string type;    ///< of A and B
+  std::string type; ///< of A and B
   int bits, k;
   std::string operand; ///< MLIR type of a register of A and B
   std::string accumulator = "i32";
@@ -20,7 +20,9 @@ struct Case {
   std::string typeB = "";
 };
 
-std::ostream &operator<<(std::ostream &os, const Case &c) { return os << c.type << " k" << c.k << " " << c.accumulator << c.overflow; }
+std::ostream &operator<<(std::ostream &os, const Case &c) {
+  return os << c.type << " k" << c.k << " " << c.accumulator << c.overflow;
+}
 
 double decode(uint32_t bits, const std::string &type) {
   if (type == "f16")
@@ -61,7 +63,8 @@ std::string kernelText(const Case &c, int numA, int numB, int numC) {
   auto load = [&](const std::string &from, int count, const std::string &type) {
     for (int i = 0; i < count; ++i) {
       std::string n = from + std::to_string(i);
-      loads += "%p" + n + " = llvm.getelementptr %" + from + "[%lane, " + std::to_string(i) + "] : (!llvm.ptr, i32) -> !llvm.ptr, !llvm.array<4 x i32>\n";
+      loads += "%p" + n + " = llvm.getelementptr %" + from + "[%lane, " + std::to_string(i) +
+               "] : (!llvm.ptr, i32) -> !llvm.ptr, !llvm.array<4 x i32>\n";
       loads += "%" + n + " = llvm.load %p" + n + " : !llvm.ptr -> " + type + "\n";
     }
   };
@@ -72,12 +75,14 @@ std::string kernelText(const Case &c, int numA, int numB, int numC) {
   for (int i = 0; i < numC; ++i) {
     std::string n = std::to_string(i);
     result += (i ? ", " : "") + c.accumulator;
-    stores += "%r" + n + " = llvm.extractvalue %d[" + n + "] : {result}\nllvm.store %r" + n + ", %pc" + n + " : " + c.accumulator + ", !llvm.ptr\n";
+    stores += "%r" + n + " = llvm.extractvalue %d[" + n + "] : {result}\nllvm.store %r" + n + ", %pc" + n + " : " +
+              c.accumulator + ", !llvm.ptr\n";
   }
   result += ")>";
   std::string types;
   if (c.operand == "i32")
-    types = "multiplicandAPtxType = #nvvm.mma_type<" + c.type + ">, multiplicandBPtxType = #nvvm.mma_type<" + (c.typeB.empty() ? c.type : c.typeB) + ">, ";
+    types = "multiplicandAPtxType = #nvvm.mma_type<" + c.type + ">, multiplicandBPtxType = #nvvm.mma_type<" +
+            (c.typeB.empty() ? c.type : c.typeB) + ">, ";
   if (!c.overflow.empty())
     types += "intOverflowBehavior = #nvvm.mma_int_overflow<" + c.overflow + ">, ";
   return fill("gpu.func @f(%a: !llvm.ptr, %b: !llvm.ptr, %c: !llvm.ptr) kernel {\n"
@@ -115,7 +120,9 @@ TEST_P(Mma, GivesTheProduct) {
       int row = i < 2 ? group : group + 8, column = inGroup * 2 + (i & 1);
       if (c.accumulator == "i32") {
         // Some near the ends of the range.
-        int32_t value = i == 0 ? INT32_MAX - int(random() % 1000) : i == 1 ? INT32_MIN + int(random() % 1000) : int(random()) / 4;
+        int32_t value = i == 0   ? INT32_MAX - int(random() % 1000)
+                        : i == 1 ? INT32_MIN + int(random() % 1000)
+                                 : int(random()) / 4;
         start[row * 8 + column] = value;
         cRegisters[lane * 4 + i] = static_cast<uint32_t>(value);
       } else {

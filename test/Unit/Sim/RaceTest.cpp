@@ -95,7 +95,8 @@ TEST(SimRaces, FindsMissingBarriers) {
 
 TEST(SimRaces, OrdersLanesOnlyAtWarpBarriers) {
   std::string sync = "%all0 = arith.constant -1 : i32\nnvvm.bar.warp.sync %all0 : i32";
-  std::string vote = "%all1 = arith.constant -1 : i32\n%yes = arith.constant true\n%q = nvvm.vote.sync ballot %all1, %yes -> i32";
+  std::string vote =
+      "%all1 = arith.constant -1 : i32\n%yes = arith.constant true\n%q = nvvm.vote.sync ballot %all1, %yes -> i32";
   std::string sync1 = "%all2 = arith.constant -1 : i32\nnvvm.bar.warp.sync %all2 : i32";
   Outcome good = detect(inWarp(swapWords(sync, sync1)), 1, 64, 256);
   EXPECT_EQ(good.status, 0) << good.text;

@@ -38,7 +38,8 @@ int main(int argc, char **argv) {
   auto kernel = reinterpret_cast<QrtSimKernel>((*code)->symbol(argv[2]));
   if (!kernel)
     return 2;
-  qrt::SimLaunch launch{kernel, argv[2], {std::atoi(argv[3]), 1, 1}, {std::atoi(argv[4]), 1, 1}, std::atoi(argv[5]), arguments.data()};
+  qrt::SimLaunch launch{
+      kernel, argv[2], {std::atoi(argv[3]), 1, 1}, {std::atoi(argv[4]), 1, 1}, std::atoi(argv[5]), arguments.data()};
   // ThreadSanitizer does not see the synchronization of the pool: one thread.
   qrt::ThreadPool threads(1);
   qrt::Status status = qrt::simLaunch(launch, threads);

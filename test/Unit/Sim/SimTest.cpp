@@ -46,8 +46,12 @@ Kernels::Kernels(const std::string &text, bool detectRaces) {
 std::string Kernels::launch(const std::string &name, const Shape &shape, void *const *arguments) {
   if (!loaded)
     return "does not compile: " + messages;
-  qrt::SimLaunch launch{reinterpret_cast<QrtSimKernel>(loaded->symbol(name)), name, shape.grid, shape.block,
-                        shape.sharedBytes, arguments};
+  qrt::SimLaunch launch{reinterpret_cast<QrtSimKernel>(loaded->symbol(name)),
+                        name,
+                        shape.grid,
+                        shape.block,
+                        shape.sharedBytes,
+                        arguments};
   if (!launch.kernel)
     return "no kernel " + name;
   qrt::ThreadPool threads(shape.threads);

@@ -49,7 +49,7 @@ std::string fill(std::string text, const std::vector<std::pair<std::string, std:
 template <typename T>
 class Array {
 public:
-  explicit Array(size_t count, T value = T()) : count(count), memory(new(std::align_val_t(64)) T[count]) {
+  explicit Array(size_t count, T value = T()) : count(count), memory(new (std::align_val_t(64)) T[count]) {
     std::fill_n(memory.get(), count, value);
   }
   T *data() { return memory.get(); }

@@ -32,7 +32,8 @@ TEST(SimTrap, MisalignedGlobalVector) {
     llvm.store %v, %p {alignment = 4 : i64} : vector<4xf32>, !llvm.ptr
   )";
   Array<float> memory(256);
-  std::string natural = fill(read, {{"alignment", ""}}), declared = fill(read, {{"alignment", "{alignment = 4 : i64}"}});
+  std::string natural = fill(read, {{"alignment", ""}}),
+              declared = fill(read, {{"alignment", "{alignment = 4 : i64}"}});
   EXPECT_EQ(runText(natural, block(8), 4, memory.data()), "");
   EXPECT_EQ(runText(natural, block(8), 3, memory.data()),
             "kernel f, block (0, 0, 0), thread (1, 0, 0): misaligned access of global memory: its address is 12 more "
@@ -52,10 +53,12 @@ TEST(SimTrap, SharedAccess) {
   EXPECT_EQ(runText(store, block(8, 32), 4), "");
   EXPECT_EQ(runText(store, block(8, 31), 4), "kernel f, block (0, 0, 0), thread (7, 0, 0): access of 4 bytes at offset "
                                              "28 of shared memory, which has 31 bytes");
-  EXPECT_EQ(runText(store, block(8, 2), 0), "kernel f, block (0, 0, 0), thread (0, 0, 0): access of 4 bytes at offset 0 "
-                                            "of shared memory, which has 2 bytes");
-  EXPECT_EQ(runText(store, block(8, 32), -4), "kernel f, block (0, 0, 0), thread (1, 0, 0): access of 4 bytes at offset "
-                                              "-4 of shared memory, which has 32 bytes");
+  EXPECT_EQ(runText(store, block(8, 2), 0),
+            "kernel f, block (0, 0, 0), thread (0, 0, 0): access of 4 bytes at offset 0 "
+            "of shared memory, which has 2 bytes");
+  EXPECT_EQ(runText(store, block(8, 32), -4),
+            "kernel f, block (0, 0, 0), thread (1, 0, 0): access of 4 bytes at offset "
+            "-4 of shared memory, which has 32 bytes");
   EXPECT_EQ(runText(store, block(8, 32), 2),
             "kernel f, block (0, 0, 0), thread (1, 0, 0): misaligned access of shared memory: offset 2 is not a "
             "multiple of 4");
@@ -68,8 +71,9 @@ TEST(SimTrap, MatrixAndCopyAddresses) {
     %m = nvvm.ldmatrix %p {num = 2 : i32, layout = #nvvm.mma_layout<row>, shape = #nvvm.ld_st_matrix_shape<m = 8, n = 8>, eltType = #nvvm.ld_st_matrix_elt_type<b16>} : (!llvm.ptr<3>) -> !llvm.struct<(i32, i32)>
   )";
   EXPECT_EQ(runText(load, block(32, 256), 16), "");
-  EXPECT_EQ(runText(load, block(32, 512), 24), "kernel f, block (0, 0, 0), thread (1, 0, 0): misaligned access of shared "
-                                               "memory: offset 24 is not a multiple of 16");
+  EXPECT_EQ(runText(load, block(32, 512), 24),
+            "kernel f, block (0, 0, 0), thread (1, 0, 0): misaligned access of shared "
+            "memory: offset 24 is not a multiple of 16");
   EXPECT_EQ(runText(load, block(32, 240), 16), "kernel f, block (0, 0, 0), thread (15, 0, 0): access of 16 bytes at "
                                                "offset 240 of shared memory, which has 240 bytes");
   std::string copy = R"(
@@ -131,7 +135,8 @@ TEST(SimTrap, DivergentBarrier) {
   EXPECT_EQ(runText(inside, block(96), 96), "");
   EXPECT_EQ(runText(inside, block(96), 64), "kernel f, block (0, 0, 0), thread (0, 0, 0): deadlock: waits at barrier0 "
                                             "#1, but 32 of 96 threads have ended");
-  std::string two = "scf.if %isLow {\n nvvm.barrier0\n llvm.store %i, %memory : i32, !llvm.ptr\n } else {\n nvvm.barrier0\n }";
+  std::string two =
+      "scf.if %isLow {\n nvvm.barrier0\n llvm.store %i, %memory : i32, !llvm.ptr\n } else {\n nvvm.barrier0\n }";
   Array<int32_t> memory(1);
   // Whole warps may be at different barriers, lanes of one may not.
   EXPECT_EQ(runText(two, block(96), 64, memory.data()), "");
@@ -196,7 +201,8 @@ TEST(SimCompile, NamesWhatItDoesNotKnow) {
             "'llvm.call_intrinsic' op in kernel f is not known to the simulator\n");
   EXPECT_EQ(diagnose("%r = gpu.subgroup_reduce add %i : (i32) -> i32"),
             "'gpu.subgroup_reduce' op in kernel f is not known to the simulator\n");
-  EXPECT_EQ(diagnose("%b = arith.constant 0 : i8\n%c = arith.constant 8 : i64\n\"llvm.intr.memset\"(%shared, %b, %c) <{isVolatile = false}> : (!llvm.ptr<3>, i8, i64) -> ()\n"),
+  EXPECT_EQ(diagnose("%b = arith.constant 0 : i8\n%c = arith.constant 8 : i64\n\"llvm.intr.memset\"(%shared, %b, %c) "
+                     "<{isVolatile = false}> : (!llvm.ptr<3>, i8, i64) -> ()\n"),
             "'llvm.intr.memset' op in kernel f uses shared memory in a way that the simulator does not know\n");
 }
 

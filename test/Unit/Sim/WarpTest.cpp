@@ -52,7 +52,6 @@ TEST(SimIndices, NameEachThreadOnce) {
   EXPECT_EQ(kernels.run("f", {{0, 3, 2}, {4, 5, 3}}, out.data(), 0.5f, int64_t(1790)), "");
 }
 
-
 /// in[lane] to out[lane] by an operation on %v (i32); results are stored as i32.
 std::string laneKernel(const std::string &body) {
   return R"(gpu.func @f(%in: !llvm.ptr, %out: !llvm.ptr, %x: i32, %y: i32, %members: i32) kernel {
@@ -64,7 +63,8 @@ std::string laneKernel(const std::string &body) {
       %bit = arith.shrui %members, %lane : i32
       %isMember = arith.trunci %bit : i32 to i1
       scf.if %isMember {
-)" + body + R"(
+)" + body +
+         R"(
         llvm.store %r, %po : i32, !llvm.ptr
       }
       gpu.return
@@ -172,7 +172,8 @@ TEST(SimVote, CountsItsMembers) {
                {"uni", "i1", [](uint32_t b, uint32_t m) { return uint32_t(b == m || b == 0); }},
                {"ballot", "i32", [](uint32_t b, uint32_t) { return b; }}};
   for (const auto &c : cases) {
-    std::string widen = c.type == "i1" ? "%r = arith.extui %q : i1 to i32" : "%z = arith.constant 0 : i32\n%r = arith.addi %q, %z : i32";
+    std::string widen = c.type == "i1" ? "%r = arith.extui %q : i1 to i32"
+                                       : "%z = arith.constant 0 : i32\n%r = arith.addi %q, %z : i32";
     Kernels kernels(laneKernel("%pred = arith.trunci %v : i32 to i1\n%q = nvvm.vote.sync " + c.kind +
                                " %members, %pred -> " + c.type + "\n" + widen));
     for (uint32_t members : {~0u, 0x00ff00f0u, 1u << 31})
@@ -201,13 +202,16 @@ TEST(SimReduce, CombinesItsMembers) {
 TEST(SimLoadMatrix, GivesEachLaneItsElements) {
   for (int count : {1, 2, 4})
     for (bool isTransposed : {false, true}) {
-      std::string type = count == 1 ? "i32" : count == 2 ? "!llvm.struct<(i32, i32)>" : "!llvm.struct<(i32, i32, i32, i32)>";
+      std::string type = count == 1   ? "i32"
+                         : count == 2 ? "!llvm.struct<(i32, i32)>"
+                                      : "!llvm.struct<(i32, i32, i32, i32)>";
       std::string stores;
       for (int i = 0; i < count; ++i) {
         std::string n = std::to_string(i);
         stores += count == 1 ? "%z = arith.constant 0 : i32\n%e0 = arith.addi %m, %z : i32\n"
                              : "%e" + n + " = llvm.extractvalue %m[" + n + "] : " + type + "\n";
-        stores += "%q" + n + " = llvm.getelementptr %out[%lane, " + n + "] : (!llvm.ptr, i32) -> !llvm.ptr, !llvm.array<4 x i32>\n";
+        stores += "%q" + n + " = llvm.getelementptr %out[%lane, " + n +
+                  "] : (!llvm.ptr, i32) -> !llvm.ptr, !llvm.array<4 x i32>\n";
         stores += "llvm.store %e" + n + ", %q" + n + " : i32, !llvm.ptr\n";
       }
       // Row r of 16 bytes lies at 48 r.
@@ -224,7 +228,10 @@ TEST(SimLoadMatrix, GivesEachLaneItsElements) {
         {stores}
         gpu.return
       })",
-                           {{"count", std::to_string(count)}, {"layout", isTransposed ? "col" : "row"}, {"type", type}, {"stores", stores}}));
+                           {{"count", std::to_string(count)},
+                            {"layout", isTransposed ? "col" : "row"},
+                            {"type", type},
+                            {"stores", stores}}));
       Array<uint16_t> in = randomBits<uint16_t>(32 * 8, 5);
       Array<uint16_t> out(32 * 8);
       ASSERT_EQ(kernels.run("f", {{1, 1, 1}, {32, 1, 1}, 32 * 48}, in.data(), out.data()), "");

@@ -32,8 +32,8 @@ struct Parsed {
 } // namespace
 
 TEST(Options, AllForms) {
-  Parsed parsed({"a.qmod", "--quiet", "--output=x=y", "--threads", "3", "--input", "a=1", "--input=b=2", "--temperature",
-                 "1e-1", "--mode=per-text", "-", "--", "--quiet"});
+  Parsed parsed({"a.qmod", "--quiet", "--output=x=y", "--threads", "3", "--input", "a=1", "--input=b=2",
+                 "--temperature", "1e-1", "--mode=per-text", "-", "--", "--quiet"});
   EXPECT_EQ(parsed.error, "");
   EXPECT_TRUE(parsed.quiet);
   EXPECT_EQ(parsed.file, "x=y");

@@ -27,9 +27,7 @@ public:
     std::ifstream stream(file(name), std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), {}};
   }
-  size_t numFiles() const {
-    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(path), {}));
-  }
+  size_t numFiles() const { return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(path), {})); }
 
 private:
   std::filesystem::path path;

@@ -111,7 +111,9 @@ TEST_F(CorpusTest, CutsTextIntoDocuments) {
 
 TEST_F(CorpusTest, AcceptsEveryByteInText) {
   using namespace std::literals;
-  EXPECT_EQ(documents("a.txt", "\xEF\xBB\xBF" "bom\r\nx\ry"), encoded({"bom\nx\ry"}));
+  EXPECT_EQ(documents("a.txt", "\xEF\xBB\xBF"
+                               "bom\r\nx\ry"),
+            encoded({"bom\nx\ry"}));
   EXPECT_EQ(documents("a.txt", "a\0b"sv), encoded({"a\0b"sv}));
   EXPECT_EQ(documents("a.txt", "a\xC0\x80"), encoded({"a\xEF\xBF\xBD\xEF\xBF\xBD"}));
 }

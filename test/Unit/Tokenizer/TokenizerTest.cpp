@@ -125,8 +125,7 @@ TEST(Tokenizer, DecodesAndReportsUnknownIds) {
     ids = {5, bad};
     Result<std::string> decoded = tiny->decode(ids);
     ASSERT_FALSE(bool(decoded));
-    EXPECT_EQ(decoded.error().message,
-              "token 1: id " + std::to_string(bad) + " is not in the vocabulary of 2048");
+    EXPECT_EQ(decoded.error().message, "token 1: id " + std::to_string(bad) + " is not in the vocabulary of 2048");
   }
 }
 
@@ -215,7 +214,9 @@ TEST(Tokenizer, ErrorsNameTheField) {
             "post_processor.special_tokens.s.ids[0]: no token has the id 9");
   auto split = [](const char *regex) {
     return errorOf(smallFile((std::string(R"({"pre_tokenizer": {"type": "Split", "behavior": "Isolated",
-                                              "pattern": {"Regex": ")") + regex + R"("}}})").c_str()));
+                                              "pattern": {"Regex": ")") +
+                              regex + R"("}}})")
+                                 .c_str()));
   };
   EXPECT_EQ(split("[a[b]c]"), "no error");
   EXPECT_EQ(split("[a[^b]]"), "pre_tokenizer.pattern.Regex: regex '[a[^b]]': a negated character class inside another "
@@ -236,16 +237,15 @@ TEST(Tokenizer, EveryPrefixOfAFileIsAnError) {
 TEST(Tokenizer, HostilePatternsEnd) {
   // A regex that takes exponential time, one that matches nothing, replacements
   // that double the text sixty times, one that spells an added token away.
-  std::unique_ptr<Tokenizer> slow = parseOrNull(smallFile(
-      R"({"pre_tokenizer": {"type": "Split", "behavior": "Isolated", "pattern": {"Regex": "(a+)+[bc]"}}})"));
+  std::unique_ptr<Tokenizer> slow = parseOrNull(
+      smallFile(R"({"pre_tokenizer": {"type": "Split", "behavior": "Isolated", "pattern": {"Regex": "(a+)+[bc]"}}})"));
   ASSERT_TRUE(slow);
   Result<std::vector<int32_t>> ids = slow->encode(std::string(5000, 'a'));
   ASSERT_FALSE(bool(ids));
-  EXPECT_EQ(ids.error().message,
-            "pre_tokenizer: regex gave up at byte 0 of the text: match limit exceeded");
+  EXPECT_EQ(ids.error().message, "pre_tokenizer: regex gave up at byte 0 of the text: match limit exceeded");
 
-  std::unique_ptr<Tokenizer> empty = parseOrNull(smallFile(
-      R"({"pre_tokenizer": {"type": "Split", "behavior": "Isolated", "pattern": {"Regex": ""}}})"));
+  std::unique_ptr<Tokenizer> empty = parseOrNull(
+      smallFile(R"({"pre_tokenizer": {"type": "Split", "behavior": "Isolated", "pattern": {"Regex": ""}}})"));
   ASSERT_TRUE(empty);
   EXPECT_EQ(encode(*empty, "abab"), (std::vector<int32_t>{0, 1, 0, 1}));
 

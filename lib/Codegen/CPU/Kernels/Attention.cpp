@@ -317,9 +317,17 @@ LogicalResult emitAttention(Kernel &k) {
   bool hasMask = k.function.getNumArguments() == 5;
   if (failed(hasMask ? k.expectRanks({4, 4, 4, 4, 4}) : k.expectRanks({4, 4, 4, 4})))
     return failure();
-  Attention a{.k = k, .q = k.arg(0), .keys = k.arg(1), .values = k.arg(2), .mask = hasMask ? k.arg(3) : Value(),
-              .past = {}, .y = k.arg(hasMask ? 4 : 3), .queryHeadsFirst = k.flag("q_heads_first"),
-              .keyHeadsFirst = k.flag("kv_heads_first"), .causal = k.flag("causal"), .offset = k.flag("offset")};
+  Attention a{.k = k,
+              .q = k.arg(0),
+              .keys = k.arg(1),
+              .values = k.arg(2),
+              .mask = hasMask ? k.arg(3) : Value(),
+              .past = {},
+              .y = k.arg(hasMask ? 4 : 3),
+              .queryHeadsFirst = k.flag("q_heads_first"),
+              .keyHeadsFirst = k.flag("kv_heads_first"),
+              .causal = k.flag("causal"),
+              .offset = k.flag("offset")};
   if (failed(a.readSizes()))
     return failure();
   Type maskType = hasMask ? k.type(3).getElementType() : k.getF32Type();
@@ -333,8 +341,17 @@ LogicalResult emitAttention(Kernel &k) {
 LogicalResult emitCachedAttention(Kernel &k) {
   if (failed(k.expectRanks({4, 4, 4, 1, 4})) || failed(k.expectPast(3)))
     return failure();
-  Attention a{.k = k, .q = k.arg(0), .keys = k.arg(1), .values = k.arg(2), .mask = {}, .past = k.arg(3), .y = k.arg(4),
-              .queryHeadsFirst = false, .keyHeadsFirst = true, .causal = true, .offset = true};
+  Attention a{.k = k,
+              .q = k.arg(0),
+              .keys = k.arg(1),
+              .values = k.arg(2),
+              .mask = {},
+              .past = k.arg(3),
+              .y = k.arg(4),
+              .queryHeadsFirst = false,
+              .keyHeadsFirst = true,
+              .causal = true,
+              .offset = true};
   if (failed(a.readSizes()))
     return failure();
   a.emit();

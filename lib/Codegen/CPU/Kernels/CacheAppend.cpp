@@ -24,14 +24,17 @@ LogicalResult emitCacheAppend(Kernel &k) {
     Value isWithin = arith::CmpIOp::create(k, arith::CmpIPredicate::sle, past, room);
     Value isPositive = arith::CmpIOp::create(k, arith::CmpIPredicate::sge, past, k.index(0));
     Value last = k.sub(k.add(past, tokens), k.index(1));
-    k.ifThen(arith::AndIOp::create(k, isWithin, isPositive), [&] {
-      k.forLoop(k.index(0), k.index(heads), 1, [&](Value head) {
-        k.chunks(size, [&](Value i, int64_t valid) {
-          Value values = k.loadVector(x, {batch, token, head, i}, valid);
-          k.storeVector(values, cache, {batch, head, k.add(past, token), i}, valid);
-        });
-      });
-    }, [&] { k.failIndex(last, capacity); });
+    k.ifThen(
+        arith::AndIOp::create(k, isWithin, isPositive),
+        [&] {
+          k.forLoop(k.index(0), k.index(heads), 1, [&](Value head) {
+            k.chunks(size, [&](Value i, int64_t valid) {
+              Value values = k.loadVector(x, {batch, token, head, i}, valid);
+              k.storeVector(values, cache, {batch, head, k.add(past, token), i}, valid);
+            });
+          });
+        },
+        [&] { k.failIndex(last, capacity); });
   });
   return success();
 }

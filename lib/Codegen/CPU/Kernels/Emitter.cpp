@@ -189,7 +189,9 @@ void Emitter::tiles(Value begin, Value end, ArrayRef<int64_t> sizes, function_re
 }
 
 void Emitter::failIndex(Value position, Value size) {
-  auto toI64 = [&](Value v) { return v.getType().isInteger(64) ? v : createOrFold<arith::IndexCastOp>(getI64Type(), v); };
+  auto toI64 = [&](Value v) {
+    return v.getType().isInteger(64) ? v : createOrFold<arith::IndexCastOp>(getI64Type(), v);
+  };
   func::CallOp::create(*this, kFailFunction, TypeRange{},
                        ValueRange{i64(QRT_INDEX_OUT_OF_RANGE), toI64(position), toI64(size)});
 }

@@ -21,7 +21,9 @@ using Values = llvm::SmallVector<Value>;
 inline constexpr int64_t kLanes = kColumns;
 /// Roughly how many bytes a range of a cheap loop should touch.
 inline constexpr int64_t kGrainBytes = 16384;
-inline int64_t grainOfRows(int64_t rowBytes) { return std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(rowBytes, 1)); }
+inline int64_t grainOfRows(int64_t rowBytes) {
+  return std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(rowBytes, 1));
+}
 
 class Emitter : public ArithmeticBuilder {
 public:

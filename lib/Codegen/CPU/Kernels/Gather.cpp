@@ -31,8 +31,7 @@ void copyRow(Kernel &k, Value data, Value source, Value y, Value row, int64_t wi
 /// Collects a column of packed weights [blocks,K,16].
 void collectColumn(Kernel &k, Value data, Value source, Value y, Value row, int64_t width) {
   Value block = k.div(source, kColumns), lane = k.rem(source, kColumns);
-  k.forLoop(k.index(0), k.index(width), 1,
-            [&](Value i) { k.store(k.load(data, {block, i, lane}), y, {row, i}); });
+  k.forLoop(k.index(0), k.index(width), 1, [&](Value i) { k.store(k.load(data, {block, i, lane}), y, {row, i}); });
 }
 
 } // namespace

@@ -93,7 +93,8 @@ Values Int4::group(const Tile &tile, Value index, int64_t size, ValueRange total
       return step(tile, k.add(firstStep, i), k.add(firstInput, k.mul(i, k.index(kStep))), kStep, zero, carried);
     });
   if (size % kStep)
-    sums = step(tile, k.add(firstStep, k.index(full)), k.add(firstInput, k.index(full * kStep)), size % kStep, zero, sums);
+    sums =
+        step(tile, k.add(firstStep, k.index(full)), k.add(firstInput, k.index(full * kStep)), size % kStep, zero, sums);
 
   Values next;
   for (int64_t b = 0; b < tile.blocks; ++b) {
@@ -131,8 +132,8 @@ LogicalResult emitMatmulW4A16(Kernel &k) {
   if (groupSize <= 0 || groupSize > inputs)
     groupSize = inputs;
   int64_t blocks = llvm::divideCeil(n, kColumns), groups = llvm::divideCeil(inputs, groupSize);
-  int64_t steps = (groups - 1) * llvm::divideCeil(groupSize, kStep) +
-                  llvm::divideCeil(inputs - (groups - 1) * groupSize, kStep);
+  int64_t steps =
+      (groups - 1) * llvm::divideCeil(groupSize, kStep) + llvm::divideCeil(inputs - (groups - 1) * groupSize, kStep);
   Type scaleType = k.type(2).getElementType();
   if (!scaleType.isF16() && !scaleType.isF32())
     return k.function.emitOpError() << "expected scales of f16 or f32, but got " << scaleType;

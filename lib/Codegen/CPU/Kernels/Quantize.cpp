@@ -159,9 +159,8 @@ LogicalResult emitSplitColumns(Kernel &k) {
     });
     storeRowScale(k, row, absmax, k.arg(2));
     // A single row loses only its outliers, which is the same set of columns.
-    storeRowCodes(k, row, *width, absmax, codes, [&](Value i, int64_t valid) {
-      return withoutMarked(k, k.loadVector(x, {row, i}, valid), marks, i);
-    });
+    storeRowCodes(k, row, *width, absmax, codes,
+                  [&](Value i, int64_t valid) { return withoutMarked(k, k.loadVector(x, {row, i}, valid), marks, i); });
   });
   memref::DeallocOp::create(k, marks);
   return success();

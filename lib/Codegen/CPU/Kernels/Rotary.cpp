@@ -31,8 +31,8 @@ Values Rotary::tableRow(Value batch, Value token) const {
   auto clamp = [&](Value i, Value memref, int64_t dim) { return k.minIndex(i, k.sub(k.dim(memref, dim), k.index(1))); };
   if (!positions)
     return {clamp(batch, cos, 0), clamp(token, cos, 1)};
-  Value given = arith::IndexCastOp::create(
-      k, k.getIndexType(), k.load(positions, {clamp(batch, positions, 0), clamp(token, positions, 1)}));
+  Value given = arith::IndexCastOp::create(k, k.getIndexType(),
+                                           k.load(positions, {clamp(batch, positions, 0), clamp(token, positions, 1)}));
   Value size = k.dim(cos, 0);
   Value valid = arith::CmpIOp::create(k, arith::CmpIPredicate::ult, given, size);
   k.ifThen(valid, [] {}, [&] { k.failIndex(given, size); });
@@ -84,8 +84,17 @@ LogicalResult emitRotary(Kernel &k) {
   bool hasPositions = k.function.getNumArguments() == 5;
   if (failed(hasPositions ? k.expectRanks({4, 2, 2, 2, 4}) : k.expectRanks({4, 3, 3, 4})))
     return failure();
-  Rotary r{k, k.arg(0), k.arg(1), k.arg(2), hasPositions ? k.arg(3) : Value(), k.arg(hasPositions ? 4 : 3),
-           k.flag("heads_first"), k.flag("interleaved"), 0, k.size(0, 3), 0};
+  Rotary r{k,
+           k.arg(0),
+           k.arg(1),
+           k.arg(2),
+           hasPositions ? k.arg(3) : Value(),
+           k.arg(hasPositions ? 4 : 3),
+           k.flag("heads_first"),
+           k.flag("interleaved"),
+           0,
+           k.size(0, 3),
+           0};
   r.heads = k.size(0, r.headsFirst ? 1 : 2);
   r.rotated = k.integer("rotary_dim", r.headSize);
   if (ShapedType::isDynamic(r.heads) || ShapedType::isDynamic(r.headSize) || r.rotated < 2 || r.rotated % 2 ||
@@ -97,7 +106,8 @@ LogicalResult emitRotary(Kernel &k) {
     return failure();
 
   Value tokens = k.dim(r.x, r.headsFirst ? 2 : 1);
-  k.parallel(k.mul(k.dim(r.x, 0), tokens), grainOfRows(r.heads * r.headSize * 4), [&](Value i) { r.token(k.div(i, tokens), k.rem(i, tokens)); });
+  k.parallel(k.mul(k.dim(r.x, 0), tokens), grainOfRows(r.heads * r.headSize * 4),
+             [&](Value i) { r.token(k.div(i, tokens), k.rem(i, tokens)); });
   return success();
 }
 

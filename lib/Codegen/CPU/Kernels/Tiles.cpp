@@ -14,7 +14,8 @@
 namespace qopt::kernels {
 
 int64_t Tiling::blocks(int64_t rows) const {
-  return std::clamp<int64_t>(llvm::bit_floor(static_cast<uint64_t>(std::max<int64_t>(accumulators / rows, 1))), 1, taskBlocks);
+  return std::clamp<int64_t>(llvm::bit_floor(static_cast<uint64_t>(std::max<int64_t>(accumulators / rows, 1))), 1,
+                             taskBlocks);
 }
 
 Tiling defaultTiling(Target target, int64_t rowBytes) {

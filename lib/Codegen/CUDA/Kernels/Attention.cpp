@@ -87,7 +87,10 @@ void chooseByWork(Kernel &k, const AttentionForm &form, function_ref<void()> oth
 
 SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &form) {
   bool hasMask = static_cast<bool>(form.maskElement);
-  SmallVector<Argument> arguments{k.input(0), k.input(1), k.input(2), k.output(k.numOperands() - 1),
+  SmallVector<Argument> arguments{k.input(0),
+                                  k.input(1),
+                                  k.input(2),
+                                  k.output(k.numOperands() - 1),
                                   {k.toI32(k.dim(0, form.queryHeadsFirst ? 2 : 1))},
                                   {k.toI32(k.dim(1, form.keyHeadsFirst ? 2 : 1))}};
   if (form.cached)
@@ -208,13 +211,15 @@ LogicalResult emitAttention(Kernel &k) {
   bool hasMask = k.numOperands() == 5;
   if (failed(hasMask ? k.expectRanks({4, 4, 4, 4, 4}) : k.expectRanks({4, 4, 4, 4})))
     return failure();
-  AttentionForm form{.queryHeadsFirst = k.flag("q_heads_first"), .keyHeadsFirst = k.flag("kv_heads_first"),
-                     .causal = k.flag("causal"), .offset = k.flag("offset")};
+  AttentionForm form{.queryHeadsFirst = k.flag("q_heads_first"),
+                     .keyHeadsFirst = k.flag("kv_heads_first"),
+                     .causal = k.flag("causal"),
+                     .offset = k.flag("offset")};
   if (failed(readForm(k, form)) || (hasMask && failed(readMask(k, form))))
     return failure();
   chooseByWork(k, form, [&] {
-    chooseByQueries(k, form, [](Value) {}, [&] { launchAttentionRows(k, form); },
-                    [&] { launchAttentionTiles(k, form); });
+    chooseByQueries(
+        k, form, [](Value) {}, [&] { launchAttentionRows(k, form); }, [&] { launchAttentionTiles(k, form); });
   });
   return success();
 }

@@ -99,7 +99,8 @@ void Ordered::loadTile(Value base, int64_t size, Value firstKey) {
   Value last = t.sub(keyCount, 1);
   t.forLoop(thread, t.i32(kKeys * pieces), kThreads, [&](Value i) {
     Value row = t.div(i, pieces), key = t.min(t.add(firstKey, row), last);
-    loadPiece(t.row(base, f32(), key, keyStride(size)), size, t.at(tile, f32(), t.mul(row, plan.pitch)), t.rem(i, pieces));
+    loadPiece(t.row(base, f32(), key, keyStride(size)), size, t.at(tile, f32(), t.mul(row, plan.pitch)),
+              t.rem(i, pieces));
   });
 }
 
@@ -259,7 +260,9 @@ void Ordered::run() {
   Value end = t.mul(t.div(t.add(seen, kKeys - 1), kKeys), kKeys);
   finish(visitInRounds(
       end, state, [&](Value begin, Value last, ValueRange carried) { return visit(begin, last, carried); },
-      [&](Value round, ValueRange carried) { return someoneIsBlind(round, queries, carried.take_front(plan.laneRows), kWarps); }));
+      [&](Value round, ValueRange carried) {
+        return someoneIsBlind(round, queries, carried.take_front(plan.laneRows), kWarps);
+      }));
 }
 
 } // namespace
@@ -267,7 +270,9 @@ void Ordered::run() {
 void launchAttentionOrdered(Kernel &k, const AttentionForm &form) {
   OrderedPlan plan(form);
   Value blocks = k.ceilDiv(k.dim(0, form.queryHeadsFirst ? 2 : 1), plan.rows());
-  k.launch({.grid = {blocks, k.i64(form.heads), k.dim(0, 0)}, .threads = kThreads, .sharedBytes = plan.sharedBytes(),
+  k.launch({.grid = {blocks, k.i64(form.heads), k.dim(0, 0)},
+            .threads = kThreads,
+            .sharedBytes = plan.sharedBytes(),
             .suffix = "_ordered"},
            attentionArguments(k, form), [&](Emitter &t, ValueRange args) { Ordered(t, form, args).run(); });
 }

@@ -43,34 +43,37 @@ AttentionParts allocateAttentionParts(Kernel &k, const AttentionForm &form, Valu
 void launchAttentionCombine(Kernel &k, const AttentionForm &form, const AttentionParts &parts) {
   int64_t size = form.valueSize, threads = std::min<int64_t>(256, llvm::alignTo(size, kWarp));
   k.launch({.grid = {countRows(k, form)}, .threads = threads, .suffix = "_combine"},
-           {{parts.values, /*readOnly=*/true}, {parts.states, /*readOnly=*/true}, k.output(k.numOperands() - 1),
-            {k.toI32(k.dim(0, 1))}, {k.toI32(parts.count)}},
+           {{parts.values, /*readOnly=*/true},
+            {parts.states, /*readOnly=*/true},
+            k.output(k.numOperands() - 1),
+            {k.toI32(k.dim(0, 1))},
+            {k.toI32(parts.count)}},
            [&](Emitter &t, ValueRange args) {
-    Type f32 = t.f32Type(), i64 = t.getI64Type();
-    Value queries = args[3], count = args[4], row = t.block();
-    Value first = t.mul(t.toInteger(row, i64), t.toInteger(count, i64));
-    Value values = t.row(args[0], f32, first, size), states = t.row(args[1], f32, first, 2);
-    auto maximumOf = [&](Value part) { return t.load(f32, t.row(states, f32, part, 2)); };
-    Value largest = t.forLoop(t.i32(0), count, 1, {t.f32(-FLT_MAX)}, [&](Value part, ValueRange carried) {
-      return Values{t.max(carried[0], maximumOf(part))};
-    })[0];
-    // Rows are [batch][key head][query][head of the group], results [batch][query][head].
-    Value inGroup = t.rem(row, form.group()), outer = t.div(row, form.group());
-    Value query = t.rem(outer, queries), headAndBatch = t.div(outer, queries);
-    Value keyHead = t.rem(headAndBatch, form.keyHeads), batch = t.div(headAndBatch, form.keyHeads);
-    Value line = t.add(t.mul(t.add(t.mul(batch, queries), query), form.heads),
-                       t.add(t.mul(keyHead, form.group()), inGroup));
-    Value y = t.row(args[2], f32, line, size);
-    t.forLoop(t.thread(), t.i32(size), threads, [&](Value column) {
-      Values sums = t.forLoop(t.i32(0), count, 1, {t.f32(0), t.f32(0)}, [&](Value part, ValueRange carried) {
-        Value factor = t.exp2Approx(t.sub(maximumOf(part), largest));
-        Value total = t.load(f32, t.at(t.row(states, f32, part, 2), f32, 1));
-        Value sum = t.load(f32, t.at(t.row(values, f32, part, size), f32, column));
-        return Values{t.fma(sum, factor, carried[0]), t.fma(total, factor, carried[1])};
-      });
-      t.store(t.div(sums[0], sums[1]), t.at(y, f32, column));
-    });
-  });
+             Type f32 = t.f32Type(), i64 = t.getI64Type();
+             Value queries = args[3], count = args[4], row = t.block();
+             Value first = t.mul(t.toInteger(row, i64), t.toInteger(count, i64));
+             Value values = t.row(args[0], f32, first, size), states = t.row(args[1], f32, first, 2);
+             auto maximumOf = [&](Value part) { return t.load(f32, t.row(states, f32, part, 2)); };
+             Value largest = t.forLoop(t.i32(0), count, 1, {t.f32(-FLT_MAX)}, [&](Value part, ValueRange carried) {
+               return Values{t.max(carried[0], maximumOf(part))};
+             })[0];
+             // Rows are [batch][key head][query][head of the group], results [batch][query][head].
+             Value inGroup = t.rem(row, form.group()), outer = t.div(row, form.group());
+             Value query = t.rem(outer, queries), headAndBatch = t.div(outer, queries);
+             Value keyHead = t.rem(headAndBatch, form.keyHeads), batch = t.div(headAndBatch, form.keyHeads);
+             Value line = t.add(t.mul(t.add(t.mul(batch, queries), query), form.heads),
+                                t.add(t.mul(keyHead, form.group()), inGroup));
+             Value y = t.row(args[2], f32, line, size);
+             t.forLoop(t.thread(), t.i32(size), threads, [&](Value column) {
+               Values sums = t.forLoop(t.i32(0), count, 1, {t.f32(0), t.f32(0)}, [&](Value part, ValueRange carried) {
+                 Value factor = t.exp2Approx(t.sub(maximumOf(part), largest));
+                 Value total = t.load(f32, t.at(t.row(states, f32, part, 2), f32, 1));
+                 Value sum = t.load(f32, t.at(t.row(values, f32, part, size), f32, column));
+                 return Values{t.fma(sum, factor, carried[0]), t.fma(total, factor, carried[1])};
+               });
+               t.store(t.div(sums[0], sums[1]), t.at(y, f32, column));
+             });
+           });
 }
 
 } // namespace qopt::cuda

@@ -255,9 +255,8 @@ void Rows::finish(Values state) {
     });
     for (int64_t p = 0; p < plan.valuePieces; ++p) {
       Value i = t.add(lane, p * plan.valueLanes);
-      t.ifThen(t.both(t.less(lane, plan.valueLanes), t.less(i, pieces)), [&] {
-        t.store(state[outputAt(r, p)], t.at(t.at(outputs, f32(), t.mul(row, size)), piece, i));
-      });
+      t.ifThen(t.both(t.less(lane, plan.valueLanes), t.less(i, pieces)),
+               [&] { t.store(state[outputAt(r, p)], t.at(t.at(outputs, f32(), t.mul(row, size)), piece, i)); });
     }
   }
   t.barrier();
@@ -351,7 +350,9 @@ static void launchRows(Kernel &k, const AttentionForm &form, Value parts, ArrayR
   RowsPlan plan(form);
   Value rows = k.mul(k.dim(0, form.queryHeadsFirst ? 2 : 1), form.group());
   k.launch({.grid = {k.mul(k.ceilDiv(rows, plan.rows), parts), k.i64(form.keyHeads), k.dim(0, 0)},
-            .threads = plan.warps * kWarp, .sharedBytes = plan.sharedBytes(form.valueSize), .suffix = suffix},
+            .threads = plan.warps * kWarp,
+            .sharedBytes = plan.sharedBytes(form.valueSize),
+            .suffix = suffix},
            arguments, [&](Emitter &t, ValueRange args) { Rows(t, form, args).run(); });
 }
 

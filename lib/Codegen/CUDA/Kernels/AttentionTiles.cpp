@@ -336,7 +336,9 @@ void Tiles::run() {
   Value end = t.mul(t.div(t.add(seen, keyTile.tileKeys - 1), keyTile.tileKeys), keyTile.tileKeys);
   finish(visitInRounds(
       end, state, [&](Value begin, Value last, ValueRange carried) { return visit(begin, last, carried); },
-      [&](Value round, ValueRange carried) { return someoneIsBlind(round, queries, carried.slice(kMaximum, 2), kWarps); }));
+      [&](Value round, ValueRange carried) {
+        return someoneIsBlind(round, queries, carried.slice(kMaximum, 2), kWarps);
+      }));
 }
 
 } // namespace
@@ -344,8 +346,10 @@ void Tiles::run() {
 void launchAttentionTiles(Kernel &k, const AttentionForm &form) {
   Staging keys{form.headSize, tileKeys(form)}, values{form.valueSize, tileKeys(form)};
   Value tiles = k.ceilDiv(k.dim(0, form.queryHeadsFirst ? 2 : 1), kQueries);
-  k.launch({.grid = {tiles, k.i64(form.heads), k.dim(0, 0)}, .threads = kThreads,
-            .sharedBytes = AttentionThread::kFlagBytes + keys.bytes() + values.bytes(), .suffix = "_tiles"},
+  k.launch({.grid = {tiles, k.i64(form.heads), k.dim(0, 0)},
+            .threads = kThreads,
+            .sharedBytes = AttentionThread::kFlagBytes + keys.bytes() + values.bytes(),
+            .suffix = "_tiles"},
            attentionArguments(k, form), [&](Emitter &t, ValueRange args) { Tiles(t, form, args).run(); });
 }
 

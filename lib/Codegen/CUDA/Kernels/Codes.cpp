@@ -114,9 +114,8 @@ void DynamicRow::run(Emitter &t, RowPieces &pieces, function_ref<Value(Value, Va
   Value absmax = t.blockMax(largest[0], threads, scratch);
   t.ifThen(t.equal(t.thread(), 0), [&] { t.store(t.div(absmax, t.f32(127)), scale); });
   Type type = pieces.codesType();
-  pieces.forEach([&](Value i, Value piece) {
-    t.store(toRowCodes(t, withoutOthers(i, piece), absmax), t.at(codes, type, i));
-  });
+  pieces.forEach(
+      [&](Value i, Value piece) { t.store(toRowCodes(t, withoutOthers(i, piece), absmax), t.at(codes, type, i)); });
 }
 
 } // namespace qopt::cuda

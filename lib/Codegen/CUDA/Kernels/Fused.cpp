@@ -15,8 +15,8 @@
 // quantization and what comes right before it (Prepare.cpp).
 //
 //===----------------------------------------------------------------------===//
-#include "FusedEpilogue.h"
 #include "Codes.h"
+#include "FusedEpilogue.h"
 #include "RmsNorm.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -61,7 +61,7 @@ private:
   Values isProduct; ///< of this warp, by number in the branch
   Value unit;       ///< of the branch
   Turn turn;
-  Values chosen; ///< arguments of the warp's product
+  Values chosen;   ///< arguments of the warp's product
   Value scaleBack; ///< what sums are multiplied by; null: nothing
 };
 
@@ -283,7 +283,10 @@ static void launchFused(Kernel &k, const FusedGroup &group, StringRef suffix) {
   for (const FusedBranch &branch : group.branches)
     units += branch.units();
   FusedArguments arguments(k, group);
-  k.launch({.grid = {k.i64(units)}, .threads = kThreads, .sharedBytes = group.layout().bytes, .blocksAtATime = 2,
+  k.launch({.grid = {k.i64(units)},
+            .threads = kThreads,
+            .sharedBytes = group.layout().bytes,
+            .blocksAtATime = 2,
             .suffix = suffix},
            arguments.list, [&](Emitter &t, ValueRange args) { FusedThread(t, group, arguments, args).run(); });
 }

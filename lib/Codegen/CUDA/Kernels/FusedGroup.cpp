@@ -50,9 +50,10 @@ std::pair<Value, Value> FusedBranch::blocksOf(Emitter &t, Value unit) const {
 }
 
 const Product &FusedGroup::product() const {
-  return llvm::max_element(branches, [](const FusedBranch &a, const FusedBranch &b) {
-           return a.columns() < b.columns();
-         })->products[0].product();
+  return llvm::max_element(branches,
+                           [](const FusedBranch &a, const FusedBranch &b) { return a.columns() < b.columns(); })
+      ->products[0]
+      .product();
 }
 
 bool FusedGroup::isWritten(Value memory) const {
@@ -77,8 +78,9 @@ FusedGroup::Layout FusedGroup::layout() const {
   bool areFound = kind == "split_columns", areGiven = kind == "split_columns_at";
   int64_t outlierBytes = areFound ? llvm::divideCeil(inputs, kWarp) * 4 : areGiven ? inputs * 4 : 0;
   int64_t *const places[] = {&l.sums, &l.scale, &l.outliers, &l.marks, &l.row, &l.codes, &l.high, &l.low, &l.bytes};
-  const int64_t bytes[] = {kRowWarps * kWarpColumns * 4, quantization ? 4 : 0, outlierBytes, areGiven ? inputs : 0,
-                           norm ? inputs * 4 : 0, quantization ? inputs : 0, halfWords() * 4, halfWords() * 4};
+  const int64_t bytes[] = {
+      kRowWarps * kWarpColumns * 4, quantization ? 4 : 0,      outlierBytes,    areGiven ? inputs : 0,
+      norm ? inputs * 4 : 0,        quantization ? inputs : 0, halfWords() * 4, halfWords() * 4};
   for (auto [i, size] : llvm::enumerate(bytes))
     *places[i + 1] = *places[i] + llvm::alignTo(size, 16);
   return l;
@@ -197,10 +199,12 @@ private:
     if (a.kernel() != b.kernel() || left.getNumArguments() != right.getNumArguments() ||
         left->getAttr(kKernelConfigAttr) != right->getAttr(kKernelConfigAttr))
       return false;
-    return llvm::all_of(llvm::zip(left.getArgumentTypes(), right.getArgumentTypes()), [](auto types) {
-      auto x = cast<MemRefType>(std::get<0>(types)), y = cast<MemRefType>(std::get<1>(types));
-      return x.getElementType() == y.getElementType() && x.getRank() == y.getRank();
-    }) && left.getArgumentTypes()[0] == right.getArgumentTypes()[0];
+    return llvm::all_of(llvm::zip(left.getArgumentTypes(), right.getArgumentTypes()),
+                        [](auto types) {
+                          auto x = cast<MemRefType>(std::get<0>(types)), y = cast<MemRefType>(std::get<1>(types));
+                          return x.getElementType() == y.getElementType() && x.getRank() == y.getRank();
+                        }) &&
+           left.getArgumentTypes()[0] == right.getArgumentTypes()[0];
   }
 
   FusedGroup &group;

@@ -92,9 +92,9 @@ struct FusedGroup {
 
   /// Arguments of the group's function that the launch reads or writes.
   llvm::SmallVector<mlir::BlockArgument> memory;
-  FusedCall norm, quantization; ///< null if there is none
+  FusedCall norm, quantization;            ///< null if there is none
   llvm::SmallVector<FusedBranch> branches; ///< with as many products each
-  Value x;                      ///< [R,K], all of an argument
+  Value x;                                 ///< [R,K], all of an argument
 
   /// The product with most columns: all others load and multiply like it.
   const Product &product() const;

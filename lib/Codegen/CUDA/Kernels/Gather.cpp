@@ -40,23 +40,22 @@ LogicalResult emitGather(Kernel &k) {
   k.launch({.grid = {rows, perRow}, .threads = threads},
            {k.input(0), k.input(1), k.output(2), {isPacked ? k.i64(packedRows) : k.dim(0, 0)}, k.errors()},
            [&](Emitter &t, ValueRange args) {
-    Value data = args[0], y = args[2], size = args[3], row = t.block(0);
-    Value given = t.toInteger(t.load(indexType, t.at(args[1], indexType, row)), t.getI64Type());
-    Value wrapped = t.select(t.less(given, 0), t.add(given, size), given);
-    Value isValid = t.below(wrapped, size);
-    Value i = t.add(t.mul(t.block(1), threads), t.thread());
-    t.ifThen(t.both(t.negate(isValid), t.equal(i, 0)),
-             [&] { t.fail(args[4], QRT_INDEX_OUT_OF_RANGE, given, size); });
-    Value read = t.select(isValid, wrapped, t.i64(0)), source;
-    if (isPacked)
-      source = t.at(t.row(data, piece, t.div(read, kColumns), width * kColumns), piece, t.rem(read, kColumns));
-    else
-      source = t.row(data, piece, read, pieces);
-    Value from = t.at(source, piece, isPacked ? t.mul(i, kColumns) : i);
-    t.ifThen(t.less(i, pieces), [&] {
-      t.store(t.load(piece, from), t.at(t.row(y, piece, row, pieces), piece, i));
-    });
-  });
+             Value data = args[0], y = args[2], size = args[3], row = t.block(0);
+             Value given = t.toInteger(t.load(indexType, t.at(args[1], indexType, row)), t.getI64Type());
+             Value wrapped = t.select(t.less(given, 0), t.add(given, size), given);
+             Value isValid = t.below(wrapped, size);
+             Value i = t.add(t.mul(t.block(1), threads), t.thread());
+             t.ifThen(t.both(t.negate(isValid), t.equal(i, 0)),
+                      [&] { t.fail(args[4], QRT_INDEX_OUT_OF_RANGE, given, size); });
+             Value read = t.select(isValid, wrapped, t.i64(0)), source;
+             if (isPacked)
+               source = t.at(t.row(data, piece, t.div(read, kColumns), width * kColumns), piece, t.rem(read, kColumns));
+             else
+               source = t.row(data, piece, read, pieces);
+             Value from = t.at(source, piece, isPacked ? t.mul(i, kColumns) : i);
+             t.ifThen(t.less(i, pieces),
+                      [&] { t.store(t.load(piece, from), t.at(t.row(y, piece, row, pieces), piece, i)); });
+           });
   return success();
 }
 

@@ -150,20 +150,22 @@ void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned
   HalfRows half;
   if (p.halfTiles)
     half = HalfRows::allocate(k, p, k.select(areFew, k.i64(0), rows));
-  k.ifThen(areFew, [&] { launchProductRows(k, p, rows, arguments); }, [&] {
-    Value source = k.address(x);
-    if (p.halfTiles) {
-      half.convert(k, p, arguments[kX], rows);
-      source = k.address(half.halves);
-      arguments[kX] = {source, /*readOnly=*/true};
-      arguments.push_back({k.address(half.factors), /*readOnly=*/true});
-    }
-    auto launchTiles = [&] { launchProductTiles(k, p, rows, arguments); };
-    if (!canUseWgmma(p))
-      return launchTiles();
-    Value pays = k.both(k.less(k.i64(kWgmmaRows), rows), k.lessEqual(k.i64(90), k.capability()));
-    k.ifThen(pays, [&] { launchProductWgmma(k, p, source, rows, arguments); }, launchTiles);
-  });
+  k.ifThen(
+      areFew, [&] { launchProductRows(k, p, rows, arguments); },
+      [&] {
+        Value source = k.address(x);
+        if (p.halfTiles) {
+          half.convert(k, p, arguments[kX], rows);
+          source = k.address(half.halves);
+          arguments[kX] = {source, /*readOnly=*/true};
+          arguments.push_back({k.address(half.factors), /*readOnly=*/true});
+        }
+        auto launchTiles = [&] { launchProductTiles(k, p, rows, arguments); };
+        if (!canUseWgmma(p))
+          return launchTiles();
+        Value pays = k.both(k.less(k.i64(kWgmmaRows), rows), k.lessEqual(k.i64(90), k.capability()));
+        k.ifThen(pays, [&] { launchProductWgmma(k, p, source, rows, arguments); }, launchTiles);
+      });
   if (p.halfTiles)
     half.release(k);
 }

@@ -53,10 +53,10 @@ inline constexpr int64_t kHalfSteps = 2, kHalfInputs = 16;
 
 /// A column block of 16 and the columns in it that a lane loads weights of.
 struct WeightPlace {
-  Value block;   ///< clamped to those that there are
-  Value quarter; ///< columns 4 quarter .. 4 quarter + 3 of the block
-  Value inGroup; ///< lane % 4
-  Value sums;    ///< first of the columns that the lane has sums of, not clamped
+  Value block;         ///< clamped to those that there are
+  Value quarter;       ///< columns 4 quarter .. 4 quarter + 3 of the block
+  Value inGroup;       ///< lane % 4
+  Value sums;          ///< first of the columns that the lane has sums of, not clamped
   int64_t numSums = 8; ///< of columns; 4 on sm_90a
 };
 
@@ -166,8 +166,7 @@ mlir::FailureOr<ProductDeclaration> describeMatmulW4A16(KernelDeclaration &decla
 mlir::FailureOr<ProductDeclaration> describeMatmulFloat(KernelDeclaration &declaration, llvm::StringRef kernel);
 
 /// Writes the host body and the kernels: x [R,K], w, y [R,N] are operands of `k`.
-void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, unsigned y,
-                   llvm::ArrayRef<Argument> own);
+void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, unsigned y, llvm::ArrayRef<Argument> own);
 /// The two kinds of launches that it chooses from; `arguments` are all of them.
 void launchProductRows(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 void launchProductTiles(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);

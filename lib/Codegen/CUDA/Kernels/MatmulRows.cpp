@@ -120,8 +120,10 @@ struct ProductRowsThread : RowsThread {
 
 void launchProductRows(Kernel &k, const Product &p, Value rows, ArrayRef<Argument> arguments) {
   Value any = k.min(rows, k.i64(1));
-  k.launch({.grid = {k.i64(llvm::divideCeil(p.columns, kWarpColumns)), any}, .threads = kRowWarps * kWarp,
-            .sharedBytes = kRowWarps * kFewRows * kWarpColumns * 4, .suffix = "_rows"},
+  k.launch({.grid = {k.i64(llvm::divideCeil(p.columns, kWarpColumns)), any},
+            .threads = kRowWarps * kWarp,
+            .sharedBytes = kRowWarps * kFewRows * kWarpColumns * 4,
+            .suffix = "_rows"},
            arguments, [&](Emitter &t, ValueRange args) { ProductRowsThread(t, p, args).run(); });
 }
 

@@ -200,12 +200,15 @@ void launchProductTiles(Kernel &k, const Product &p, Value rows, ArrayRef<Argume
     Value rowBlocks = k.ceilDiv(rows, shape.rows());
     Value columnBlocks = k.i64(llvm::divideCeil(p.columns, shape.warps * kWarpColumns));
     // Blocks that run at the same time share weights.
-    k.launch({.grid = {rowBlocks, columnBlocks}, .threads = shape.threads(),
-              .sharedBytes = kStages * shape.rows() * stageRowBytes(p), .suffix = suffix},
+    k.launch({.grid = {rowBlocks, columnBlocks},
+              .threads = shape.threads(),
+              .sharedBytes = kStages * shape.rows() * stageRowBytes(p),
+              .suffix = suffix},
              arguments, [&](Emitter &t, ValueRange args) { TilesThread(t, p, args, shape).run(); });
   };
-  k.ifThen(k.lessEqual(rows, k.i64(kManyRows)), [&] { launchTiles(kSmall, "_small"); },
-           [&] { launchTiles(kLarge, "_large"); });
+  k.ifThen(
+      k.lessEqual(rows, k.i64(kManyRows)), [&] { launchTiles(kSmall, "_small"); },
+      [&] { launchTiles(kLarge, "_large"); });
 }
 
 } // namespace qopt::cuda

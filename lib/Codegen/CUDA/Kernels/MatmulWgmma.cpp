@@ -81,10 +81,12 @@ void WgmmaThread::run() {
     t.fenceBarriers();
   });
   t.barrier();
-  t.ifThen(t.less(t.warp(), kMultiplyingWarps), [&] { multiply(); }, [&] {
-    t.setRegisters(kCopyingRegisters, /*isMore=*/false);
-    t.ifThen(t.equal(t.thread(), kMultiplyingWarps * kWarp), [&] { copyStages(); });
-  });
+  t.ifThen(
+      t.less(t.warp(), kMultiplyingWarps), [&] { multiply(); },
+      [&] {
+        t.setRegisters(kCopyingRegisters, /*isMore=*/false);
+        t.ifThen(t.equal(t.thread(), kMultiplyingWarps * kWarp), [&] { copyStages(); });
+      });
 }
 
 void WgmmaThread::copyStages() {
@@ -185,8 +187,8 @@ Values WgmmaThread::multiplyAll() {
     Values inner = zeroSums(numSums);
     llvm::append_range(inner, totals.drop_front(numSums));
     inner = t.forLoop(first, t.min(t.add(first, perGroup), end), 1, inner, step);
-    Values next = foldInto(totals.take_front(numSums), ArrayRef(inner).take_front(numSums),
-                           t.mul(first, chunksOfStage(p)));
+    Values next =
+        foldInto(totals.take_front(numSums), ArrayRef(inner).take_front(numSums), t.mul(first, chunksOfStage(p)));
     llvm::append_range(next, ArrayRef(inner).drop_front(numSums));
     return next;
   });
@@ -250,8 +252,11 @@ void launchProductWgmma(Kernel &k, const Product &p, Value x, Value rows, ArrayR
   SmallVector<Argument> all(arguments);
   all[kX] = k.tensorMap(x, rows, widthBytes(p), p.wgmmaRows);
   Value columnBlocks = k.i64(llvm::divideCeil(p.columns, kMultiplyingWarps * kWarpColumns));
-  k.launch({.grid = {k.ceilDiv(rows, p.wgmmaRows), columnBlocks}, .threads = kThreads,
-            .sharedBytes = kPlaces * (p.wgmmaRows * kRowBytes + 16), .suffix = "_wgmma", .arch = "sm_90a"},
+  k.launch({.grid = {k.ceilDiv(rows, p.wgmmaRows), columnBlocks},
+            .threads = kThreads,
+            .sharedBytes = kPlaces * (p.wgmmaRows * kRowBytes + 16),
+            .suffix = "_wgmma",
+            .arch = "sm_90a"},
            all, [&](Emitter &t, ValueRange args) { WgmmaThread(t, p, args).run(); });
 }
 

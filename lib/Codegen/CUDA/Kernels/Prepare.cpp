@@ -45,10 +45,9 @@ std::optional<Preparation> Preparation::find(const Calls &calls, size_t maker) {
       result.sharedBytes() > kMostSharedBytes)
     return std::nullopt;
   auto function = cast<func::FuncOp>(rows.getOwner()->getParentOp());
-  bool isReadOtherwise = !function.getArgAttr(rows.getArgNumber(), kScratchAttr) ||
-                         llvm::any_of(calls, [&](const FusedCall &call) {
-                           return &call != &made && &call != &codes && call.uses(rows);
-                         });
+  bool isReadOtherwise =
+      !function.getArgAttr(rows.getArgNumber(), kScratchAttr) ||
+      llvm::any_of(calls, [&](const FusedCall &call) { return &call != &made && &call != &codes && call.uses(rows); });
   return isReadOtherwise ? std::nullopt : std::optional(result);
 }
 

@@ -22,10 +22,10 @@ LogicalResult emitQuantize(Kernel &k) {
   int64_t lanes = Emitter::lanesOf(*width, 4);
   k.launchOver(k.mul(k.dim(0, 0), *width / lanes), {k.input(0), k.input(1), k.output(2)},
                [&](Emitter &t, ValueRange args, Value i) {
-    Type piece = t.vector(t.f32Type(), lanes), codes = t.vector(t.getI8Type(), lanes);
-    Value scale = t.broadcast(t.load(t.f32Type(), args[1]), lanes);
-    t.store(toCodes(t, t.div(t.load(piece, t.at(args[0], piece, i)), scale)), t.at(args[2], codes, i));
-  });
+                 Type piece = t.vector(t.f32Type(), lanes), codes = t.vector(t.getI8Type(), lanes);
+                 Value scale = t.broadcast(t.load(t.f32Type(), args[1]), lanes);
+                 t.store(toCodes(t, t.div(t.load(piece, t.at(args[0], piece, i)), scale)), t.at(args[2], codes, i));
+               });
   return success();
 }
 
@@ -39,11 +39,11 @@ LogicalResult emitDynamicQuantize(Kernel &k) {
   int64_t threads = RowPieces::threadsFor(*width);
   k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = threads / kWarp * 4},
            {k.input(0), k.output(1), k.output(2)}, [&](Emitter &t, ValueRange args) {
-    Value row = t.block();
-    RowPieces pieces(t, t.row(args[0], t.f32Type(), row, *width), *width, threads);
-    Value codes = t.row(args[1], t.getI8Type(), row, *width), scale = t.at(args[2], t.f32Type(), row);
-    DynamicRow{codes, scale, threads, t.shared()}.run(t, pieces);
-  });
+             Value row = t.block();
+             RowPieces pieces(t, t.row(args[0], t.f32Type(), row, *width), *width, threads);
+             Value codes = t.row(args[1], t.getI8Type(), row, *width), scale = t.at(args[2], t.f32Type(), row);
+             DynamicRow{codes, scale, threads, t.shared()}.run(t, pieces);
+           });
   return success();
 }
 

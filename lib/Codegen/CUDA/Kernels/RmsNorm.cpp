@@ -73,15 +73,15 @@ LogicalResult emitRmsNorm(Kernel &k) {
   int64_t sharedBytes = rowOffset + (isStaged ? width * 4 : 0);
   k.launch({.grid = {k.dim(0, 0)}, .threads = norm.threads, .sharedBytes = sharedBytes},
            {k.input(0), k.input(1), k.output(2)}, [&](Emitter &t, ValueRange args) {
-    Value row = t.block();
-    Value x = t.row(args[0], f32, row, width), y = t.row(args[2], f32, row, width);
-    if (isStaged) {
-      norm.copy(t, x, t.shared(rowOffset));
-      t.barrier();
-      x = t.shared(rowOffset);
-    }
-    norm.run(t, x, args[1], y, t.shared());
-  });
+             Value row = t.block();
+             Value x = t.row(args[0], f32, row, width), y = t.row(args[2], f32, row, width);
+             if (isStaged) {
+               norm.copy(t, x, t.shared(rowOffset));
+               t.barrier();
+               x = t.shared(rowOffset);
+             }
+             norm.run(t, x, args[1], y, t.shared());
+           });
   return success();
 }
 

@@ -92,41 +92,47 @@ LogicalResult emitRotary(Kernel &k) {
   // What a token looks up: [positions or tables] of so many batches and tokens.
   unsigned lookup = hasPositions ? 3 : 1, result = hasPositions ? 4 : 3;
   Value batches = k.dim(0, 0), tokens = k.dim(0, r.headsFirst ? 2 : 1);
-  SmallVector<Argument> arguments{k.input(0), k.input(1), k.input(2), k.output(result), {k.toI32(tokens)},
-                                  {k.toI32(k.dim(lookup, 0))}, {k.toI32(k.dim(lookup, 1))}};
+  SmallVector<Argument> arguments{k.input(0),
+                                  k.input(1),
+                                  k.input(2),
+                                  k.output(result),
+                                  {k.toI32(tokens)},
+                                  {k.toI32(k.dim(lookup, 0))},
+                                  {k.toI32(k.dim(lookup, 1))}};
   if (hasPositions) {
     r.positionType = k.type(3).getElementType();
     arguments.append({k.input(3), {k.dim(1, 0)}, k.errors()});
   }
   int64_t perToken = r.heads * r.threadsPerHead();
   int64_t threads = std::min<int64_t>(256, llvm::alignTo(perToken, kWarp));
-  k.launch({.grid = {k.mul(batches, tokens), k.i64(llvm::divideCeil(perToken, threads))}, .threads = threads}, arguments,
-           [&](Emitter &t, ValueRange args) {
-    Type f32 = t.f32Type();
-    Value tokens = args[4], batch = t.div(t.block(), tokens), token = t.rem(t.block(), tokens);
-    Value item = t.add(t.mul(t.block(1), threads), t.thread());
-    // The row of the tables: [max] by position, or [batches, tokens].
-    Value lookupBatch = t.min(batch, t.sub(args[5], 1)), lookupToken = t.min(token, t.sub(args[6], 1));
-    Value row = t.add(t.mul(lookupBatch, args[6]), lookupToken);
-    if (hasPositions) {
-      Value given = t.toInteger(t.load(r.positionType, t.at(args[7], r.positionType, row)), t.getI64Type());
-      Value isValid = t.below(given, args[8]);
-      t.ifThen(t.both(t.negate(isValid), t.equal(item, 0)),
-               [&] { t.fail(args[9], QRT_INDEX_OUT_OF_RANGE, given, args[8]); });
-      row = t.select(isValid, given, t.i64(0));
-    }
-    Value cos = t.row(args[1], f32, row, r.half()), sin = t.row(args[2], f32, row, r.half());
-    Value head = t.div(item, r.threadsPerHead()), i = t.rem(item, r.threadsPerHead());
-    Value line = r.headsFirst ? t.add(t.mul(t.add(t.mul(batch, r.heads), head), tokens), token)
-                              : t.add(t.mul(t.block(), r.heads), head);
-    Value x = t.row(args[0], f32, line, r.headSize), y = t.row(args[3], f32, line, r.headSize);
-    t.ifThen(t.less(item, perToken), [&] {
-      if (r.rotated == r.headSize)
-        return r.turn(t, x, y, cos, sin, i);
-      t.ifThen(t.less(i, r.turningThreads()), [&] { r.turn(t, x, y, cos, sin, i); },
-               [&] { r.copy(t, x, y, t.sub(i, r.turningThreads())); });
-    });
-  });
+  k.launch({.grid = {k.mul(batches, tokens), k.i64(llvm::divideCeil(perToken, threads))}, .threads = threads},
+           arguments, [&](Emitter &t, ValueRange args) {
+             Type f32 = t.f32Type();
+             Value tokens = args[4], batch = t.div(t.block(), tokens), token = t.rem(t.block(), tokens);
+             Value item = t.add(t.mul(t.block(1), threads), t.thread());
+             // The row of the tables: [max] by position, or [batches, tokens].
+             Value lookupBatch = t.min(batch, t.sub(args[5], 1)), lookupToken = t.min(token, t.sub(args[6], 1));
+             Value row = t.add(t.mul(lookupBatch, args[6]), lookupToken);
+             if (hasPositions) {
+               Value given = t.toInteger(t.load(r.positionType, t.at(args[7], r.positionType, row)), t.getI64Type());
+               Value isValid = t.below(given, args[8]);
+               t.ifThen(t.both(t.negate(isValid), t.equal(item, 0)),
+                        [&] { t.fail(args[9], QRT_INDEX_OUT_OF_RANGE, given, args[8]); });
+               row = t.select(isValid, given, t.i64(0));
+             }
+             Value cos = t.row(args[1], f32, row, r.half()), sin = t.row(args[2], f32, row, r.half());
+             Value head = t.div(item, r.threadsPerHead()), i = t.rem(item, r.threadsPerHead());
+             Value line = r.headsFirst ? t.add(t.mul(t.add(t.mul(batch, r.heads), head), tokens), token)
+                                       : t.add(t.mul(t.block(), r.heads), head);
+             Value x = t.row(args[0], f32, line, r.headSize), y = t.row(args[3], f32, line, r.headSize);
+             t.ifThen(t.less(item, perToken), [&] {
+               if (r.rotated == r.headSize)
+                 return r.turn(t, x, y, cos, sin, i);
+               t.ifThen(
+                   t.less(i, r.turningThreads()), [&] { r.turn(t, x, y, cos, sin, i); },
+                   [&] { r.copy(t, x, y, t.sub(i, r.turningThreads())); });
+             });
+           });
   return success();
 }
 
