@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <limits>
 
 using namespace qopt;
 
@@ -19,30 +20,43 @@ namespace {
 
 constexpr int kSteps = 80;     // shrink factors 1, .99 ... .21
 constexpr int64_t kLanes = 16; // candidates per inner loop
+static_assert(kSteps % kLanes == 0, "no vector of candidates has two zero points");
 
-/// Sums importance * (value - quantized)^2 for each candidate. A lane is a
-/// candidate, so every sum runs over k in order whatever the vector width.
-QOPT_CPU_CLONES void sumErrors(const float *__restrict values, const float *__restrict importance, int64_t count,
+/// Values between two looks at whether a candidate can still win.
+constexpr int64_t kStretch = 16;
+
+/// Sums importance * (value - quantized)^2 for kLanes candidates. A lane is a
+/// candidate, so every sum runs over k in order whatever the vector width. Sums
+/// never shrink: once all of them are above `bound`, none of these candidates can
+/// win, and the rest of the values is left out. Returns whether all were summed.
+QOPT_CPU_CLONES bool sumErrors(const float *__restrict values, const float *__restrict importance, int64_t count,
                                const float *__restrict inverse, const float *__restrict step,
-                               const float *__restrict low, const float *__restrict high, int64_t candidates,
+                               const float *__restrict low, const float *__restrict high, float bound,
                                float *__restrict error) {
-  for (int64_t first = 0; first < candidates; first += kLanes) {
-    float inv[kLanes], stp[kLanes], lo[kLanes], hi[kLanes], sum[kLanes] = {};
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      inv[lane] = inverse[first + lane];
-      stp[lane] = step[first + lane];
-      lo[lane] = low[first + lane];
-      hi[lane] = high[first + lane];
-    }
-    for (int64_t k = 0; k < count; ++k)
+  float inv[kLanes], stp[kLanes], lo[kLanes], hi[kLanes], sum[kLanes] = {};
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    inv[lane] = inverse[lane];
+    stp[lane] = step[lane];
+    lo[lane] = low[lane];
+    hi[lane] = high[lane];
+  }
+  for (int64_t begin = 0; begin < count; begin += kStretch) {
+    int64_t end = begin + kStretch < count ? begin + kStretch : count;
+    for (int64_t k = begin; k < end; ++k)
       for (int64_t lane = 0; lane < kLanes; ++lane) {
         float code = roundEven(clampTo(values[k] * inv[lane], lo[lane], hi[lane]));
         float difference = values[k] - code * stp[lane];
         sum[lane] += importance[k] * (difference * difference);
       }
+    int isAlive = 0;
     for (int64_t lane = 0; lane < kLanes; ++lane)
-      error[first + lane] = sum[lane];
+      isAlive |= !(sum[lane] > bound);
+    if (!isAlive)
+      return false;
   }
+  for (int64_t lane = 0; lane < kLanes; ++lane)
+    error[lane] = sum[lane];
+  return true;
 }
 
 } // namespace
@@ -71,18 +85,12 @@ void GroupScaler::Candidates::add(float candidateStep, float candidateLow, float
   high.push_back(candidateHigh);
 }
 
-void GroupScaler::Candidates::pad() {
-  while (step.size() % kLanes)
-    add(step.back(), low.back(), high.back());
-}
-
 GroupScaler::GroupScaler(const GroupOptions &options)
     : options(options), levels((1 << std::clamp(options.bits, 1, 8)) - 1) {
   float half = float((levels + 1) / 2);
   for (bool flipped : {false, true})
     for (int i = 0; i < kSteps; ++i)
       symmetric.add((1.0f - float(i) / 100.0f) / half, flipped ? 1 - half : -half, flipped ? half : half - 1);
-  symmetric.pad();
 }
 
 GroupParams GroupScaler::choose(std::span<const float> values, const float *importance) const {
@@ -126,11 +134,24 @@ GroupParams GroupScaler::chooseMinMax(float smallest, float largest) const {
 
 GroupParams GroupScaler::best(std::span<const float> scaled, const float *importance, float absMax,
                               const Candidates &candidates) const {
-  std::vector<float> error(candidates.step.size());
-  sumErrors(scaled.data(), importance, int64_t(scaled.size()), candidates.inverse.data(), candidates.step.data(),
-            candidates.low.data(), candidates.high.data(), int64_t(error.size()), error.data());
-  int64_t i = std::min_element(error.begin(), error.end()) - error.begin();
-  return {storableScale(absMax * candidates.step[i], options.float16Scales), -int(candidates.low[i])};
+  // The candidates that shrink least, of every zero point, come first: one of them
+  // nearly always wins, and its error is the bound that ends most other sums early.
+  // Of equal errors the first in the list wins, so the order changes no result.
+  int64_t count = int64_t(candidates.step.size()), winner = 0;
+  float least = std::numeric_limits<float>::infinity();
+  for (int64_t shrink = 0; shrink < kSteps; shrink += kLanes)
+    for (int64_t first = shrink; first < count; first += kSteps) {
+      float error[kLanes];
+      if (!sumErrors(scaled.data(), importance, int64_t(scaled.size()), &candidates.inverse[first],
+                     &candidates.step[first], &candidates.low[first], &candidates.high[first], least, error))
+        continue;
+      for (int64_t lane = 0; lane < kLanes; ++lane)
+        if (error[lane] < least || (error[lane] == least && first + lane < winner)) {
+          least = error[lane];
+          winner = first + lane;
+        }
+    }
+  return {storableScale(absMax * candidates.step[winner], options.float16Scales), -int(candidates.low[winner])};
 }
 
 GroupScaler::Candidates GroupScaler::asymmetricCandidates(float smallest, float largest) const {
@@ -141,6 +162,5 @@ GroupScaler::Candidates GroupScaler::asymmetricCandidates(float smallest, float 
     if (zero >= 0 && zero <= levels)
       for (int i = 0; i < kSteps; ++i)
         candidates.add(widest * (1.0f - float(i) / 100.0f), float(-zero), float(levels - zero));
-  candidates.pad();
   return candidates;
 }

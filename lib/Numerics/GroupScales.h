@@ -43,12 +43,11 @@ public:
   int maxCode() const { return levels; }
 
 private:
-  /// Candidates of a search for values scaled to absmax 1: one lane each, padded
-  /// to whole vectors with copies of the last.
+  /// Candidates of a search for values scaled to absmax 1: for each zero point all
+  /// shrink factors.
   struct Candidates {
     std::vector<float> inverse, step, low, high;
     void add(float step, float low, float high);
-    void pad();
   };
 
   GroupParams chooseMinMax(float smallest, float largest) const;
