@@ -1,4 +1,5 @@
 //===- qopt-opt.cpp - mlir-opt with qopt's dialects and passes ------------===//
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 #include "qopt/InitAll.h"
@@ -8,5 +9,6 @@ int main(int argc, char **argv) {
   qopt::registerAllDialects(registry);
   qopt::registerAllPasses();
   mlir::registerTransformsPasses();
+  mlir::bufferization::registerOneShotBufferizePass();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "qopt optimizer\n", registry));
 }

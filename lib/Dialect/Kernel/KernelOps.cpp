@@ -1,0 +1,133 @@
+//===- KernelOps.cpp - The kernel dialect ---------------------------------===//
+//
+// Names of functions, memory effects and derived numbers of kernels. What a kernel
+// requires is in Verify.cpp.
+//
+//===----------------------------------------------------------------------===//
+#include "qopt/Dialect/Kernel/Kernel.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpImplementation.h"
+#include "llvm/Support/MathExtras.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace qopt::kernel;
+
+#include "qopt/Dialect/Kernel/KernelInterfaces.cpp.inc"
+#include "qopt/Dialect/Kernel/KernelOpsDialect.cpp.inc"
+#define GET_OP_CLASSES
+#include "qopt/Dialect/Kernel/KernelOps.cpp.inc"
+
+void KernelDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "qopt/Dialect/Kernel/KernelOps.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// Memory effects
+//===----------------------------------------------------------------------===//
+
+/// Operands that are memory are read or, as destinations, written; of a cache only a
+/// part, so that what was there before still counts.
+void qopt::kernel::detail::getKernelEffects(
+    DestinationStyleOpInterface op, SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  auto kernel = cast<KernelOpInterface>(op.getOperation());
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (!isa<MemRefType>(operand.get().getType()))
+      continue;
+    bool isInit = op.isDpsInit(&operand);
+    if (!isInit || kernel.isCache(operand))
+      effects.emplace_back(MemoryEffects::Read::get(), &operand);
+    if (isInit)
+      effects.emplace_back(MemoryEffects::Write::get(), &operand);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Names of functions
+//===----------------------------------------------------------------------===//
+
+/// NAME_a1_b2 for the sizes {"a", 1}, {"b", 2}.
+static std::string nameOf(StringRef name, ArrayRef<std::pair<StringRef, int64_t>> sizes) {
+  std::string result = name.str();
+  for (auto [letter, size] : sizes)
+    result += ("_" + letter + Twine(size)).str();
+  return result;
+}
+
+/// An operation's name without the dialect, and its sizes.
+static std::string nameOf(Operation *op, ArrayRef<std::pair<StringRef, int64_t>> sizes) {
+  return nameOf(op->getName().stripDialect(), sizes);
+}
+
+std::string MatmulFloatOp::getFunctionName() {
+  Type element = getWeights().getType().getElementType();
+  std::string name = nameOf(element.isF32() ? "matmul_f32" : "matmul_f16", {{"n", columns()}, {"k", inputs()}});
+  return element.isBF16() ? name + "_bf16" : name;
+}
+
+std::string MatmulW8A16Op::getFunctionName() { return nameOf(*this, {{"n", columns()}, {"k", inputs()}}); }
+
+std::string MatmulW4A16Op::getFunctionName() {
+  return nameOf(*this, {{"n", columns()}, {"k", inputs()}, {"g", static_cast<int64_t>(getGroupSize())}});
+}
+
+std::string MatmulW8A8Op::getFunctionName() {
+  std::string name = nameOf(*this, {{"n", columns()}, {"k", inputs()}});
+  switch (outlierForm()) {
+  case OutlierForm::Kept:
+    return name + "_kept";
+  case OutlierForm::Listed:
+    return name + "_outliers";
+  case OutlierForm::None:
+    return isPerToken() ? name + "_per_token" : name;
+  }
+  llvm_unreachable("a form");
+}
+
+std::string QuantizeOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
+std::string DynamicQuantizeOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
+std::string SplitColumnsOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
+std::string SplitColumnsAtOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
+std::string RmsNormOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
+
+std::string RotaryOp::getFunctionName() { return nameOf(*this, {{"h", heads()}, {"d", headSize()}}); }
+std::string CacheAppendOp::getFunctionName() { return nameOf(*this, {{"h", heads()}, {"d", headSize()}}); }
+
+std::string GatherOp::getFunctionName() {
+  std::string name = nameOf(*this, {{"k", width()}});
+  return isPacked() ? name + "_packed" : name;
+}
+
+std::string AttentionOp::getFunctionName() {
+  return nameOf(*this, {{"h", heads()}, {"kv", keyHeads()}, {"d", headSize()}});
+}
+std::string CachedAttentionOp::getFunctionName() {
+  return nameOf(*this, {{"h", heads()}, {"kv", keyHeads()}, {"d", headSize()}});
+}
+
+//===----------------------------------------------------------------------===//
+// Derived numbers
+//===----------------------------------------------------------------------===//
+
+int64_t MatmulW4A16Op::groupSize() {
+  int64_t size = static_cast<int64_t>(getGroupSize());
+  return size <= 0 || size > inputs() ? inputs() : size;
+}
+
+int64_t MatmulW4A16Op::groups() { return llvm::divideCeil(inputs(), groupSize()); }
+
+int64_t MatmulW4A16Op::steps() {
+  int64_t full = groups() - 1;
+  return full * llvm::divideCeil(groupSize(), kInt4Step) + llvm::divideCeil(inputs() - full * groupSize(), kInt4Step);
+}
+
+static float scaleOrDefault(std::optional<APFloat> scale, int64_t headSize) {
+  return scale ? scale->convertToFloat() : 1.0f / std::sqrt(static_cast<float>(headSize));
+}
+
+float AttentionOp::scaleFactor() { return scaleOrDefault(getScale(), headSize()); }
+float CachedAttentionOp::scaleFactor() { return scaleOrDefault(getScale(), headSize()); }
