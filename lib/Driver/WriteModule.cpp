@@ -40,13 +40,13 @@ Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &content
     return diagnostics.error("cannot lower the model");
 
   std::vector<std::pair<std::string, std::vector<char>>> code;
-  for (StringRef level : kHostLevels) {
-    if (!isTarget(options, "cpu") || (!options.cpus.empty() && !llvm::is_contained(options.cpus, level.str())))
+  for (const HostLevel &level : kHostLevels) {
+    if (!isTarget(options, "cpu") || (!options.cpus.empty() && !llvm::is_contained(options.cpus, level.name)))
       continue;
-    FailureOr<std::vector<char>> object = compileHost(module, level);
+    FailureOr<std::vector<char>> object = compileHost(module, level.name);
     if (failed(object))
-      return diagnostics.error("cannot generate code for " + level.str());
-    code.emplace_back("host:" + level.str(), std::move(*object));
+      return diagnostics.error("cannot generate code for " + std::string(level.name));
+    code.emplace_back(hostSection(level), std::move(*object));
   }
   ModuleInfo info = describe(contents, *lowered);
   if (isTarget(options, "cuda")) {

@@ -4,14 +4,11 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Module/Module.h"
+#include "qopt/Support/Targets.h"
 #include <string>
 #include <vector>
 
 namespace qopt {
-
-/// Code levels of x86-64 that host code is made for; names as in clang's -march.
-/// v4 stands for AVX-512 F/BW/CD/DQ/VL with VNNI here.
-inline constexpr llvm::StringLiteral kHostLevels[] = {"x86-64-v3", "x86-64-v4"};
 
 /// What the lowering pipeline leaves: the IR, and the arrays its entry points
 /// read, in the order of `parameters` of QrtEntry. The data of a parameter is

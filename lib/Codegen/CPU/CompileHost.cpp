@@ -14,7 +14,7 @@
 using namespace mlir;
 
 FailureOr<std::vector<char>> qopt::compileHost(ModuleOp module, StringRef level) {
-  if (!llvm::is_contained(kHostLevels, level))
+  if (!findHostLevel(level))
     return module.emitError("has no code generator for \"") << level << '"';
   module.getContext()
       ->loadDialect<affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect, LLVM::LLVMDialect,

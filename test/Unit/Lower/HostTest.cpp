@@ -108,8 +108,9 @@ std::unique_ptr<HostTest::Compiled> HostTest::compile(OwningOpRef<ModuleOp> modu
     std::copy(weight.begin(), weight.end(), aligned);
     compiled->parameters.push_back(aligned);
   }
-  for (StringRef level : kHostLevels) {
-    if (level == "x86-64-v4" && qrt::hostLevel() != level)
+  for (const HostLevel &hostLevel : kHostLevels) {
+    StringRef level = hostLevel.name;
+    if (hostLevel == kHostV4 && qrt::hostLevel() != level)
       continue;
     FailureOr<std::vector<char>> code = compileHost(*compiled->module, level);
     if (failed(code))

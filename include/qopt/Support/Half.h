@@ -1,0 +1,26 @@
+//===- Half.h - 16-bit floats ---------------------------------------------===//
+//
+// float16 (IEEE binary16) and bfloat16 (the upper half of a float32) as bits. Both
+// widen to float32 without loss.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_SUPPORT_HALF_H
+#define QOPT_SUPPORT_HALF_H
+
+#include <bit>
+#include <cstdint>
+
+namespace qopt {
+
+/// The value of a float16.
+inline float halfToFloat(uint16_t bits) { return static_cast<float>(std::bit_cast<_Float16>(bits)); }
+
+/// The value of a bfloat16.
+inline float brainToFloat(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+
+/// The nearest float16, ties to even.
+inline uint16_t floatToHalf(float value) { return std::bit_cast<uint16_t>(static_cast<_Float16>(value)); }
+
+} // namespace qopt
+
+#endif // QOPT_SUPPORT_HALF_H

@@ -1,0 +1,190 @@
+//===- Constants.cpp - Looking at constant data ---------------------------===//
+//
+// The only place that knows how MLIR keeps the elements of a constant.
+//
+//===----------------------------------------------------------------------===//
+#include "qopt/Dialect/Constants.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/Matchers.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Support/Half.h"
+#include "llvm/ADT/APFloat.h"
+#include "llvm/Support/MathExtras.h"
+#include <cstring>
+#include <type_traits>
+
+using namespace mlir;
+using namespace qopt;
+
+//===----------------------------------------------------------------------===//
+// Finding constants
+//===----------------------------------------------------------------------===//
+
+ConstantView qopt::viewConstant(ElementsAttr value) {
+  ConstantView view;
+  view.value = value;
+  view.type = value.getShapedType();
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+    view.name = resource.getRawHandle().getKey();
+    if (const AsmResourceBlob *blob = resource.getRawHandle().getBlob())
+      view.bytes = blob->getData();
+  } else if (auto dense = dyn_cast<DenseIntOrFPElementsAttr>(value)) {
+    view.bytes = dense.getRawData();
+    view.isSplat = dense.isSplat();
+    view.isPacked = dense.getElementType().isInteger(1);
+  }
+  return view;
+}
+
+std::optional<ConstantView> qopt::matchConstant(Value value) {
+  if (!value)
+    return std::nullopt;
+  if (auto parameter = value.getDefiningOp<ParameterOp>()) {
+    ConstantView view = viewConstant(parameter.getValue());
+    view.name = parameter.getName();
+    return view;
+  }
+  ElementsAttr constant;
+  if (!matchPattern(value, m_Constant(&constant)))
+    return std::nullopt;
+  return viewConstant(constant);
+}
+
+std::optional<ConstantView> qopt::matchWeight(Value value) {
+  auto cast = value ? value.getDefiningOp<onnx::CastOp>() : onnx::CastOp();
+  if (!cast || !cast.getTo().isF32())
+    return matchConstant(value);
+  std::optional<ConstantView> view = matchConstant(cast.getInput());
+  if (!view)
+    return std::nullopt;
+  Type element = view->type.getElementType();
+  return element.isF16() || element.isBF16() ? view : std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Reading elements
+//===----------------------------------------------------------------------===//
+
+int64_t ConstantView::elementBytes() const {
+  Type element = type.getElementType();
+  return element.isIntOrFloat() ? llvm::divideCeil(element.getIntOrFloatBitWidth(), 8) : 0;
+}
+
+bool ConstantView::isComplete() const {
+  if (elementBytes() == 0)
+    return false;
+  // An attribute checks its data itself when it is made.
+  if (isa<DenseIntOrFPElementsAttr>(value))
+    return true;
+  return isa<DenseResourceElementsAttr>(value) && int64_t(bytes.size()) == expandedBytes();
+}
+
+/// The float of type `type` whose bits these are.
+template <typename T>
+static T toFloat(FloatType type, uint64_t bits) {
+  if (type.isF32())
+    return llvm::bit_cast<float>(static_cast<uint32_t>(bits));
+  if (type.isF16())
+    return halfToFloat(static_cast<uint16_t>(bits));
+  if (type.isBF16())
+    return brainToFloat(static_cast<uint16_t>(bits));
+  llvm::APFloat number(type.getFloatSemantics(),
+                       llvm::APInt(type.getWidth(), bits, /*isSigned=*/false, /*implicitTrunc=*/true));
+  bool losesInfo;
+  number.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+  return static_cast<T>(number.convertToDouble());
+}
+
+static int64_t toInteger(IntegerType type, uint64_t bits) {
+  if (type.getWidth() >= 64)
+    return static_cast<int64_t>(bits);
+  if (type.isUnsigned() || type.getWidth() == 1)
+    return static_cast<int64_t>(bits & llvm::maskTrailingOnes<uint64_t>(type.getWidth()));
+  return llvm::SignExtend64(bits, type.getWidth());
+}
+
+/// Whether numbers of type T hold every element of this type.
+template <typename T>
+static bool canHold(Type element) {
+  if (!element.isIntOrFloat() || element.getIntOrFloatBitWidth() > 64)
+    return false;
+  if constexpr (std::is_same_v<T, float>)
+    return element.isF32() || element.isF16() || element.isBF16();
+  if constexpr (std::is_same_v<T, double>)
+    return isa<FloatType>(element);
+  return isa<IntegerType>(element);
+}
+
+template <typename T>
+std::optional<std::vector<T>> ConstantView::readAs() const {
+  Type element = type.getElementType();
+  if (!canHold<T>(element) || !isComplete())
+    return std::nullopt;
+  std::vector<T> numbers;
+  numbers.reserve(numElements());
+  if constexpr (std::is_same_v<T, int64_t>)
+    if (isPacked) {
+      auto bits = cast<DenseElementsAttr>(value).getValues<bool>();
+      numbers.assign(bits.begin(), bits.end());
+      return numbers;
+    }
+  int64_t size = elementBytes(), count = numElements(), stored = isSplat ? std::min<int64_t>(count, 1) : count;
+  for (int64_t i = 0; i < stored; ++i) {
+    uint64_t bits = 0; // little-endian, as the modules are
+    std::memcpy(&bits, bytes.data() + i * size, size);
+    if constexpr (std::is_same_v<T, int64_t>)
+      numbers.push_back(toInteger(cast<IntegerType>(element), bits));
+    else
+      numbers.push_back(toFloat<T>(cast<FloatType>(element), bits));
+  }
+  if (isSplat && stored)
+    numbers.resize(count, numbers.front());
+  return numbers;
+}
+
+template std::optional<std::vector<float>> ConstantView::readAs() const;
+template std::optional<std::vector<double>> ConstantView::readAs() const;
+template std::optional<std::vector<int64_t>> ConstantView::readAs() const;
+
+std::vector<char> ConstantView::expanded() const {
+  if (isPacked) {
+    std::optional<std::vector<int64_t>> booleans = readAs<int64_t>();
+    return std::vector<char>(booleans->begin(), booleans->end());
+  }
+  if (!isSplat)
+    return std::vector<char>(bytes.begin(), bytes.end());
+  std::vector<char> repeated;
+  repeated.reserve(expandedBytes());
+  for (int64_t i = 0; i < numElements(); ++i)
+    repeated.insert(repeated.end(), bytes.begin(), bytes.end());
+  return repeated;
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+std::optional<ElementType> qopt::toElementType(Type element) {
+  if (element.isF32())
+    return ElementType::F32;
+  if (element.isF16())
+    return ElementType::F16;
+  if (element.isBF16())
+    return ElementType::BF16;
+  auto integer = dyn_cast<IntegerType>(element);
+  if (!integer)
+    return std::nullopt;
+  switch (integer.getWidth()) {
+  case 1:
+    return ElementType::Bool;
+  case 8:
+    return integer.isUnsigned() ? ElementType::U8 : ElementType::I8;
+  case 32:
+    return integer.isUnsigned() ? std::nullopt : std::optional(ElementType::I32);
+  case 64:
+    return integer.isUnsigned() ? std::nullopt : std::optional(ElementType::I64);
+  default:
+    return std::nullopt;
+  }
+}
