@@ -108,12 +108,13 @@ Error qrt::describeError(const QrtContext &context, const qopt::Module &module) 
 
 /// Why `output` is not a tensor in memory of this call; empty when it is.
 static std::string findFault(const std::unordered_map<void *, int64_t> &allocations, const QrtTensor &output) {
-  if (elementBytes(output.type) == 0)
+  std::optional<ElementType> type = qopt::elementTypeByNumber(output.type);
+  if (!type)
     return "element type " + std::to_string(output.type);
   if (output.rank < 0 || output.rank > QRT_MAX_RANK)
     return "rank " + std::to_string(output.rank);
   std::optional<int64_t> elements = qopt::checkedNumElements({output.dims, static_cast<size_t>(output.rank)});
-  std::optional<int64_t> bytes = elements ? qopt::checkedMul(*elements, elementBytes(output.type)) : std::nullopt;
+  std::optional<int64_t> bytes = elements ? qopt::checkedMul(*elements, qopt::elementBytes(*type)) : std::nullopt;
   if (!bytes)
     return "an impossible shape";
   auto found = allocations.find(output.data);

@@ -29,17 +29,17 @@ static std::string findFault(const EntryPoint &entry, bool isOneToken) {
   if (inputs.size() <= CacheEntries::numPlainInputs || entry.outputs.size() != 1)
     return "its number of inputs or outputs";
   const TensorInfo &ids = inputs[0], &past = inputs[1], &logits = entry.outputs[0];
-  if (ids.name != "input_ids" || (ids.type != QRT_I64 && ids.type != QRT_I32) || ids.dims.size() != 2 ||
+  if (ids.name != "input_ids" || !qopt::isIndexType(ids.type) || ids.dims.size() != 2 ||
       (isOneToken ? isSymbol(ids.dims[1]) || ids.dims[1].size != 1 : !isSymbol(ids.dims[1])))
     return "its first input";
-  if (past.name != "past_length" || past.type != QRT_I64 || past.dims.size() != 1 || past.dims[0].size != 1)
+  if (past.name != "past_length" || past.type != ElementType::I64 || past.dims.size() != 1 || past.dims[0].size != 1)
     return "its second input";
   for (const TensorInfo &cache : std::span(inputs).subspan(CacheEntries::numPlainInputs))
-    if (!isCache(cache) || cache.type != QRT_F32 || cache.dims.size() != 4 || isSymbol(cache.dims[1]) ||
+    if (!isCache(cache) || cache.type != ElementType::F32 || cache.dims.size() != 4 || isSymbol(cache.dims[1]) ||
         isSymbol(cache.dims[3]) || !isSymbol(cache.dims[2]) || cache.dims[0].symbol != ids.dims[0].symbol ||
         cache.dims[0].size != ids.dims[0].size)
       return "its input '" + qopt::printable(cache.name) + "'";
-  bool isFloat = logits.type == QRT_F32 || logits.type == QRT_F16 || logits.type == QRT_BF16;
+  bool isFloat = qopt::isFloatType(logits.type);
   if (!isFloat || logits.dims.size() != 3 || isSymbol(logits.dims[1]) || logits.dims[1].size != 1 ||
       isSymbol(logits.dims[2]) || logits.dims[2].size < 1)
     return "its output";
@@ -85,7 +85,7 @@ Decoder::Decoder(const CacheEntries &entries, int64_t batch, int64_t capacity)
     : prefill(*entries.prefill), decode(*entries.decode), rows(batch), room(capacity) {}
 
 template <typename T>
-static Tensor makeIds(std::span<const int32_t> ids, int64_t batch, int64_t type) {
+static Tensor makeIds(std::span<const int32_t> ids, int64_t batch, ElementType type) {
   Tensor tensor(type, {batch, static_cast<int64_t>(ids.size()) / batch});
   std::copy(ids.begin(), ids.end(), tensor.data<T>());
   return tensor;
@@ -106,9 +106,9 @@ Result<Tensor> Decoder::append(std::span<const int32_t> ids) {
       return Error{"token id " + std::to_string(ids[i]) + " at position " +
                    std::to_string(used + static_cast<int64_t>(i) % count) + " is beyond the vocabulary of " +
                    std::to_string(vocabulary)};
-  bool isWide = entry.inputs[0].type == QRT_I64;
-  Result<Tensor> logits =
-      call(entry, isWide ? makeIds<int64_t>(ids, rows, QRT_I64) : makeIds<int32_t>(ids, rows, QRT_I32));
+  bool isWide = entry.inputs[0].type == ElementType::I64;
+  Result<Tensor> logits = call(entry, isWide ? makeIds<int64_t>(ids, rows, ElementType::I64)
+                                             : makeIds<int32_t>(ids, rows, ElementType::I32));
   if (!logits)
     return logits;
   if (logits->type() != entry.outputs[0].type || logits->dims() != std::vector<int64_t>{rows, 1, vocabulary})

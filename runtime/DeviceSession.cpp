@@ -251,7 +251,7 @@ Result<std::vector<QrtTensor>> DeviceSession::callEntry(DeviceContext &context, 
 }
 
 Result<Tensor> DeviceSession::download(const QrtTensor &output) {
-  Tensor tensor(output.type, std::vector<int64_t>(output.dims, output.dims + output.rank));
+  Tensor tensor(static_cast<ElementType>(output.type), std::vector<int64_t>(output.dims, output.dims + output.rank));
   if (Status status = gpu->download(tensor.data<char>(), output.data, tensor.bytes()); !status)
     return status.error();
   return tensor;
@@ -332,14 +332,15 @@ Status DeviceDecoder::allocate(std::span<const qopt::TensorInfo> caches) {
   for (const qopt::TensorInfo &cache : caches) {
     std::vector<int64_t> dims = cacheDims(cache, batch(), capacity());
     std::optional<int64_t> elements = qopt::checkedNumElements(dims);
-    std::optional<int64_t> bytes = elements ? qopt::checkedMul(*elements, elementBytes(cache.type)) : std::nullopt;
+    std::optional<int64_t> bytes =
+        elements ? qopt::checkedMul(*elements, qopt::elementBytes(cache.type)) : std::nullopt;
     Result<void *> place = memory.allocate(bytes.value_or(std::numeric_limits<int64_t>::max()));
     if (!place)
       return Error{"the caches of " + std::to_string(capacity()) + " tokens do not fit: " + place.error().message};
-    QrtTensor &tensor = inputs.emplace_back(QrtTensor{*place, cache.type, 4, {}});
+    QrtTensor &tensor = inputs.emplace_back(QrtTensor{*place, static_cast<int64_t>(cache.type), 4, {}});
     std::copy(dims.begin(), dims.end(), tensor.dims);
   }
-  Result<void *> place = memory.allocate(kTokensOffset + batch() * elementBytes(QRT_I64));
+  Result<void *> place = memory.allocate(kTokensOffset + batch() * int64_t(sizeof(int64_t)));
   if (!place)
     return place.error();
   step = *place;

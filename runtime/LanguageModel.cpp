@@ -1,5 +1,5 @@
 #include "qopt/Runtime/LanguageModel.h"
-#include "qopt/Module/ElementType.h"
+#include "qopt/Support/Half.h"
 #include "qopt/Support/Utf8.h"
 #include <algorithm>
 #include <bit>
@@ -58,7 +58,7 @@ static int64_t valueAt(Role role, const TokenBatch &batch, int64_t row, int64_t 
 }
 
 template <typename T>
-static Tensor makeInput(Role role, const TokenBatch &batch, int64_t type) {
+static Tensor makeInput(Role role, const TokenBatch &batch, ElementType type) {
   Tensor tensor(type, {batch.rows, batch.length});
   T *data = tensor.data<T>();
   for (int64_t row = 0; row < batch.rows; ++row)
@@ -71,27 +71,26 @@ static Tensor makeInput(Role role, const TokenBatch &batch, const TensorInfo &in
   if (role == Role::Past)
     return Tensor(info.type, {batch.rows, info.dims[1].size, 0, info.dims[3].size});
   switch (info.type) {
-  case QRT_I64:
+  case ElementType::I64:
     return makeInput<int64_t>(role, batch, info.type);
-  case QRT_I32:
+  case ElementType::I32:
     return makeInput<int32_t>(role, batch, info.type);
-  case QRT_F32:
+  case ElementType::F32:
     return makeInput<float>(role, batch, info.type);
-  default: // QRT_BOOL, as makeSessionModel() made sure
+  default: // ElementType::Bool, as makeSessionModel() made sure
     return makeInput<uint8_t>(role, batch, info.type);
   }
 }
 
 Tensor qrt::widened(Tensor half) {
-  if (half.type() == QRT_F32)
+  if (half.type() == ElementType::F32)
     return half;
-  Tensor result(QRT_F32, half.dims());
+  Tensor result(ElementType::F32, half.dims());
   const uint16_t *source = half.data<uint16_t>();
   float *target = result.data<float>();
-  bool isBrain = half.type() == QRT_BF16;
+  bool isBrain = half.type() == ElementType::BF16;
   for (int64_t i = 0, n = half.numElements(); i < n; ++i)
-    target[i] = isBrain ? std::bit_cast<float>(uint32_t(source[i]) << 16)
-                        : static_cast<float>(std::bit_cast<_Float16>(source[i]));
+    target[i] = isBrain ? qopt::brainToFloat(source[i]) : qopt::halfToFloat(source[i]);
   return result;
 }
 
@@ -115,9 +114,6 @@ Result<Tensor> SessionModel::logits(const TokenBatch &batch) {
   return widened(std::move(logits));
 }
 
-static bool isIndexType(int64_t type) { return type == QRT_I64 || type == QRT_I32; }
-static bool isFloatType(int64_t type) { return type == QRT_F32 || type == QRT_F16 || type == QRT_BF16; }
-
 /// What `input` is for; an error names it.
 static Result<Role> roleOf(const TensorInfo &input) {
   bool isTable = input.dims.size() == 2;
@@ -130,7 +126,7 @@ static Result<Role> roleOf(const TensorInfo &input) {
   if (input.name == "position_ids" && isTable && isIndexType(input.type))
     return Role::PositionIds;
   if (input.name == "attention_mask" && isTable &&
-      (isIndexType(input.type) || input.type == QRT_BOOL || input.type == QRT_F32))
+      (isIndexType(input.type) || input.type == ElementType::Bool || input.type == ElementType::F32))
     return Role::AttentionMask;
   return Error{"the model needs the input '" + qopt::printable(input.name) + "' (" + qopt::elementTypeName(input.type) +
                ", " + std::to_string(input.dims.size()) +

@@ -135,7 +135,7 @@ namespace {
 class HostDecoder final : public Decoder {
 public:
   HostDecoder(HostSession &session, const CacheEntries &entries, int64_t batch, int64_t capacity)
-      : Decoder(entries, batch, capacity), session(session), inputs{Tensor(), Tensor(QRT_I64, {1})} {
+      : Decoder(entries, batch, capacity), session(session), inputs{Tensor(), Tensor(ElementType::I64, {1})} {
     for (const qopt::TensorInfo &cache : entries.caches())
       inputs.emplace_back(cache.type, cacheDims(cache, batch, capacity));
   }

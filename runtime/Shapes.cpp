@@ -1,6 +1,6 @@
 #include "Shapes.h"
 #include "CacheEntries.h"
-#include "qopt/Module/ElementType.h"
+#include "qopt/Support/ElementType.h"
 #include "qopt/Support/Utf8.h"
 
 using namespace qrt;

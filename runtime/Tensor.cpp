@@ -1,4 +1,8 @@
-#include "qopt/Module/ElementType.h"
+//===- Tensor.cpp - Tensors that own their memory -------------------------===//
+//
+// Between the C++ face of the runtime and the plain structs that generated code sees.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Runtime/Runtime.h"
 #include "qopt/Support/CheckedMath.h"
 #include <algorithm>
@@ -9,12 +13,16 @@
 
 using namespace qrt;
 
-int64_t qrt::elementBytes(int64_t type) { return qopt::elementBytes(type); }
+// The C interface says the same numbers by other names.
+static_assert(QRT_F32 == int64_t(ElementType::F32) && QRT_U8 == int64_t(ElementType::U8) &&
+              QRT_I8 == int64_t(ElementType::I8) && QRT_I32 == int64_t(ElementType::I32) &&
+              QRT_I64 == int64_t(ElementType::I64) && QRT_BOOL == int64_t(ElementType::Bool) &&
+              QRT_F16 == int64_t(ElementType::F16) && QRT_BF16 == int64_t(ElementType::BF16));
 
-Tensor::Tensor(int64_t type, std::vector<int64_t> dims) : elementType(type), shape(std::move(dims)) {
-  assert(elementBytes(type) > 0 && "unknown element type");
+Tensor::Tensor(ElementType type, std::vector<int64_t> dims) : elementType(type), shape(std::move(dims)) {
+  assert(qopt::elementBytes(type) > 0 && "unknown element type");
   std::optional<int64_t> elements = qopt::checkedNumElements(shape);
-  std::optional<int64_t> size = elements ? qopt::checkedMul(*elements, elementBytes(type)) : std::nullopt;
+  std::optional<int64_t> size = elements ? qopt::checkedMul(*elements, qopt::elementBytes(type)) : std::nullopt;
   if (!size || *size > std::numeric_limits<int64_t>::max() - 64)
     throw std::bad_alloc();
   // aligned_alloc wants a multiple of the alignment; an empty tensor gets memory too.
@@ -26,7 +34,7 @@ Tensor::Tensor(int64_t type, std::vector<int64_t> dims) : elementType(type), sha
 
 Tensor Tensor::adopt(const QrtTensor &raw) {
   Tensor tensor;
-  tensor.elementType = raw.type;
+  tensor.elementType = static_cast<ElementType>(raw.type);
   tensor.shape.assign(raw.dims, raw.dims + raw.rank);
   tensor.memory.reset(raw.data, std::free);
   return tensor;
@@ -41,7 +49,7 @@ int64_t Tensor::numElements() const {
 
 QrtTensor Tensor::raw() const {
   assert(shape.size() <= QRT_MAX_RANK && "more dimensions than the interface has room for");
-  QrtTensor result = {memory.get(), elementType, static_cast<int64_t>(shape.size()), {}};
+  QrtTensor result = {memory.get(), static_cast<int64_t>(elementType), static_cast<int64_t>(shape.size()), {}};
   std::copy(shape.begin(), shape.end(), result.dims);
   return result;
 }

@@ -1,8 +1,12 @@
+//===- TensorFile.cpp - Tensors from and to files -------------------------===//
+//
+// .npy files and, to read, ONNX's TensorProto.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Runtime/TensorFile.h"
-#include "qopt/Module/ElementType.h"
 #include "qopt/Support/File.h"
+#include "qopt/Support/Half.h"
 #include "qopt/Support/Npy.h"
-#include <bit>
 #include <cstring>
 #include <limits>
 
@@ -10,9 +14,10 @@ using namespace qrt;
 using qopt::Error;
 using qopt::NpyType;
 
-static constexpr std::pair<NpyType, int64_t> npyTypes[] = {
-    {NpyType::Bool, QRT_BOOL}, {NpyType::Int8, QRT_I8},     {NpyType::UInt8, QRT_U8},    {NpyType::Int32, QRT_I32},
-    {NpyType::Int64, QRT_I64}, {NpyType::Float16, QRT_F16}, {NpyType::Float32, QRT_F32},
+static constexpr std::pair<NpyType, ElementType> npyTypes[] = {
+    {NpyType::Bool, ElementType::Bool},   {NpyType::Int8, ElementType::I8},   {NpyType::UInt8, ElementType::U8},
+    {NpyType::Int32, ElementType::I32},   {NpyType::Int64, ElementType::I64}, {NpyType::Float16, ElementType::F16},
+    {NpyType::Float32, ElementType::F32},
 };
 
 static Result<Tensor> fromNpy(const qopt::NpyArray &array) {
@@ -43,10 +48,10 @@ Result<Tensor> qrt::readTensorFile(const std::string &path) {
 }
 
 Status qrt::writeTensorFile(const std::string &path, const Tensor &tensor) {
-  if (tensor.type() == QRT_BF16) {
-    Tensor wide(QRT_F32, tensor.dims());
+  if (tensor.type() == ElementType::BF16) {
+    Tensor wide(ElementType::F32, tensor.dims());
     for (int64_t i = 0, n = tensor.numElements(); i < n; ++i)
-      wide.data<float>()[i] = std::bit_cast<float>(uint32_t(tensor.data<uint16_t>()[i]) << 16);
+      wide.data<float>()[i] = qopt::brainToFloat(tensor.data<uint16_t>()[i]);
     return writeTensorFile(path, wide);
   }
   for (auto [npy, type] : npyTypes)
@@ -62,23 +67,27 @@ Status qrt::writeTensorFile(const std::string &path, const Tensor &tensor) {
 /// Calls function(T()) with the C++ type of an integer element type; false when
 /// `type` is no such.
 template <typename Function>
-static bool withIntegerType(int64_t type, Function function) {
+static bool withIntegerType(ElementType type, Function function) {
   switch (type) {
-  case QRT_I64:
-    return function(int64_t()), true;
-  case QRT_I32:
-    return function(int32_t()), true;
-  case QRT_I8:
-    return function(int8_t()), true;
-  case QRT_U8:
-  case QRT_BOOL:
-    return function(uint8_t()), true;
+  case ElementType::I64:
+    function(int64_t());
+    return true;
+  case ElementType::I32:
+    function(int32_t());
+    return true;
+  case ElementType::I8:
+    function(int8_t());
+    return true;
+  case ElementType::U8:
+  case ElementType::Bool:
+    function(uint8_t());
+    return true;
   default:
     return false;
   }
 }
 
-Result<Tensor> qrt::convertTensor(const Tensor &tensor, int64_t type) {
+Result<Tensor> qrt::convertTensor(const Tensor &tensor, ElementType type) {
   if (tensor.type() == type)
     return tensor;
   Tensor result(type, tensor.dims());
@@ -87,8 +96,8 @@ Result<Tensor> qrt::convertTensor(const Tensor &tensor, int64_t type) {
     using Source = decltype(sourceType);
     withIntegerType(type, [&](auto targetType) {
       using Target = decltype(targetType);
-      int64_t least = type == QRT_BOOL ? 0 : int64_t(std::numeric_limits<Target>::min());
-      int64_t most = type == QRT_BOOL ? 1 : int64_t(std::numeric_limits<Target>::max());
+      int64_t least = type == ElementType::Bool ? 0 : int64_t(std::numeric_limits<Target>::min());
+      int64_t most = type == ElementType::Bool ? 1 : int64_t(std::numeric_limits<Target>::max());
       for (int64_t i = 0, n = tensor.numElements(); i < n && !misfit; ++i) {
         int64_t value = tensor.data<Source>()[i];
         if (value < least || value > most)

@@ -6,9 +6,9 @@
 // Field numbers are those of TensorProto in onnx/onnx.proto3.
 //
 //===----------------------------------------------------------------------===//
-#include "qopt/Module/ElementType.h"
 #include "qopt/Runtime/TensorFile.h"
 #include "qopt/Support/CheckedMath.h"
+#include "qopt/Support/ElementType.h"
 #include <cstring>
 #include <optional>
 
@@ -136,7 +136,7 @@ struct Proto {
   std::vector<int64_t> dims, int32Data, int64Data;
   std::vector<float> floatData;
   std::optional<Bytes> rawData;
-  int64_t type = 0;
+  int64_t typeNumber = 0;
   bool isExternal = false, isSegment = false;
 };
 } // namespace
@@ -154,7 +154,7 @@ static std::optional<Proto> parseFields(Bytes bytes) {
       break;
     case DataType:
       isValid = field->kind == Varint;
-      proto.type = static_cast<int64_t>(field->value);
+      proto.typeNumber = static_cast<int64_t>(field->value);
       break;
     case FloatData:
       isValid = appendFloats(*field, proto.floatData);
@@ -201,14 +201,14 @@ static bool store(std::span<const int64_t> values, Tensor &tensor) {
 
 static bool storeIntegers(std::span<const int64_t> values, Tensor &tensor) {
   switch (tensor.type()) {
-  case QRT_I64:
+  case ElementType::I64:
     return store<int64_t>(values, tensor);
-  case QRT_I32:
+  case ElementType::I32:
     return store<int32_t>(values, tensor);
-  case QRT_I8:
+  case ElementType::I8:
     return store<int8_t>(values, tensor);
-  case QRT_F16:
-  case QRT_BF16:
+  case ElementType::F16:
+  case ElementType::BF16:
     return store<uint16_t>(values, tensor);
   default:
     return store<uint8_t>(values, tensor);
@@ -221,34 +221,34 @@ Result<Tensor> qrt::parseTensorProto(Bytes bytes) {
     return Error{"its " + std::to_string(bytes.size()) + " bytes are not an ONNX TensorProto"};
   if (proto->isExternal || proto->isSegment)
     return Error{"its data is in another file or in segments, which is not supported here"};
-  int64_t elementSize = elementBytes(proto->type);
-  if (elementSize == 0)
-    return Error{"ONNX element type " + std::to_string(proto->type) + " is not supported"};
+  std::optional<ElementType> type = qopt::elementTypeByNumber(proto->typeNumber);
+  if (!type)
+    return Error{"element type " + std::to_string(proto->typeNumber) + " of ONNX is not supported"};
   if (proto->dims.size() > QRT_MAX_RANK)
     return Error{"has " + std::to_string(proto->dims.size()) + " dimensions, more than " +
                  std::to_string(QRT_MAX_RANK)};
   std::optional<int64_t> elements = qopt::checkedNumElements(proto->dims);
-  std::optional<int64_t> size = elements ? qopt::checkedMul(*elements, elementSize) : std::nullopt;
+  std::optional<int64_t> size = elements ? qopt::checkedMul(*elements, qopt::elementBytes(*type)) : std::nullopt;
   if (!size)
     return Error{"has an impossible shape"};
 
   // The values are counted before memory for the shape is asked for.
-  size_t given = proto->type == QRT_F32   ? proto->floatData.size()
-                 : proto->type == QRT_I64 ? proto->int64Data.size()
-                                          : proto->int32Data.size();
+  size_t given = *type == ElementType::F32   ? proto->floatData.size()
+                 : *type == ElementType::I64 ? proto->int64Data.size()
+                                             : proto->int32Data.size();
   if (proto->rawData ? static_cast<int64_t>(proto->rawData->size()) != *size : static_cast<int64_t>(given) != *elements)
     return Error{"has " + (proto->rawData
                                ? std::to_string(proto->rawData->size()) + " bytes of data, but its shape needs " +
                                      std::to_string(*size)
                                : std::to_string(given) + " values, but its shape needs " + std::to_string(*elements))};
-  Tensor tensor(proto->type, proto->dims);
+  Tensor tensor(*type, proto->dims);
   if (proto->rawData) {
     if (*size > 0)
       std::memcpy(tensor.data<std::byte>(), proto->rawData->data(), static_cast<size_t>(*size));
-  } else if (proto->type == QRT_F32) {
+  } else if (*type == ElementType::F32) {
     std::copy(proto->floatData.begin(), proto->floatData.end(), tensor.data<float>());
-  } else if (!storeIntegers(proto->type == QRT_I64 ? proto->int64Data : proto->int32Data, tensor)) {
-    return Error{std::string("holds a value that does not fit into ") + qopt::elementTypeName(proto->type)};
+  } else if (!storeIntegers(*type == ElementType::I64 ? proto->int64Data : proto->int32Data, tensor)) {
+    return Error{std::string("holds a value that does not fit into ") + qopt::elementTypeName(*type)};
   }
   return tensor;
 }

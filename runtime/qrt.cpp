@@ -1,7 +1,7 @@
 #include "qopt/Runtime/qrt.h"
-#include "qopt/Module/ElementType.h"
 #include "qopt/Runtime/Runtime.h"
 #include "qopt/Support/CheckedMath.h"
+#include "qopt/Support/ElementType.h"
 #include <cstring>
 #include <exception>
 #include <new>
@@ -107,7 +107,7 @@ static int describe(const qrt_module *module, const char *entry, size_t index, q
       return Error{"there are only " + std::to_string((found->*tensors).size()) + " of these, and number " +
                    std::to_string(index) + " was asked for"};
     const TensorInfo &tensor = (found->*tensors)[index];
-    *info = {tensor.name.c_str(), tensor.type, static_cast<int64_t>(tensor.dims.size()), {}, {}};
+    *info = {tensor.name.c_str(), static_cast<int64_t>(tensor.type), static_cast<int64_t>(tensor.dims.size()), {}, {}};
     for (size_t axis = 0; axis < tensor.dims.size(); ++axis) {
       const qopt::Dimension &dim = tensor.dims[axis];
       info->dims[axis] = dim.symbol.empty() ? dim.size : -1;
@@ -127,15 +127,15 @@ int qrt_output(const qrt_module *module, const char *entry, size_t index, qrt_te
 
 /// A copy of the caller's tensor, with what it says checked.
 static Result<Tensor> copyOf(const QrtTensor &raw) {
-  int64_t elementSize = qopt::elementBytes(raw.type);
-  if (elementSize == 0 || raw.rank < 0 || raw.rank > QRT_MAX_RANK)
+  std::optional<qopt::ElementType> type = qopt::elementTypeByNumber(raw.type);
+  if (!type || raw.rank < 0 || raw.rank > QRT_MAX_RANK)
     return Error{"has element type " + std::to_string(raw.type) + " and rank " + std::to_string(raw.rank)};
   std::vector<int64_t> dims(raw.dims, raw.dims + raw.rank);
   std::optional<int64_t> elements = qopt::checkedNumElements(dims);
-  std::optional<int64_t> bytes = elements ? qopt::checkedMul(*elements, elementSize) : std::nullopt;
+  std::optional<int64_t> bytes = elements ? qopt::checkedMul(*elements, qopt::elementBytes(*type)) : std::nullopt;
   if (!bytes || (*bytes > 0 && !raw.data))
     return Error{"has an impossible shape or no data"};
-  Tensor tensor(raw.type, std::move(dims));
+  Tensor tensor(*type, std::move(dims));
   if (*bytes > 0)
     std::memcpy(tensor.data<char>(), raw.data, static_cast<size_t>(*bytes));
   return tensor;

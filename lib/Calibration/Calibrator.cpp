@@ -132,7 +132,7 @@ private:
 
   /// [N, K] to a tensor [K, N].
   static qrt::Tensor transpose(const Matrix<float> &matrix) {
-    qrt::Tensor tensor(QRT_F32, {matrix.cols, matrix.rows});
+    qrt::Tensor tensor(ElementType::F32, {matrix.cols, matrix.rows});
     for (int64_t n = 0; n < matrix.rows; ++n)
       for (int64_t k = 0; k < matrix.cols; ++k)
         tensor.data<float>()[k * matrix.rows + n] = matrix(n, k);

@@ -3,41 +3,23 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
-#include <bit>
+#include "qopt/Dialect/Constants.h"
 #include <cmath>
-#include <cstring>
 
 using namespace mlir;
 using namespace qopt;
-
-ElementsAttr qopt::getConstantValue(Value value) {
-  if (auto constant = value.getDefiningOp<onnx::ConstantOp>())
-    return constant.getValue();
-  if (auto parameter = value.getDefiningOp<ParameterOp>())
-    return parameter.getValue();
-  return {};
-}
-
-ElementsAttr qopt::getWeightValue(Value value) {
-  auto cast = value.getDefiningOp<onnx::CastOp>();
-  if (!cast || !cast.getTo().isF32())
-    return getConstantValue(value);
-  ElementsAttr constant = getConstantValue(cast.getInput());
-  bool isNarrow = constant && (constant.getElementType().isF16() || constant.getElementType().isBF16());
-  return isNarrow ? constant : ElementsAttr();
-}
 
 std::optional<Linear> Linear::match(Operation *op) {
   auto matmul = dyn_cast<onnx::MatMulOp>(op);
   auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
   if (!matmul || !name || name.empty())
     return std::nullopt;
-  ElementsAttr weights = getWeightValue(matmul.getB());
-  if (!weights || weights.getShapedType().getRank() != 2 || weights.getNumElements() == 0)
+  std::optional<ConstantView> weights = matchWeight(matmul.getB());
+  if (!weights || weights->type.getRank() != 2 || weights->numElements() == 0)
     return std::nullopt;
-  Linear linear{matmul, name.getValue(), op->getAttrOfType<SchemeAttr>(kSchemeAttr), weights};
-  linear.inFeatures = weights.getShapedType().getDimSize(0);
-  linear.outFeatures = weights.getShapedType().getDimSize(1);
+  Linear linear{matmul, name.getValue(), op->getAttrOfType<SchemeAttr>(kSchemeAttr), weights->value};
+  linear.inFeatures = weights->type.getDimSize(0);
+  linear.outFeatures = weights->type.getDimSize(1);
   return linear;
 }
 
@@ -45,58 +27,19 @@ std::optional<Linear> Linear::match(Operation *op) {
 // Reading weights
 //===----------------------------------------------------------------------===//
 
-/// The elements as they lie in memory, once for a splat; empty where there are none.
-static ArrayRef<char> rawElements(ElementsAttr value) {
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
-    const AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    return blob ? blob->getData() : ArrayRef<char>();
-  }
-  auto dense = dyn_cast<DenseElementsAttr>(value);
-  return dense ? dense.getRawData() : ArrayRef<char>();
-}
-
-std::optional<std::vector<float>> qopt::widenElements(ElementsAttr value) {
-  Type element = value.getElementType();
-  if (!element.isF32() && !element.isF16() && !element.isBF16())
-    return std::nullopt;
-  ArrayRef<char> raw = rawElements(value);
-  auto dense = dyn_cast<DenseElementsAttr>(value);
-  size_t count = value.getNumElements(), bytes = element.getIntOrFloatBitWidth() / 8;
-  size_t stored = dense && dense.isSplat() ? 1 : count;
-  if (raw.size() != stored * bytes)
-    return std::nullopt;
-  std::vector<float> floats(count);
-  for (size_t i = 0; i < stored; ++i) {
-    uint16_t bits;
-    std::memcpy(element.isF32() ? static_cast<void *>(&floats[i]) : &bits, raw.data() + i * bytes, bytes);
-    if (element.isF16())
-      floats[i] = static_cast<float>(std::bit_cast<_Float16>(bits));
-    else if (element.isBF16())
-      floats[i] = std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-  }
-  if (stored == 1)
-    std::fill(floats.begin(), floats.end(), floats.front());
-  return floats;
-}
-
-/// The elements of the constant: of a resource of f32 as they lie there, else in
-/// `storage`.
+/// The elements of the constant: where they lie if they are there in f32, else in `storage`.
 static FailureOr<ArrayRef<float>> getFloats(const Linear &linear, std::vector<float> &storage) {
   onnx::MatMulOp op = linear.op;
-  ElementsAttr value = linear.weights;
   if (Type read = getElementTypeOrSelf(op.getB()); !read.isF32())
     return op.emitOpError() << "expected float32 weights of layer \"" << linear.name << "\" but got " << read;
-  Type element = value.getElementType();
-  ArrayRef<char> raw = rawElements(value);
-  size_t bytes = value.getNumElements() * size_t(element.getIntOrFloatBitWidth() / 8);
-  if (isa<DenseResourceElementsAttr>(value)) {
-    if (raw.size() != bytes)
-      return op.emitOpError() << "expected " << bytes << " bytes of weights of layer \"" << linear.name << "\" but got "
-                              << raw.size();
-    if (element.isF32() && reinterpret_cast<uintptr_t>(raw.data()) % alignof(float) == 0)
-      return ArrayRef<float>(reinterpret_cast<const float *>(raw.data()), value.getNumElements());
-  }
-  std::optional<std::vector<float>> floats = widenElements(value);
+  ConstantView view = viewConstant(linear.weights);
+  if (isa<DenseResourceElementsAttr>(view.value) && !view.isComplete())
+    return op.emitOpError() << "expected " << view.expandedBytes() << " bytes of weights of layer \"" << linear.name
+                            << "\" but got " << view.bytes.size();
+  if (view.type.getElementType().isF32())
+    if (std::optional<ArrayRef<float>> floats = view.viewAs<float>())
+      return *floats;
+  std::optional<std::vector<float>> floats = view.readAs<float>();
   if (!floats)
     return op.emitOpError() << "expected dense weights of layer \"" << linear.name << '"';
   storage = std::move(*floats);

@@ -1,7 +1,7 @@
 //===- Report.cpp - What became of one linear layer -----------------------===//
 #include "qopt/Calibration/Report.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 #include "qopt/Calibration/Linear.h"
+#include "qopt/Dialect/Constants.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -20,10 +20,9 @@ static double storedBits(ArrayRef<Value> values) {
 
 /// Zero points, unless a module keeps them in the sign of the scale (packInt4).
 static Value storedZeros(Value zeros) {
-  auto value =
-      zeros ? dyn_cast_or_null<DenseResourceElementsAttr>(getConstantValue(zeros)) : DenseResourceElementsAttr();
-  AsmResourceBlob *blob = value ? value.getRawHandle().getBlob() : nullptr;
-  bool areSigns = blob && llvm::all_of(blob->getData(), [](char zero) { return zero == 7 || zero == 8; });
+  std::optional<ConstantView> view = matchConstant(zeros);
+  bool areSigns =
+      view && view->isComplete() && llvm::all_of(view->bytes, [](char zero) { return zero == 7 || zero == 8; });
   return areSigns ? Value() : zeros;
 }
 
@@ -62,10 +61,11 @@ static std::optional<double> staticInputScale(Operation *op) {
     scale = product.getXScale();
   else if (auto folded = op->getOperand(0).getDefiningOp<DequantizeOp>())
     scale = folded.getScale();
-  auto value = scale ? dyn_cast_or_null<DenseElementsAttr>(getConstantValue(scale)) : DenseElementsAttr();
-  if (!value || value.getNumElements() != 1 || !value.getElementType().isF32())
+  std::optional<ConstantView> view = matchConstant(scale);
+  if (!view || view->numElements() != 1 || !view->type.getElementType().isF32())
     return std::nullopt;
-  return value.getSplatValue<float>();
+  std::optional<std::vector<float>> values = view->readAs<float>();
+  return values ? std::optional<double>(values->front()) : std::nullopt;
 }
 
 /// How many columns llm-int8 kept by calibration; nothing for other schemes.

@@ -1,6 +1,6 @@
 //===- Samples.cpp - Token windows as a function's inputs -----------------===//
 #include "qopt/Calibration/Samples.h"
-#include "qopt/Calibration/StageRunner.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Support/Npy.h"
 #include <cstring>
 #include <limits>
@@ -39,13 +39,13 @@ void fill(qrt::Tensor &tensor, int64_t rows, int64_t length, Value value) {
     for (int64_t i = 0; i < length; ++i) {
       int64_t at = row * length + i, number = value(row, i);
       switch (tensor.type()) {
-      case QRT_I64:
+      case ElementType::I64:
         tensor.data<int64_t>()[at] = number;
         break;
-      case QRT_I32:
+      case ElementType::I32:
         tensor.data<int32_t>()[at] = static_cast<int32_t>(number);
         break;
-      case QRT_F32:
+      case ElementType::F32:
         tensor.data<float>()[at] = static_cast<float>(number);
         break;
       default: // checked by the caller: one byte per element
@@ -66,7 +66,7 @@ public:
       auto name = function.getArgAttrOfType<StringAttr>(i, "onnx.name");
       StringRef text = name ? name.getValue() : i == 0 ? "input_ids" : "";
       auto type = dyn_cast<RankedTensorType>(function.getArgumentTypes()[i]);
-      std::optional<int64_t> element = type ? getRuntimeType(type.getElementType()) : std::nullopt;
+      std::optional<ElementType> element = type ? toElementType(type.getElementType()) : std::nullopt;
       std::optional<Role> role = roleOf(text, type, element);
       if (!role)
         return Error{"no calibration values can be made for input \"" + text.str() + "\" (argument " +
@@ -99,14 +99,15 @@ public:
   }
 
 private:
-  static std::optional<Role> roleOf(StringRef name, RankedTensorType type, std::optional<int64_t> element) {
+  static std::optional<Role> roleOf(StringRef name, RankedTensorType type, std::optional<ElementType> element) {
     if (!element)
       return std::nullopt;
     bool isMatrix = type.getRank() == 2;
-    bool isIndex = *element == QRT_I64 || *element == QRT_I32;
+    bool isIndex = isIndexType(*element);
     if (name == "input_ids" && isMatrix && isIndex)
       return Role::Tokens;
-    if (name == "attention_mask" && isMatrix && (isIndex || *element == QRT_F32 || *element == QRT_BOOL))
+    if (name == "attention_mask" && isMatrix &&
+        (isIndex || *element == ElementType::F32 || *element == ElementType::Bool))
       return Role::Mask;
     if (name == "position_ids" && isMatrix && isIndex)
       return Role::Positions;
@@ -149,7 +150,7 @@ private:
           if (ShapedType::isDynamic(dim))
             dim = i == 0 ? rows : 0;
       }
-      qrt::Tensor &tensor = batch.inputs.emplace_back(*getRuntimeType(type.getElementType()), dims);
+      qrt::Tensor &tensor = batch.inputs.emplace_back(*toElementType(type.getElementType()), dims);
       switch (role) {
       case Role::Tokens:
         fill(tensor, rows, length,

@@ -2,8 +2,7 @@
 #include "qopt/Calibration/StageRunner.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
-#include "qopt/Calibration/Linear.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Reference/Evaluator.h"
 #include <cstring>
 
@@ -18,67 +17,35 @@ ParallelFor qopt::makeParallelFor(qrt::ThreadPool &pool) {
   };
 }
 
-std::optional<int64_t> qopt::getRuntimeType(Type element) {
-  if (element.isF32())
-    return QRT_F32;
-  if (element.isF16())
-    return QRT_F16;
-  if (element.isBF16())
-    return QRT_BF16;
-  if (element.isInteger(1))
-    return QRT_BOOL;
-  if (element.isUnsignedInteger(8))
-    return QRT_U8;
-  if (element.isSignlessInteger(8))
-    return QRT_I8;
-  if (element.isSignlessInteger(32))
-    return QRT_I32;
-  if (element.isSignlessInteger(64))
-    return QRT_I64;
-  return std::nullopt;
-}
-
 Result<qrt::Tensor> qopt::makeTensor(ElementsAttr value, bool isWidened) {
   auto describe = [](Type type) {
     std::string text;
     llvm::raw_string_ostream(text) << type;
     return text;
   };
-  std::optional<int64_t> type = getRuntimeType(value.getElementType());
+  std::optional<ElementType> type = toElementType(value.getElementType());
   if (!type)
     return Error{"the runtime takes no values of type " + describe(value.getElementType())};
+  ConstantView view = viewConstant(value);
   if (isWidened) {
-    std::optional<std::vector<float>> floats = widenElements(value);
+    std::optional<std::vector<float>> floats = view.readAs<float>();
     if (!floats)
-      return Error{"expected the data of 16-bit floats but got " + describe(value.getShapedType())};
-    qrt::Tensor wide(QRT_F32, value.getShapedType().getShape().vec());
+      return Error{"expected the data of 16-bit floats but got " + describe(view.type)};
+    qrt::Tensor wide(ElementType::F32, view.type.getShape().vec());
     std::copy(floats->begin(), floats->end(), wide.data<float>());
     return wide;
   }
-  qrt::Tensor tensor(*type, value.getShapedType().getShape().vec());
-  size_t bytes = tensor.bytes();
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
-    const AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    size_t found = blob ? blob->getData().size() : 0;
-    if (found != bytes)
-      return Error{"expected " + std::to_string(bytes) + " bytes in resource \"" +
-                   resource.getRawHandle().getKey().str() + "\" but got " + std::to_string(found)};
-    std::memcpy(tensor.data<char>(), blob->getData().data(), bytes);
-    return tensor;
-  }
-  auto dense = dyn_cast<DenseElementsAttr>(value);
-  if (!dense)
-    return Error{"expected dense values but got " + describe(value.getShapedType())};
-  if (value.getElementType().isInteger(1)) {
-    bool *out = tensor.data<bool>();
-    for (bool bit : dense.getValues<bool>())
-      *out++ = bit;
-  } else if (dense.isSplat()) {
-    ArrayRef<char> element = dense.getRawData();
-    for (size_t i = 0; i < bytes; i += element.size())
-      std::memcpy(tensor.data<char>() + i, element.data(), element.size());
+  if (isa<DenseResourceElementsAttr>(value) && !view.isComplete())
+    return Error{"expected " + std::to_string(view.expandedBytes()) + " bytes in resource \"" + view.name.str() +
+                 "\" but got " + std::to_string(view.bytes.size())};
+  if (!view.isComplete())
+    return Error{"expected dense values but got " + describe(view.type)};
+  qrt::Tensor tensor(*type, view.type.getShape().vec());
+  if (view.isSplat || view.isPacked) {
+    std::vector<char> bytes = view.expanded();
+    std::memcpy(tensor.data<char>(), bytes.data(), bytes.size());
   } else {
-    std::memcpy(tensor.data<char>(), dense.getRawData().data(), bytes);
+    std::memcpy(tensor.data<char>(), view.bytes.data(), view.bytes.size());
   }
   return tensor;
 }
@@ -95,26 +62,26 @@ void convert(const std::vector<From> &from, qrt::Tensor &to) {
 }
 
 Result<qrt::Tensor> fromReference(const reference::Tensor &tensor) {
-  std::optional<int64_t> type = getRuntimeType(tensor.type.getElementType());
+  std::optional<ElementType> type = toElementType(tensor.type.getElementType());
   if (!type)
     return Error{"the reference gave a type that the runtime does not take"};
   qrt::Tensor result(*type, tensor.type.getShape().vec());
   switch (*type) {
-  case QRT_F32:
+  case ElementType::F32:
     convert<float>(tensor.floats, result);
     break;
-  case QRT_I64:
+  case ElementType::I64:
     convert<int64_t>(tensor.ints, result);
     break;
-  case QRT_I32:
+  case ElementType::I32:
     convert<int32_t>(tensor.ints, result);
     break;
-  case QRT_BOOL:
-  case QRT_I8:
+  case ElementType::Bool:
+  case ElementType::I8:
     convert<int8_t>(tensor.ints, result);
     break;
   default:
-    return Error{"the reference runner takes no tensors of type " + std::to_string(*type)};
+    return Error{std::string("the reference runner takes no tensors of type ") + elementTypeName(*type)};
   }
   return result;
 }
@@ -123,21 +90,21 @@ Result<reference::Tensor> toReference(const qrt::Tensor &tensor, Type element) {
   reference::Tensor result{RankedTensorType::get(tensor.dims(), element), {}, {}};
   int64_t count = tensor.numElements();
   switch (tensor.type()) {
-  case QRT_F32:
+  case ElementType::F32:
     result.floats.assign(tensor.data<float>(), tensor.data<float>() + count);
     break;
-  case QRT_I64:
+  case ElementType::I64:
     result.ints.assign(tensor.data<int64_t>(), tensor.data<int64_t>() + count);
     break;
-  case QRT_I32:
+  case ElementType::I32:
     result.ints.assign(tensor.data<int32_t>(), tensor.data<int32_t>() + count);
     break;
-  case QRT_BOOL:
-  case QRT_I8:
+  case ElementType::Bool:
+  case ElementType::I8:
     result.ints.assign(tensor.data<int8_t>(), tensor.data<int8_t>() + count);
     break;
   default:
-    return Error{"the reference runner takes no tensors of type " + std::to_string(tensor.type())};
+    return Error{std::string("the reference runner takes no tensors of type ") + elementTypeName(tensor.type())};
   }
   return result;
 }

@@ -2,6 +2,7 @@
 #include "qopt/Calibration/Stages.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/OperationSupport.h"
+#include "qopt/Dialect/Constants.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -43,7 +44,7 @@ private:
       SmallVector<Value> pending{observe.getInput()};
       while (!pending.empty()) {
         Operation *op = pending.pop_back_val().getDefiningOp();
-        if (!op || isa<ObserveOp>(op) || getWeightValue(op->getResult(0)) || stageOf.contains(op))
+        if (!op || isa<ObserveOp>(op) || matchWeight(op->getResult(0)) || stageOf.contains(op))
           continue;
         if (op->getNumRegions() != 0)
           return op->emitOpError("has a region: calibration cannot cut through it");
@@ -76,7 +77,7 @@ private:
       inputs.clear();
       for (Operation *op : operations[index])
         for (Value operand : op->getOperands())
-          if (!getWeightValue(operand))
+          if (!matchWeight(operand))
             read(operand, /*byStage=*/true);
       read(stage.observe.getInput(), /*byStage=*/false);
       stage.inputs.assign(inputs.begin(), inputs.end());
@@ -104,7 +105,8 @@ private:
       std::optional<Linear> linear = Linear::match(op);
       SmallVector<Value> operands;
       for (OpOperand &operand : op->getOpOperands()) {
-        ElementsAttr value = getWeightValue(operand.get());
+        std::optional<ConstantView> constant = matchWeight(operand.get());
+        ElementsAttr value = constant ? constant->value : ElementsAttr();
         if (!value) {
           operands.push_back(mapping.lookup(operand.get()));
         } else if (isInlined(value) && value.getType() == operand.get().getType()) {

@@ -25,7 +25,7 @@ Statistics::Statistics(ObserveOp observe, RangeRule rule)
 
 Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch,
                        const ParallelFor &parallelFor) {
-  if (x.type() != QRT_F32 || x.dims().empty() || x.dims().back() < 1)
+  if (x.type() != ElementType::F32 || x.dims().empty() || x.dims().back() < 1)
     return Error{"expected float32 activations of rank 1 or more"};
   int64_t columns = x.dims().back(), rows = x.numElements() / columns;
   if (!batch.mask.empty() && rows != batch.positions)
@@ -77,7 +77,7 @@ float Statistics::scale(size_t index) const {
 }
 
 qrt::Tensor qopt::roundTo(const qrt::Tensor &x, float scale, const ParallelFor &parallelFor) {
-  qrt::Tensor result(QRT_F32, x.dims());
+  qrt::Tensor result(ElementType::F32, x.dims());
   constexpr int64_t kBlock = 4096;
   int64_t count = x.numElements();
   parallelFor((count + kBlock - 1) / kBlock, [&](int64_t begin, int64_t end) {

@@ -25,7 +25,7 @@ public:
 
   ValueStore &store;
   qrt::Tensor tensor;
-  int64_t type = 0;
+  ElementType type = ElementType::None;
   std::vector<int64_t> dims;
   int64_t size = 0;
   int64_t offset = -1; ///< in the file; -1: in memory

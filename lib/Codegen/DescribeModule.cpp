@@ -1,9 +1,9 @@
 //===- DescribeModule.cpp - Entry points and parameters of lowered IR -----===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 #include "qopt/Codegen/Codegen.h"
 #include "qopt/Codegen/HostAbi.h"
+#include "qopt/Dialect/Constants.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -15,7 +15,7 @@ namespace {
 FailureOr<TensorInfo> describe(func::FuncOp function, Type type, DictionaryAttr attributes, std::string unnamed) {
   TensorInfo info;
   auto shaped = dyn_cast<ShapedType>(type);
-  std::optional<int64_t> element = shaped ? getQrtType(shaped.getElementType()) : std::nullopt;
+  std::optional<ElementType> element = shaped ? toElementType(shaped.getElementType()) : std::nullopt;
   if (!element || !shaped.hasRank() || shaped.getRank() > QRT_MAX_RANK)
     return function.emitOpError("has an input or output of type ") << type << ", which the runtime does not take";
   info.type = *element;
@@ -57,35 +57,20 @@ LogicalResult addParameter(memref::GlobalOp global, LoweredModule &lowered) {
   auto value = global->getAttrOfType<ElementsAttr>(kParameterValueAttr);
   Parameter parameter;
   parameter.name = global->getAttrOfType<StringAttr>(kParameterNameAttr).str();
-  Type element = value.getElementType();
-  std::optional<int64_t> type = getQrtType(element);
+  ConstantView view = viewConstant(value);
+  std::optional<ElementType> type = toElementType(view.type.getElementType());
   if (!type)
-    return global.emitOpError("has elements of type ") << element << ", which the runtime does not take";
+    return global.emitOpError("has elements of type ")
+           << view.type.getElementType() << ", which the runtime does not take";
   parameter.type = *type;
-  parameter.dims.assign(value.getShapedType().getShape().begin(), value.getShapedType().getShape().end());
-  int64_t size = element.isInteger(1) ? 1 : element.getIntOrFloatBitWidth() / 8;
-  parameter.bytes = value.getNumElements() * size;
+  parameter.dims.assign(view.type.getShape().begin(), view.type.getShape().end());
+  parameter.bytes = view.expandedBytes();
 
-  ArrayRef<char> data;
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
-    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    if (!blob)
-      return global.emitOpError("has no data for resource \"") << resource.getRawHandle().getKey() << '"';
-    data = blob->getData();
-  } else if (auto dense = dyn_cast<DenseElementsAttr>(value); dense && !dense.isSplat() && !element.isInteger(1)) {
-    data = dense.getRawData();
-  } else if (dense) {
-    // A splat is held as one element, booleans as bits.
-    lowered.expanded.push_back(std::make_unique<std::vector<char>>());
-    std::vector<char> &bytes = *lowered.expanded.back();
-    if (element.isInteger(1))
-      for (bool bit : dense.getValues<bool>())
-        bytes.push_back(bit);
-    else
-      for (int64_t i = 0; i < value.getNumElements(); ++i)
-        bytes.insert(bytes.end(), dense.getRawData().begin(), dense.getRawData().begin() + size);
-    data = bytes;
-  }
+  ArrayRef<char> data = view.bytes;
+  if (data.empty() && parameter.bytes != 0)
+    return global.emitOpError("has no data for resource \"") << view.name << '"';
+  if (view.isComplete() && (view.isSplat || view.isPacked))
+    data = *lowered.expanded.emplace_back(std::make_unique<std::vector<char>>(view.expanded()));
   if (int64_t(data.size()) != parameter.bytes)
     return global.emitOpError("expected ") << parameter.bytes << " bytes of data but got " << data.size();
   lowered.parameters.push_back(parameter);

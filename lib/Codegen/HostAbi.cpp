@@ -50,24 +50,4 @@ std::vector<gpu::GPUFuncOp> listKernels(ModuleOp module) {
   return kernels;
 }
 
-std::optional<int64_t> getQrtType(Type element) {
-  if (element.isF32())
-    return QRT_F32;
-  if (element.isF16())
-    return QRT_F16;
-  if (element.isBF16())
-    return QRT_BF16;
-  if (auto integer = dyn_cast<IntegerType>(element)) {
-    if (integer.getWidth() == 1)
-      return QRT_BOOL;
-    if (integer.getWidth() == 8)
-      return integer.isUnsigned() ? QRT_U8 : QRT_I8;
-    if (integer.getWidth() == 32 && !integer.isUnsigned())
-      return QRT_I32;
-    if (integer.getWidth() == 64 && !integer.isUnsigned())
-      return QRT_I64;
-  }
-  return std::nullopt;
-}
-
 } // namespace qopt

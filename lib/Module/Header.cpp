@@ -14,9 +14,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Layout.h"
-#include "qopt/Module/ElementType.h"
 #include "qopt/Runtime/Abi.h"
 #include "qopt/Support/CheckedMath.h"
+#include "qopt/Support/ElementType.h"
 #include "qopt/Support/Utf8.h"
 #include <algorithm>
 #include <cmath>
@@ -95,7 +95,7 @@ static std::string quoted(const std::string &name) { return "'" + printable(name
 static Status checkTensor(const EntryPoint &entry, const TensorInfo &tensor) {
   std::string place = "entry point " + quoted(entry.name) + ", " + quoted(tensor.name) + ": ";
   if (elementBytes(tensor.type) == 0)
-    return Error{place + "has the unknown element type " + std::to_string(tensor.type)};
+    return Error{place + "has the unknown element type " + std::to_string(static_cast<int64_t>(tensor.type))};
   if (tensor.dims.size() > QRT_MAX_RANK)
     return Error{place + "has " + std::to_string(tensor.dims.size()) + " dimensions, more than " +
                  std::to_string(QRT_MAX_RANK)};
@@ -236,12 +236,12 @@ public:
       fail(key, "is not a finite number");
     return value && value->is_number() ? value->get<double>() : 0;
   }
-  int64_t type(const Json &object) {
+  ElementType type(const Json &object) {
     std::string name = string(object, "type");
-    int64_t type = elementTypeByName(name);
-    if (type == 0)
+    std::optional<ElementType> type = elementTypeByName(name);
+    if (!type)
       fail("type", "is '" + printable(name) + "', which is not known");
-    return type;
+    return type.value_or(ElementType::None);
   }
   void fail(const char *key, const std::string &reason) {
     if (error.empty())

@@ -1,8 +1,7 @@
 //===- Tensor.cpp - Tensors of the evaluator and constant attributes ------===//
 #include "Kernels.h"
 
-#include "mlir/IR/DialectResourceBlobManager.h"
-#include "mlir/IR/Matchers.h"
+#include "qopt/Dialect/Constants.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
@@ -86,66 +85,18 @@ double reference::numberAt(const Tensor &tensor, int64_t index) {
 // Attributes
 //===----------------------------------------------------------------------===//
 
-/// Elements of a resource of `width` bits, little-endian; the blob's size was checked.
-static uint64_t readElement(ArrayRef<char> data, int64_t index, unsigned bytes) {
-  uint64_t bits = 0;
-  memcpy(&bits, data.data() + index * bytes, bytes);
-  return bits;
-}
-
-static LogicalResult readResource(DenseResourceElementsAttr attribute, Tensor &tensor) {
-  AsmResourceBlob *blob = attribute.getRawHandle().getBlob();
-  if (!blob)
-    return failure();
-  Type element = tensor.type.getElementType();
-  unsigned width = element.getIntOrFloatBitWidth(), bytes = llvm::divideCeil(width, 8);
-  ArrayRef<char> data = blob->getData();
-  if (bytes > 8 || data.size() != static_cast<size_t>(tensor.numElements()) * bytes)
-    return failure();
-  for (int64_t i = 0, n = tensor.numElements(); i < n; ++i) {
-    uint64_t bits = readElement(data, i, bytes);
-    if (element.isF32())
-      tensor.floats[i] = llvm::bit_cast<float>(static_cast<uint32_t>(bits));
-    else if (auto type = dyn_cast<FloatType>(element)) {
-      llvm::APFloat number(type.getFloatSemantics(), llvm::APInt(width, bits, false, /*implicitTrunc=*/true));
-      bool losesInfo;
-      number.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &losesInfo);
-      tensor.floats[i] = number.convertToDouble();
-    } else {
-      tensor.ints[i] = wrapTo(element, static_cast<int64_t>(bits));
-    }
-  }
-  return success();
-}
-
 FailureOr<Tensor> reference::fromAttribute(ElementsAttr attribute) {
   auto type = dyn_cast<RankedTensorType>(attribute.getShapedType());
   if (!type || !isa<FloatType, IntegerType>(type.getElementType()) || type.getElementTypeBitWidth() > 64)
     return failure();
-  Tensor tensor;
-  allocate(tensor, type);
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(attribute)) {
-    if (failed(readResource(resource, tensor)))
-      return failure();
-    return tensor;
-  }
-  if (tensor.isFloat()) {
-    auto values = attribute.tryGetValues<APFloat>();
-    if (!values)
-      return failure();
-    for (auto [i, value] : llvm::enumerate(*values)) {
-      bool losesInfo;
-      APFloat number = value;
-      number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
-      tensor.floats[i] = number.convertToDouble();
-    }
-    return tensor;
-  }
-  auto values = attribute.tryGetValues<APInt>();
-  if (!values)
+  ConstantView view = viewConstant(attribute);
+  Tensor tensor{type, {}, {}};
+  if (std::optional<std::vector<double>> floats = view.readAs<double>())
+    tensor.floats = std::move(*floats);
+  else if (std::optional<std::vector<int64_t>> ints = view.readAs<int64_t>())
+    tensor.ints = std::move(*ints);
+  else
     return failure();
-  for (auto [i, value] : llvm::enumerate(*values))
-    tensor.ints[i] = wrapTo(type.getElementType(), static_cast<int64_t>(value.getRawData()[0]));
   return tensor;
 }
 
@@ -171,8 +122,8 @@ ElementsAttr reference::toAttribute(const Tensor &tensor) {
 }
 
 FailureOr<Tensor> reference::getConstant(Value value) {
-  ElementsAttr attribute;
-  if (!value || !matchPattern(value, m_Constant(&attribute)))
+  std::optional<ConstantView> view = matchConstant(value);
+  if (!view)
     return failure();
-  return fromAttribute(attribute);
+  return fromAttribute(view->value);
 }

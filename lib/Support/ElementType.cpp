@@ -50,8 +50,8 @@ std::optional<ElementType> qopt::elementTypeByNumber(int64_t number) {
   return info ? std::optional(info->type) : std::nullopt;
 }
 
-bool qopt::isFloat(ElementType type) {
+bool qopt::isFloatType(ElementType type) {
   return type == ElementType::F32 || type == ElementType::F16 || type == ElementType::BF16;
 }
 
-bool qopt::isIndex(ElementType type) { return type == ElementType::I64 || type == ElementType::I32; }
+bool qopt::isIndexType(ElementType type) { return type == ElementType::I64 || type == ElementType::I32; }

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "qopt/Codegen/HostAbi.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
@@ -62,11 +63,7 @@ struct ExtractParameters : impl::ExtractParametersBase<ExtractParameters> {
 
   /// A resource is called by its key: the name of the initializer.
   static std::string nameOf(ElementsAttr value, StringRef given) {
-    if (!given.empty())
-      return given.str();
-    if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
-      return resource.getRawHandle().getKey().str();
-    return "";
+    return given.empty() ? viewConstant(value).name.str() : given.str();
   }
 };
 

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Linear.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Passes/Passes.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -57,17 +58,6 @@ SmallVector<Value> scales(Operation *op) {
 }
 
 /// The first element that is not positive and finite; nothing when all are.
-template <typename T>
-std::optional<float> findBadScale(ArrayRef<char> bytes) {
-  for (size_t i = 0; i + sizeof(T) <= bytes.size(); i += sizeof(T)) {
-    T value;
-    std::memcpy(&value, bytes.data() + i, sizeof(T));
-    if (float scale = static_cast<float>(value); !(scale > 0) || !std::isfinite(scale))
-      return scale;
-  }
-  return std::nullopt;
-}
-
 struct VerifyQuantized : impl::VerifyQuantizedBase<VerifyQuantized> {
   using Base::Base;
 
@@ -101,20 +91,14 @@ private:
   }
 
   LogicalResult verifyScale(Operation *op, StringRef layer, Value scale) {
-    ElementsAttr value = getConstantValue(scale);
-    if (!value)
+    std::optional<ConstantView> view = matchConstant(scale);
+    std::optional<std::vector<float>> values = view ? view->readAs<float>() : std::nullopt;
+    if (!values)
       return success();
-    ArrayRef<char> bytes;
-    if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
-      if (const AsmResourceBlob *blob = resource.getRawHandle().getBlob())
-        bytes = blob->getData();
-    } else if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
-      bytes = dense.getRawData();
-    }
-    std::optional<float> bad =
-        value.getElementType().isF16() ? findBadScale<_Float16>(bytes) : findBadScale<float>(bytes);
-    if (bad)
-      return op->emitOpError() << "expected positive and finite scales of layer \"" << layer << "\" but got " << *bad;
+    for (float value : *values)
+      if (!(value > 0) || !std::isfinite(value))
+        return op->emitOpError() << "expected positive and finite scales of layer \"" << layer << "\" but got "
+                                 << value;
     return success();
   }
 };

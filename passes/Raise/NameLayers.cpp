@@ -6,7 +6,7 @@
 // or v of that layer, and so on.
 //
 //===----------------------------------------------------------------------===//
-#include "qopt/Calibration/Linear.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
@@ -37,10 +37,10 @@ std::string nameFromNode(Location location) {
 
 /// "model.layers.0.self_attn.q_proj.weight" -> "model.layers.0.self_attn.q_proj".
 std::string nameFromWeight(Value weight) {
-  auto resource = dyn_cast_or_null<DenseResourceElementsAttr>(getWeightValue(weight));
-  if (!resource)
+  std::optional<ConstantView> view = matchWeight(weight);
+  if (!view || !isa<DenseResourceElementsAttr>(view->value))
     return {};
-  StringRef key = resource.getRawHandle().getKey();
+  StringRef key = viewConstant(view->value).name;
   key.consume_back(".transposed");
   size_t end = key.rfind(".weight");
   return end == StringRef::npos || end == 0 ? std::string() : key.take_front(end).str();
@@ -108,8 +108,8 @@ struct NameLayers : impl::NameLayersBase<NameLayers> {
     getOperation().walk([&](Operation *op) {
       attentions += isa<AttentionOp>(op);
       auto linear = dyn_cast<MatMulOp>(op);
-      ElementsAttr weights = linear ? getWeightValue(linear.getB()) : ElementsAttr();
-      if (!weights || weights.getShapedType().getRank() != 2)
+      std::optional<ConstantView> weights = linear ? matchWeight(linear.getB()) : std::nullopt;
+      if (!weights || weights->type.getRank() != 2)
         return;
       auto given = op->getAttrOfType<StringAttr>(kLayerAttr);
       auto scope = op->getAttrOfType<StringAttr>("onnx.scope");

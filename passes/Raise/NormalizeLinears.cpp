@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 #include "GreedyPatternPass.h"
 #include "mlir/IR/AsmState.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
@@ -21,30 +22,17 @@ namespace qopt {
 
 namespace {
 
-/// The bytes of a constant matrix as they lie in memory; nothing for a splat, a
-/// missing resource and elements that are not whole bytes.
-std::optional<ArrayRef<char>> rawBytes(ElementsAttr value) {
-  if (value.getShapedType().getElementTypeBitWidth() % 8 != 0)
-    return std::nullopt;
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
-    const AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    return blob ? std::optional(blob->getData()) : std::nullopt;
-  }
-  auto dense = dyn_cast<DenseElementsAttr>(value);
-  return dense && !dense.isSplat() ? std::optional(dense.getRawData()) : std::nullopt;
-}
-
 /// A transposed copy of the matrix `value`.
 ElementsAttr transpose(ElementsAttr value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  int64_t rows = type.getDimSize(0), cols = type.getDimSize(1), bytes = type.getElementTypeBitWidth() / 8;
-  auto transposed = RankedTensorType::get({cols, rows}, type.getElementType());
-  if (auto dense = dyn_cast<DenseElementsAttr>(value); dense && dense.isSplat())
-    return dense.resizeSplat(transposed);
-  std::optional<ArrayRef<char>> from = rawBytes(value);
-  if (!from || static_cast<int64_t>(from->size()) != rows * cols * bytes)
+  ConstantView view = viewConstant(value);
+  int64_t rows = view.type.getDimSize(0), cols = view.type.getDimSize(1), bytes = view.elementBytes();
+  auto transposed = RankedTensorType::get({cols, rows}, view.type.getElementType());
+  if (view.isSplat)
+    return cast<DenseElementsAttr>(value).resizeSplat(transposed);
+  if (!view.isComplete() || view.isPacked)
     return {};
-  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(from->size(), 64, /*dataIsMutable=*/true);
+  const char *from = view.bytes.data();
+  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(view.bytes.size(), 64, /*dataIsMutable=*/true);
   char *to = blob.getMutableData().data();
   // In tiles, so that neither side strides through memory.
   constexpr int64_t tile = 32;
@@ -52,10 +40,8 @@ ElementsAttr transpose(ElementsAttr value) {
     for (int64_t c0 = 0; c0 < cols; c0 += tile)
       for (int64_t r = r0; r < std::min(r0 + tile, rows); ++r)
         for (int64_t c = c0; c < std::min(c0 + tile, cols); ++c)
-          std::memcpy(to + (c * rows + r) * bytes, from->data() + (r * cols + c) * bytes, bytes);
-  std::string name = "transposed";
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
-    name = resource.getRawHandle().getKey().str() + ".transposed";
+          std::memcpy(to + (c * rows + r) * bytes, from + (r * cols + c) * bytes, bytes);
+  std::string name = view.name.empty() ? "transposed" : view.name.str() + ".transposed";
   return DenseResourceElementsAttr::get(transposed, name, std::move(blob));
 }
 
@@ -70,12 +56,23 @@ struct WrittenWeight {
   bool match(Value value) {
     source = value;
     if (auto cast = source.getDefiningOp<CastOp>())
-      castTo = cast.getTo(), source = cast.getInput();
-    if (auto transpose = source.getDefiningOp<TransposeOp>())
-      isTransposed = true, source = transpose.getData();
+      lookThrough(cast);
+    if (auto transpose = source.getDefiningOp<TransposeOp>()) {
+      isTransposed = true;
+      source = transpose.getData();
+    }
     if (auto cast = source.getDefiningOp<CastOp>(); cast && !castTo)
-      castTo = cast.getTo(), source = cast.getInput();
-    return matchPattern(source, m_Constant(&constant)) && constant.getShapedType().getRank() == 2;
+      lookThrough(cast);
+    std::optional<ConstantView> view = matchConstant(source);
+    if (!view || view->type.getRank() != 2)
+      return false;
+    constant = view->value;
+    return true;
+  }
+
+  void lookThrough(CastOp cast) {
+    castTo = cast.getTo();
+    source = cast.getInput();
   }
 
   /// Its transpose as a constant, cast again; null where the data are not there.

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "GreedyPatternPass.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Passes/Passes.h"
 
@@ -115,10 +116,9 @@ struct RaiseScaled : OpRewritePattern<MulOp> {
       std::optional<Variance> variance = matchNormalized(normalized);
       if (!variance)
         continue;
-      ElementsAttr constant;
+      std::optional<ConstantView> constant = matchConstant(scale);
       auto type = cast<RankedTensorType>(variance->x.getType());
-      if (!matchPattern(scale, m_Constant(&constant)) || constant.getShapedType().getRank() != 1 ||
-          constant.getShapedType().getDimSize(0) != type.getShape().back())
+      if (!constant || constant->type.getRank() != 1 || constant->type.getDimSize(0) != type.getShape().back())
         return rewriter.notifyMatchFailure(op, "requires a constant scale of one value per column");
       Value x = variance->x;
       if (Type element = getElementTypeOrSelf(op.getOutput()); type.getElementType() != element) {

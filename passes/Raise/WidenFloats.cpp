@@ -6,7 +6,7 @@
 // lose no more than the weights already have.
 //
 //===----------------------------------------------------------------------===//
-#include "qopt/Calibration/Linear.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Passes/Passes.h"
 
@@ -37,7 +37,7 @@ bool isWeight(Value value) {
 /// The same numbers in f32, but for the lowest of the narrow type.
 ElementsAttr widen(ElementsAttr value) {
   auto type = cast<RankedTensorType>(value.getShapedType());
-  std::optional<std::vector<float>> floats = widenElements(value);
+  std::optional<std::vector<float>> floats = viewConstant(value).readAs<float>();
   if (!floats)
     return {};
   float lowest = APFloat::getLargest(cast<FloatType>(type.getElementType()).getFloatSemantics(), /*Negative=*/true)
@@ -82,13 +82,17 @@ private:
       return success();
     if (auto constant = dyn_cast<ConstantOp>(op))
       return convertConstant(constant);
-    if (auto result = dyn_cast<func::ReturnOp>(op))
-      return convertReturn(result), success();
+    if (auto result = dyn_cast<func::ReturnOp>(op)) {
+      convertReturn(result);
+      return success();
+    }
     bool readsWeight = op->getNumOperands() > 0 && isNarrow(op->getOperand(0).getType());
     if (isa<TransposeOp>(op) && readsWeight)
       return success();
-    if (isa<GatherOp>(op) && readsWeight)
-      return replaceByCast(op->getResult(0)), success();
+    if (isa<GatherOp>(op) && readsWeight) {
+      replaceByCast(op->getResult(0));
+      return success();
+    }
     if (auto castOp = dyn_cast<CastOp>(op); castOp && isa<Float16Type, BFloat16Type>(castOp.getTo()))
       castOp.setTo(f32);
     if (auto filled = dyn_cast<ConstantOfShapeOp>(op); filled && isNarrow(filled.getValue().getShapedType())) {

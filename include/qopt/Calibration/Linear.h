@@ -36,16 +36,6 @@ struct Linear {
   static std::optional<Linear> match(mlir::Operation *op);
 };
 
-/// The value of an `onnx.Constant` or `qopt.parameter`; null for other values.
-mlir::ElementsAttr getConstantValue(mlir::Value value);
-
-/// The same, or the constant of f16 or bf16 whose cast to f32 `value` is.
-mlir::ElementsAttr getWeightValue(mlir::Value value);
-
-/// Elements of f32, f16 or bf16 in f32; nothing for other types and for a resource that
-/// is missing or of the wrong size.
-std::optional<std::vector<float>> widenElements(mlir::ElementsAttr value);
-
 /// W as [N, K]. Emits an error that names the layer for weights that are not read as
 /// float32, not finite, or a resource that is missing or of the wrong size.
 mlir::FailureOr<Matrix<float>> readWeights(const Linear &linear);

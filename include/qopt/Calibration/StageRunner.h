@@ -25,10 +25,6 @@ mlir::FailureOr<std::unique_ptr<StageRunner>> createReferenceRunner(mlir::Module
 /// The threads of `pool` for lib/Numerics; refers to `pool`.
 ParallelFor makeParallelFor(qrt::ThreadPool &pool);
 
-/// The QrtType of an element type (signless integers are signed, i1 is bool);
-/// nothing for types that cannot cross the boundary.
-std::optional<int64_t> getRuntimeType(mlir::Type element);
-
 /// The elements of a constant as a tensor of its own, with `isWidened` 16-bit floats in
 /// f32. Errors: a type that the runtime does not take, a resource that is missing or of
 /// the wrong size.

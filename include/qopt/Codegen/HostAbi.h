@@ -71,10 +71,6 @@ void emitFail(mlir::OpBuilder &builder, mlir::Location loc, QrtError code, mlir:
 void emitRequire(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value condition, QrtError code, mlir::Value a,
                  mlir::Value b);
 
-/// The QrtType of an element type (signless integers are signed, i1 is bool);
-/// nothing for types that cannot cross the boundary.
-std::optional<int64_t> getQrtType(mlir::Type element);
-
 } // namespace qopt
 
 #endif // QOPT_CODEGEN_HOSTABI_H

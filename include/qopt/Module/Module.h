@@ -31,6 +31,7 @@
 #ifndef QOPT_MODULE_MODULE_H
 #define QOPT_MODULE_MODULE_H
 
+#include "qopt/Support/ElementType.h"
 #include "qopt/Support/Result.h"
 #include <cstdint>
 #include <memory>
@@ -49,7 +50,7 @@ struct Dimension {
 
 struct TensorInfo {
   std::string name;
-  int64_t type = 0; ///< QrtType
+  ElementType type = ElementType::None;
   std::vector<Dimension> dims;
 };
 
@@ -66,7 +67,7 @@ struct EntryPoint {
 /// A constant array that the code reads: weights, codes, scales.
 struct Parameter {
   std::string name;
-  int64_t type = 0; ///< QrtType
+  ElementType type = ElementType::None;
   std::vector<int64_t> dims;
   int64_t offset = 0; ///< bytes from the start of section "weights", multiple of 64
   int64_t bytes = 0;  ///< product of `dims` times the bytes of an element

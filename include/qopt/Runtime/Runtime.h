@@ -20,11 +20,9 @@
 
 namespace qrt {
 
+using qopt::ElementType;
 using qopt::Result;
 using qopt::Status;
-
-/// Bytes of one element of `type`; 0 when there is no such type.
-int64_t elementBytes(int64_t type);
 
 /// A dense row-major tensor that owns its memory (64-byte aligned).
 class Tensor {
@@ -32,14 +30,14 @@ public:
   Tensor() = default;
   /// Uninitialised. `dims` must be non-negative with a product that fits. Throws
   /// std::bad_alloc when there is no memory.
-  Tensor(int64_t type, std::vector<int64_t> dims);
+  Tensor(ElementType type, std::vector<int64_t> dims);
   /// Takes over memory that the runtime allocated for an output.
   static Tensor adopt(const QrtTensor &raw);
 
-  int64_t type() const { return elementType; }
+  ElementType type() const { return elementType; }
   const std::vector<int64_t> &dims() const { return shape; }
   int64_t numElements() const;
-  int64_t bytes() const { return numElements() * elementBytes(elementType); }
+  int64_t bytes() const { return numElements() * qopt::elementBytes(elementType); }
   template <typename T>
   T *data() const {
     return static_cast<T *>(memory.get());
@@ -47,7 +45,7 @@ public:
   QrtTensor raw() const;
 
 private:
-  int64_t elementType = 0;
+  ElementType elementType = ElementType::None;
   std::vector<int64_t> shape;
   std::shared_ptr<void> memory;
 };

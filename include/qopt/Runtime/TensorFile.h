@@ -7,7 +7,7 @@
 namespace qrt {
 
 /// Parses ONNX's TensorProto (onnx.proto3), as in the .pb files of ONNX's test
-/// data. Errors: not protobuf, an element type without a QrtType, external data,
+/// data. Errors: not protobuf, an element type that is no ElementType, external data,
 /// a number of values other than the shape's, nothing but a name.
 Result<Tensor> parseTensorProto(std::span<const std::byte> bytes);
 
@@ -19,7 +19,7 @@ Status writeTensorFile(const std::string &path, const Tensor &tensor);
 
 /// `tensor` with elements of `type`: itself, or integers converted between i64,
 /// i32, i8, u8 and bool where every value fits. An error otherwise.
-Result<Tensor> convertTensor(const Tensor &tensor, int64_t type);
+Result<Tensor> convertTensor(const Tensor &tensor, ElementType type);
 
 } // namespace qrt
 

@@ -37,10 +37,10 @@ std::optional<ElementType> elementTypeByName(std::string_view name);
 std::optional<ElementType> elementTypeByNumber(int64_t number);
 
 /// f32, f16 and bf16.
-bool isFloat(ElementType type);
+bool isFloatType(ElementType type);
 
 /// i32 and i64, which token ids and positions have.
-bool isIndex(ElementType type);
+bool isIndexType(ElementType type);
 
 } // namespace qopt
 

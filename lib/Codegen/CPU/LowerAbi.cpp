@@ -12,6 +12,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "qopt/Codegen/HostAbi.h"
+#include "qopt/Dialect/Constants.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -272,12 +273,12 @@ private:
       LLVM::LLVMStructType tensorType = getTensorType(function.getContext());
       for (auto [i, value] : llvm::enumerate(ret.getOperands())) {
         auto type = cast<MemRefType>(value.getType());
-        std::optional<int64_t> element = getQrtType(type.getElementType());
+        std::optional<ElementType> element = toElementType(type.getElementType());
         if (!element || type.getRank() > QRT_MAX_RANK)
           return ret.emitOpError("returns ") << type << ", which cannot be an output";
         Value output = b.element(tensorType, outputs, i);
         b.store(b.addressOf(value), b.field(tensorType, output, 0));
-        b.store(b.i64(*element), b.field(tensorType, output, 1));
+        b.store(b.i64(static_cast<int64_t>(*element)), b.field(tensorType, output, 1));
         b.store(b.i64(type.getRank()), b.field(tensorType, output, 2));
         Value dims = b.field(tensorType, output, 3);
         for (int64_t d = 0; d < type.getRank(); ++d)

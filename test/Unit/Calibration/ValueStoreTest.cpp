@@ -8,7 +8,7 @@ using namespace qopt;
 namespace {
 
 qrt::Tensor numbers(int64_t count, float first) {
-  qrt::Tensor tensor(QRT_F32, {1, count});
+  qrt::Tensor tensor(ElementType::F32, {1, count});
   std::iota(tensor.data<float>(), tensor.data<float>() + count, first);
   return tensor;
 }

@@ -92,24 +92,25 @@ protected:
     if (parts.entry == "forward") {
       std::vector<Dimension> tokens = {{-1, "batch"}, {-1, "seq"}};
       info.entryPoints = {{"forward",
-                           {{"input_ids", QRT_I64, tokens}},
-                           {{"logits", QRT_F32, {{-1, "batch"}, {-1, "seq"}, {vocabulary, ""}}}}}};
+                           {{"input_ids", ElementType::I64, tokens}},
+                           {{"logits", ElementType::F32, {{-1, "batch"}, {-1, "seq"}, {vocabulary, ""}}}}}};
       if (parts.grows)
         for (const char *name : {"prefill", "decode"}) {
           Dimension length = name[0] == 'p' ? Dimension{-1, "seq"} : Dimension{1, ""};
-          info.entryPoints.push_back({name,
-                                      {{"input_ids", QRT_I64, {{-1, "batch"}, length}},
-                                       {"past_length", QRT_I64, {{1, ""}}},
-                                       {"cache.0.key", QRT_F32, {{-1, "batch"}, {1, ""}, {-1, "capacity"}, {1, ""}}}},
-                                      {{"logits", QRT_F32, {{-1, "batch"}, {1, ""}, {vocabulary, ""}}}}});
+          info.entryPoints.push_back(
+              {name,
+               {{"input_ids", ElementType::I64, {{-1, "batch"}, length}},
+                {"past_length", ElementType::I64, {{1, ""}}},
+                {"cache.0.key", ElementType::F32, {{-1, "batch"}, {1, ""}, {-1, "capacity"}, {1, ""}}}},
+               {{"logits", ElementType::F32, {{-1, "batch"}, {1, ""}, {vocabulary, ""}}}}});
         }
     } else {
-      std::vector<TensorInfo> vector = {{"x", QRT_F32, {{-1, "n"}}}};
+      std::vector<TensorInfo> vector = {{"x", ElementType::F32, {{-1, "n"}}}};
       info.entryPoints = {{parts.entry, vector, vector}};
     }
     int64_t bytes = static_cast<int64_t>(table.size() * sizeof(float));
-    info.parameters = {{"table", QRT_F32, {vocabulary, vocabulary}, 0, bytes},
-                       {"vocabulary", QRT_I64, {}, 0, static_cast<int64_t>(sizeof vocabulary)}};
+    info.parameters = {{"table", ElementType::F32, {vocabulary, vocabulary}, 0, bytes},
+                       {"vocabulary", ElementType::I64, {}, 0, static_cast<int64_t>(sizeof vocabulary)}};
     info.kernels = parts.kernels;
     std::vector<std::pair<std::string, std::string>> sections;
     if (parts.withHost)

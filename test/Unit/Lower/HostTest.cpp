@@ -2,6 +2,7 @@
 #include "HostTest.h"
 #include "mlir/Parser/Parser.h"
 #include "qopt/Codegen/HostAbi.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/InitAll.h"
 #include <cmath>
 #include <cstring>
@@ -58,8 +59,8 @@ Tensor HostTest::convert(Tensor tensor, Type element) {
 
 qrt::Tensor qopt::test::toRuntime(const Tensor &tensor) {
   Type element = tensor.type.getElementType();
-  qrt::Tensor result(*getQrtType(element), std::vector<int64_t>(tensor.type.getShape()));
-  int64_t bytes = qrt::elementBytes(result.type());
+  qrt::Tensor result(*toElementType(element), std::vector<int64_t>(tensor.type.getShape()));
+  int64_t bytes = elementBytes(result.type());
   for (int64_t i = 0; i < tensor.numElements(); ++i) {
     uint64_t bits = tensor.isFloat()
                         ? rounded(tensor.floats[i], cast<FloatType>(element)).bitcastToAPInt().getZExtValue()
@@ -71,7 +72,7 @@ qrt::Tensor qopt::test::toRuntime(const Tensor &tensor) {
 
 Tensor qopt::test::fromRuntime(const qrt::Tensor &tensor, Type element) {
   Tensor result{RankedTensorType::get(tensor.dims(), element), {}, {}};
-  int64_t bytes = qrt::elementBytes(tensor.type());
+  int64_t bytes = elementBytes(tensor.type());
   for (int64_t i = 0; i < tensor.numElements(); ++i) {
     uint64_t bits = 0;
     std::memcpy(&bits, tensor.data<char>() + i * bytes, bytes);
@@ -183,7 +184,7 @@ void HostTest::addCase(func::FuncOp function, std::string trace, std::vector<Ten
 bool HostTest::checkAgainstAttributes(func::FuncOp function) {
   auto crosses = [](Type type) {
     auto tensor = dyn_cast<RankedTensorType>(type);
-    return tensor && getQrtType(tensor.getElementType()) && !tensor.getElementType().isUnsignedInteger();
+    return tensor && toElementType(tensor.getElementType()) && !tensor.getElementType().isUnsignedInteger();
   };
   if (!llvm::all_of(function.getArgumentTypes(), crosses) || !llvm::all_of(function.getResultTypes(), crosses))
     return false;

@@ -28,10 +28,11 @@ protected:
     info.contextLength = 512;
     info.vocabularySize = 2048;
     info.entryPoints = {{"forward",
-                         {{"input_ids", QRT_I64, {{-1, "batch"}, {-1, "seq"}}}},
-                         {{"logits", QRT_F32, {{-1, "batch"}, {-1, "seq"}, {2048, ""}}}}}};
-    info.parameters = {
-        {"codes", QRT_U8, {3, 5}, 0, 15}, {"scales", QRT_F16, {3}, 0, 6}, {"none", QRT_F32, {0, 4}, 0, 0}};
+                         {{"input_ids", ElementType::I64, {{-1, "batch"}, {-1, "seq"}}}},
+                         {{"logits", ElementType::F32, {{-1, "batch"}, {-1, "seq"}, {2048, ""}}}}}};
+    info.parameters = {{"codes", ElementType::U8, {3, 5}, 0, 15},
+                       {"scales", ElementType::F16, {3}, 0, 6},
+                       {"none", ElementType::F32, {0, 4}, 0, 0}};
     info.kernels = {{"matmul_w8a8$1", 49152, {{"sm_80", 96, 0}, {"sm_90a", 168, 8}}}, {"rms_norm", 0, {}, "sm_90a"}};
     info.layers = {{"model.layers.0.mlp.up_proj", "gptq-int4", 3, 10, 4.6}};
     return info;
@@ -100,7 +101,7 @@ TEST_F(ModuleFile, RoundTrip) {
   ASSERT_EQ(info.entryPoints[0].outputs[0].dims.size(), 3u);
   EXPECT_EQ(info.entryPoints[0].outputs[0].dims[0].symbol, "batch");
   EXPECT_EQ(info.entryPoints[0].outputs[0].dims[2].size, 2048);
-  EXPECT_EQ(info.entryPoints[0].inputs[0].type, QRT_I64);
+  EXPECT_EQ(info.entryPoints[0].inputs[0].type, ElementType::I64);
   ASSERT_EQ(info.layers.size(), 1u);
   EXPECT_EQ(info.layers[0].bitsPerWeight, 4.6);
   ASSERT_EQ(info.kernels.size(), 2u);

@@ -39,15 +39,15 @@ inline void writeTableModule(const std::string &path, const std::vector<float> &
   info.vocabularySize = vocabulary;
   std::vector<Dimension> tokens = {{-1, "batch"}, {-1, "seq"}};
   EntryPoint forward = {"forward",
-                        {{"input_ids", QRT_I64, tokens}},
-                        {{"logits", QRT_F32, {{-1, "batch"}, {-1, "seq"}, {vocabulary, ""}}}}};
+                        {{"input_ids", ElementType::I64, tokens}},
+                        {{"logits", ElementType::F32, {{-1, "batch"}, {-1, "seq"}, {vocabulary, ""}}}}};
   if (withMask)
-    forward.inputs.push_back({"attention_mask", QRT_I64, tokens});
+    forward.inputs.push_back({"attention_mask", ElementType::I64, tokens});
   info.entryPoints = {forward};
   info.entryPoints.insert(info.entryPoints.end(), moreEntries.begin(), moreEntries.end());
   int64_t tableBytes = static_cast<int64_t>(table.size() * sizeof(float));
-  info.parameters = {{"table", QRT_F32, {vocabulary, vocabulary}, 0, tableBytes},
-                     {"vocabulary", QRT_I64, {}, 0, static_cast<int64_t>(sizeof vocabulary)}};
+  info.parameters = {{"table", ElementType::F32, {vocabulary, vocabulary}, 0, tableBytes},
+                     {"vocabulary", ElementType::I64, {}, 0, static_cast<int64_t>(sizeof vocabulary)}};
   std::string code = testCode();
   ModuleWriter::Payload sections[] = {{"host:x86-64-v3", code}, {"host:x86-64-v4", code}, {"tokenizer", tokenizer}};
   std::span<const char> weights[] = {{reinterpret_cast<const char *>(table.data()), static_cast<size_t>(tableBytes)},
@@ -68,7 +68,7 @@ inline std::unique_ptr<qrt::Session> openSession(const std::string &path, int th
 }
 
 inline qrt::Tensor idTensor(std::vector<int64_t> dims, const std::vector<int64_t> &values) {
-  qrt::Tensor tensor(QRT_I64, std::move(dims));
+  qrt::Tensor tensor(qopt::ElementType::I64, std::move(dims));
   std::copy(values.begin(), values.end(), tensor.data<int64_t>());
   return tensor;
 }

@@ -34,7 +34,7 @@ public:
   Result<Tensor> logits(const TokenBatch &batch) override {
     if (!std::equal(batch.ids.begin(), batch.ids.end(), ids.begin(), ids.end()))
       return qopt::Error{"other tokens than the recorded ones"};
-    Tensor result(QRT_F32, {batch.rows, batch.length, vocabulary});
+    Tensor result(ElementType::F32, {batch.rows, batch.length, vocabulary});
     std::ranges::copy(recorded.as<float>(), result.data<float>());
     return result;
   }

@@ -14,7 +14,7 @@ public:
 
   Result<Tensor> logits(const TokenBatch &batch) override {
     batches.push_back(batch);
-    Tensor result(QRT_F32, {batch.rows, batch.length, vocabularySize()});
+    Tensor result(ElementType::F32, {batch.rows, batch.length, vocabularySize()});
     float *out = result.data<float>();
     for (int32_t id : batch.ids)
       out = std::copy(table[static_cast<size_t>(id)].begin(), table[static_cast<size_t>(id)].end(), out);

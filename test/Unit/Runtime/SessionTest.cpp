@@ -68,7 +68,7 @@ TEST_F(SessionTest, InputsAreChecked) {
   Tensor ids = idTensor({1, 2}, {0, 1});
   EXPECT_EQ(errorOf(*session, "forward", {ids}), "entry point 'forward' expected 2 inputs, but got 1");
   EXPECT_EQ(errorOf(*session, "backward", {ids}), "the module has no entry point 'backward'");
-  EXPECT_EQ(errorOf(*session, "forward", {ids, Tensor(QRT_F32, {1, 2})}),
+  EXPECT_EQ(errorOf(*session, "forward", {ids, Tensor(ElementType::F32, {1, 2})}),
             "input 'attention_mask': expected i64 [batch, seq], but got f32 [1, 2]");
   EXPECT_EQ(errorOf(*session, "forward", {ids, idTensor({2}, {1, 1})}),
             "input 'attention_mask': expected i64 [batch, seq], but got i64 [2]");
@@ -78,7 +78,7 @@ TEST_F(SessionTest, InputsAreChecked) {
 }
 
 TEST_F(SessionTest, ErrorsOfTheCodeBecomeText) {
-  std::vector<TensorInfo> vector = {{"x", QRT_F32, {{-1, "n"}}}};
+  std::vector<TensorInfo> vector = {{"x", ElementType::F32, {{-1, "n"}}}};
   std::vector<EntryPoint> entries;
   for (const char *name : {"alias", "too_small", "other_shape", "no_output", "greedy", "mismatch"})
     entries.push_back({name, vector, vector});
@@ -87,7 +87,7 @@ TEST_F(SessionTest, ErrorsOfTheCodeBecomeText) {
   ASSERT_TRUE(session);
   EXPECT_EQ(errorOf(*session, "forward", {idTensor({1, 3}, {0, 999, -1})}),
             "token id 999 is beyond the vocabulary of 4");
-  std::vector<Tensor> input = {Tensor(QRT_F32, {100})};
+  std::vector<Tensor> input = {Tensor(ElementType::F32, {100})};
   EXPECT_EQ(errorOf(*session, "alias", input),
             "the code of the module returned memory that it did not allocate as output 0");
   EXPECT_EQ(errorOf(*session, "too_small", input),

@@ -13,7 +13,7 @@ static std::string errorOf(const std::string &bytes) {
 static Tensor parse(const std::string &bytes) {
   auto tensor = parseTensorProto(std::as_bytes(std::span(bytes)));
   EXPECT_TRUE(tensor) << tensor.error().message;
-  return tensor ? *tensor : Tensor(QRT_F32, {0});
+  return tensor ? *tensor : Tensor(ElementType::F32, {0});
 }
 
 // dims 2 x 2 packed, int64 as raw_data, name "x": as onnx.numpy_helper writes it.
@@ -24,7 +24,7 @@ static const std::string rawInt64 = "\x08\x02\x08\x02\x10\x07\x42\x01x\x4a\x20"s
 
 TEST(TensorProto, RawData) {
   Tensor tensor = parse(rawInt64);
-  EXPECT_EQ(tensor.type(), QRT_I64);
+  EXPECT_EQ(tensor.type(), ElementType::I64);
   EXPECT_EQ(tensor.dims(), (std::vector<int64_t>{2, 2}));
   EXPECT_EQ(tensor.data<int64_t>()[1], 2);
   EXPECT_EQ(tensor.data<int64_t>()[2], -1);
@@ -50,7 +50,7 @@ TEST(TensorProto, Errors) {
   EXPECT_NE(errorOf("not protobuf").find("are not an ONNX TensorProto"), std::string::npos);
   EXPECT_EQ(errorOf("\x08\x03\x10\x07\x4a\x08\0\0\0\0\0\0\0\0"s), "has 8 bytes of data, but its shape needs 24");
   EXPECT_EQ(errorOf("\x08\x03\x10\x07\x3a\x01\x07"s), "has 1 values, but its shape needs 3");
-  EXPECT_EQ(errorOf("\x10\x08\x4a\x01x"s), "ONNX element type 8 is not supported");
+  EXPECT_EQ(errorOf("\x10\x08\x4a\x01x"s), "element type 8 of ONNX is not supported");
   EXPECT_NE(errorOf("\x10\x01\x70\x01"s).find("another file"), std::string::npos);
   // 2^40 elements and no data: refused without asking for memory.
   EXPECT_NE(errorOf("\x08\x80\x80\x80\x80\x80\x20\x10\x01"s).find("has 0 values"), std::string::npos);
@@ -67,7 +67,8 @@ TEST(TensorProto, EveryTruncationIsAnError) {
 
 TEST(TensorFile, NpyRoundTrip) {
   TemporaryFolder folder;
-  for (int64_t type : {QRT_F32, QRT_I64, QRT_I32, QRT_I8, QRT_U8, QRT_BOOL, QRT_F16}) {
+  for (ElementType type : {ElementType::F32, ElementType::I64, ElementType::I32, ElementType::I8, ElementType::U8,
+                           ElementType::Bool, ElementType::F16}) {
     Tensor tensor(type, {2, 3});
     std::memset(tensor.data<char>(), 1, static_cast<size_t>(tensor.bytes()));
     ASSERT_TRUE(writeTensorFile(folder / "x.npy", tensor));
@@ -78,22 +79,22 @@ TEST(TensorFile, NpyRoundTrip) {
     EXPECT_EQ(std::memcmp(read->data<char>(), tensor.data<char>(), static_cast<size_t>(tensor.bytes())), 0);
   }
   // NumPy has no bf16: 1.0 is 0x3f80.
-  Tensor brain(QRT_BF16, {1});
+  Tensor brain(ElementType::BF16, {1});
   brain.data<uint16_t>()[0] = 0x3f80;
   ASSERT_TRUE(writeTensorFile(folder / "x.npy", brain));
   auto wide = readTensorFile(folder / "x.npy");
   ASSERT_TRUE(wide);
-  EXPECT_EQ(wide->type(), QRT_F32);
+  EXPECT_EQ(wide->type(), ElementType::F32);
   EXPECT_EQ(wide->data<float>()[0], 1.f);
 }
 
 TEST(ConvertTensor, IntegersWhereTheyFit) {
   Tensor wide = idTensor({3}, {1, -5, 300});
-  auto narrow = convertTensor(wide, QRT_I32);
+  auto narrow = convertTensor(wide, ElementType::I32);
   ASSERT_TRUE(narrow);
   EXPECT_EQ(narrow->data<int32_t>()[1], -5);
-  EXPECT_EQ(convertTensor(*narrow, QRT_I64)->data<int64_t>()[2], 300);
-  EXPECT_EQ(convertTensor(wide, QRT_I8).error().message, "holds 300, which does not fit into i8");
-  EXPECT_EQ(convertTensor(wide, QRT_BOOL).error().message, "holds -5, which does not fit into bool");
-  EXPECT_EQ(convertTensor(wide, QRT_F32).error().message, "has elements of type i64, but f32 is needed");
+  EXPECT_EQ(convertTensor(*narrow, ElementType::I64)->data<int64_t>()[2], 300);
+  EXPECT_EQ(convertTensor(wide, ElementType::I8).error().message, "holds 300, which does not fit into i8");
+  EXPECT_EQ(convertTensor(wide, ElementType::Bool).error().message, "holds -5, which does not fit into bool");
+  EXPECT_EQ(convertTensor(wide, ElementType::F32).error().message, "has elements of type i64, but f32 is needed");
 }
