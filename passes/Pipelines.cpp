@@ -33,6 +33,7 @@ namespace {
 ///   tables [position, rotated size / 2] as constants, positions [batch or 1,
 ///   sequence] from the model's input or counted; `is_causal` instead of a mask, and
 ///   a boolean mask [batch, 1, 1, keys] only where there is an attention_mask;
+/// - every argument and result has its role (`qopt.role`);
 /// - `onnx.Swish`, and shapes that are constants but for 0 and -1.
 ///
 /// What is not recognised stays as the exporter wrote it.
@@ -43,6 +44,8 @@ void buildRaise(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createFoldConstants());
+  // What the inputs and outputs are, while the graph says it.
+  pm.addNestedPass<func::FuncOp>(createAssignRoles());
   pm.addNestedPass<func::FuncOp>(createResolveShapes());
   pm.addPass(createCSEPass());
   // Operators: normalizations first, where rotations start.

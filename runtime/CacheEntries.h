@@ -16,8 +16,7 @@ struct CacheEntries {
   std::span<const qopt::TensorInfo> caches() const { return std::span(prefill->inputs).subspan(numPlainInputs); }
 };
 
-/// Whether an input is one, or `entry` has any.
-inline bool isCache(const qopt::TensorInfo &input) { return input.name.starts_with("cache."); }
+/// Whether `entry` has any.
 bool hasCaches(const qopt::EntryPoint &entry);
 
 /// Those of `module`, nothing where it has none. Errors: they are not as Module.h says,

@@ -8,13 +8,18 @@ using namespace qrt;
 using qopt::Dimension;
 using qopt::EntryPoint;
 using qopt::Error;
+using qopt::isCache;
+using qopt::Role;
 using qopt::TensorInfo;
 
 //===----------------------------------------------------------------------===//
 // Entry points
 //===----------------------------------------------------------------------===//
 
-bool qrt::hasCaches(const EntryPoint &entry) { return std::any_of(entry.inputs.begin(), entry.inputs.end(), isCache); }
+bool qrt::hasCaches(const EntryPoint &entry) {
+  return std::any_of(entry.inputs.begin(), entry.inputs.end(),
+                     [](const TensorInfo &input) { return isCache(input.role); });
+}
 
 static bool isSymbol(const Dimension &dim) { return !dim.symbol.empty(); }
 
@@ -29,19 +34,19 @@ static std::string findFault(const EntryPoint &entry, bool isOneToken) {
   if (inputs.size() <= CacheEntries::numPlainInputs || entry.outputs.size() != 1)
     return "its number of inputs or outputs";
   const TensorInfo &ids = inputs[0], &past = inputs[1], &logits = entry.outputs[0];
-  if (ids.name != "input_ids" || !qopt::isIndexType(ids.type) || ids.dims.size() != 2 ||
+  if (ids.role != Role::TokenIds || !qopt::isIndexType(ids.type) || ids.dims.size() != 2 ||
       (isOneToken ? isSymbol(ids.dims[1]) || ids.dims[1].size != 1 : !isSymbol(ids.dims[1])))
     return "its first input";
-  if (past.name != "past_length" || past.type != ElementType::I64 || past.dims.size() != 1 || past.dims[0].size != 1)
+  if (past.role != Role::PastLength || past.type != ElementType::I64 || past.dims.size() != 1 || past.dims[0].size != 1)
     return "its second input";
   for (const TensorInfo &cache : std::span(inputs).subspan(CacheEntries::numPlainInputs))
-    if (!isCache(cache) || cache.type != ElementType::F32 || cache.dims.size() != 4 || isSymbol(cache.dims[1]) ||
+    if (!isCache(cache.role) || cache.type != ElementType::F32 || cache.dims.size() != 4 || isSymbol(cache.dims[1]) ||
         isSymbol(cache.dims[3]) || !isSymbol(cache.dims[2]) || cache.dims[0].symbol != ids.dims[0].symbol ||
         cache.dims[0].size != ids.dims[0].size)
       return "its input '" + qopt::printable(cache.name) + "'";
   bool isFloat = qopt::isFloatType(logits.type);
-  if (!isFloat || logits.dims.size() != 3 || isSymbol(logits.dims[1]) || logits.dims[1].size != 1 ||
-      isSymbol(logits.dims[2]) || logits.dims[2].size < 1)
+  if (logits.role != Role::LastLogits || !isFloat || logits.dims.size() != 3 || isSymbol(logits.dims[1]) ||
+      logits.dims[1].size != 1 || isSymbol(logits.dims[2]) || logits.dims[2].size < 1)
     return "its output";
   return {};
 }

@@ -85,10 +85,11 @@ static void addInputs(const std::vector<TensorInfo> &inputs, Table &table) {
   for (size_t first = 0, last; first < inputs.size(); first = last + 1) {
     std::string name = printable(inputs[first].name), type = qrt::describeType(inputs[first]);
     last = first;
-    while (qrt::isCache(inputs[first]) && last + 1 < inputs.size() && qrt::isCache(inputs[last + 1]) &&
+    while (isCache(inputs[first].role) && last + 1 < inputs.size() && isCache(inputs[last + 1].role) &&
            qrt::describeType(inputs[last + 1]) == type)
       ++last;
-    table.add({"  in", name + (last > first ? " .. " + printable(inputs[last].name) : ""), type});
+    table.add({"  in", name + (last > first ? " .. " + printable(inputs[last].name) : ""), type,
+               std::string(roleName(inputs[first].role))});
   }
 }
 
@@ -109,7 +110,7 @@ std::string qrt::describeModule(const Module &module) {
     entries.add({printable(entry.name)});
     addInputs(entry.inputs, entries);
     for (const TensorInfo &output : entry.outputs)
-      entries.add({"  out", printable(output.name), describeType(output)});
+      entries.add({"  out", printable(output.name), describeType(output), std::string(roleName(output.role))});
   }
   text += "\nentry points:\n" + entries.text();
 
@@ -148,7 +149,10 @@ static Json tensorsToJson(const std::vector<TensorInfo> &tensors) {
     Json dims = Json::array();
     for (const Dimension &dim : tensor.dims)
       dims.push_back(dim.symbol.empty() ? Json(dim.size) : Json(dim.symbol));
-    list.push_back({{"name", tensor.name}, {"type", elementTypeName(tensor.type)}, {"dims", dims}});
+    list.push_back({{"name", tensor.name},
+                    {"type", elementTypeName(tensor.type)},
+                    {"role", roleName(tensor.role)},
+                    {"dims", dims}});
   }
   return list;
 }

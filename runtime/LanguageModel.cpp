@@ -7,16 +7,14 @@
 using namespace qrt;
 using qopt::EntryPoint;
 using qopt::Error;
+using qopt::Role;
 using qopt::TensorInfo;
 
 namespace {
-enum class Role { InputIds, AttentionMask, PositionIds, Past };
-
 class SessionModel final : public LanguageModel {
 public:
-  SessionModel(Session &session, const EntryPoint &entry, std::vector<Role> roles, size_t output)
-      : session(session), entry(entry), roles(std::move(roles)), output(output),
-        vocabulary(entry.outputs[output].dims[2].size) {
+  SessionModel(Session &session, const EntryPoint &entry, size_t output)
+      : session(session), entry(entry), output(output), vocabulary(entry.outputs[output].dims[2].size) {
     if (vocabulary < 0)
       vocabulary = session.module().info().vocabularySize;
   }
@@ -31,13 +29,12 @@ public:
 
 private:
   const std::vector<qopt::Dimension> &idDims() const {
-    size_t index = std::find(roles.begin(), roles.end(), Role::InputIds) - roles.begin();
-    return entry.inputs[index].dims;
+    auto isTokenIds = [](const TensorInfo &input) { return input.role == Role::TokenIds; };
+    return std::find_if(entry.inputs.begin(), entry.inputs.end(), isTokenIds)->dims;
   }
 
   Session &session;
   const EntryPoint &entry;
-  std::vector<Role> roles; // of each input
   size_t output;
   int64_t vocabulary;
 };
@@ -45,16 +42,15 @@ private:
 
 static int64_t valueAt(Role role, const TokenBatch &batch, int64_t row, int64_t position) {
   switch (role) {
-  case Role::InputIds:
+  case Role::TokenIds:
     return batch.ids[static_cast<size_t>(row * batch.length + position)];
   case Role::AttentionMask:
     return position >= batch.paddingOf(row);
   case Role::PositionIds:
     return std::max<int64_t>(position - batch.paddingOf(row), 0);
-  case Role::Past:
-    break; // has no elements
+  default:
+    return 0; // past keys and values have no elements
   }
-  return 0;
 }
 
 template <typename T>
@@ -67,18 +63,18 @@ static Tensor makeInput(Role role, const TokenBatch &batch, ElementType type) {
   return tensor;
 }
 
-static Tensor makeInput(Role role, const TokenBatch &batch, const TensorInfo &info) {
-  if (role == Role::Past)
+static Tensor makeInput(const TokenBatch &batch, const TensorInfo &info) {
+  if (isPast(info.role))
     return Tensor(info.type, {batch.rows, info.dims[1].size, 0, info.dims[3].size});
   switch (info.type) {
   case ElementType::I64:
-    return makeInput<int64_t>(role, batch, info.type);
+    return makeInput<int64_t>(info.role, batch, info.type);
   case ElementType::I32:
-    return makeInput<int32_t>(role, batch, info.type);
+    return makeInput<int32_t>(info.role, batch, info.type);
   case ElementType::F32:
-    return makeInput<float>(role, batch, info.type);
+    return makeInput<float>(info.role, batch, info.type);
   default: // ElementType::Bool, as makeSessionModel() made sure
-    return makeInput<uint8_t>(role, batch, info.type);
+    return makeInput<uint8_t>(info.role, batch, info.type);
   }
 }
 
@@ -101,8 +97,8 @@ Result<Tensor> SessionModel::logits(const TokenBatch &batch) {
                    std::to_string(static_cast<int64_t>(i) % batch.length) + " is beyond the vocabulary of " +
                    std::to_string(vocabulary)};
   std::vector<Tensor> inputs;
-  for (size_t i = 0; i < roles.size(); ++i)
-    inputs.push_back(makeInput(roles[i], batch, entry.inputs[i]));
+  for (const TensorInfo &input : entry.inputs)
+    inputs.push_back(makeInput(batch, input));
   Result<std::vector<Tensor>> outputs = session.run(entry.name, inputs);
   if (!outputs)
     return outputs.error();
@@ -114,24 +110,41 @@ Result<Tensor> SessionModel::logits(const TokenBatch &batch) {
   return widened(std::move(logits));
 }
 
-/// What `input` is for; an error names it.
-static Result<Role> roleOf(const TensorInfo &input) {
-  bool isTable = input.dims.size() == 2;
+/// Whether values for `input` can be made from token ids; an error names it.
+static Status checkInput(const TensorInfo &input) {
   auto isKnown = [](const qopt::Dimension &dim) { return dim.symbol.empty(); };
-  if (input.dims.size() == 4 && isFloatType(input.type) && isKnown(input.dims[1]) && !isKnown(input.dims[2]) &&
-      isKnown(input.dims[3]))
-    return Role::Past;
-  if (input.name == "input_ids" && isTable && isIndexType(input.type))
-    return Role::InputIds;
-  if (input.name == "position_ids" && isTable && isIndexType(input.type))
-    return Role::PositionIds;
-  if (input.name == "attention_mask" && isTable &&
-      (isIndexType(input.type) || input.type == ElementType::Bool || input.type == ElementType::F32))
-    return Role::AttentionMask;
-  return Error{"the model needs the input '" + qopt::printable(input.name) + "' (" + qopt::elementTypeName(input.type) +
-               ", " + std::to_string(input.dims.size()) +
-               " dimensions), but only input_ids, attention_mask, position_ids and past keys and values can be filled "
+  bool isTable = input.dims.size() == 2;
+  bool canMask = isIndexType(input.type) || input.type == ElementType::Bool || input.type == ElementType::F32;
+  bool canBeMade = false;
+  if (isPast(input.role))
+    canBeMade = input.dims.size() == 4 && isFloatType(input.type) && isKnown(input.dims[1]) && isKnown(input.dims[3]);
+  else if (input.role == Role::TokenIds || input.role == Role::PositionIds)
+    canBeMade = isTable && isIndexType(input.type);
+  else if (input.role == Role::AttentionMask)
+    canBeMade = isTable && canMask;
+  if (canBeMade)
+    return {};
+  return Error{"the model needs the input '" + qopt::printable(input.name) + "' (" +
+               std::string(qopt::roleName(input.role)) + ", " + qopt::elementTypeName(input.type) + ", " +
+               std::to_string(input.dims.size()) +
+               " dimensions), but only token ids, an attention mask, positions and past keys and values can be filled "
                "from text"};
+}
+
+/// Which of `outputs` holds logits for every token; an error says what there is instead.
+static Result<size_t> findLogits(const std::vector<TensorInfo> &outputs) {
+  auto isLogits = [](const TensorInfo &info) {
+    return info.role == Role::Logits && info.dims.size() == 3 && isFloatType(info.type);
+  };
+  auto found = std::find_if(outputs.begin(), outputs.end(), isLogits);
+  if (found != outputs.end())
+    return static_cast<size_t>(found - outputs.begin());
+  std::string others;
+  for (const TensorInfo &output : outputs)
+    others += (others.empty() ? "" : ", ") + ("'" + qopt::printable(output.name) + "': ") +
+              std::string(qopt::roleName(output.role));
+  return Error{"the model has no output of logits [batch, sequence, vocabulary], " +
+               (others.empty() ? "and no other" : "only " + others)};
 }
 
 Result<std::unique_ptr<LanguageModel>> qrt::makeSessionModel(Session &session) {
@@ -142,26 +155,16 @@ Result<std::unique_ptr<LanguageModel>> qrt::makeSessionModel(Session &session) {
   if (!entry)
     return Error{"the module has no entry point 'forward'"};
 
-  std::vector<Role> roles;
-  for (const TensorInfo &input : entry->inputs) {
-    Result<Role> role = roleOf(input);
-    if (!role)
-      return role.error();
-    roles.push_back(*role);
-  }
-  if (std::count(roles.begin(), roles.end(), Role::InputIds) != 1)
-    return Error{"the model has no input 'input_ids'"};
-
-  auto isLogits = [](const TensorInfo &info) { return info.dims.size() == 3 && isFloatType(info.type); };
-  const std::vector<TensorInfo> &outputs = entry->outputs;
-  auto found = std::find_if(outputs.begin(), outputs.end(),
-                            [&](const TensorInfo &info) { return info.name == "logits" && isLogits(info); });
-  if (found == outputs.end())
-    found = std::find_if(outputs.begin(), outputs.end(), isLogits);
-  if (found == outputs.end())
-    return Error{"the model has no output of floats [batch, sequence, vocabulary]"};
-  auto model =
-      std::make_unique<SessionModel>(session, *entry, std::move(roles), static_cast<size_t>(found - outputs.begin()));
+  for (const TensorInfo &input : entry->inputs)
+    if (Status status = checkInput(input); !status)
+      return status.error();
+  auto isTokenIds = [](const TensorInfo &input) { return input.role == Role::TokenIds; };
+  if (std::count_if(entry->inputs.begin(), entry->inputs.end(), isTokenIds) != 1)
+    return Error{"the model has no input of token ids"};
+  Result<size_t> output = findLogits(entry->outputs);
+  if (!output)
+    return output.error();
+  auto model = std::make_unique<SessionModel>(session, *entry, *output);
   if (model->vocabularySize() <= 0)
     return Error{"the size of the model's vocabulary is not known"};
   return std::unique_ptr<LanguageModel>(std::move(model));

@@ -125,6 +125,20 @@ int qrt_output(const qrt_module *module, const char *entry, size_t index, qrt_te
   return describe(module, entry, index, info, &EntryPoint::outputs);
 }
 
+static const char *roleOf(const qrt_module *module, const char *entry, size_t index,
+                          std::vector<TensorInfo> EntryPoint::*tensors) {
+  const EntryPoint *found = findEntry(module, entry);
+  return found && index < (found->*tensors).size() ? qopt::roleName((found->*tensors)[index].role).data() : nullptr;
+}
+
+const char *qrt_input_role(const qrt_module *module, const char *entry, size_t index) {
+  return roleOf(module, entry, index, &EntryPoint::inputs);
+}
+
+const char *qrt_output_role(const qrt_module *module, const char *entry, size_t index) {
+  return roleOf(module, entry, index, &EntryPoint::outputs);
+}
+
 /// A copy of the caller's tensor, with what it says checked.
 static Result<Tensor> copyOf(const QrtTensor &raw) {
   std::optional<qopt::ElementType> type = qopt::elementTypeByNumber(raw.type);

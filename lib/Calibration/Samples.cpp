@@ -1,6 +1,12 @@
 //===- Samples.cpp - Token windows as a function's inputs -----------------===//
+//
+// An input is filled by its role. What tokens alone do not tell is refused, never made up.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Samples.h"
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Support/Npy.h"
 #include <cstring>
 #include <limits>
@@ -54,8 +60,6 @@ void fill(qrt::Tensor &tensor, int64_t rows, int64_t length, Value value) {
     }
 }
 
-enum class Role { Tokens, Mask, Positions, Past };
-
 class BatchMaker {
 public:
   BatchMaker(func::FuncOp function, const std::vector<std::vector<int32_t>> &windows)
@@ -63,22 +67,19 @@ public:
 
   Status readArguments() {
     for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-      auto name = function.getArgAttrOfType<StringAttr>(i, "onnx.name");
-      StringRef text = name ? name.getValue() : i == 0 ? "input_ids" : "";
-      auto type = dyn_cast<RankedTensorType>(function.getArgumentTypes()[i]);
-      std::optional<ElementType> element = type ? toElementType(type.getElementType()) : std::nullopt;
-      std::optional<Role> role = roleOf(text, type, element);
-      if (!role)
-        return Error{"no calibration values can be made for input \"" + text.str() + "\" (argument " +
-                     std::to_string(i) + ")"};
-      if (*role != Role::Past)
+      Role role = getArgRole(function, i);
+      if (!canBeMade(role, function.getArgumentTypes()[i]))
+        return Error{"no calibration values can be made for input \"" + nameOf(i) + "\" (argument " +
+                     std::to_string(i) + ", role " + std::string(roleName(role)) + ")"};
+      auto type = cast<RankedTensorType>(function.getArgumentTypes()[i]);
+      if (!isPast(role))
         for (int dim : {0, 1})
           if (!type.isDynamicDim(dim))
             fixed[dim] = type.getDimSize(dim);
-      roles.push_back(*role);
+      roles.push_back(role);
     }
-    if (llvm::count(roles, Role::Tokens) != 1)
-      return Error{"expected one input of token ids but got " + std::to_string(llvm::count(roles, Role::Tokens))};
+    if (llvm::count(roles, Role::TokenIds) != 1)
+      return Error{"expected one input of token ids but got " + std::to_string(llvm::count(roles, Role::TokenIds))};
     return Status::success();
   }
 
@@ -99,21 +100,23 @@ public:
   }
 
 private:
-  static std::optional<Role> roleOf(StringRef name, RankedTensorType type, std::optional<ElementType> element) {
+  std::string nameOf(unsigned argument) {
+    auto name = getArgAttr<onnx::attrs::Name>(function, argument);
+    return name ? name.str() : std::string();
+  }
+
+  /// Whether tokens alone tell what an input of this role and type holds.
+  static bool canBeMade(Role role, Type input) {
+    auto type = dyn_cast<RankedTensorType>(input);
+    std::optional<ElementType> element = type ? toElementType(type.getElementType()) : std::nullopt;
     if (!element)
-      return std::nullopt;
-    bool isMatrix = type.getRank() == 2;
+      return false;
     bool isIndex = isIndexType(*element);
-    if (name == "input_ids" && isMatrix && isIndex)
-      return Role::Tokens;
-    if (name == "attention_mask" && isMatrix &&
-        (isIndex || *element == ElementType::F32 || *element == ElementType::Bool))
-      return Role::Mask;
-    if (name == "position_ids" && isMatrix && isIndex)
-      return Role::Positions;
-    if (name.starts_with("past") && type.getRank() >= 3)
-      return Role::Past;
-    return std::nullopt;
+    if (role == Role::TokenIds || role == Role::PositionIds)
+      return type.getRank() == 2 && isIndex;
+    if (role == Role::AttentionMask)
+      return type.getRank() == 2 && (isIndex || *element == ElementType::F32 || *element == ElementType::Bool);
+    return isPast(role) && type.getRank() >= 3;
   }
 
   Result<SampleBatch> make(int64_t first, int64_t count, int64_t rows) {
@@ -144,7 +147,7 @@ private:
     for (auto [index, role] : llvm::enumerate(roles)) {
       auto type = cast<RankedTensorType>(function.getArgumentTypes()[index]);
       std::vector<int64_t> dims{rows, length};
-      if (role == Role::Past) {
+      if (isPast(role)) {
         dims = type.getShape().vec();
         for (auto [i, dim] : llvm::enumerate(dims))
           if (ShapedType::isDynamic(dim))
@@ -152,17 +155,17 @@ private:
       }
       qrt::Tensor &tensor = batch.inputs.emplace_back(*toElementType(type.getElementType()), dims);
       switch (role) {
-      case Role::Tokens:
+      case Role::TokenIds:
         fill(tensor, rows, length,
              [&](int64_t row, int64_t i) { return counts(row, i) ? windows[first + row][i] : 0; });
         break;
-      case Role::Mask:
+      case Role::AttentionMask:
         fill(tensor, rows, length, counts);
         break;
-      case Role::Positions:
+      case Role::PositionIds:
         fill(tensor, rows, length, [](int64_t row, int64_t i) { return i; });
         break;
-      case Role::Past:
+      default: // past keys and values
         std::memset(tensor.data<char>(), 0, tensor.bytes());
         break;
       }

@@ -4,6 +4,8 @@
 #include "qopt/Codegen/Codegen.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -12,21 +14,20 @@ namespace {
 
 /// Name, type and dimensions of an input or output. `unnamed` starts the symbols
 /// of dimensions that have none.
-FailureOr<TensorInfo> describe(func::FuncOp function, Type type, DictionaryAttr attributes, std::string unnamed) {
+FailureOr<TensorInfo> describe(func::FuncOp function, Type type, StringAttr name, ArrayAttr symbols,
+                               std::string unnamed) {
   TensorInfo info;
   auto shaped = dyn_cast<ShapedType>(type);
   std::optional<ElementType> element = shaped ? toElementType(shaped.getElementType()) : std::nullopt;
   if (!element || !shaped.hasRank() || shaped.getRank() > QRT_MAX_RANK)
     return function.emitOpError("has an input or output of type ") << type << ", which the runtime does not take";
   info.type = *element;
-  auto name = attributes ? attributes.getAs<StringAttr>("onnx.name") : StringAttr();
-  auto symbols = attributes ? attributes.getAs<ArrayAttr>("onnx.dims") : ArrayAttr();
   info.name = name ? name.str() : unnamed;
   for (auto [i, size] : llvm::enumerate(shaped.getShape())) {
     Dimension dimension;
     if (!ShapedType::isDynamic(size))
       dimension.size = size;
-    else if (symbols && i < symbols.size() && isa<StringAttr>(symbols[i]))
+    else if (symbols && i < symbols.size())
       dimension.symbol = cast<StringAttr>(symbols[i]).str();
     if (dimension.size < 0 && dimension.symbol.empty())
       dimension.symbol = unnamed + "_" + std::to_string(i);
@@ -39,15 +40,19 @@ FailureOr<EntryPoint> describeEntry(func::FuncOp function) {
   EntryPoint entry;
   entry.name = function.getName().str();
   for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
-    FailureOr<TensorInfo> info = describe(function, type, function.getArgAttrDict(i), "input_" + std::to_string(i));
+    FailureOr<TensorInfo> info = describe(function, type, getArgAttr<onnx::attrs::Name>(function, i),
+                                          getArgAttr<onnx::attrs::Dims>(function, i), "input_" + std::to_string(i));
     if (failed(info))
       return failure();
+    info->role = getArgRole(function, i);
     entry.inputs.push_back(*info);
   }
   for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
-    FailureOr<TensorInfo> info = describe(function, type, function.getResultAttrDict(i), "output_" + std::to_string(i));
+    FailureOr<TensorInfo> info = describe(function, type, getResultAttr<onnx::attrs::Name>(function, i),
+                                          getResultAttr<onnx::attrs::Dims>(function, i), "output_" + std::to_string(i));
     if (failed(info))
       return failure();
+    info->role = getResultRole(function, i);
     entry.outputs.push_back(*info);
   }
   return entry;

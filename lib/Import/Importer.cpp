@@ -113,8 +113,9 @@ Status Importer::importInputs(func::FuncOp function) {
     if (!type)
       return type.error();
     unsigned index = function.getNumArguments();
-    NamedAttribute attributes[] = {builder.getNamedAttr("onnx.name", builder.getStringAttr(printable(input.name()))),
-                                   builder.getNamedAttr("onnx.dims", dimNames(input, *type))};
+    NamedAttribute attributes[] = {
+        namedAttr<onnx::attrs::Name>(builder.getContext(), builder.getStringAttr(printable(input.name()))),
+        namedAttr<onnx::attrs::Dims>(builder.getContext(), dimNames(input, *type))};
     if (failed(function.insertArgument(index, *type, builder.getDictionaryAttr(attributes),
                                        location(printable(input.name())))))
       return errorAt(input.name(), "cannot become an argument");
@@ -145,8 +146,9 @@ Status Importer::importOutputs(func::FuncOp function) {
         return errorAt(output.name(), text);
       }
     }
-    NamedAttribute attributes[] = {builder.getNamedAttr("onnx.name", builder.getStringAttr(printable(output.name()))),
-                                   builder.getNamedAttr("onnx.dims", dimNames(output, type))};
+    NamedAttribute attributes[] = {
+        namedAttr<onnx::attrs::Name>(builder.getContext(), builder.getStringAttr(printable(output.name()))),
+        namedAttr<onnx::attrs::Dims>(builder.getContext(), dimNames(output, type))};
     results.push_back(value);
     resultAttributes.push_back(builder.getDictionaryAttr(attributes));
   }
@@ -247,7 +249,7 @@ Status Importer::importNode(const pb::NodeProto &node) {
     Block *block = builder.getInsertionBlock();
     for (auto op = before ? std::next(before->getIterator()) : block->begin(); op != block->end(); ++op)
       if (!isa<onnx::ConstantOp>(*op))
-        op->setAttr("onnx.scope", attribute);
+        setAttr<onnx::attrs::Scope>(&*op, attribute);
   }
   return {};
 }

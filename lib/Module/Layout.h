@@ -11,7 +11,7 @@ namespace qopt {
 static_assert(std::endian::native == std::endian::little, ".qmod files are read and written as memory is");
 
 inline constexpr char moduleMagic[] = "QMOD\r\n\x1a\n";
-inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 2;
+inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 3;
 inline constexpr int64_t sectionAlignment = 64, weightsAlignment = 4096, parameterAlignment = 64;
 inline constexpr const char *weightsSection = "weights";
 
@@ -45,6 +45,13 @@ Result<ModuleHeader> readHeader(std::string_view json, uint32_t minor, int64_t f
 /// The checks of readHeader() that do not depend on the file: names present and
 /// unique, types known, ranks at most QRT_MAX_RANK, bytes as the shapes need.
 Status checkInfo(const ModuleInfo &info);
+/// Checks that sections and parameters are sorted, aligned, disjoint and inside
+/// [`firstOffset`, `fileBytes`].
+Status checkPlaces(const ModuleHeader &header, int64_t firstOffset, int64_t fileBytes);
+
+/// Gives the inputs and outputs of `entry`, as a module without roles has it, the roles
+/// that their names and types tell.
+void assignRolesByName(EntryPoint &entry);
 
 } // namespace qopt
 

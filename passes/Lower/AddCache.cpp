@@ -12,11 +12,14 @@
 // it alone. Types inside stay those of @forward: all entry points share kernels and loops.
 //
 //===----------------------------------------------------------------------===//
-#include "../Raise/ModelInputs.h"
 #include "TokenRows.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "qopt/Dialect/Functions.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
+#include "qopt/Reference/ModelInputs.h"
 
 using namespace mlir;
 
@@ -47,8 +50,8 @@ public:
     if (!isOneToken)
       rows.cutToLast(function);
     returnOneRow();
-    raise::updateResultTypes(function);
-    function.setResultAttrs(0, named("logits", {"batch", "", ""}));
+    updateResultTypes(function);
+    function.setResultAttrs(0, describe("logits", Role::LastLogits, {"batch", "", ""}));
     return success();
   }
 
@@ -64,13 +67,15 @@ private:
   LogicalResult replaceAttention();
   LogicalResult dropArguments();
 
-  DictionaryAttr named(StringRef name, ArrayRef<StringRef> dims) {
-    return b.getDictionaryAttr(
-        {b.getNamedAttr("onnx.name", b.getStringAttr(name)), b.getNamedAttr("onnx.dims", b.getStrArrayAttr(dims))});
+  DictionaryAttr describe(StringRef name, Role role, ArrayRef<StringRef> dims) {
+    MLIRContext *context = b.getContext();
+    return b.getDictionaryAttr({namedAttr<onnx::attrs::Name>(context, b.getStringAttr(name)),
+                                namedAttr<onnx::attrs::Dims>(context, b.getStrArrayAttr(dims)),
+                                namedAttr<attrs::Role>(context, RoleAttr::get(context, role))});
   }
-  BlockArgument addArgument(Type type, const Twine &name, ArrayRef<StringRef> dims) {
+  BlockArgument addArgument(Type type, const Twine &name, Role role, ArrayRef<StringRef> dims) {
     unsigned at = function.getNumArguments();
-    (void)function.insertArgument(at, type, named(name.str(), dims), function.getLoc());
+    (void)function.insertArgument(at, type, describe(name.str(), role, dims), function.getLoc());
     return function.getArgument(at);
   }
 
@@ -78,7 +83,7 @@ private:
   Block &body;
   OpBuilder b;
   bool isOneToken;
-  raise::ModelInputs inputs; ///< of @forward
+  reference::ModelInputs inputs; ///< of @forward
   SmallVector<BlockArgument> given;
   BlockArgument pastLength;
   llvm::DenseSet<Operation *> counting; ///< what computes the positions
@@ -89,22 +94,21 @@ private:
 //===----------------------------------------------------------------------===//
 
 LogicalResult CachedEntry::keepTokens() {
-  if (!inputs.tokens || !typeOf(inputs.tokens).getElementType().isInteger() || !typeOf(inputs.tokens).isDynamicDim(1))
+  if (!inputs.tokens || getArgRole(function, inputs.tokens.getArgNumber()) != Role::TokenIds ||
+      !typeOf(inputs.tokens).getElementType().isInteger() || !typeOf(inputs.tokens).isDynamicDim(1))
     return failure();
   unsigned at = inputs.tokens.getArgNumber();
-  function.setArgAttrs(at, named("input_ids", {"batch", isOneToken ? "" : "sequence"}));
-  pastLength = addArgument(RankedTensorType::get({1}, b.getI64Type()), "past_length", {""});
+  function.setArgAttrs(at, describe("input_ids", Role::TokenIds, {"batch", isOneToken ? "" : "sequence"}));
+  pastLength = addArgument(RankedTensorType::get({1}, b.getI64Type()), "past_length", Role::PastLength, {""});
   return success();
 }
 
-/// Of the results the logits: those of this name, else the first that can be.
+/// Of the results the logits.
 LogicalResult CachedEntry::keepLogits() {
   auto terminator = cast<func::ReturnOp>(body.getTerminator());
   std::optional<unsigned> logits;
   for (auto [i, value] : llvm::enumerate(terminator.getOperands())) {
-    auto name = function.getResultAttrOfType<StringAttr>(i, "onnx.name");
-    bool isNamed = name && name.getValue() == "logits";
-    if (typeOf(value).getRank() == 3 && isa<FloatType>(typeOf(value).getElementType()) && (!logits || isNamed))
+    if (getResultRole(function, i) == Role::Logits && typeOf(value).getRank() == 3)
       logits = i;
   }
   if (!logits)
@@ -113,7 +117,7 @@ LogicalResult CachedEntry::keepLogits() {
   others.reset(*logits);
   terminator->setOperands(ValueRange(terminator.getOperand(*logits)));
   (void)function.eraseResults(others);
-  raise::eraseDeadOps(function);
+  eraseDeadOps(function);
   return success();
 }
 
@@ -128,7 +132,7 @@ void CachedEntry::returnOneRow() {
 
 /// All inputs but the tokens must have lost their users.
 LogicalResult CachedEntry::dropArguments() {
-  raise::eraseDeadOps(function);
+  eraseDeadOps(function);
   llvm::BitVector dropped(function.getNumArguments());
   for (BlockArgument argument : given) {
     if (argument == inputs.tokens)
@@ -154,10 +158,10 @@ LogicalResult CachedEntry::dropArguments() {
 bool CachedEntry::areCounted(Value value) {
   reference::Quiet quiet(b.getContext());
   std::mt19937 random(1);
-  for (raise::Sizes wanted : {raise::Sizes{1, 5}, raise::Sizes{2, 3}, raise::Sizes{1, 4, 3}}) {
-    raise::Sizes sizes = inputs.adapt(wanted);
+  for (reference::Sizes wanted : {reference::Sizes{1, 5}, reference::Sizes{2, 3}, reference::Sizes{1, 4, 3}}) {
+    reference::Sizes sizes = inputs.adapt(wanted);
     reference::Slice slice;
-    inputs.fill(slice, sizes, raise::Padding::None, /*maxPosition=*/1, random);
+    inputs.fill(slice, sizes, reference::Padding::None, /*maxPosition=*/1, random);
     FailureOr<Tensor> found = slice.get(value);
     if (failed(found) || found->ints.empty() || found->ints.size() % sizes.length != 0)
       return false;
@@ -247,13 +251,13 @@ LogicalResult CachedEntry::replaceAttention() {
   if (attentions.empty() || !llvm::all_of(attentions, [&](onnx::AttentionOp op) { return canBeCached(op); }))
     return failure();
   for (auto [i, op] : llvm::enumerate(attentions)) {
-    auto cache = [&](Value now, const char *what) {
+    auto cache = [&](Value now, const char *what, Role role) {
       int64_t heads = op.getKvNumHeads(), size = typeOf(now).getDimSize(2) / heads;
       auto type =
           MemRefType::get({typeOf(inputs.tokens).getDimSize(0), heads, ShapedType::kDynamic, size}, b.getF32Type());
-      return addArgument(type, "cache." + Twine(i) + "." + what, {"batch", "", "capacity", ""});
+      return addArgument(type, "cache." + Twine(i) + "." + what, role, {"batch", "", "capacity", ""});
     };
-    Value keys = cache(op.getK(), "key"), values = cache(op.getV(), "value");
+    Value keys = cache(op.getK(), "key", Role::KeyCache), values = cache(op.getV(), "value", Role::ValueCache);
     b.setInsertionPoint(op);
     auto cached = CachedAttentionOp::create(b, op.getLoc(), op.getY().getType(), op.getQ(), op.getK(), op.getV(), keys,
                                             values, pastLength, op.getScaleAttr(), op.getSoftcapAttr());

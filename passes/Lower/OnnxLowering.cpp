@@ -24,7 +24,7 @@ LogicalResult OnnxLowering::run() {
     auto type = dyn_cast<RankedTensorType>(argument.getType());
     if (!type)
       continue;
-    auto names = function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "onnx.dims");
+    auto names = getArgAttr<onnx::attrs::Dims>(function, argument.getArgNumber());
     Dims known;
     for (int64_t i = 0; i < type.getRank(); ++i) {
       if (!type.isDynamicDim(i)) {

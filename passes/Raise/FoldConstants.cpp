@@ -5,7 +5,7 @@
 // (weights in another layout) are the business of normalize-linears.
 //
 //===----------------------------------------------------------------------===//
-#include "ModelInputs.h"
+#include "Raising.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -63,8 +63,8 @@ struct FoldConstants : impl::FoldConstantsBase<FoldConstants> {
       op.erase();
       ++numFolded;
     }
-    raise::updateResultTypes(getOperation());
-    raise::eraseDeadOps(getOperation());
+    updateResultTypes(getOperation());
+    eraseDeadOps(getOperation());
   }
 };
 

@@ -111,8 +111,8 @@ struct NameLayers : impl::NameLayersBase<NameLayers> {
       std::optional<ConstantView> weights = linear ? matchWeight(linear.getB()) : std::nullopt;
       if (!weights || weights->type.getRank() != 2)
         return;
-      auto given = op->getAttrOfType<StringAttr>(kLayerAttr);
-      auto scope = op->getAttrOfType<StringAttr>("onnx.scope");
+      auto given = getAttr<attrs::Layer>(op);
+      auto scope = getAttr<onnx::attrs::Scope>(op);
       std::string candidates[] = {given ? given.str() : std::string(), scope ? scope.str() : std::string(),
                                   nameFromNode(op->getLoc()), nameFromWeight(linear.getB()),
                                   nameFromPlace(linear, attentions)};
@@ -123,7 +123,7 @@ struct NameLayers : impl::NameLayersBase<NameLayers> {
       while (name.empty() || taken.contains(name))
         name = "linear_" + std::to_string(unknown++);
       taken.insert(name);
-      op->setAttr(kLayerAttr, StringAttr::get(&getContext(), name));
+      setAttr<attrs::Layer>(op, StringAttr::get(&getContext(), name));
       ++numLayers;
     });
   }

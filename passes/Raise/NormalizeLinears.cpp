@@ -103,7 +103,7 @@ struct FoldTranspose : OpRewritePattern<MatMulOp> {
     rewriter.modifyOpInPlace(op, [&] {
       op.getBMutable().assign(transposed);
       if (auto resource = dyn_cast<DenseResourceElementsAttr>(weight.constant); resource && isShared)
-        op->setAttr(kTiedAttr, rewriter.getStringAttr(resource.getRawHandle().getKey()));
+        setAttr<qopt::attrs::Tied>(op, rewriter.getStringAttr(resource.getRawHandle().getKey()));
     });
     return success();
   }
@@ -126,8 +126,7 @@ struct SplitGemm : OpRewritePattern<GemmOp> {
         return rewriter.notifyMatchFailure(op, "requires a constant whose data are there");
     }
     auto product = MatMulOp::create(rewriter, op.getLoc(), op.getA(), weights);
-    if (Attribute scope = op->getAttr("onnx.scope"))
-      product->setAttr("onnx.scope", scope);
+    copyScope(op, product);
     Value result = product;
     if (op.getC())
       result = AddOp::create(rewriter, op.getLoc(), result, op.getC());

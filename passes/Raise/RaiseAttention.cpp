@@ -8,7 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "AttentionMatch.h"
-#include "ModelInputs.h"
+#include "Raising.h"
 #include "qopt/Passes/Passes.h"
 #include <cmath>
 
@@ -204,8 +204,7 @@ private:
     auto attention = onnx::AttentionOp::create(
         builder, loc, q, k, v, mask.value, match.k.past, match.v.past, mask.causal, match.q.heads, match.k.heads,
         builder.getF32FloatAttr(static_cast<float>(scale)), APFloat(static_cast<float>(match.softcap.value_or(0))));
-    if (Attribute scope = last->getAttr("onnx.scope"))
-      attention->setAttr("onnx.scope", scope);
+    onnx::copyScope(last, attention);
     Value result = attention.getY();
     int64_t columns = match.q.heads * match.v.size;
     if (typeOf(match.result).getRank() == 2) {

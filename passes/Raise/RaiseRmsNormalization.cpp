@@ -128,8 +128,7 @@ struct RaiseScaled : OpRewritePattern<MulOp> {
       }
       auto norm = RMSNormalizationOp::create(rewriter, op.getLoc(), x, scale, /*axis=*/-1,
                                              APFloat(static_cast<float>(variance->epsilon)));
-      if (Attribute scope = op->getAttr("onnx.scope"))
-        norm->setAttr("onnx.scope", scope);
+      copyScope(op, norm);
       rewriter.replaceOp(op, norm);
       return success();
     }

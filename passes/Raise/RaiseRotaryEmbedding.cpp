@@ -184,8 +184,7 @@ private:
     bool isPartial = tables.rotatedSize != rotation.size;
     Value result = onnx::RotaryEmbeddingOp::create(builder, loc, source, cos, sin, positions, tables.interleaved,
                                                    rotation.heads, isPartial ? tables.rotatedSize : 0);
-    if (Attribute scope = last->getAttr("onnx.scope"))
-      result.getDefiningOp()->setAttr("onnx.scope", scope);
+    onnx::copyScope(last, result.getDefiningOp());
     result =
         onnx::ReshapeOp::create(builder, loc, result, createInts(builder, loc, {0, 0, rotation.heads, rotation.size}));
     if (rotation.headsFirst)

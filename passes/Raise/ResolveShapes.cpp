@@ -7,7 +7,7 @@
 // remains is inferred. Only small integers are computed, weights never read.
 //
 //===----------------------------------------------------------------------===//
-#include "ModelInputs.h"
+#include "Raising.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -34,7 +34,7 @@ public:
     refineTypes();
     for (Operation &op : llvm::make_early_inc_range(function.front().without_terminator()))
       resolved += replaceByConstants(&op) || replaceByOperand(&op) || rewriteShape(&op) || readFromArguments(&op);
-    raise::eraseDeadOps(function);
+    eraseDeadOps(function);
     return resolved;
   }
 
@@ -65,7 +65,7 @@ private:
             dim = sizes[0];
         result.setType(RankedTensorType::get(dims, type.getElementType()));
       }
-    raise::updateResultTypes(function);
+    updateResultTypes(function);
   }
 
   /// A result whose elements are the same for all sizes.

@@ -2,7 +2,7 @@
 #ifndef QOPT_PASSES_RAISE_ROTARYTABLES_H
 #define QOPT_PASSES_RAISE_ROTARYTABLES_H
 
-#include "ModelInputs.h"
+#include "Raising.h"
 
 namespace qopt::raise {
 

@@ -7,11 +7,11 @@
 // CHECK-LABEL: func.func @forward(
 // CHECK:         onnx.Attention
 // CHECK-LABEL: func.func @prefill(
-// CHECK-SAME:    %[[IDS:.*]]: tensor<?x?xi64> {onnx.dims = ["batch", "sequence"], onnx.name = "input_ids"},
-// CHECK-SAME:    %[[PAST:.*]]: tensor<1xi64> {onnx.dims = [""], onnx.name = "past_length"},
-// CHECK-SAME:    %[[KEYS:.*]]: memref<?x1x?x4xf32> {onnx.dims = ["batch", "", "capacity", ""], onnx.name = "cache.0.key"},
-// CHECK-SAME:    %[[VALUES:.*]]: memref<?x1x?x4xf32> {{.*}}"cache.0.value"})
-// CHECK-SAME:    -> (tensor<?x1x16xf32> {onnx.dims = ["batch", "", ""], onnx.name = "logits"})
+// CHECK-SAME:    %[[IDS:.*]]: tensor<?x?xi64> {onnx.dims = ["batch", "sequence"], onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>},
+// CHECK-SAME:    %[[PAST:.*]]: tensor<1xi64> {onnx.dims = [""], onnx.name = "past_length", qopt.role = #qopt.role<past_length>},
+// CHECK-SAME:    %[[KEYS:.*]]: memref<?x1x?x4xf32> {onnx.dims = ["batch", "", "capacity", ""], onnx.name = "cache.0.key", qopt.role = #qopt.role<key_cache>},
+// CHECK-SAME:    %[[VALUES:.*]]: memref<?x1x?x4xf32> {{.*}}"cache.0.value", qopt.role = #qopt.role<value_cache>})
+// CHECK-SAME:    -> (tensor<?x1x16xf32> {onnx.dims = ["batch", "", ""], onnx.name = "logits", qopt.role = #qopt.role<last_logits>})
 // CHECK:         %[[RANGE:.*]] = onnx.Range
 // CHECK:         %[[COUNTED:.*]] = onnx.Unsqueeze %[[RANGE]]
 // CHECK:         %[[POSITIONS:.*]] = onnx.Add %[[COUNTED]], %[[PAST]] : (tensor<1x?xi64>, tensor<1xi64>) -> tensor<1x?xi64>
@@ -25,14 +25,14 @@
 // CHECK-NEXT:    %[[ROW:.*]] = tensor.cast %[[LOGITS]] : tensor<?x?x16xf32> to tensor<?x1x16xf32>
 // CHECK-NEXT:    return %[[ROW]]
 // CHECK-LABEL: func.func @decode(
-// CHECK-SAME:    %{{.*}}: tensor<?x1xi64> {onnx.dims = ["batch", ""], onnx.name = "input_ids"}
+// CHECK-SAME:    %{{.*}}: tensor<?x1xi64> {onnx.dims = ["batch", ""], onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}
 // CHECK-NOT:     onnx.Slice
 // CHECK:         %[[POSITIONS:.*]] = onnx.Unsqueeze %{{.*}} : (tensor<1xi64>, tensor<1xi64>) -> tensor<1x1xi64>
 // CHECK:         onnx.RotaryEmbedding {{.*}}, %[[POSITIONS]] {{.*}} -> tensor<?x?x8xf32>
 // CHECK:         qopt.cached_attention
-func.func @forward(%ids: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "input_ids"},
-                   %shown: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "attention_mask"})
-    -> (tensor<?x?x16xf32> {onnx.dims = ["b", "s", ""], onnx.name = "logits"}) {
+func.func @forward(%ids: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>},
+                   %shown: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "attention_mask", qopt.role = #qopt.role<attention_mask>})
+    -> (tensor<?x?x16xf32> {onnx.dims = ["b", "s", ""], onnx.name = "logits", qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %wk = onnx.Constant dense<0.5> : tensor<8x4xf32>
   %head = onnx.Constant dense<0.25> : tensor<8x16xf32>
@@ -63,7 +63,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "i
 // Quantized, with position_ids and an exporter's own cache. Which columns LLM.int8 leaves
 // in float is up to all tokens of a call, so the codes are made for all.
 // CHECK-LABEL: func.func @prefill(
-// CHECK-SAME:    "input_ids"}, %{{.*}} "past_length"}, %{{.*}} "cache.0.key"}, %{{.*}} "cache.0.value"}) -> (tensor<?x1x16xf32>
+// CHECK-SAME:    role<token_ids>}, %{{.*}}role<past_length>}, %{{.*}}role<key_cache>}, %{{.*}}role<value_cache>}) -> (tensor<?x1x16xf32>
 // CHECK:         %[[Y:.*]] = qopt.cached_attention
 // CHECK:         %[[LASTY:.*]] = onnx.Slice %[[Y]]
 // CHECK:         %[[CODES:.*]], %[[SCALE:.*]], %[[COLUMNS:.*]] = qopt.split_columns %[[Y]]
@@ -71,11 +71,11 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "i
 // CHECK:         %[[LASTCODES:.*]] = onnx.Slice %[[CODES]],
 // CHECK:         qopt.matmul_w8a8 %[[LASTCODES]], %[[LASTSCALE]], %{{.*}}, %{{.*}} outliers(%[[LASTY]]) columns(%[[COLUMNS]])
 // CHECK-LABEL: func.func @decode(
-func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %shown: tensor<?x?xi64> {onnx.name = "attention_mask"},
-                   %positions: tensor<?x?xi64> {onnx.name = "position_ids"},
-                   %past_keys: tensor<?x2x?x4xf32> {onnx.name = "past_key_values.0.key"},
-                   %past_halves: tensor<?x2x?x4xf16> {onnx.name = "past_key_values.0.value"})
-    -> (tensor<?x?x16xf32> {onnx.name = "logits"}, tensor<?x2x?x4xf32> {onnx.name = "present.0.key"}, tensor<?x2x?x4xf16> {onnx.name = "present.0.value"}) {
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}, %shown: tensor<?x?xi64> {onnx.name = "attention_mask", qopt.role = #qopt.role<attention_mask>},
+                   %positions: tensor<?x?xi64> {onnx.name = "position_ids", qopt.role = #qopt.role<position_ids>},
+                   %past_keys: tensor<?x2x?x4xf32> {onnx.name = "past_key_values.0.key", qopt.role = #qopt.role<past_key>},
+                   %past_halves: tensor<?x2x?x4xf16> {onnx.name = "past_key_values.0.value", qopt.role = #qopt.role<past_value>})
+    -> (tensor<?x?x16xf32> {onnx.name = "logits", qopt.role = #qopt.role<logits>}, tensor<?x2x?x4xf32> {onnx.name = "present.0.key", qopt.role = #qopt.role<present_key>}, tensor<?x2x?x4xf16> {onnx.name = "present.0.value", qopt.role = #qopt.role<present_value>}) {
   %past_values = onnx.Cast %past_halves {to = f32} : (tensor<?x2x?x4xf16>) -> tensor<?x2x?x4xf32>
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %w = qopt.parameter "o.codes" dense<1> : tensor<16x8xi8>
@@ -103,7 +103,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %shown: tens
 // CHECK:         %[[CODES:.*]], %[[SCALE:.*]], %[[OUTLIERS:.*]] = qopt.split_columns_at %[[LAST]] {{.*}} -> (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<?x?x2xf32>)
 // CHECK:         qopt.matmul_w8a8 %[[CODES]], %[[SCALE]], %{{.*}}, %{{.*}} outliers(%[[OUTLIERS]]) weights(%{{.*}}) {{.*}} -> tensor<?x?x16xf32>
 // CHECK-LABEL: func.func @decode(
-func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> (tensor<?x?x16xf32> {onnx.name = "logits"}) {
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x16xf32> {onnx.name = "logits", qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %w = qopt.parameter "o.codes" dense<1> : tensor<16x8xi8>
   %s = qopt.parameter "o.scale" dense<0.5> : tensor<16xf32>
@@ -120,7 +120,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> (tensor<?
 // A mask of its own for every query: a sliding window, perhaps.
 // CHECK-LABEL: func.func @forward(
 // CHECK-NOT:   func.func
-func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %mask: tensor<?x1x?x?xi1> {onnx.name = "window"}) -> tensor<?x?x8xf32> {
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}, %mask: tensor<?x1x?x?xi1> {onnx.name = "window"}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
   %y = onnx.Attention %x, %x, %x mask(%mask) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x1x?x?xi1>) -> tensor<?x?x8xf32>
@@ -132,7 +132,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %mask: tenso
 // Every token sees every other.
 // CHECK-LABEL: func.func @forward(
 // CHECK-NOT:   func.func
-func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x8xf32> {
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
   %y = onnx.Attention %x, %x, %x {q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
@@ -144,7 +144,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x
 // Positions from 1 on.
 // CHECK-LABEL: func.func @forward(
 // CHECK-NOT:   func.func
-func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %positions: tensor<?x?xi64> {onnx.name = "position_ids"}) -> tensor<?x?x8xf32> {
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}, %positions: tensor<?x?xi64> {onnx.name = "position_ids", qopt.role = #qopt.role<position_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %cos = onnx.Constant dense<0.5> : tensor<32x2xf32>
   %one = onnx.Constant dense<1> : tensor<i64>
@@ -160,7 +160,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}, %positions: 
 // Learned positions: the number of tokens before these is not in their sum.
 // CHECK-LABEL: func.func @forward(
 // CHECK-NOT:   func.func
-func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x8xf32> {
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %zeros = onnx.Constant dense<0> : tensor<1xi64>
   %zero = onnx.Constant dense<0> : tensor<i64>
@@ -180,7 +180,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x
 // An operation that is not known to treat tokens alone: here it mixes them.
 // CHECK-LABEL: func.func @forward(
 // CHECK-NOT:   func.func
-func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x8xf32> {
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %axis = onnx.Constant dense<1> : tensor<1xi64>
   %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
@@ -195,7 +195,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x
 // One length only.
 // CHECK-LABEL: func.func @forward(
 // CHECK-NOT:   func.func
-func.func @forward(%ids: tensor<1x4xi64> {onnx.name = "input_ids"}) -> tensor<1x4x8xf32> {
+func.func @forward(%ids: tensor<1x4xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<1x4x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<1x4xi64>) -> tensor<1x4x8xf32>
   %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<1x4x8xf32>, tensor<1x4x8xf32>, tensor<1x4x8xf32>) -> tensor<1x4x8xf32>
@@ -207,7 +207,7 @@ func.func @forward(%ids: tensor<1x4xi64> {onnx.name = "input_ids"}) -> tensor<1x
 // Other functions are left alone.
 // CHECK-LABEL: func.func @stage(
 // CHECK-NOT:   func.func
-func.func @stage(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x8xf32> {
+func.func @stage(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
   %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>

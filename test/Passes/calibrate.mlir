@@ -17,7 +17,7 @@
 // CHECK-LABEL: @ranges
 // CHECK: qopt.observe {{.*}} "up" ["absmax"] absmax(6.000000e+01)
 // CHECK: qopt.observe {{.*}} "down" ["absmax"] absmax(3.000000e+01)
-func.func @ranges(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x1xf32> {
+func.func @ranges(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x1xf32> {
   %e = onnx.Constant dense<[[1.0], [2.0], [-30.0], [4.0], [5.0], [6.0], [-7.0], [-60.0], [1000.0]]> : tensor<9x1xf32>
   %u = onnx.Constant dense<-0.5> : tensor<1x1xf32>
   %x = onnx.Gather %e, %ids : (tensor<9x1xf32>, tensor<?x?xi64>) -> tensor<?x?x1xf32>
@@ -42,7 +42,7 @@ func.func @ranges(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?
 // CHECK: onnx.MatMul %[[X]], %[[T]]
 // CHECK: up.weight.codes: "0x40000000F048"
 // CHECK: up.weight.scale: "0x40000000003C"
-func.func @gptq(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x1xf32> {
+func.func @gptq(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x1xf32> {
   %e = onnx.Constant dense<[[1.0, 0.0, 0.0, 0.5], [0.0, 2.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [2.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 3.0, 0.0], [0.0, 1.0, 0.0, 2.0], [1.0, 0.0, 2.0, 0.0]]> : tensor<8x4xf32>
   %u = onnx.Constant dense<[[-8.0], [7.0], [0.0], [-4.0]]> : tensor<4x1xf32>
   %x = onnx.Gather %e, %ids : (tensor<8x4xf32>, tensor<?x?xi64>) -> tensor<?x?x4xf32>
@@ -66,7 +66,7 @@ func.func @gptq(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x1
 // CHECK: onnx.MatMul %[[X]], %[[T]]
 // CHECK: up.weight.codes{{.*}}: "0x400000007F0081C0"
 // CHECK: up.weight.outliers: "0x400000000064"
-func.func @outliers(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x1xf32> {
+func.func @outliers(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x1xf32> {
   %e = onnx.Constant dense<[[1.0, 0.0, 0.0, 0.5], [0.0, -6.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [2.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 5.9], [0.0, 0.0, 3.0, 0.0], [0.0, 1.0, 0.0, 2.0], [1.0, 0.0, 2.0, 0.0]]> : tensor<8x4xf32>
   %u = onnx.Constant dense<[[2.0], [1024.0], [-2.0], [-1.0]]> : tensor<4x1xf32>
   %x = onnx.Gather %e, %ids : (tensor<8x4xf32>, tensor<?x?xi64>) -> tensor<?x?x4xf32>
@@ -77,7 +77,7 @@ func.func @outliers(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?
 
 // -----
 
-func.func @rejects_no_threshold(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x1xf32> {
+func.func @rejects_no_threshold(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x1xf32> {
   %e = onnx.Constant dense<1.0> : tensor<8x4xf32>
   %u = onnx.Constant dense<1.0> : tensor<4x1xf32>
   %x = onnx.Gather %e, %ids : (tensor<8x4xf32>, tensor<?x?xi64>) -> tensor<?x?x4xf32>
@@ -97,7 +97,7 @@ func.func @skips_unobserved(%x: tensor<2x4xf32> {onnx.name = "pixels"}) -> tenso
 
 // -----
 
-// expected-error @below {{no calibration values can be made for input "pixels" (argument 0)}}
+// expected-error @below {{no calibration values can be made for input "pixels" (argument 0, role other)}}
 func.func @rejects_unknown_inputs(%x: tensor<2x4xf32> {onnx.name = "pixels"}) -> tensor<2x4xf32> {
   %0 = qopt.observe %x "a" ["absmax"] : tensor<2x4xf32>
   return %0 : tensor<2x4xf32>
@@ -106,7 +106,7 @@ func.func @rejects_unknown_inputs(%x: tensor<2x4xf32> {onnx.name = "pixels"}) ->
 // -----
 
 // expected-error@unknown {{expected indices in [-7, 6] but got 7}}
-func.func @rejects_token_out_of_range(%ids: tensor<?x?xi64>) -> tensor<?x?x1xf32> {
+func.func @rejects_token_out_of_range(%ids: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x1xf32> {
   %e = onnx.Constant dense<[[1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [7.0]]> : tensor<7x1xf32>
   %x = onnx.Gather %e, %ids : (tensor<7x1xf32>, tensor<?x?xi64>) -> tensor<?x?x1xf32>
   // expected-error @below {{calibration of "up": }}

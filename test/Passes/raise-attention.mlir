@@ -56,7 +56,7 @@ func.func @causal(%q: tensor<?x?x8xf32>, %k: tensor<?x?x4xf32>, %v: tensor<?x?x4
 // CHECK: onnx.Attention %{{.*}}, %{{.*}}, %{{.*}} mask(%[[U]]) {is_causal = 1
 // CHECK-SAME: tensor<?x1x1x?xi1>) -> tensor<?x?x4xf32>
 // CHECK-NEXT: return
-func.func @causal_and_padded(%tokens: tensor<?x?xi64> {onnx.name = "input_ids"}, %m: tensor<?x?xi64> {onnx.name = "attention_mask"},
+func.func @causal_and_padded(%tokens: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}, %m: tensor<?x?xi64> {onnx.name = "attention_mask", qopt.role = #qopt.role<attention_mask>},
                              %q: tensor<?x?x4xf32>, %k: tensor<?x?x4xf32>, %v: tensor<?x?x4xf32>) -> tensor<?x?x4xf32> {
   %axis0 = onnx.Constant dense<0> : tensor<1xi64>
   %axis1 = onnx.Constant dense<1> : tensor<1xi64>

@@ -45,7 +45,7 @@ func.func @halves(%q: tensor<?x?x8xf32>, %k: tensor<?x2x4x?xf32>) -> tensor<?x2x
 // CHECK-SAME: %[[Q:.*]]: tensor<?x?x4xf32>, %{{.*}}: tensor<?x4x?xf32>, %[[P:.*]]: tensor<?x?xi64>
 // CHECK: onnx.RotaryEmbedding %[[Q]], %{{.*}}, %{{.*}}, %[[P]] {interleaved = 1 : i64, num_heads = 1 : i64}
 // CHECK-SAME: tensor<8x2xf32>
-func.func @neighbours(%q: tensor<?x?x4xf32>, %k: tensor<?x4x?xf32>, %p: tensor<?x?xi64> {onnx.name = "position_ids"}) -> tensor<?x1x?x?xf32> {
+func.func @neighbours(%q: tensor<?x?x4xf32>, %k: tensor<?x4x?xf32>, %p: tensor<?x?xi64> {onnx.name = "position_ids", qopt.role = #qopt.role<position_ids>}) -> tensor<?x1x?x?xf32> {
   %cosines = onnx.Constant dense<[[1.0, 1.0], [0.5, 0.8], [-0.5, 0.28], [0.1, 0.2], [0.1, 0.3], [0.1, 0.4], [0.1, 0.5], [0.1, 0.6]]> : tensor<8x2xf32>
   %sines = onnx.Constant dense<[[0.0, 0.0], [0.866, 0.6], [0.866, 0.96], [0.2, 0.2], [0.2, 0.3], [0.2, 0.4], [0.2, 0.5], [0.2, 0.6]]> : tensor<8x2xf32>
   %cos = onnx.Gather %cosines, %p : (tensor<8x2xf32>, tensor<?x?xi64>) -> tensor<?x?x2xf32>
@@ -80,7 +80,7 @@ func.func @neighbours(%q: tensor<?x?x4xf32>, %k: tensor<?x4x?xf32>, %p: tensor<?
 // A reflection is no rotation: the second half keeps its sign.
 // CHECK-LABEL: @skips_reflection
 // CHECK-NOT: onnx.RotaryEmbedding
-func.func @skips_reflection(%q: tensor<?x?x4xf32>, %k: tensor<?x1x4x?xf32>, %p: tensor<?x?xi64> {onnx.name = "position_ids"}) -> tensor<?x1x?x?xf32> {
+func.func @skips_reflection(%q: tensor<?x?x4xf32>, %k: tensor<?x1x4x?xf32>, %p: tensor<?x?xi64> {onnx.name = "position_ids", qopt.role = #qopt.role<position_ids>}) -> tensor<?x1x?x?xf32> {
   %cosines = onnx.Constant dense<[[1.0, 1.0], [0.5, 0.8], [-0.5, 0.28], [0.1, 0.2], [0.1, 0.3], [0.1, 0.4], [0.1, 0.5], [0.1, 0.6]]> : tensor<8x2xf32>
   %sines = onnx.Constant dense<[[0.0, 0.0], [0.866, 0.6], [0.866, 0.96], [0.2, 0.2], [0.2, 0.3], [0.2, 0.4], [0.2, 0.5], [0.2, 0.6]]> : tensor<8x2xf32>
   %cos = onnx.Gather %cosines, %p : (tensor<8x2xf32>, tensor<?x?xi64>) -> tensor<?x?x2xf32>

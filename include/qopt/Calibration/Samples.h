@@ -20,9 +20,9 @@ struct SampleBatch {
 /// Token ids [n, length] (int32 or int64) of an .npy file; one window per row.
 Result<std::vector<std::vector<int32_t>>> readTokenWindows(const std::string &path);
 
-/// Batches of at most `batchSize` windows in order. Arguments are known by their
-/// `onnx.name`: input_ids, attention_mask, position_ids, past_key_values.* (made
-/// empty); the first one without a name is input_ids. Errors: no windows, an empty
+/// Batches of at most `batchSize` windows in order. Arguments are known by their role
+/// (`qopt.role`): token ids, attention mask, positions, past keys and values (made
+/// empty). Errors: no windows, an empty
 /// window, one longer than the model's fixed length, an argument that no value can
 /// be made for.
 Result<std::vector<SampleBatch>> makeBatches(mlir::func::FuncOp function,

@@ -25,7 +25,8 @@
 //   tokenizer                        tokenizer.json
 //   weights                          the parameters, last
 //
-// Version 1.1 added the kernels, 1.2 their architecture; older files have none.
+// Version 1.1 added the kernels, 1.2 their architecture; older files have none. Version
+// 1.3 added the roles of inputs and outputs; in older files names and types tell them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_MODULE_MODULE_H
@@ -33,6 +34,7 @@
 
 #include "qopt/Support/ElementType.h"
 #include "qopt/Support/Result.h"
+#include "qopt/Support/Roles.h"
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -52,13 +54,13 @@ struct TensorInfo {
   std::string name;
   ElementType type = ElementType::None;
   std::vector<Dimension> dims;
+  Role role = Role::Other;
 };
 
 /// Beside "forward" there may be "prefill" and "decode", which keep the keys and values
-/// of attention: input_ids [batch, sequence] or [batch, 1]; past_length i64 [1], how
-/// many tokens the caches hold; then caches, f32 [batch, heads, capacity, head size],
-/// the same for both. They append to the caches and return the logits behind the last
-/// token, [batch, 1, vocabulary].
+/// of attention. Their inputs are the token ids, [batch, sequence] or [batch, 1]; the past
+/// length; then caches, f32 [batch, heads, capacity, head size], the same for both. They
+/// append to the caches and return the last logits, [batch, 1, vocabulary].
 struct EntryPoint {
   std::string name; ///< "forward"; also the symbol in the host code
   std::vector<TensorInfo> inputs, outputs;

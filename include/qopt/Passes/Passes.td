@@ -37,6 +37,46 @@ def FoldConstants : Pass<"qopt-fold-constants", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
 
+def AssignRoles : Pass<"qopt-assign-roles", "::mlir::func::FuncOp"> {
+  let summary = "Decide what each input and output of the model is";
+  let description = [{
+    Every argument and result of a public function gets `qopt.role`; whoever fills an input
+    or reads an output later asks for it. Names prove nothing, so types and uses decide:
+
+    - `token_ids`: integers that choose rows of a constant table. Of several such inputs
+      the one whose table has as many rows as there are logits; then names decide;
+    - `embeddings`: without token ids, floats [batch, sequence, features] that go into
+      products with weights;
+    - `position_ids`: integers that become the angles of rotary embeddings, or choose rows of
+      two tables;
+    - `attention_mask` [batch, keys] and, of more dimensions, `attention_bias`: what meets
+      the scores without a product in between;
+    - `past_key`, `past_value`: what is multiplied to scores, or by their softmax;
+      `present_key`, `present_value`: the same where it is returned;
+    - `logits`: as wide as the embedding table is long, else the last product's result;
+      `last_logits`: the same for the last token only;
+    - `hidden_states`: as wide as an embedding.
+
+    Where the graph leaves it open, the names `input_ids`, `attention_mask`, `position_ids`,
+    `past...` and `present...` count; what is nothing of all this is `other`. Roles that
+    are there already stay.
+
+    ```mlir
+    func.func @forward(%a: tensor<?x?xi64>) -> tensor<?x?x16xf32> {
+      %x = onnx.Gather %table, %a : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+      %y = onnx.MatMul %x, %head : (tensor<?x?x8xf32>, tensor<8x16xf32>) -> tensor<?x?x16xf32>
+    ```
+    ==>
+    ```mlir
+    func.func @forward(%a: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>})
+        -> (tensor<?x?x16xf32> {qopt.role = #qopt.role<logits>}) {
+    ```
+    Expects: floats of one type. Ensures: a role on every argument and result.
+  }];
+  let statistics = [Statistic<"numAssigned", "assigned", "Inputs and outputs that are known">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect", "::qopt::QoptDialect"];
+}
+
 def RaiseAttention : Pass<"qopt-raise-attention", "::mlir::func::FuncOp"> {
   let summary = "Find attention";
   let description = [{

@@ -106,9 +106,9 @@ typedef enum QrtError {
 /* One entry point. `parameters[i]` points to the data of the module's i-th
  * parameter, 64-byte aligned. `inputs` are filled by the caller; ranks and types
  * are as declared, and those that are declared with the same symbol have the same
- * size. Inputs whose names begin with "cache." are written in place, others are only
- * read; what else "prefill" and "decode" take is said in Module.h. The entry fills `outputs`; the data of each was
- * obtained with api->allocate and belongs to the caller. Returns a QrtError; on error no output is set. */
+ * size. Caches (key_cache and value_cache of Roles.h) are written in place, other inputs
+ * are only read; what else "prefill" and "decode" take is said in Module.h. The entry fills `outputs`; the data of each
+ * was obtained with api->allocate and belongs to the caller. Returns a QrtError; on error no output is set. */
 typedef int64_t (*QrtEntry)(const QrtApi *api, QrtContext *context, const void *const *parameters,
                             const QrtTensor *inputs, QrtTensor *outputs);
 

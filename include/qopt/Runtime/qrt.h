@@ -28,7 +28,7 @@ extern "C" {
 
 /* Grows when something is added. What a program compiled with version n uses is
  * there when qrt_api_version() >= n. */
-#define QRT_API_VERSION 2
+#define QRT_API_VERSION 3
 int qrt_api_version(void);
 
 /* Why the last call of this thread failed; "" when none did. Valid until the
@@ -68,6 +68,11 @@ size_t qrt_num_outputs(const qrt_module *module, const char *entry);
 /* Fill `info`; 0 on success. */
 int qrt_input(const qrt_module *module, const char *entry, size_t index, qrt_tensor_info *info);
 int qrt_output(const qrt_module *module, const char *entry, size_t index, qrt_tensor_info *info);
+/* What an input or output is for, whatever its name: "token_ids", "attention_mask",
+ * "position_ids", "past_key", "past_value", "logits", "last_logits", "hidden_states",
+ * "other", ... (qopt/Support/Roles.h has them all). NULL past the last. Since 3. */
+const char *qrt_input_role(const qrt_module *module, const char *entry, size_t index);
+const char *qrt_output_role(const qrt_module *module, const char *entry, size_t index);
 
 /* Runs an entry point. `inputs` in declared order; they are copied. */
 qrt_result *qrt_run(qrt_module *module, const char *entry, const QrtTensor *inputs, size_t num_inputs);

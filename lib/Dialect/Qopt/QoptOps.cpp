@@ -33,6 +33,16 @@ static ArrayRef<int64_t> rowShape(RankedTensorType type) { return type.getShape(
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 //===----------------------------------------------------------------------===//
+// RequireOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult RequireOp::verify() {
+  if (!isa_and_present<FunctionOpInterface>((*this)->getParentOp()))
+    return emitOpError("may only stand in the top block of a function; elsewhere there is qopt.fail");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // ParameterOp, ObserveOp
 //===----------------------------------------------------------------------===//
 

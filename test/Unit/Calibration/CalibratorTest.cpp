@@ -65,7 +65,7 @@ struct Calibration : test::Fixture {
 
   /// down(relu(up(embedding))), observed as `statistic` before each linear.
   func::FuncOp model(const std::string &statistic, const std::string &scheme) {
-    return parse(R"(func.func @f(%ids: tensor<?x?xi64> {onnx.name = "input_ids"}) -> tensor<?x?x6xf32> {
+    return parse(R"(func.func @f(%ids: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x6xf32> {
       %e = onnx.Constant )" +
                  literal(embedding) + R"(
       %u = onnx.Constant )" +

@@ -15,9 +15,9 @@ std::vector<T> values(const qrt::Tensor &tensor) {
 }
 
 TEST_F(Samples, fillsShorterWindowsOnTheRight) {
-  auto function = parse(R"(func.func @f(%a: tensor<?x?xi64> {onnx.name = "input_ids"},
-      %b: tensor<?x?xi32> {onnx.name = "attention_mask"}, %c: tensor<?x?xi64> {onnx.name = "position_ids"},
-      %d: tensor<?x2x?x4xf32> {onnx.name = "past_key_values.0.key"}) { return })");
+  auto function = parse(R"(func.func @f(%a: tensor<?x?xi64> {onnx.name = "tokens", qopt.role = #qopt.role<token_ids>},
+      %b: tensor<?x?xi32> {qopt.role = #qopt.role<attention_mask>}, %c: tensor<?x?xi64> {qopt.role = #qopt.role<position_ids>},
+      %d: tensor<?x2x?x4xf32> {qopt.role = #qopt.role<past_key>}) { return })");
   Result<std::vector<SampleBatch>> batches = makeBatches(function, Windows{{5, 6, 7}, {8}, {9, 10}}, 2);
   ASSERT_TRUE(bool(batches)) << batches.error().message;
   ASSERT_EQ(batches->size(), 2u);
@@ -34,7 +34,7 @@ TEST_F(Samples, fillsShorterWindowsOnTheRight) {
 }
 
 TEST_F(Samples, keepsToTheShapeThatTheModelPrescribes) {
-  auto function = parse("func.func @f(%a: tensor<2x4xi64>) { return }");
+  auto function = parse("func.func @f(%a: tensor<2x4xi64> {qopt.role = #qopt.role<token_ids>}) { return }");
   Result<std::vector<SampleBatch>> batches = makeBatches(function, Windows{{1, 2, 3}, {4}, {5, 6, 7, 8}}, 8);
   ASSERT_TRUE(bool(batches));
   ASSERT_EQ(batches->size(), 2u);
@@ -45,7 +45,7 @@ TEST_F(Samples, keepsToTheShapeThatTheModelPrescribes) {
 }
 
 TEST_F(Samples, rejectsWhatItCannotUse) {
-  auto function = parse("func.func @f(%a: tensor<?x?xi64>) { return }");
+  auto function = parse("func.func @f(%a: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>}) { return }");
   Result<std::vector<SampleBatch>> none = makeBatches(function, Windows{}, 8),
                                    empty = makeBatches(function, Windows{{}}, 8);
   ASSERT_FALSE(bool(none));
@@ -55,7 +55,7 @@ TEST_F(Samples, rejectsWhatItCannotUse) {
   auto pixels = parse(R"(func.func @f(%a: tensor<?x3x8x8xf32> {onnx.name = "pixels"}) { return })");
   Result<std::vector<SampleBatch>> other = makeBatches(pixels, Windows{{1}}, 8);
   ASSERT_FALSE(bool(other));
-  EXPECT_EQ(other.error().message, "no calibration values can be made for input \"pixels\" (argument 0)");
+  EXPECT_EQ(other.error().message, "no calibration values can be made for input \"pixels\" (argument 0, role other)");
 }
 
 } // namespace

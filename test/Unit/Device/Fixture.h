@@ -91,18 +91,19 @@ protected:
     info.vocabularySize = vocabulary;
     if (parts.entry == "forward") {
       std::vector<Dimension> tokens = {{-1, "batch"}, {-1, "seq"}};
-      info.entryPoints = {{"forward",
-                           {{"input_ids", ElementType::I64, tokens}},
-                           {{"logits", ElementType::F32, {{-1, "batch"}, {-1, "seq"}, {vocabulary, ""}}}}}};
+      info.entryPoints = {
+          {"forward",
+           {{"input_ids", ElementType::I64, tokens, Role::TokenIds}},
+           {{"logits", ElementType::F32, {{-1, "batch"}, {-1, "seq"}, {vocabulary, ""}}, Role::Logits}}}};
       if (parts.grows)
         for (const char *name : {"prefill", "decode"}) {
           Dimension length = name[0] == 'p' ? Dimension{-1, "seq"} : Dimension{1, ""};
           info.entryPoints.push_back(
               {name,
-               {{"input_ids", ElementType::I64, {{-1, "batch"}, length}},
-                {"past_length", ElementType::I64, {{1, ""}}},
-                {"cache.0.key", ElementType::F32, {{-1, "batch"}, {1, ""}, {-1, "capacity"}, {1, ""}}}},
-               {{"logits", ElementType::F32, {{-1, "batch"}, {1, ""}, {vocabulary, ""}}}}});
+               {{"input_ids", ElementType::I64, {{-1, "batch"}, length}, Role::TokenIds},
+                {"past_length", ElementType::I64, {{1, ""}}, Role::PastLength},
+                {"cache.0.key", ElementType::F32, {{-1, "batch"}, {1, ""}, {-1, "capacity"}, {1, ""}}, Role::KeyCache}},
+               {{"logits", ElementType::F32, {{-1, "batch"}, {1, ""}, {vocabulary, ""}}, Role::LastLogits}}});
         }
     } else {
       std::vector<TensorInfo> vector = {{"x", ElementType::F32, {{-1, "n"}}}};

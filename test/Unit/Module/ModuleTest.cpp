@@ -28,8 +28,8 @@ protected:
     info.contextLength = 512;
     info.vocabularySize = 2048;
     info.entryPoints = {{"forward",
-                         {{"input_ids", ElementType::I64, {{-1, "batch"}, {-1, "seq"}}}},
-                         {{"logits", ElementType::F32, {{-1, "batch"}, {-1, "seq"}, {2048, ""}}}}}};
+                         {{"input_ids", ElementType::I64, {{-1, "batch"}, {-1, "seq"}}, Role::TokenIds}},
+                         {{"logits", ElementType::F32, {{-1, "batch"}, {-1, "seq"}, {2048, ""}}, Role::Logits}}}};
     info.parameters = {{"codes", ElementType::U8, {3, 5}, 0, 15},
                        {"scales", ElementType::F16, {3}, 0, 6},
                        {"none", ElementType::F32, {0, 4}, 0, 0}};
@@ -102,6 +102,8 @@ TEST_F(ModuleFile, RoundTrip) {
   EXPECT_EQ(info.entryPoints[0].outputs[0].dims[0].symbol, "batch");
   EXPECT_EQ(info.entryPoints[0].outputs[0].dims[2].size, 2048);
   EXPECT_EQ(info.entryPoints[0].inputs[0].type, ElementType::I64);
+  EXPECT_EQ(info.entryPoints[0].inputs[0].role, Role::TokenIds);
+  EXPECT_EQ(info.entryPoints[0].outputs[0].role, Role::Logits);
   ASSERT_EQ(info.layers.size(), 1u);
   EXPECT_EQ(info.layers[0].bitsPerWeight, 4.6);
   ASSERT_EQ(info.kernels.size(), 2u);
@@ -172,10 +174,10 @@ TEST_F(ModuleFile, OtherFilesAreNamed) {
 TEST_F(ModuleFile, VersionsAreCompared) {
   ASSERT_TRUE(writeExample(path));
   std::string newer = read(path);
-  newer[12] = 3; // minor
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.3, but this program reads 1.0 to 1.2");
+  newer[12] = 4; // minor
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.4, but this program reads 1.0 to 1.3");
   newer[8] = 2; // major
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.3, but this program reads 1.0 to 1.2");
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.4, but this program reads 1.0 to 1.3");
 }
 
 // Version 1.0 had no table of kernels; 1.1 must have one, 1.2 with their architectures.
@@ -190,6 +192,52 @@ TEST_F(ModuleFile, KernelsAreThereFromVersion1_1On) {
   EXPECT_EQ(errorOf(withHeader(kernel(""), 2)), "header field 'arch' is missing");
   EXPECT_EQ(errorOf(withHeader(kernel(R"(,"arch":"")"), 2)), "");
   EXPECT_EQ(errorOf(withHeader(kernel(R"(,"arch":"sm 90")"), 2)), "kernel 'a' has the impossible architecture 'sm 90'");
+}
+
+// Up to version 1.2 names and types tell what inputs and outputs are, from 1.3 on their roles.
+TEST_F(ModuleFile, RolesAreThereFromVersion1_3On) {
+  auto tensor = [](const std::string &name, const std::string &type, const std::string &dims,
+                   const std::string &role = "") {
+    return R"({"name":")" + name + R"(","type":")" + type + R"(","dims":[)" + dims + "]" +
+           (role.empty() ? "" : R"(,"role":")" + role + "\"") + "}";
+  };
+  auto entry = [](const std::string &inputs, const std::string &outputs) {
+    std::string json = header("", "", 1, R"({"name":"f","inputs":[)" + inputs + R"(],"outputs":[)" + outputs + "]}");
+    return json.insert(json.size() - 1, R"(,"kernels":[])");
+  };
+  const std::string table = R"("b","s")", past = R"("b",2,"p",4)", cache = R"("b",2,"c",4)", wide = R"("b","s",8)";
+  std::string old = entry(tensor("input_ids", "i64", table) + "," + tensor("position_ids", "i32", table) + "," +
+                              tensor("attention_mask", "bool", table) + "," + tensor("token_type_ids", "i64", table) +
+                              "," + tensor("x.key", "f16", past) + "," + tensor("x.value", "f16", past) + "," +
+                              tensor("cache.0.key", "f32", cache) + "," + tensor("cache.0.value", "f32", cache) + "," +
+                              tensor("past_length", "i64", "1"),
+                          tensor("states", "f32", wide) + "," + tensor("logits", "f32", wide));
+  write(withHeader(old, 2));
+  auto module = Module::open(path);
+  ASSERT_TRUE(module) << module.error().message;
+  std::vector<Role> inputs, outputs;
+  for (const TensorInfo &info : (*module)->info().entryPoints[0].inputs)
+    inputs.push_back(info.role);
+  for (const TensorInfo &info : (*module)->info().entryPoints[0].outputs)
+    outputs.push_back(info.role);
+  EXPECT_EQ(inputs, (std::vector{Role::TokenIds, Role::PositionIds, Role::AttentionMask, Role::Other, Role::PastKey,
+                                 Role::PastValue, Role::KeyCache, Role::ValueCache, Role::PastLength}));
+  EXPECT_EQ(outputs, (std::vector{Role::Other, Role::Logits}));
+  // Without the name it is the first that could be; with caches the last token's.
+  const std::string lastRow = R"("b",1,8)";
+  write(withHeader(entry(tensor("cache.0.key", "f32", cache), tensor("y", "f32", lastRow)), 2));
+  module = Module::open(path);
+  ASSERT_TRUE(module) << module.error().message;
+  EXPECT_EQ((*module)->info().entryPoints[0].outputs[0].role, Role::LastLogits);
+
+  EXPECT_EQ(errorOf(withHeader(old, 3)), "header field 'role' is missing");
+  EXPECT_EQ(errorOf(withHeader(entry(tensor("x", "i64", table, "token_ids"), ""), 3)), "");
+  EXPECT_EQ(errorOf(withHeader(entry(tensor("x", "i64", table, "ids\\n"), ""), 3)),
+            "header field 'role' is 'ids\\x0a', which is not known");
+  EXPECT_EQ(errorOf(withHeader(entry(tensor("x", "f32", wide, "logits"), ""), 3)),
+            "entry point 'f', 'x': has the role logits, which no input has");
+  EXPECT_EQ(errorOf(withHeader(entry("", tensor("x", "i64", table, "token_ids")), 3)),
+            "entry point 'f', 'x': has the role token_ids, which no output has");
 }
 
 TEST_F(ModuleFile, HostileKernelTables) {

@@ -39,6 +39,10 @@ TEST_F(CApi, Describes) {
   EXPECT_STREQ(info.symbols[0], "batch");
   EXPECT_EQ(info.dims[2], 2);
   EXPECT_EQ(info.symbols[2], nullptr);
+  EXPECT_STREQ(qrt_input_role(module, "forward", 0), "token_ids");
+  EXPECT_STREQ(qrt_output_role(module, "forward", 0), "logits");
+  EXPECT_EQ(qrt_input_role(module, "forward", 1), nullptr);
+  EXPECT_EQ(qrt_output_role(module, "backward", 0), nullptr);
   EXPECT_NE(qrt_input(module, "forward", 1, &info), 0);
   EXPECT_NE(std::string(qrt_last_error()).find("number 1"), std::string::npos);
   qrt_close(module);

@@ -39,10 +39,10 @@ inline void writeTableModule(const std::string &path, const std::vector<float> &
   info.vocabularySize = vocabulary;
   std::vector<Dimension> tokens = {{-1, "batch"}, {-1, "seq"}};
   EntryPoint forward = {"forward",
-                        {{"input_ids", ElementType::I64, tokens}},
-                        {{"logits", ElementType::F32, {{-1, "batch"}, {-1, "seq"}, {vocabulary, ""}}}}};
+                        {{"input_ids", ElementType::I64, tokens, Role::TokenIds}},
+                        {{"logits", ElementType::F32, {{-1, "batch"}, {-1, "seq"}, {vocabulary, ""}}, Role::Logits}}};
   if (withMask)
-    forward.inputs.push_back({"attention_mask", ElementType::I64, tokens});
+    forward.inputs.push_back({"attention_mask", ElementType::I64, tokens, Role::AttentionMask});
   info.entryPoints = {forward};
   info.entryPoints.insert(info.entryPoints.end(), moreEntries.begin(), moreEntries.end());
   int64_t tableBytes = static_cast<int64_t>(table.size() * sizeof(float));

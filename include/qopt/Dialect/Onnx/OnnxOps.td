@@ -20,8 +20,20 @@ def Onnx_Dialect : Dialect {
     meaning, on ranked tensors. `?` stands for a dimension that is known at run
     time only. ONNX's `bool` is `i1`; signed integers are signless, unsigned ones
     are `ui8`, ....
+
+    What the file says beside the operators is kept in attributes: `onnx.name` and
+    `onnx.dims` (a name per dimension, empty where it has none) on arguments and
+    results of functions, `onnx.scope` (the module path of the exporter) on
+    operations. Another attribute of this name space is an error.
   }];
   let cppNamespace = "::qopt::onnx";
+  let discardableAttrs = (ins
+      "::mlir::StringAttr":$name,
+      "::mlir::ArrayAttr":$dims,
+      "::mlir::StringAttr":$scope);
+  let hasOperationAttrVerify = 1;
+  let hasRegionArgAttrVerify = 1;
+  let hasRegionResultAttrVerify = 1;
   let hasConstantMaterializer = 1;
 }
 

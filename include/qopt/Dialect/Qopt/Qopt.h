@@ -8,15 +8,53 @@
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "qopt/Dialect/Attributes.h"
+#include "qopt/Support/Roles.h"
 
-#include "qopt/Dialect/Qopt/QoptOpsDialect.h.inc"
+namespace qopt {
+
+/// Reads the name of a role; an error lists those there are.
+mlir::FailureOr<Role> parseRole(mlir::AsmParser &parser);
+
+} // namespace qopt
+
 #include "qopt/Dialect/Qopt/QoptOpsEnums.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "qopt/Dialect/Qopt/QoptOpsAttributes.h.inc"
+// The dialect declares attributes of these classes.
+#include "qopt/Dialect/Qopt/QoptOpsDialect.h.inc"
 #define GET_OP_CLASSES
 #include "qopt/Dialect/Qopt/QoptOps.h.inc"
 
+/// The attributes that the dialect declares, for getAttr() and the like (Attributes.h).
+namespace qopt::attrs {
+using Layer = QoptDialect::LayerAttrHelper;
+using Tied = QoptDialect::TiedAttrHelper;
+using Scheme = QoptDialect::SchemeAttrHelper;
+using Role = QoptDialect::RoleAttrHelper;
+using ContextLength = QoptDialect::ContextLengthAttrHelper;
+using Value = QoptDialect::ValueAttrHelper;
+using Name = QoptDialect::NameAttrHelper;
+using Output = QoptDialect::OutputAttrHelper;
+using Grain = QoptDialect::GrainAttrHelper;
+using Entry = QoptDialect::EntryAttrHelper;
+using Arch = QoptDialect::ArchAttrHelper;
+using SharedBytes = QoptDialect::SharedBytesAttrHelper;
+using TensorMap = QoptDialect::TensorMapAttrHelper;
+using Frame = QoptDialect::FrameAttrHelper;
+using Site = QoptDialect::SiteAttrHelper;
+using SimOwn = QoptDialect::SimOwnAttrHelper;
+using Kernel = QoptDialect::KernelAttrHelper;
+using Config = QoptDialect::ConfigAttrHelper;
+using Group = QoptDialect::GroupAttrHelper;
+using Scratch = QoptDialect::ScratchAttrHelper;
+} // namespace qopt::attrs
+
 namespace qopt {
+
+/// What an input or output of the model is; `Other` where nothing says it.
+Role getArgRole(mlir::FunctionOpInterface function, unsigned index);
+Role getResultRole(mlir::FunctionOpInterface function, unsigned index);
 
 /// The attribute on an `onnx.MatMul`, and on what it becomes, that holds the
 /// layer's recovered name (StringAttr), e.g. "model.layers.0.self_attn.q_proj".

@@ -18,9 +18,55 @@ def Qopt_Dialect : Dialect {
     Codes, scales and zero points are SSA operands, never part of a type. W is
     [N, K]: N outputs, K inputs, y = x W^T. Rounding is to nearest, halves to even;
     clamps are inclusive.
+
+    Its attributes on operations of other dialects are declared here and verified: an
+    unknown one, a wrong type or a wrong place is an error.
+
+    | attribute | on | meaning |
+    | --- | --- | --- |
+    | `layer` | what computes a linear | the layer's recovered name |
+    | `tied` | a linear | the array that its transposed weight was copied from, where others read it too |
+    | `scheme` | a linear | what becomes of it (`#qopt.scheme`) |
+    | `role` | argument or result of a function | what it is in the model (`#qopt.role`) |
+    | `context_length` | module | tokens that the model was made for |
+    | `value`, `name` | `memref.global` | the data of a parameter, and what it is called |
+    | `output` | `memref.alloc` | its memory becomes an output's and is the caller's |
+    | `grain` | `scf.parallel` | indices that are worth a range of their own, 1 without |
+    | `entry` | function | the entry point whose loop it was, while loops are outlined |
+    | `arch` | GPU function | the one architecture that can run it |
+    | `shared_bytes` | GPU function | dynamic shared memory of its launches, at most |
+    | `tensor_map` | argument of a GPU function | a tensor map, passed by value |
+    | `frame` | `llvm.alloca` | the frame of a call, which tasks share |
+    | `site` | what the simulator checks | kernel and number, for its messages |
+    | `sim_own` | access to memory | the simulator's own, which it does not check |
+    | `kernel`, `config`, `group`, `scratch` | private function, its arguments | which kernel it is, and its parameters |
   }];
   let cppNamespace = "::qopt";
   let useDefaultAttributePrinterParser = 1;
+  let discardableAttrs = (ins
+      "::mlir::StringAttr":$layer,
+      "::mlir::StringAttr":$tied,
+      "::qopt::SchemeAttr":$scheme,
+      "::qopt::RoleAttr":$role,
+      "::mlir::IntegerAttr":$context_length,
+      "::mlir::ElementsAttr":$value,
+      "::mlir::StringAttr":$name,
+      "::mlir::UnitAttr":$output,
+      "::mlir::IntegerAttr":$grain,
+      "::mlir::StringAttr":$entry,
+      "::mlir::StringAttr":$arch,
+      "::mlir::IntegerAttr":$shared_bytes,
+      "::mlir::UnitAttr":$tensor_map,
+      "::mlir::UnitAttr":$frame,
+      "::mlir::StringAttr":$site,
+      "::mlir::UnitAttr":$sim_own,
+      "::mlir::StringAttr":$kernel,
+      "::mlir::DictionaryAttr":$config,
+      "::mlir::UnitAttr":$group,
+      "::mlir::UnitAttr":$scratch);
+  let hasOperationAttrVerify = 1;
+  let hasRegionArgAttrVerify = 1;
+  let hasRegionResultAttrVerify = 1;
 }
 
 class Qopt_Op<string mnemonic, list<Trait> traits = []> : Op<Qopt_Dialect, mnemonic, traits>;
@@ -75,6 +121,79 @@ def Qopt_SchemeAttr : Qopt_Attr<"Scheme", "scheme"> {
                         OptionalParameter<"::mlir::FloatAttr">:$threshold,
                         DefaultValuedParameter<"::qopt::OutlierColumns", "::qopt::OutlierColumns::Dynamic">:$outliers);
   let assemblyFormat = "`<` struct(params) `>`";
+}
+
+/// The names are those of qopt/Support/Roles.h, which the runtime knows too.
+def Qopt_RoleParameter : AttrParameter<"::qopt::Role", "what it is"> {
+  let parser = "::qopt::parseRole($_parser)";
+  let printer = "$_printer << ::qopt::roleName($_self)";
+}
+
+def Qopt_RoleAttr : Qopt_Attr<"Role", "role"> {
+  let summary = "what an input or output of the model is";
+  let description = [{
+    As `qopt.role` on an argument or a result of a function. `qopt-assign-roles` decides it
+    once, from types, uses and then names; all others only read it. The roles are
+    those of qopt/Support/Roles.h: inputs are `token_ids`, `embeddings`,
+    `attention_mask`, `attention_bias`, `position_ids`, `past_length`, `past_key`,
+    `past_value`, `key_cache` or `value_cache`, outputs are `logits`, `last_logits`,
+    `hidden_states`, `present_key` or `present_value`, and both may be `other`.
+
+    ```mlir
+    func.func @forward(%ids: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>})
+    ```
+  }];
+  let parameters = (ins Qopt_RoleParameter:$value);
+  let assemblyFormat = "`<` $value `>`";
+}
+
+//===----------------------------------------------------------------------===//
+// Checks at run time
+//===----------------------------------------------------------------------===//
+
+/// Numbered as QrtError (qopt/Runtime/Abi.h), of which these are what code can find out.
+def Qopt_RuntimeError : I64EnumAttr<"RuntimeError", "what is wrong at run time", [
+    I64EnumAttrCase<"IndexOutOfRange", 2, "index_out_of_range">,
+    I64EnumAttrCase<"ShapeMismatch", 3, "shape_mismatch">]> {
+  let cppNamespace = "::qopt";
+  let genSpecializedAttr = 0;
+}
+def Qopt_RuntimeErrorAttr : EnumAttr<Qopt_Dialect, Qopt_RuntimeError, "error">;
+
+/// That what follows is not run is an effect that nothing may be moved across.
+class Qopt_CheckOp<string mnemonic> : Qopt_Op<mnemonic, [MemoryEffects<[MemRead, MemWrite]>]>;
+
+def Qopt_RequireOp : Qopt_CheckOp<"require"> {
+  let summary = "leave the entry point with an error unless a condition holds";
+  let description = [{
+    `a` and `b` are the numbers of the error: index and size, or the two sizes that
+    should be equal. Only in the top block of a function, whose exit then releases
+    what it holds.
+
+    ```mlir
+    qopt.require %same, shape_mismatch(%rows, %columns)
+    ```
+  }];
+  let arguments = (ins I1:$condition, Qopt_RuntimeErrorAttr:$error, I64:$a, I64:$b);
+  let assemblyFormat = "$condition `,` $error `(` $a `,` $b `)` attr-dict";
+  let hasVerifier = 1;
+}
+
+def Qopt_FailOp : Qopt_CheckOp<"fail"> {
+  let summary = "record an error and go on";
+  let description = [{
+    The entry point ends with this error, the first one if there are more, when it
+    returns. What follows is run and must stay in bounds. May stand anywhere, also
+    inside of parallel loops.
+
+    ```mlir
+    scf.if %outside {
+      qopt.fail index_out_of_range(%index, %size)
+    }
+    ```
+  }];
+  let arguments = (ins Qopt_RuntimeErrorAttr:$error, I64:$a, I64:$b);
+  let assemblyFormat = "$error `(` $a `,` $b `)` attr-dict";
 }
 
 //===----------------------------------------------------------------------===//

@@ -1,13 +1,17 @@
-//===- ModelInputs.cpp - What a decoder's inputs are ----------------------===//
-#include "ModelInputs.h"
-
-#include "mlir/Interfaces/SideEffectInterfaces.h"
+//===- ModelInputs.cpp - Small inputs to probe a decoder with -------------===//
+//
+// Sizes, masks and positions that differ where exporters' graphs may differ: padding on
+// either side, holes, a cache, positions that do not count up.
+//
+//===----------------------------------------------------------------------===//
+#include "qopt/Reference/ModelInputs.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 using namespace qopt;
-using namespace qopt::raise;
-using reference::Tensor;
+using namespace qopt::reference;
 
 static RankedTensorType typeOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
 
@@ -17,21 +21,25 @@ static bool isMatrixOfInts(Value value) {
 }
 
 ModelInputs::ModelInputs(func::FuncOp function) : function(function) {
+  BlockArgument likely;
   for (BlockArgument argument : function.getArguments()) {
-    auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "onnx.name");
-    std::string lower = name ? name.getValue().lower() : "";
     RankedTensorType type = typeOf(argument);
     if (!type)
       continue;
-    if (type.getRank() == 4)
-      hasPast = true;
-    else if (lower.find("mask") != std::string::npos && type.getRank() == 2 && !attentionMask)
-      attentionMask = argument;
-    else if (lower.find("position") != std::string::npos && isMatrixOfInts(argument) && !positionIds)
-      positionIds = argument;
-    else if (!tokens && (isMatrixOfInts(argument) || (type.getRank() == 3 && isa<FloatType>(type.getElementType()))))
+    hasPast |= type.getRank() == 4;
+    Role role = getArgRole(function, argument.getArgNumber());
+    bool canBeTokens = isMatrixOfInts(argument) || (type.getRank() == 3 && isa<FloatType>(type.getElementType()));
+    if (role == Role::TokenIds || role == Role::Embeddings)
       tokens = argument;
+    else if (role == Role::AttentionMask)
+      attentionMask = argument;
+    else if (role == Role::PositionIds && type.getRank() == 2)
+      positionIds = argument;
+    else if (canBeTokens && !likely)
+      likely = argument;
   }
+  if (!tokens)
+    tokens = likely;
 }
 
 Sizes ModelInputs::adapt(Sizes wanted) const {
@@ -75,7 +83,7 @@ SmallVector<RankedTensorType> ModelInputs::typesByName(int64_t seed) const {
   for (BlockArgument argument : function.getArguments()) {
     RankedTensorType type = typeOf(argument);
     SmallVector<int64_t> dims(type.getShape());
-    auto names = function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "onnx.dims");
+    auto names = getArgAttr<onnx::attrs::Dims>(function, argument.getArgNumber());
     for (auto [i, dim] : llvm::enumerate(dims)) {
       if (dim != ShapedType::kDynamic)
         continue;
@@ -150,11 +158,7 @@ llvm::DenseSet<Value> ModelInputs::activations() const {
   return result;
 }
 
-//===----------------------------------------------------------------------===//
-// Helpers of the raise passes
-//===----------------------------------------------------------------------===//
-
-Tensor raise::randomTensor(RankedTensorType type, std::mt19937 &random) {
+Tensor reference::randomTensor(RankedTensorType type, std::mt19937 &random) {
   // Sums of uniform numbers: the same on every standard library.
   Tensor tensor{type, std::vector<double>(type.getNumElements()), {}};
   for (double &value : tensor.floats) {
@@ -164,35 +168,4 @@ Tensor raise::randomTensor(RankedTensorType type, std::mt19937 &random) {
     value = static_cast<float>(sum - 6);
   }
   return tensor;
-}
-
-double raise::toleranceOf(Type element) {
-  if (element.isF64() || element.isF32())
-    return 2e-5;
-  return element.isF16() ? 1e-2 : 6e-2;
-}
-
-FailureOr<int64_t> raise::contextLength(func::FuncOp function, int64_t option) {
-  int64_t length = option;
-  auto context = function->getParentOp()->getAttrOfType<IntegerAttr>("qopt.context_length");
-  if (length == 0)
-    length = context ? context.getInt() : 4096;
-  if (length < 1 || length > (int64_t(1) << 20))
-    return emitError(function.getLoc()) << "expected a context of 1 to 1048576 tokens but got " << length;
-  return length;
-}
-
-void raise::eraseDeadOps(func::FuncOp function) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.front())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
-}
-
-void raise::updateResultTypes(func::FuncOp function) {
-  function.setType(FunctionType::get(function.getContext(), function.getArgumentTypes(),
-                                     function.front().getTerminator()->getOperandTypes()));
-}
-
-Value raise::createInts(OpBuilder &builder, Location loc, ArrayRef<int64_t> values) {
-  return onnx::ConstantOp::create(builder, loc, builder.getI64TensorAttr(values));
 }

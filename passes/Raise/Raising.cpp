@@ -1,0 +1,32 @@
+//===- Raising.cpp - What the raise passes share --------------------------===//
+//
+// The tolerances hold for sums of some hundred terms, which different ways to compute the
+// same value round differently.
+//
+//===----------------------------------------------------------------------===//
+#include "Raising.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
+
+using namespace mlir;
+using namespace qopt;
+
+double raise::toleranceOf(Type element) {
+  if (element.isF64() || element.isF32())
+    return 2e-5;
+  return element.isF16() ? 1e-2 : 6e-2;
+}
+
+FailureOr<int64_t> raise::contextLength(func::FuncOp function, int64_t option) {
+  int64_t length = option;
+  auto context = getAttr<attrs::ContextLength>(function->getParentOp());
+  if (length == 0)
+    length = context ? context.getInt() : 4096;
+  if (length < 1 || length > (int64_t(1) << 20))
+    return emitError(function.getLoc()) << "expected a context of 1 to 1048576 tokens but got " << length;
+  return length;
+}
+
+Value raise::createInts(OpBuilder &builder, Location loc, ArrayRef<int64_t> values) {
+  return onnx::ConstantOp::create(builder, loc, builder.getI64TensorAttr(values));
+}

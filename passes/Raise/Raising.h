@@ -1,0 +1,32 @@
+//===- Raising.h - What the raise passes share ----------------------------===//
+//
+// Limits and little constructions that several of them need.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_PASSES_RAISE_RAISING_H
+#define QOPT_PASSES_RAISE_RAISING_H
+
+#include "qopt/Dialect/Functions.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Reference/ModelInputs.h"
+
+namespace qopt::raise {
+
+using reference::ModelInputs;
+using reference::Padding;
+using reference::randomTensor;
+using reference::Sizes;
+
+/// By how much two ways to compute the same value in `element` may differ.
+double toleranceOf(mlir::Type element);
+
+/// The tokens a raised model must work for: `option`, else the module's
+/// `qopt.context_length`, else 4096. Fails, diagnosed, outside [1, 2^20].
+mlir::FailureOr<int64_t> contextLength(mlir::func::FuncOp function, int64_t option);
+
+/// A constant vector of i64.
+mlir::Value createInts(mlir::OpBuilder &builder, mlir::Location loc, llvm::ArrayRef<int64_t> values);
+
+} // namespace qopt::raise
+
+#endif // QOPT_PASSES_RAISE_RAISING_H
