@@ -88,8 +88,10 @@ static void addInputs(const std::vector<TensorInfo> &inputs, Table &table) {
     while (isCache(inputs[first].role) && last + 1 < inputs.size() && isCache(inputs[last + 1].role) &&
            qrt::describeType(inputs[last + 1]) == type)
       ++last;
-    table.add({"  in", name + (last > first ? " .. " + printable(inputs[last].name) : ""), type,
-               std::string(roleName(inputs[first].role))});
+    std::string role(roleName(inputs[first].role));
+    if (inputs[last].role != inputs[first].role)
+      role += ", " + std::string(roleName(inputs[last].role));
+    table.add({"  in", name + (last > first ? " .. " + printable(inputs[last].name) : ""), type, role});
   }
 }
 

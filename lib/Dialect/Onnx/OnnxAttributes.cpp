@@ -18,12 +18,13 @@ static bool areStrings(Attribute value) {
 }
 
 static bool isFunction(Operation *op) { return isa<FunctionOpInterface>(op); }
-static bool isOperator(Operation *op) { return isa_and_present<OnnxDialect>(op->getDialect()); }
+/// Operators keep it when they become operations of other dialects.
+static bool isInside(Operation *op) { return !isa<FunctionOpInterface, ModuleOp>(op); }
 
 constexpr StringLiteral kPlace = "an argument or result of a function";
 
 static constexpr AttributeRule kOperationRules[] = {
-    {attrs::Scope::getNameStr(), isString, "a string", isOperator, "an operator of onnx"},
+    {attrs::Scope::getNameStr(), isString, "a string", isInside, "an operation in a function"},
 };
 
 static constexpr AttributeRule kValueRules[] = {

@@ -84,7 +84,7 @@ static constexpr AttributeRule kOperationRules[] = {
     {attrs::Scheme::getNameStr(), isAttr<SchemeAttr>, "a #qopt.scheme", isOurs, kOurs},
     {attrs::ContextLength::getNameStr(), isCount<1>, "an i64 of at least 1", isOp<ModuleOp>, "a module"},
     {attrs::Value::getNameStr(), isAttr<ElementsAttr>, "elements", isOp<memref::GlobalOp>, "memref.global"},
-    {attrs::Name::getNameStr(), isText, kText, isOp<memref::GlobalOp>, "memref.global"},
+    {attrs::Name::getNameStr(), isAttr<StringAttr>, "a string", isOp<memref::GlobalOp>, "memref.global"},
     {attrs::Output::getNameStr(), isFlag, kFlag, isOp<memref::AllocOp>, "memref.alloc"},
     {attrs::Grain::getNameStr(), isCount<1>, "an i64 of at least 1", isOp<scf::ParallelOp>, "scf.parallel"},
     {attrs::Entry::getNameStr(), isText, kText, isFunction, kFunction},

@@ -65,3 +65,15 @@ func.func @cached_attention(%q: tensor<?x?x64xf32>, %k: tensor<?x?x32xf32>, %v: 
 func.func @scheme() attributes {a = #qopt.scheme<kind = "gptq-int4", groupSize = 32>, c = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>, b = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} {
   return
 }
+
+// CHECK-LABEL: func.func @checks(
+// CHECK-SAME:    %{{.*}}: i64 {qopt.role = #qopt.role<other>}
+func.func @checks(%ok: i1, %a: i64, %b: i64 {qopt.role = #qopt.role<other>}) {
+  // CHECK: qopt.require %{{.*}}, shape_mismatch(%{{.*}}, %{{.*}})
+  qopt.require %ok, shape_mismatch(%a, %b)
+  scf.if %ok {
+    // CHECK: qopt.fail index_out_of_range(%{{.*}}, %{{.*}})
+    qopt.fail index_out_of_range(%a, %b)
+  }
+  return
+}
