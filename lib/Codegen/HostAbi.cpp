@@ -8,20 +8,6 @@ using namespace mlir;
 
 namespace qopt {
 
-static void emitCall(OpBuilder &builder, Location loc, StringRef name, ValueRange operands) {
-  Operation *inside = builder.getInsertionBlock()->getParentOp();
-  auto module = dyn_cast<ModuleOp>(inside);
-  if (!module)
-    module = inside->getParentOfType<ModuleOp>();
-  if (!module.lookupSymbol(name)) {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(module.getBody());
-    auto type = builder.getFunctionType(operands.getTypes(), {});
-    func::FuncOp::create(builder, builder.getUnknownLoc(), name, type).setPrivate();
-  }
-  func::CallOp::create(builder, loc, name, TypeRange(), operands);
-}
-
 static Value toI64(OpBuilder &builder, Location loc, Value value) {
   Type i64 = builder.getI64Type();
   if (value.getType() == i64)
@@ -31,14 +17,14 @@ static Value toI64(OpBuilder &builder, Location loc, Value value) {
   return arith::ExtSIOp::create(builder, loc, i64, value);
 }
 
-void emitFail(OpBuilder &builder, Location loc, QrtError code, Value a, Value b) {
-  Value codeValue = arith::ConstantIntOp::create(builder, loc, code, 64);
-  emitCall(builder, loc, kFailFunction, {codeValue, toI64(builder, loc, a), toI64(builder, loc, b)});
+void emitFail(OpBuilder &builder, Location loc, RuntimeError error, Value a, Value b) {
+  Value first = toI64(builder, loc, a), second = toI64(builder, loc, b);
+  FailOp::create(builder, loc, error, first, second);
 }
 
-void emitRequire(OpBuilder &builder, Location loc, Value condition, QrtError code, Value a, Value b) {
-  Value codeValue = arith::ConstantIntOp::create(builder, loc, code, 64);
-  emitCall(builder, loc, kRequireFunction, {condition, codeValue, toI64(builder, loc, a), toI64(builder, loc, b)});
+void emitRequire(OpBuilder &builder, Location loc, Value condition, RuntimeError error, Value a, Value b) {
+  Value first = toI64(builder, loc, a), second = toI64(builder, loc, b);
+  RequireOp::create(builder, loc, condition, error, first, second);
 }
 
 std::vector<gpu::GPUFuncOp> listKernels(ModuleOp module) {

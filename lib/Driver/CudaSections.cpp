@@ -7,6 +7,7 @@
 #include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Codegen/Sim.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 
 #include <map>
 
@@ -19,7 +20,7 @@ static LogicalResult checkHostFunctions(ModuleOp module) {
     WalkResult result = function.walk([](Operation *op) {
       auto memory = dyn_cast<MemoryEffectOpInterface>(op);
       if (!memory || !(memory.hasEffect<MemoryEffects::Read>() || memory.hasEffect<MemoryEffects::Write>()) ||
-          isa<gpu::LaunchFuncOp>(op))
+          isa<gpu::LaunchFuncOp, RequireOp, FailOp>(op))
         return WalkResult::advance();
       op->emitError() << "'" << op->getName() << "' reads or writes memory of the GPU outside of a kernel";
       return WalkResult::interrupt();

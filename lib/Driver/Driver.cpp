@@ -8,6 +8,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
 #include "qopt/Support/Utf8.h"
@@ -87,7 +88,7 @@ Status Compilation::import() {
     return Error{error};
   contextLength = readContextLength(options.model);
   if (contextLength > 0)
-    (*module)->setAttr("qopt.context_length", Builder(&context).getI64IntegerAttr(contextLength));
+    setAttr<attrs::ContextLength>(*module, Builder(&context).getI64IntegerAttr(contextLength));
   vocabularySize = outputWidth(function());
   Result<TokenizerFile> file = readTokenizer(options);
   if (!file)

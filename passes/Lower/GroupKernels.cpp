@@ -65,10 +65,7 @@ bool isReshape(Value value) {
 }
 
 /// Whether an operation has no part in the order of what happens to memory.
-bool isTransparent(Operation &op) {
-  auto call = dyn_cast<func::CallOp>(op);
-  return isMemoryEffectFree(&op) || isa<memref::AllocOp>(op) || (call && call.getCallee() == kRequireFunction);
-}
+bool isTransparent(Operation &op) { return isMemoryEffectFree(&op) || isa<memref::AllocOp, RequireOp>(op); }
 
 /// Whether an operand is accessed at the indices of the loops; along a loop of one
 /// iteration 0 is the only one.

@@ -30,7 +30,7 @@ void KernelCalls::requireEqual(Value x, Value y) {
   if (x == y || (getConstantIntValue(x) && getConstantIntValue(x) == getConstantIntValue(y)))
     return;
   Value equal = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, y);
-  emitRequire(b, b.getLoc(), equal, QRT_SHAPE_MISMATCH, x, y);
+  emitRequire(b, b.getLoc(), equal, RuntimeError::ShapeMismatch, x, y);
 }
 
 Value KernelCalls::withShape(Value tensor, ArrayRef<int64_t> shape, ValueRange sizes) {

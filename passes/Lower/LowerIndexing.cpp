@@ -52,7 +52,7 @@ void requireInRange(Value indices, AffineMap map, ArrayRef<OpFoldResult> dims, O
       arith::CmpIOp::create(b, arith::CmpIPredicate::eq, state.value(state.product(dims)), state.value(state.index(0)));
   Value isGood = arith::XOrIOp::create(b, isBad(b, found), arith::ConstantIntOp::create(b, 1, 1));
   Value condition = arith::OrIOp::create(b, isGood, isEmpty);
-  emitRequire(b, b.getLoc(), condition, QRT_INDEX_OUT_OF_RANGE, found, extent);
+  emitRequire(b, b.getLoc(), condition, RuntimeError::IndexOutOfRange, found, extent);
 }
 
 /// `indices` is a tensor of the graph; constants are looked at now.

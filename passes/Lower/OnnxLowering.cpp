@@ -47,7 +47,7 @@ LogicalResult OnnxLowering::run() {
   for (Operation &op : llvm::make_early_inc_range(body)) {
     b.setInsertionPoint(&op);
     b.setLoc(op.getLoc());
-    if (!isa_and_nonnull<onnx::OnnxDialect, QoptDialect>(op.getDialect()) || isa<ParameterOp>(op)) {
+    if (!isa_and_nonnull<onnx::OnnxDialect, QoptDialect>(op.getDialect()) || isa<ParameterOp, RequireOp>(op)) {
       if (failed(rewriteOther(&op)))
         return failure();
       continue;

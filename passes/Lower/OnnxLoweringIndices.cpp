@@ -135,6 +135,6 @@ LogicalResult OnnxLowering::requireEqual(OpFoldResult lhs, OpFoldResult rhs) {
     return emitError(b.getLoc()) << "requires equal sizes but got " << *x << " and " << *y;
   Value l = value(lhs), r = value(rhs);
   Value same = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, l, r);
-  emitRequire(b, b.getLoc(), same, QRT_SHAPE_MISMATCH, l, r);
+  emitRequire(b, b.getLoc(), same, RuntimeError::ShapeMismatch, l, r);
   return success();
 }

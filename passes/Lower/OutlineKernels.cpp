@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "mlir/Transforms/RegionUtils.h"
 #include "qopt/Codegen/Kernels.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -27,7 +28,7 @@ struct OutlineKernels : impl::OutlineKernelsBase<OutlineKernels> {
         continue;
       // Entry points are not merged, even if they do the same.
       if (isEntry)
-        function->setAttr("qopt.entry", function.getSymNameAttr());
+        setAttr<attrs::Entry>(function, function.getSymNameAttr());
       turnCopiesIntoLoops(function);
       unsigned next = 0;
       for (Operation &op : llvm::make_early_inc_range(function.getBody().front()))

@@ -7,5 +7,5 @@ for line in open(sys.argv[1]):
     if line.startswith("  func.func "):
         inside = f"func.func @{sys.argv[2]}(" in line
     call = re.match(r" +call @(\w+)", line) if inside else None
-    if call and call[1] != "qrt_require":
+    if call:
         print(call[1])

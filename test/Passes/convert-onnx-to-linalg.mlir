@@ -24,15 +24,24 @@ func.func @compares_unknown_sizes(%a: tensor<?xf32>, %b: tensor<?xf32>) -> tenso
   // CHECK: %[[M:.*]] = tensor.dim %arg0
   // CHECK: %[[N:.*]] = tensor.dim %arg1
   // CHECK: %[[EQUAL:.*]] = arith.cmpi eq, %[[M]], %[[N]]
-  // CHECK: call @qrt_require(%[[EQUAL]],
+  // CHECK: qopt.require %[[EQUAL]], shape_mismatch(
   %0 = onnx.Mul %a, %b : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
   return %0 : tensor<?xf32>
+}
+
+// Checks that kernels have asked for stay.
+// CHECK-LABEL: func.func @keeps_checks(
+func.func @keeps_checks(%a: tensor<4xf32>, %same: i1, %m: i64) -> tensor<4xf32> {
+  // CHECK: qopt.require %arg1, shape_mismatch(%arg2, %arg2)
+  qopt.require %same, shape_mismatch(%m, %m)
+  %0 = onnx.Sqrt %a : (tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
 }
 
 // The runtime has compared sizes of one name already.
 // CHECK-LABEL: func.func @trusts_names_of_sizes(
 func.func @trusts_names_of_sizes(%a: tensor<?xf32> {onnx.dims = ["n"]}, %b: tensor<?xf32> {onnx.dims = ["n"]}) -> tensor<?xf32> {
-  // CHECK-NOT: call @qrt_require
+  // CHECK-NOT: qopt.require
   // CHECK: return
   %0 = onnx.Mul %a, %b : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
   return %0 : tensor<?xf32>

@@ -98,7 +98,7 @@ func.func @decoder(%ids: tensor<?x?xi64>, %positions: tensor<?x?xi64>, %mask: te
   // CHECK: tensor.expand_shape %{{.*}} {{\[\[}}0], [1], [2, 3]]
   // CHECK: call @rotary_h2_d4(
   %2 = onnx.RotaryEmbedding %1, %cos, %sin, %positions {num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<16x2xf32>, tensor<16x2xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
-  // CHECK: call @qrt_require(
+  // CHECK: qopt.require 
   // CHECK: call @attention_h2_kv2_d4(
   %3 = onnx.Attention %2, %1, %1 mask(%mask) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x1x1x?xi1>) -> tensor<?x?x8xf32>
   return %3 : tensor<?x?x8xf32>

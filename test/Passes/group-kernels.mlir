@@ -7,13 +7,12 @@ func.func private @norm(memref<?x4xf32>, memref<4xf32>, memref<?x4xf32>) attribu
 func.func private @codes(memref<?x4xf32>, memref<?x4xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
 func.func private @mul(memref<?x4xi8>, memref<?xf32>, memref<1x1x64xi8>, memref<16xi32>, memref<8xf32>, memref<?x8xf32>)
     attributes {qopt.kernel = "matmul_w8a8"}
-func.func private @qrt_require(i1, i64, i64, i64)
 
 // CHECK-LABEL: func.func @forward(
 // CHECK-SAME:    %[[X:.*]]: memref<?x4xf32>, %[[G:.*]]: memref<4xf32>, %[[W:.*]]: memref<1x1x64xi8>, %[[C:.*]]: memref<16xi32>, %[[S:.*]]: memref<8xf32>,
 // CHECK-SAME:    %[[N:.*]]: index
 // CHECK:         %[[Y:.*]] = memref.alloc({{.*}}) : memref<?x2x4xf32>
-// CHECK:         call @qrt_require
+// CHECK:         qopt.require
 // CHECK-NEXT:    call @mul_group(%[[X]], %[[G]], %{{.*}}, %{{.*}}, %{{.*}}, %[[W]], %[[C]], %[[S]], %{{.*}}, %{{.*}}, %[[N]], %[[Y]])
 // CHECK-NEXT:    %[[FLAT:.*]] = memref.collapse_shape %[[Y]]
 // CHECK-NEXT:    return %[[FLAT]]
@@ -47,7 +46,7 @@ func.func @forward(%x: memref<?x4xf32>, %g: memref<4xf32>, %w: memref<1x1x64xi8>
   %b = memref.expand_shape %up [[0], [1, 2]] output_shape [%n, 2, 4] : memref<?x8xf32> into memref<?x2x4xf32>
   %y = memref.alloc(%n) : memref<?x2x4xf32>
   // A check of the host's is no part of it and nothing that it waits for.
-  call @qrt_require(%ok, %z, %z, %z) : (i1, i64, i64, i64) -> ()
+  qopt.require %ok, shape_mismatch(%z, %z)
   linalg.generic {indexing_maps = [#all, #all, #all], iterator_types = ["parallel", "parallel", "parallel"]}
       ins(%a, %b : memref<?x2x4xf32>, memref<?x2x4xf32>) outs(%y : memref<?x2x4xf32>) {
   ^bb0(%l: f32, %r: f32, %out: f32):

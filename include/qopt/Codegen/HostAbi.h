@@ -10,6 +10,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Runtime/Abi.h"
 #include <vector>
 
@@ -18,15 +19,6 @@ class GPUFuncOp;
 }
 
 namespace qopt {
-
-/// `@qrt_fail(i64 code, i64 a, i64 b)`: records an error; execution goes on until
-/// the function returns, so what follows must stay in bounds. May be called
-/// anywhere, also inside scf.parallel.
-inline constexpr llvm::StringLiteral kFailFunction = "qrt_fail";
-/// `@qrt_require(i1 condition, i64 code, i64 a, i64 b)`: leaves the function (and
-/// the entry point) with that error unless the condition holds. Only in the top
-/// block of a function.
-inline constexpr llvm::StringLiteral kRequireFunction = "qrt_require";
 
 /// `@qrt_errors() -> !llvm.ptr`: the address of the QrtErrorRecord of this call, in
 /// the memory of the device.
@@ -39,14 +31,14 @@ inline constexpr llvm::StringLiteral kCapabilityFunction = "qrt_capability";
 inline constexpr llvm::StringLiteral kTensorMapFunction = "qrt_tensor_map";
 
 /// UnitAttr on an argument (!llvm.ptr) of a gpu.func: a tensor map, passed by value.
-inline constexpr llvm::StringLiteral kTensorMapAttr = "qopt.tensor_map";
+inline constexpr llvm::StringLiteral kTensorMapAttr = attrs::TensorMap::getNameStr();
 /// StringAttr on a gpu.func: the one architecture ("sm_90a") that has such
 /// instructions; without it kBaselineChip and all later ones.
-inline constexpr llvm::StringLiteral kArchAttr = "qopt.arch";
+inline constexpr llvm::StringLiteral kArchAttr = attrs::Arch::getNameStr();
 
 /// IntegerAttr (i64) on a gpu.func: bytes of dynamic shared memory that its
 /// launches need at most.
-inline constexpr llvm::StringLiteral kSharedBytesAttr = "qopt.shared_bytes";
+inline constexpr llvm::StringLiteral kSharedBytesAttr = attrs::SharedBytes::getNameStr();
 
 /// The kernels of all gpu.modules of `module`, in the order of the module's kernel
 /// table.
@@ -54,21 +46,22 @@ std::vector<mlir::gpu::GPUFuncOp> listKernels(mlir::ModuleOp module);
 
 /// IntegerAttr on an scf.parallel: indices that are worth a range of their own.
 /// Without it 1.
-inline constexpr llvm::StringLiteral kGrainAttr = "qopt.grain";
+inline constexpr llvm::StringLiteral kGrainAttr = attrs::Grain::getNameStr();
 
 /// ElementsAttr on a memref.global without initial value: the array is an entry
 /// of the parameter table. The order of such globals in the module is the order
 /// of the table; `qopt.name` (StringAttr) is the parameter's name.
-inline constexpr llvm::StringLiteral kParameterValueAttr = "qopt.value";
-inline constexpr llvm::StringLiteral kParameterNameAttr = "qopt.name";
+inline constexpr llvm::StringLiteral kParameterValueAttr = attrs::Value::getNameStr();
+inline constexpr llvm::StringLiteral kParameterNameAttr = attrs::Name::getNameStr();
 
 /// UnitAttr on a memref.alloc in an entry function: becomes the memory of an
 /// output and is handed to the caller.
-inline constexpr llvm::StringLiteral kOutputAttr = "qopt.output";
+inline constexpr llvm::StringLiteral kOutputAttr = attrs::Output::getNameStr();
 
-/// Calls qrt_fail, declaring it if need be; `a` and `b` are i64 or index.
-void emitFail(mlir::OpBuilder &builder, mlir::Location loc, QrtError code, mlir::Value a, mlir::Value b);
-void emitRequire(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value condition, QrtError code, mlir::Value a,
+/// Make `qopt.fail` and `qopt.require`; `a` and `b` are integers of at most 64 bits, or
+/// indices.
+void emitFail(mlir::OpBuilder &builder, mlir::Location loc, RuntimeError error, mlir::Value a, mlir::Value b);
+void emitRequire(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value condition, RuntimeError error, mlir::Value a,
                  mlir::Value b);
 
 } // namespace qopt

@@ -585,7 +585,7 @@ def ConvertOnnxToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
   let description = [{
     Shape arithmetic becomes index arithmetic on dimensions of the arguments.
     Sizes known at run time only that must agree are compared there
-    (`@qrt_require`): of two such sizes neither is taken to be 1.
+    (`qopt.require`): of two such sizes neither is taken to be 1.
 
     ```mlir
     %0 = onnx.Add %a, %b : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
@@ -599,7 +599,7 @@ def ConvertOnnxToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
     Expects: functions of one block on ranked tensors. Ensures: no onnx operator is
     left but large constants.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+  let dependentDialects = ["::qopt::QoptDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
                            "::mlir::tensor::TensorDialect", "::mlir::func::FuncDialect", "::mlir::scf::SCFDialect",
                            "::mlir::bufferization::BufferizationDialect"];
 }

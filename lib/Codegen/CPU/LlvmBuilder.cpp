@@ -3,10 +3,20 @@
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "qopt/Runtime/Abi.h"
+#include <cstddef>
 
 using namespace mlir;
 using namespace qopt;
 using namespace qopt::host;
+
+/// Whether a field of 8 bytes, and those before it, is where LLVM puts number `field`.
+#define IS_WORD(Struct, member, field) (offsetof(Struct, member) == 8 * static_cast<size_t>(field))
+static_assert(IS_WORD(QrtTensor, data, TensorField::Data) && IS_WORD(QrtTensor, type, TensorField::Type) &&
+              IS_WORD(QrtTensor, rank, TensorField::Rank) && IS_WORD(QrtTensor, dims, TensorField::Dims));
+#undef IS_WORD
+// The two triples of 32-bit sizes are three words together.
+static_assert(offsetof(QrtLaunch, kernel) == 0 && offsetof(QrtLaunch, grid) == 8 && offsetof(QrtLaunch, block) == 20 &&
+              offsetof(QrtLaunch, sharedBytes) == 32 && offsetof(QrtLaunch, numArgs) == 40);
 
 LLVM::LLVMStructType host::getFrameType(MLIRContext *context) {
   auto pointer = LLVM::LLVMPointerType::get(context);
@@ -77,7 +87,8 @@ Value LlvmBuilder::addressOf(Value memref) {
 
 Value LlvmBuilder::callApi(Value frame, ApiFunction function, ValueRange operands) {
   LLVM::LLVMStructType frameType = getFrameType(getContext());
-  Value api = load(pointer, field(frameType, frame, 0)), context = load(pointer, field(frameType, frame, 1));
+  Value api = load(pointer, field(frameType, frame, FrameField::Api)),
+        context = load(pointer, field(frameType, frame, FrameField::Context));
   Value callee = load(pointer, element(pointer, api, int64_t(function)));
   SmallVector<Type> types{pointer};
   llvm::append_range(types, operands.getTypes());
@@ -92,12 +103,14 @@ Value LlvmBuilder::callApi(Value frame, ApiFunction function, ValueRange operand
 }
 
 Value LlvmBuilder::loadStatus(Value frame) {
-  auto load = LLVM::LoadOp::create(*this, getI64Type(), field(getFrameType(getContext()), frame, 2), /*alignment=*/8);
+  auto load = LLVM::LoadOp::create(*this, getI64Type(), field(getFrameType(getContext()), frame, FrameField::Status),
+                                   /*alignment=*/8);
   load.setOrdering(LLVM::AtomicOrdering::monotonic);
   return load;
 }
 
 void LlvmBuilder::storeStatus(Value frame, Value status) {
-  auto store = LLVM::StoreOp::create(*this, status, field(getFrameType(getContext()), frame, 2), /*alignment=*/8);
+  auto store = LLVM::StoreOp::create(*this, status, field(getFrameType(getContext()), frame, FrameField::Status),
+                                     /*alignment=*/8);
   store.setOrdering(LLVM::AtomicOrdering::monotonic);
 }

@@ -7,11 +7,18 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 
 namespace qopt::host {
 
 /// The functions of QrtApi, in its order.
 enum class ApiFunction { Allocate, Release, ParallelFor, Fail, Launch, Errors, Capability, TensorMap };
+
+/// The fields of QrtTensor, of QrtLaunch (Runtime/Abi.h) and of the frame of a call, by
+/// their place in getTensorType(), getLaunchType() and getFrameType().
+enum class TensorField { Data, Type, Rank, Dims };
+enum class LaunchField { Kernel, Grid, Block, SharedBytes, NumArgs };
+enum class FrameField { Api, Context, Status };
 
 class LlvmBuilder : public mlir::ImplicitLocOpBuilder {
 public:
@@ -26,6 +33,10 @@ public:
   mlir::Value stackSlot(mlir::Type type, int64_t count = 1);
   /// The address of field `i` of a struct at `address`.
   mlir::Value field(mlir::Type structType, mlir::Value address, int64_t i);
+  template <typename Field, typename = std::enable_if_t<std::is_enum_v<Field>>>
+  mlir::Value field(mlir::Type structType, mlir::Value address, Field which) {
+    return field(structType, address, static_cast<int64_t>(which));
+  }
   /// The address of element `i` of an array at `address`.
   mlir::Value element(mlir::Type elementType, mlir::Value address, int64_t i);
   mlir::Value toIndex(mlir::Value i64);
@@ -55,7 +66,7 @@ mlir::LLVM::LLVMStructType getTensorType(mlir::MLIRContext *context);
 /// QrtLaunch.
 mlir::LLVM::LLVMStructType getLaunchType(mlir::MLIRContext *context);
 /// Marks the call frame of an entry point; other functions get it as argument 0.
-inline constexpr llvm::StringLiteral kFrameAttr = "qopt.frame";
+inline constexpr llvm::StringLiteral kFrameAttr = attrs::Frame::getNameStr();
 /// The call frame of a function after lowerAbi.
 mlir::Value getFrame(mlir::func::FuncOp function);
 

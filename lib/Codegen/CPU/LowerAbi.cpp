@@ -18,6 +18,10 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::host;
 
+// What IR calls an error is what the runtime calls it.
+static_assert(static_cast<int64_t>(RuntimeError::IndexOutOfRange) == QRT_INDEX_OUT_OF_RANGE);
+static_assert(static_cast<int64_t>(RuntimeError::ShapeMismatch) == QRT_SHAPE_MISMATCH);
+
 namespace {
 
 /// Number of each parameter in the table, by symbol.
@@ -46,6 +50,7 @@ public:
       if (failed(lower(op)))
         return failure();
     finishExit(end);
+    function.walk([&](FailOp fail) { lowerFail(fail); });
     WalkResult result = function.walk([&](func::CallOp call) { return lowerNestedCall(call); });
     return failure(result.wasInterrupted());
   }
@@ -64,14 +69,14 @@ private:
     LLVM::LLVMStructType frameType = getFrameType(context), tensorType = getTensorType(context);
     frame = b.stackSlot(frameType);
     frame.getDefiningOp()->setAttr(kFrameAttr, b.getUnitAttr());
-    b.store(incoming[0], b.field(frameType, frame, 0));
-    b.store(incoming[1], b.field(frameType, frame, 1));
+    b.store(incoming[0], b.field(frameType, frame, FrameField::Api));
+    b.store(incoming[1], b.field(frameType, frame, FrameField::Context));
     b.storeStatus(frame, b.i64(QRT_OK));
     for (auto [i, argument] : llvm::enumerate(old)) {
       auto type = cast<MemRefType>(argument.getType());
       Value input = b.element(tensorType, incoming[3], i);
-      Value data = b.load(pointer, b.field(tensorType, input, 0));
-      Value dims = b.field(tensorType, input, 3);
+      Value data = b.load(pointer, b.field(tensorType, input, TensorField::Data));
+      Value dims = b.field(tensorType, input, TensorField::Dims);
       SmallVector<Value> sizes;
       for (int64_t d = 0; d < type.getRank(); ++d)
         if (type.isDynamicDim(d))
@@ -122,13 +127,13 @@ private:
       return lowerGlobal(global);
     if (auto ret = dyn_cast<func::ReturnOp>(op))
       return lowerReturn(ret);
+    if (auto require = dyn_cast<RequireOp>(op)) {
+      lowerRequire(require);
+      return success();
+    }
     auto call = dyn_cast<func::CallOp>(op);
     if (!call)
       return success();
-    if (call.getCallee() == kRequireFunction) {
-      lowerRequire(call);
-      return success();
-    }
     if (isInternal(calleeOf(call))) {
       Operation *after = call->getNextNode();
       b.setInsertionPoint(after);
@@ -144,12 +149,6 @@ private:
   /// Calls anywhere, also inside loops.
   WalkResult lowerNestedCall(func::CallOp call) {
     LlvmBuilder at(call.getLoc(), OpBuilder(call));
-    if (call.getCallee() == kFailFunction) {
-      at.callApi(frame, ApiFunction::Fail, call.getOperands());
-      at.storeStatus(frame, call.getOperand(0));
-      call.erase();
-      return WalkResult::advance();
-    }
     if (call.getCallee() == kErrorsFunction || call.getCallee() == kCapabilityFunction) {
       ApiFunction function = call.getCallee() == kErrorsFunction ? ApiFunction::Errors : ApiFunction::Capability;
       call.replaceAllUsesWith(ValueRange(at.callApi(frame, function, {})));
@@ -167,8 +166,6 @@ private:
       call.erase();
       return WalkResult::advance();
     }
-    if (call.getCallee() == kRequireFunction)
-      return call.emitOpError("may only be called in the top block of a function"), WalkResult::interrupt();
     func::FuncOp callee = calleeOf(call);
     if (!isInternal(callee))
       return call.emitOpError("calls a function without a body"), WalkResult::interrupt();
@@ -181,20 +178,30 @@ private:
     return WalkResult::advance();
   }
 
-  void lowerRequire(func::CallOp call) {
-    if (isOneInteger(call.getOperand(0)))
-      return call.erase();
+  /// Tells the runtime, and the caller by the status.
+  void recordError(LlvmBuilder &at, RuntimeError error, Value first, Value second) {
+    Value code = at.i64(static_cast<int64_t>(error));
+    at.callApi(frame, ApiFunction::Fail, {code, first, second});
+    at.storeStatus(frame, code);
+  }
+
+  void lowerFail(FailOp fail) {
+    LlvmBuilder at(fail.getLoc(), OpBuilder(fail));
+    recordError(at, fail.getError(), fail.getA(), fail.getB());
+    fail.erase();
+  }
+
+  void lowerRequire(RequireOp require) {
+    if (isOneInteger(require.getCondition()))
+      return require.erase();
     Block *failed = b.createBlock(exit);
     b.setInsertionPointToEnd(failed);
-    Value code = call.getOperand(1);
-    b.callApi(frame, ApiFunction::Fail, {code, call.getOperand(2), call.getOperand(3)});
-    b.storeStatus(frame, code);
+    recordError(b, require.getError(), require.getA(), require.getB());
     cf::BranchOp::create(b, exit);
-    Operation *after = call->getNextNode();
-    Block *next = call->getBlock()->splitBlock(after);
-    b.setInsertionPointToEnd(call->getBlock());
-    cf::CondBranchOp::create(b, call.getOperand(0), next, ValueRange(), failed, ValueRange());
-    call.erase();
+    Block *next = require->getBlock()->splitBlock(require->getNextNode());
+    b.setInsertionPointToEnd(require->getBlock());
+    cf::CondBranchOp::create(b, require.getCondition(), next, ValueRange(), failed, ValueRange());
+    require.erase();
   }
 
   /// A slot for a pointer, null at first.
@@ -277,10 +284,10 @@ private:
         if (!element || type.getRank() > QRT_MAX_RANK)
           return ret.emitOpError("returns ") << type << ", which cannot be an output";
         Value output = b.element(tensorType, outputs, i);
-        b.store(b.addressOf(value), b.field(tensorType, output, 0));
-        b.store(b.i64(static_cast<int64_t>(*element)), b.field(tensorType, output, 1));
-        b.store(b.i64(type.getRank()), b.field(tensorType, output, 2));
-        Value dims = b.field(tensorType, output, 3);
+        b.store(b.addressOf(value), b.field(tensorType, output, TensorField::Data));
+        b.store(b.i64(static_cast<int64_t>(*element)), b.field(tensorType, output, TensorField::Type));
+        b.store(b.i64(type.getRank()), b.field(tensorType, output, TensorField::Rank));
+        Value dims = b.field(tensorType, output, TensorField::Dims);
         for (int64_t d = 0; d < type.getRank(); ++d)
           b.store(b.toI64(memref::DimOp::create(b, value, d)), b.element(b.getI64Type(), dims, d));
       }
@@ -321,7 +328,7 @@ LogicalResult host::lowerAbi(ModuleOp module) {
   for (func::FuncOp function : module.getOps<func::FuncOp>())
     if (!function.isExternal() && failed(FunctionLowering(function, parameters).run()))
       return failure();
-  for (StringRef name : {kFailFunction, kRequireFunction, kErrorsFunction, kCapabilityFunction, kTensorMapFunction})
+  for (StringRef name : {kErrorsFunction, kCapabilityFunction, kTensorMapFunction})
     if (Operation *declaration = module.lookupSymbol(name))
       declaration->erase();
   for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>()))

@@ -68,12 +68,13 @@ private:
   Value fillDescription() {
     LLVM::LLVMStructType type = getLaunchType(launch.getContext());
     Value description = slot(type);
-    b.store(b.i64(kernel), b.field(type, description, 0));
-    storeSizes(b.field(type, description, 1), launch.getGridSizeOperandValues());
-    storeSizes(b.field(type, description, 2), launch.getBlockSizeOperandValues());
+    b.store(b.i64(kernel), b.field(type, description, LaunchField::Kernel));
+    storeSizes(b.field(type, description, LaunchField::Grid), launch.getGridSizeOperandValues());
+    storeSizes(b.field(type, description, LaunchField::Block), launch.getBlockSizeOperandValues());
     Value shared = launch.getDynamicSharedMemorySize();
-    b.store(shared ? arith::ExtUIOp::create(b, b.getI64Type(), shared) : b.i64(0), b.field(type, description, 3));
-    b.store(b.i64(launch.getNumKernelOperands()), b.field(type, description, 4));
+    b.store(shared ? arith::ExtUIOp::create(b, b.getI64Type(), shared) : b.i64(0),
+            b.field(type, description, LaunchField::SharedBytes));
+    b.store(b.i64(launch.getNumKernelOperands()), b.field(type, description, LaunchField::NumArgs));
     return description;
   }
 

@@ -84,11 +84,7 @@ struct Part {
 };
 
 bool isHostOperation(Operation &op) {
-  if (isa<memref::AllocOp, memref::DeallocOp>(op))
-    return true;
-  if (auto call = dyn_cast<func::CallOp>(op))
-    return call.getCallee() == kRequireFunction;
-  return isMemoryEffectFree(&op);
+  return isa<memref::AllocOp, memref::DeallocOp, RequireOp>(op) || isMemoryEffectFree(&op);
 }
 
 /// What an operation and its regions use from outside.
@@ -285,9 +281,8 @@ private:
     for (Operation *op : part.ops) {
       used.insert_range(usedValues(*op));
       WalkResult walk = op->walk([&](Operation *inner) {
-        auto call = dyn_cast<func::CallOp>(inner);
-        callsFail |= call && call.getCallee() == kFailFunction;
-        bool isForbidden = (call && call.getCallee() != kFailFunction) || isa<memref::AllocOp, memref::CopyOp>(inner);
+        canFail |= isa<FailOp>(inner);
+        bool isForbidden = isa<func::CallOp, memref::AllocOp, memref::CopyOp>(inner);
         if (auto loop = dyn_cast<scf::ParallelOp>(inner))
           isForbidden |= loop.getNumReductions() > 0;
         if (!isForbidden)
@@ -301,7 +296,7 @@ private:
     for (Value value : used)
       if (!inside.contains(value.getDefiningOp()) && failed(captures.add(value)))
         return failure();
-    if (callsFail) {
+    if (canFail) {
       errors = captures.arguments.size();
       captures.arguments.push_back(k.errors());
     }
@@ -372,13 +367,13 @@ private:
   /// Inner parallel loops run one after the other; errors go to the device's record.
   void finish(Emitter &t, Operation *op, ValueRange args) {
     SmallVector<scf::ParallelOp> loops;
-    SmallVector<func::CallOp> calls;
-    op->walk([&](func::CallOp call) { calls.push_back(call); });
+    SmallVector<FailOp> fails;
+    op->walk([&](FailOp fail) { fails.push_back(fail); });
     op->walk([&](scf::ParallelOp loop) { loops.push_back(loop); });
-    for (func::CallOp call : calls) {
-      Emitter inner(t.getLoc(), OpBuilder(call));
-      inner.fail(args[errors], call.getOperand(0), call.getOperand(1), call.getOperand(2));
-      call.erase();
+    for (FailOp fail : fails) {
+      Emitter inner(t.getLoc(), OpBuilder(fail));
+      inner.fail(args[errors], static_cast<QrtError>(fail.getError()), fail.getA(), fail.getB());
+      fail.erase();
     }
     for (scf::ParallelOp loop : loops) {
       IRRewriter rewriter(loop);
@@ -390,7 +385,7 @@ private:
   Part &part;
   StringRef suffix;
   Captures captures;
-  bool callsFail = false;
+  bool canFail = false;
   size_t errors = 0;
 };
 

@@ -17,6 +17,7 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 #include "qopt/Codegen/Kernels.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -44,7 +45,26 @@ T check(llvm::Expected<T> value) {
   return std::move(*value);
 }
 
+/// What the code for a host does through the runtime, a test does with a function.
+void lowerFails(ModuleOp module) {
+  SmallVector<qopt::FailOp> fails;
+  module.walk([&](qopt::FailOp fail) { fails.push_back(fail); });
+  if (fails.empty())
+    return;
+  OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
+  Type i64 = b.getI64Type();
+  auto callee = func::FuncOp::create(b, module.getLoc(), "qrt_fail", b.getFunctionType({i64, i64, i64}, {}));
+  callee.setPrivate();
+  for (qopt::FailOp fail : fails) {
+    b.setInsertionPoint(fail);
+    Value code = arith::ConstantIntOp::create(b, fail.getLoc(), static_cast<int64_t>(fail.getError()), 64);
+    func::CallOp::create(b, fail.getLoc(), callee, ValueRange{code, fail.getA(), fail.getB()});
+    fail.erase();
+  }
+}
+
 void lower(ModuleOp module) {
+  lowerFails(module);
   PassManager pm(module.getContext());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -108,8 +128,8 @@ KernelProgram::KernelProgram(const std::string &declarations, llvm::StringRef le
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
   DialectRegistry registry;
-  registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
-                  scf::SCFDialect, vector::VectorDialect>();
+  registry.insert<qopt::QoptDialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
+                  memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   registerAllToLLVMIRTranslations(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(declarations, &context);
@@ -122,8 +142,6 @@ KernelProgram::KernelProgram(const std::string &declarations, llvm::StringRef le
   for (auto function : module->getOps<func::FuncOp>())
     if (!function.isDeclaration())
       function.setPublic();
-  if (auto fail = module->lookupSymbol<func::FuncOp>("qrt_fail"))
-    fail->removeAttr("llvm.emit_c_interface");
   lower(*module);
 
   auto llvmContext = std::make_unique<llvm::LLVMContext>();

@@ -58,11 +58,11 @@ Role getResultRole(mlir::FunctionOpInterface function, unsigned index);
 
 /// The attribute on an `onnx.MatMul`, and on what it becomes, that holds the
 /// layer's recovered name (StringAttr), e.g. "model.layers.0.self_attn.q_proj".
-inline constexpr llvm::StringLiteral kLayerAttr = "qopt.layer";
+inline constexpr llvm::StringLiteral kLayerAttr = attrs::Layer::getNameStr();
 /// The attribute that names the array a transposed weight was copied from.
-inline constexpr llvm::StringLiteral kTiedAttr = "qopt.tied";
+inline constexpr llvm::StringLiteral kTiedAttr = attrs::Tied::getNameStr();
 /// The attribute that holds what becomes of the layer (#qopt.scheme).
-inline constexpr llvm::StringLiteral kSchemeAttr = "qopt.scheme";
+inline constexpr llvm::StringLiteral kSchemeAttr = attrs::Scheme::getNameStr();
 
 } // namespace qopt
 

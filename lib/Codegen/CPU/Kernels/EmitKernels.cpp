@@ -35,16 +35,6 @@ Generator find(StringRef name) {
       .Default(nullptr);
 }
 
-/// The kernels of index checks call it; declared once per module.
-void declareFail(ModuleOp module) {
-  if (module.lookupSymbol(kFailFunction))
-    return;
-  OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
-  Type i64 = b.getI64Type();
-  auto function = func::FuncOp::create(b, module.getLoc(), kFailFunction, b.getFunctionType({i64, i64, i64}, {}));
-  function.setPrivate();
-}
-
 LogicalResult emitBody(func::FuncOp function, StringRef name, Target target) {
   Generator generate = find(name);
   if (!generate)
@@ -72,10 +62,9 @@ LogicalResult qopt::emitKernels(ModuleOp module, StringRef level) {
     if (function.isDeclaration() && function->hasAttrOfType<StringAttr>(kKernelAttr))
       declarations.push_back(function);
   if (!declarations.empty())
-    kernels::declareFail(module);
-  for (func::FuncOp function : declarations)
-    if (failed(kernels::emitBody(function, function->getAttrOfType<StringAttr>(kKernelAttr).getValue(),
-                                 {/*vnni512=*/level == "x86-64-v4"})))
-      return failure();
+    for (func::FuncOp function : declarations)
+      if (failed(kernels::emitBody(function, function->getAttrOfType<StringAttr>(kKernelAttr).getValue(),
+                                   {/*vnni512=*/level == "x86-64-v4"})))
+        return failure();
   return success();
 }

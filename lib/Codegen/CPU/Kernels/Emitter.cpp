@@ -192,8 +192,7 @@ void Emitter::failIndex(Value position, Value size) {
   auto toI64 = [&](Value v) {
     return v.getType().isInteger(64) ? v : createOrFold<arith::IndexCastOp>(getI64Type(), v);
   };
-  func::CallOp::create(*this, kFailFunction, TypeRange{},
-                       ValueRange{i64(QRT_INDEX_OUT_OF_RANGE), toI64(position), toI64(size)});
+  FailOp::create(*this, RuntimeError::IndexOutOfRange, toI64(position), toI64(size));
 }
 
 } // namespace qopt::kernels
