@@ -449,7 +449,8 @@ Result<std::unique_ptr<Session>> qrt::createOnDevice(std::shared_ptr<const Modul
                                                      const SessionOptions &options) {
   std::string kind = name.substr(0, name.find(':'));
   if (!hasCodeFor(*module, kind))
-    return Error{"the module has no code for device " + printable(kind) + "; run with --device=cpu"};
+    return Error{"the module has no code for device " + printable(kind) +
+                 (kind == "sim" ? "; compile the model with --target=sim (or cuda,sim)" : "; run with --device=cpu")};
   if (!machineHas("x86-64-v3"))
     return Error{"the module's code for device " + printable(kind) + " needs a CPU of x86-64-v3"};
   auto session = std::make_unique<DeviceSession>(std::move(module), options.threads);

@@ -41,8 +41,66 @@ static std::vector<KernelInfo> describeKernels(ModuleOp module) {
   return kernels;
 }
 
-FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, ArrayRef<std::string> archs) {
-  if (!archs.empty() && findPtxas().empty())
+namespace {
+
+/// Text for GPUs: PTX for each architecture that needs its own, and what ptxas makes of it.
+class TextSections {
+public:
+  TextSections(ModuleOp module, CudaSections &result) : module(module), result(result) {}
+
+  LogicalResult addPtx() {
+    if (failed(add("ptx", kBaselineChip)))
+      return failure();
+    for (const KernelInfo &kernel : result.kernels)
+      if (!kernel.arch.empty() && !texts.count(kernel.arch) && failed(add("ptx:" + kernel.arch, kernel.arch)))
+        return failure();
+    return success();
+  }
+
+  LogicalResult addCubin(const std::string &arch) {
+    FailureOr<StringRef> text = ptx(arch);
+    if (failed(text))
+      return failure();
+    FailureOr<Cubin> cubin = compileCubin(module.getLoc(), *text, arch);
+    if (failed(cubin))
+      return failure();
+    result.sections.emplace_back("cubin:" + arch, std::move(cubin->bytes));
+    for (KernelInfo &kernel : result.kernels)
+      if (auto use = cubin->kernels.find(kernel.name); use != cubin->kernels.end())
+        kernel.resources.push_back({arch, use->second.registers, use->second.spilledBytes});
+    return success();
+  }
+
+private:
+  /// PTX for one architecture serves its cubin, too, and a driver where there is no cubin.
+  FailureOr<StringRef> ptx(StringRef arch) {
+    auto [at, isNew] = texts.try_emplace(arch.str());
+    if (isNew) {
+      FailureOr<std::string> text = compilePtx(module, arch);
+      if (failed(text))
+        return failure();
+      at->second = std::move(*text);
+    }
+    return StringRef(at->second);
+  }
+
+  LogicalResult add(const std::string &section, StringRef arch) {
+    FailureOr<StringRef> text = ptx(arch);
+    if (failed(text))
+      return failure();
+    result.sections.emplace_back(section, std::vector<char>(text->begin(), text->end()));
+    return success();
+  }
+
+  ModuleOp module;
+  CudaSections &result;
+  std::map<std::string, std::string> texts; // by architecture
+};
+
+} // namespace
+
+FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, const CudaTargets &targets) {
+  if (!targets.cubins.empty() && findPtxas().empty())
     return module.emitError("--cuda-arch needs ptxas of the CUDA toolkit, which is neither in $PATH nor in "
                             "$CUDA_HOME/bin or /usr/local/cuda/bin");
   OwningOpRef<ModuleOp> copy(module.clone());
@@ -54,44 +112,17 @@ FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, ArrayRef<std:
   if (failed(host))
     return failure();
   result.sections.emplace_back("host:cuda", std::move(*host));
-  // PTX for one architecture serves its cubin, too, and a driver where there is no cubin.
-  std::map<std::string, std::string> texts;
-  auto ptx = [&](const std::string &arch) -> FailureOr<StringRef> {
-    auto [at, isNew] = texts.try_emplace(arch);
-    if (isNew) {
-      FailureOr<std::string> text = compilePtx(*copy, arch);
-      if (failed(text))
-        return failure();
-      at->second = std::move(*text);
-    }
-    return StringRef(at->second);
-  };
-  SmallVector<std::pair<std::string, std::string>> textSections{{"ptx", kBaselineChip.str()}};
-  for (const KernelInfo &kernel : result.kernels)
-    if (std::pair section("ptx:" + kernel.arch, kernel.arch);
-        !kernel.arch.empty() && !llvm::is_contained(textSections, section))
-      textSections.push_back(section);
-  for (const auto &[name, arch] : textSections) {
-    FailureOr<StringRef> text = ptx(arch);
-    if (failed(text))
-      return failure();
-    result.sections.emplace_back(name, std::vector<char>(text->begin(), text->end()));
-  }
-  for (const std::string &arch : archs) {
-    FailureOr<StringRef> text = ptx(arch);
-    if (failed(text))
-      return failure();
-    FailureOr<Cubin> cubin = compileCubin(module.getLoc(), *text, arch);
-    if (failed(cubin))
-      return failure();
-    result.sections.emplace_back("cubin:" + arch, std::move(cubin->bytes));
-    for (KernelInfo &kernel : result.kernels)
-      if (auto use = cubin->kernels.find(kernel.name); use != cubin->kernels.end())
-        kernel.resources.push_back({arch, use->second.registers, use->second.spilledBytes});
-  }
-  FailureOr<std::vector<char>> sim = compileSim(*copy);
-  if (failed(sim))
+  TextSections texts(*copy, result);
+  if (targets.cuda && failed(texts.addPtx()))
     return failure();
-  result.sections.emplace_back("sim", std::move(*sim));
+  for (const std::string &arch : targets.cubins)
+    if (failed(texts.addCubin(arch)))
+      return failure();
+  if (targets.sim) {
+    FailureOr<std::vector<char>> sim = compileSim(*copy);
+    if (failed(sim))
+      return failure();
+    result.sections.emplace_back("sim", std::move(*sim));
+  }
   return result;
 }

@@ -14,12 +14,18 @@ struct CudaSections {
   std::vector<KernelInfo> kernels;
 };
 
-/// Compiles a lowered module for GPUs: host code that launches kernels, the kernels
-/// as PTX for kBaselineChip and each architecture that has kernels of its own, as a
-/// cubin for each of `archs`, and for the simulator.
+/// What of a module's GPU code is wanted.
+struct CudaTargets {
+  bool cuda = false;               ///< PTX for kBaselineChip and each architecture with kernels of its own
+  bool sim = false;                ///< code for the simulator
+  std::vector<std::string> cubins; ///< architectures to assemble PTX for; needs `cuda` and ptxas
+};
+
+/// Compiles a lowered module for GPUs: host code that launches kernels, which is the
+/// same for all, and the kernels for `targets`.
 /// Leaves `module` as it was. Emits a diagnostic on failure: a kernel or a loop that
 /// has no form for GPUs, no ptxas where cubins are wanted.
-mlir::FailureOr<CudaSections> compileCudaSections(mlir::ModuleOp module, llvm::ArrayRef<std::string> archs);
+mlir::FailureOr<CudaSections> compileCudaSections(mlir::ModuleOp module, const CudaTargets &targets);
 
 } // namespace qopt
 

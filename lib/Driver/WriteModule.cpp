@@ -49,10 +49,11 @@ Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &content
     code.emplace_back(hostSection(level), std::move(*object));
   }
   ModuleInfo info = describe(contents, *lowered);
-  if (isTarget(options, "cuda")) {
-    FailureOr<CudaSections> cuda = compileCudaSections(module, options.cudaArchs);
+  if (CudaTargets targets{isTarget(options, "cuda"), isTarget(options, "sim"), options.cudaArchs};
+      targets.cuda || targets.sim) {
+    FailureOr<CudaSections> cuda = compileCudaSections(module, targets);
     if (failed(cuda))
-      return diagnostics.error("cannot generate code for CUDA");
+      return diagnostics.error("cannot generate code for GPUs");
     std::move(cuda->sections.begin(), cuda->sections.end(), std::back_inserter(code));
     info.kernels = std::move(cuda->kernels);
   }

@@ -34,7 +34,7 @@ class Bench:
     def measure(self, directory, scheme):
         """What `qrun --bench` and `--info` say of the model."""
         module, result = os.path.join(directory, f"{scheme}.qmod"), os.path.join(directory, "result.json")
-        options = ["--target=cpu,cuda"] + ([] if scheme == "float" else [f"--pass-pipeline={scheme}"])
+        options = ["--target=cpu," + ("cuda" if self.device else "sim")] + ([] if scheme == "float" else [f"--pass-pipeline={scheme}"])
         if self.device:
             options.append(f"--cuda-arch={self.device.arch}")
         self.run("qopt", os.path.join(directory, "model.onnx"), "-o", module, *options)

@@ -56,8 +56,8 @@ Result<std::vector<std::string>> splitList(const std::string &text, bool (*isKno
 }
 
 Status setTargets(const std::string &text, CompileOptions &compile) {
-  auto isTarget = [](const std::string &name) { return name == "cpu" || name == "cuda"; };
-  Result<std::vector<std::string>> targets = splitList(text, isTarget, "cpu, cuda or cpu,cuda");
+  auto isTarget = [](const std::string &name) { return name == "cpu" || name == "cuda" || name == "sim"; };
+  Result<std::vector<std::string>> targets = splitList(text, isTarget, "a list of cpu, cuda and sim");
   if (!targets)
     return targets.error();
   compile.targets = std::move(*targets);
@@ -96,7 +96,10 @@ void addOptions(Options &options, CommandLine &command) {
   options.choice("until", {"import", "raise", "quantize", "lower", "end"}, command.until, "stop after a phase");
   options.custom(
       "target", "LIST", [&](const std::string &text) { return setTargets(text, compile); },
-      "cpu (the default), cuda or cpu,cuda");
+      "what the module has code for, cpu,cuda,sim or some of them:\n"
+      "cpu (the default; sections host:x86-64-v3 and host:x86-64-v4),\n"
+      "cuda (NVIDIA GPUs; host:cuda, ptx and where needed ptx:ARCH),\n"
+      "sim (the simulator of a GPU; host:cuda, sim)");
   options.custom(
       "cuda-arch", "LIST", [&](const std::string &text) { return setCudaArchs(text, compile); },
       "GPUs to assemble code for: sm_80,sm_90a,...; needs ptxas. The PTX\nthat is always there runs on sm_80 and "

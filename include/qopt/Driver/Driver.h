@@ -35,7 +35,7 @@ struct CompileOptions {
   uint64_t seed = 0;
   std::string tokenizer; ///< empty: tokenizer.json beside the model, if there is one
 
-  std::vector<std::string> targets = {"cpu"}; ///< "cpu", "cuda"
+  std::vector<std::string> targets = {"cpu"}; ///< "cpu", "cuda", "sim"
   std::vector<std::string> cpus;              ///< host levels; empty: all
   std::vector<std::string> cudaArchs;         ///< GPUs to make cubins for: "sm_90a"; needs ptxas
   int threads = 1;

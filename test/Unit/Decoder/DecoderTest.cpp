@@ -199,7 +199,7 @@ TEST_F(DecoderTest, ErrorsLeaveTheTextAsItWas) {
 }
 
 TEST_F(DecoderTest, IsForwardInTheSimulator) {
-  auto module = compile(modelOf("stories260K"), "--pass-pipeline=rtn-int4 --target=cpu,cuda --cpu=x86-64-v3");
+  auto module = compile(modelOf("stories260K"), "--pass-pipeline=rtn-int4 --target=cpu,sim --cpu=x86-64-v3");
   Loaded sim = load(module, "sim"), cpu = load(module, "cpu");
   std::vector<int32_t> ids = evaluationTokens("stories260K", 116);
   EXPECT_LT(compareWithForward(sim, *sim.model, ids, kPieces), 1e-3);

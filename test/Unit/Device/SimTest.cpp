@@ -37,5 +37,5 @@ TEST_F(DeviceTest, SimReportsErrors) {
   parts.withSim = false;
   writeModule(parts);
   expectError(run("--device=sim --input input_ids=ids.npy --quiet"),
-              "m.qmod: the module has no code for device sim; run with --device=cpu");
+              "m.qmod: the module has no code for device sim; compile the model with --target=sim (or cuda,sim)");
 }
