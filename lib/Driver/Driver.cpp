@@ -71,14 +71,16 @@ private:
 
 } // namespace
 
-/// The last dimension of the first result: what logits are counted in.
-static int64_t outputWidth(func::FuncOp function) {
-  if (function.getNumResults() == 0)
-    return 0;
-  auto type = dyn_cast<RankedTensorType>(function.getResultTypes()[0]);
-  if (!type || type.getRank() == 0 || type.isDynamicDim(type.getRank() - 1))
-    return 0;
-  return type.getShape().back();
+/// The last dimension of the logits, which have one for each token of the vocabulary; 0
+/// where there are none, or it is not known.
+static int64_t logitsWidth(func::FuncOp function) {
+  for (auto [i, result] : llvm::enumerate(function.getResultTypes())) {
+    Role role = getResultRole(function, i);
+    auto type = dyn_cast<RankedTensorType>(result);
+    if ((role == Role::Logits || role == Role::LastLogits) && type && !type.isDynamicDim(type.getRank() - 1))
+      return type.getShape().back();
+  }
+  return 0;
 }
 
 Status Compilation::import() {
@@ -89,14 +91,10 @@ Status Compilation::import() {
   contextLength = readContextLength(options.model);
   if (contextLength > 0)
     setAttr<attrs::ContextLength>(*module, Builder(&context).getI64IntegerAttr(contextLength));
-  vocabularySize = outputWidth(function());
   Result<TokenizerFile> file = readTokenizer(options);
   if (!file)
     return file.error();
   tokenizer = std::move(*file);
-  if (tokenizer.tokenizer && vocabularySize > 0 && tokenizer.tokenizer->vocabularySize() > vocabularySize)
-    return Error{tokenizer.path + ": the tokenizer has " + std::to_string(tokenizer.tokenizer->vocabularySize()) +
-                 " tokens but the model only " + std::to_string(vocabularySize)};
   return Status::success();
 }
 
@@ -158,10 +156,15 @@ static int64_t positionsOfTables(func::FuncOp function) {
 }
 
 Status Compilation::raise() {
-  Status status = runPasses("qopt-raise");
-  if (status && contextLength == 0)
+  if (Status status = runPasses("qopt-raise"); !status)
+    return status;
+  if (contextLength == 0)
     contextLength = positionsOfTables(function());
-  return status;
+  vocabularySize = logitsWidth(function());
+  if (tokenizer.tokenizer && vocabularySize > 0 && tokenizer.tokenizer->vocabularySize() > vocabularySize)
+    return Error{tokenizer.path + ": the tokenizer has " + std::to_string(tokenizer.tokenizer->vocabularySize()) +
+                 " tokens but the model only " + std::to_string(vocabularySize)};
+  return Status::success();
 }
 
 /// The pipeline that the user asked for, as text for MLIR's parser. `--compat=X` is
