@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Checks what no compiler checks: FileCheck directives, relative includes, length of files.
+
+usage: lint.py TREE [--self-test]
+
+Prints one line per fault and exits with 1 if there is any. With --self-test it plants one
+fault per rule in a small tree of its own and fails if a rule does not see it.
+"""
+import os
+import re
+import sys
+import tempfile
+
+SUFFIXES = ("NEXT", "SAME", "LABEL", "NOT", "DAG", "EMPTY", r"COUNT-\d+")
+SUFFIX = "(?:-(?:" + "|".join(SUFFIXES) + "))"
+MAX_LINES = 350
+# Files that are longer and should be split; each may shrink, none may grow beyond its number.
+LONG_FILES = {
+    "lib/Calibration/Calibrator.cpp": 380,
+    "lib/Codegen/CPU/Kernels/Attention.cpp": 380,
+    "lib/Codegen/CUDA/Kernels/AttentionRows.cpp": 380,
+    "lib/Codegen/CUDA/Kernels/AttentionTiles.cpp": 380,
+    "lib/Codegen/CUDA/Loops.cpp": 430,
+    "lib/Codegen/Host/Loops.cpp": 430,
+    "lib/Dialect/Onnx/ShapeInference.cpp": 400,
+    "lib/Import/ShapeAnalysis.cpp": 480,
+    "runtime/Cuda/CudaDevice.cpp": 390,
+    "runtime/DeviceSession.cpp": 470,
+}
+# Unit tests of private parts of the runtime and of the module reader include their headers.
+PRIVATE_HEADERS_ALLOWED = ("test/Unit/Device/", "test/Unit/Module/")
+
+
+def sources(tree, folders, endings):
+    for folder in folders:
+        for root, _, names in os.walk(os.path.join(tree, folder)):
+            for name in sorted(names):
+                if name.endswith(endings):
+                    path = os.path.join(root, name)
+                    with open(path, encoding="utf-8") as file:
+                        yield os.path.relpath(path, tree), file.read().splitlines()
+
+
+def check_directives(tree):
+    """A directive without its colon, or with a prefix that no RUN line names, checks nothing."""
+    for path, lines in sources(tree, ["test"], (".mlir", ".test")):
+        if path == "test/lint.test":
+            continue
+        runs = "\n".join(line for line in lines if not re.match(r"\s*(//|#)\s*[A-Z-]+:", line) or "RUN:" in line)
+        prefixes = {"CHECK"}
+        for names in re.findall(r"--?check-prefix(?:es)?[= ]([\w,-]+)", runs):
+            prefixes.update(names.split(","))
+        known = "|".join(map(re.escape, sorted(prefixes)))
+        for number, line in enumerate(lines, 1):
+            comment = re.match(r"\s*(?://|#)\s*(.*)", line)
+            if not comment:
+                continue
+            text = comment.group(1)
+            if re.match(rf"(?:{known}){SUFFIX}(?!:)(?:\s|$)", text) or re.match(rf"(?:{known})\s+\S", text):
+                yield f"{path}:{number}: FileCheck directive without its colon: {text}"
+            directive = re.match(rf"([A-Z][A-Z0-9_]*){SUFFIX}:", text)
+            if directive and directive.group(1) not in prefixes:
+                yield f"{path}:{number}: no RUN line checks the prefix {directive.group(1)}"
+
+
+def top_folder(path):
+    """The folder whose parts may include each other by relative names: for passes, the group of passes."""
+    parts = path.split(os.sep)
+    return tuple(parts[: 2 if parts[0] == "passes" else 1])
+
+
+def check_includes(tree):
+    """Relative includes stay within one top-level folder, and within one group of passes."""
+    for path, lines in sources(tree, ["include", "lib", "passes", "runtime", "test", "tools"], (".h", ".cpp")):
+        if path.startswith(PRIVATE_HEADERS_ALLOWED):
+            continue
+        for number, line in enumerate(lines, 1):
+            include = re.match(r'\s*#\s*include\s+"(\.\./[^"]*)"', line)
+            if not include:
+                continue
+            target = os.path.normpath(os.path.join(os.path.dirname(path), include.group(1)))
+            if top_folder(target) != top_folder(path):
+                yield f"{path}:{number}: relative include across folders: {include.group(1)}"
+
+
+def check_length(tree):
+    """A file that does one thing is short."""
+    for path, lines in sources(tree, ["include", "lib", "passes", "runtime", "tools"], (".h", ".cpp")):
+        limit = LONG_FILES.get(path, MAX_LINES)
+        if len(lines) > limit:
+            yield f"{path}: {len(lines)} lines, but at most {limit} are allowed"
+
+
+RULES = [check_directives, check_includes, check_length]
+
+# One tree per fault: file, its text, and what lint must print about it.
+FAULTS = [
+    ("test/a.mlir", "// RUN: x | FileCheck %s\n// CHECK-NEXT y\n", "without its colon"),
+    ("test/a.mlir", "// RUN: x | FileCheck %s\n// CHECK y\n", "without its colon"),
+    ("test/a.mlir", "// RUN: x | FileCheck %s --check-prefix=RTN\n// RTN-LABEL y\n", "without its colon"),
+    ("test/a.mlir", "// RUN: x | FileCheck %s --check-prefix=RTN\n// RTN y\n", "without its colon"),
+    ("test/a.mlir", "// RUN: x | FileCheck %s --check-prefixes=A,B\n// C-NOT: y\n", "no RUN line checks the prefix C"),
+    ("lib/A/a.cpp", '#include "../../runtime/b.h"\n', "relative include across folders"),
+    ("passes/Lower/a.cpp", '#include "../Raise/b.h"\n', "relative include across folders"),
+    ("lib/A/a.cpp", "\n" * (MAX_LINES + 1), "but at most 350 are allowed"),
+]
+CLEAN = [
+    ("test/a.mlir", "// RUN: x | FileCheck %s --check-prefixes=A,B\n// A: y\n// B-NOT: y\n// The prefix A.\n"),
+    ("lib/A/B/a.cpp", '#include "../b.h"\n'),
+    ("passes/Lower/a.cpp", '#include "b.h"\n'),
+]
+
+
+def run(tree):
+    return [fault for rule in RULES for fault in rule(tree)]
+
+
+def self_test():
+    failures = 0
+    for path, text, expected in FAULTS + [(path, text, None) for path, text in CLEAN]:
+        with tempfile.TemporaryDirectory() as tree:
+            os.makedirs(os.path.join(tree, os.path.dirname(path)))
+            with open(os.path.join(tree, path), "w", encoding="utf-8") as file:
+                file.write(text)
+            found = run(tree)
+        if (expected is None and found) or (expected and not any(expected in fault for fault in found)):
+            print(f"{path}: expected {expected or 'no fault'}, but got {found}: {text[:80]!r}")
+            failures += 1
+    return failures
+
+
+def main():
+    if sys.argv[2:] == ["--self-test"]:
+        sys.exit(1 if self_test() else 0)
+    faults = run(sys.argv[1])
+    print("\n".join(faults))
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
