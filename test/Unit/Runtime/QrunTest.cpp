@@ -135,7 +135,8 @@ TEST_F(Qrun, Text) {
 TEST_F(Qrun, InfoExtractAndBench) {
   Outcome info = run("table.qmod --info");
   ASSERT_EQ(info.exitCode, 0) << info.err;
-  for (const char *part : {"forward", "input_ids", "i64 [batch, seq]", "token_ids", "logits", "host:x86-64-v3", "weights", "none (float)"})
+  for (const char *part :
+       {"forward", "input_ids", "i64 [batch, seq]", "token_ids", "logits", "host:x86-64-v3", "weights", "none (float)"})
     EXPECT_NE(info.out.find(part), std::string::npos) << part;
   ASSERT_EQ(run("table.qmod --extract=tokenizer -o tokenizer.json").exitCode, 0);
   EXPECT_EQ(read(folder / "tokenizer.json"), read(QOPT_TEST_INPUTS "/stories260K/tokenizer.json"));
