@@ -1,4 +1,11 @@
+//===- Call.cpp - One call of an entry point ------------------------------===//
+//
+// The functions that generated code gets through QrtApi, and what must hold of the
+// outputs before anyone believes them.
+//
+//===----------------------------------------------------------------------===//
 #include "Context.h"
+#include "Shapes.h"
 #include "qopt/Support/CheckedMath.h"
 #include <cstdlib>
 #include <limits>
@@ -102,26 +109,31 @@ Error qrt::describeError(const QrtContext &context) {
 Error qrt::describeError(const QrtContext &context, const qopt::Module &module) {
   int64_t vocabulary = module.info().vocabularySize;
   if (context.message.empty() && context.code == QRT_INDEX_OUT_OF_RANGE && vocabulary > 0 && context.b == vocabulary)
-    return {"token id " + std::to_string(context.a) + " is beyond the vocabulary of " + std::to_string(vocabulary)};
+    return beyondVocabulary(context.a, vocabulary);
   return describeError(context);
 }
 
-/// Why `output` is not a tensor in memory of this call; empty when it is.
-static std::string findFault(const std::unordered_map<void *, int64_t> &allocations, const QrtTensor &output) {
+/// Whether output `index` is a tensor in memory of this call.
+static Status checkOutput(const std::unordered_map<void *, int64_t> &allocations, const QrtTensor &output,
+                          size_t index) {
+  auto fault = [&](const std::string &what) {
+    return Error{"the code of the module returned " + what + " as output " + std::to_string(index)};
+  };
   std::optional<ElementType> type = qopt::elementTypeByNumber(output.type);
   if (!type)
-    return "element type " + std::to_string(output.type);
+    return fault("element type " + std::to_string(output.type));
   if (output.rank < 0 || output.rank > QRT_MAX_RANK)
-    return "rank " + std::to_string(output.rank);
+    return fault("rank " + std::to_string(output.rank));
   std::optional<int64_t> elements = qopt::checkedNumElements({output.dims, static_cast<size_t>(output.rank)});
   std::optional<int64_t> bytes = elements ? qopt::checkedMul(*elements, qopt::elementBytes(*type)) : std::nullopt;
   if (!bytes)
-    return "an impossible shape";
+    return fault("an impossible shape");
   auto found = allocations.find(output.data);
   if (found == allocations.end())
-    return "memory that it did not allocate";
+    return fault("memory that it did not allocate");
   if (found->second < *bytes)
-    return "a shape of " + std::to_string(*bytes) + " bytes in " + std::to_string(found->second) + " bytes of memory";
+    return fault("a shape of " + std::to_string(*bytes) + " bytes in " + std::to_string(found->second) +
+                 " bytes of memory");
   return {};
 }
 
@@ -139,8 +151,8 @@ Result<std::vector<QrtTensor>> qrt::callEntry(QrtContext &context, QrtEntry entr
   // Two outputs in the same memory are a fault as well.
   std::unordered_map<void *, int64_t> unused = context.allocations;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    if (std::string fault = findFault(unused, outputs[i]); !fault.empty())
-      return Error{"the code of the module returned " + fault + " as output " + std::to_string(i)};
+    if (Status status = checkOutput(unused, outputs[i], i); !status)
+      return status.error();
     unused.erase(outputs[i].data);
   }
   return outputs;

@@ -69,7 +69,8 @@ qopt::Error describeError(const QrtContext &context, const qopt::Module &module)
 /// The host code of a section, and the entry points of its module in it.
 class EntryTable {
 public:
-  Status load(const qopt::Module &module, const std::string &section);
+  /// Error: the section is no host code, or lacks an entry point of the module.
+  Status load(const qopt::Module &module, std::string_view section);
   QrtEntry operator[](const std::string &name) const { return entries.find(name)->second; }
 
 private:

@@ -1,5 +1,6 @@
 //===- Decoder.cpp - What decoders of all devices have in common ----------===//
 #include "CacheEntries.h"
+#include "Shapes.h"
 #include "qopt/Support/CheckedMath.h"
 #include "qopt/Support/Utf8.h"
 #include <algorithm>
@@ -28,26 +29,29 @@ static bool sameDims(const TensorInfo &a, const TensorInfo &b) {
                     [](const Dimension &x, const Dimension &y) { return x.symbol == y.symbol && x.size == y.size; });
 }
 
-/// Why `entry` cannot be called as Module.h says; empty when it can.
-static std::string findFault(const EntryPoint &entry, bool isOneToken) {
+/// Whether `entry` can be called as Module.h says; an error names what is wrong with it.
+static Status checkEntry(const EntryPoint &entry, bool isOneToken) {
+  auto fault = [&](const std::string &what) {
+    return Error{"entry point '" + entry.name + "' cannot be used with caches because of " + what};
+  };
   const std::vector<TensorInfo> &inputs = entry.inputs;
   if (inputs.size() <= CacheEntries::numPlainInputs || entry.outputs.size() != 1)
-    return "its number of inputs or outputs";
+    return fault("its number of inputs or outputs");
   const TensorInfo &ids = inputs[0], &past = inputs[1], &logits = entry.outputs[0];
   if (ids.role != Role::TokenIds || !qopt::isIndexType(ids.type) || ids.dims.size() != 2 ||
       (isOneToken ? isSymbol(ids.dims[1]) || ids.dims[1].size != 1 : !isSymbol(ids.dims[1])))
-    return "its first input";
+    return fault("its first input");
   if (past.role != Role::PastLength || past.type != ElementType::I64 || past.dims.size() != 1 || past.dims[0].size != 1)
-    return "its second input";
+    return fault("its second input");
   for (const TensorInfo &cache : std::span(inputs).subspan(CacheEntries::numPlainInputs))
     if (!isCache(cache.role) || cache.type != ElementType::F32 || cache.dims.size() != 4 || isSymbol(cache.dims[1]) ||
         isSymbol(cache.dims[3]) || !isSymbol(cache.dims[2]) || cache.dims[0].symbol != ids.dims[0].symbol ||
         cache.dims[0].size != ids.dims[0].size)
-      return "its input '" + qopt::printable(cache.name) + "'";
+      return fault("its input '" + qopt::printable(cache.name) + "'");
   bool isFloat = qopt::isFloatType(logits.type);
   if (logits.role != Role::LastLogits || !isFloat || logits.dims.size() != 3 || isSymbol(logits.dims[1]) ||
       logits.dims[1].size != 1 || isSymbol(logits.dims[2]) || logits.dims[2].size < 1)
-    return "its output";
+    return fault("its output");
   return {};
 }
 
@@ -57,8 +61,8 @@ Result<std::optional<CacheEntries>> qrt::findCacheEntries(const qopt::Module &mo
     bool isOneToken = entry.name == "decode";
     if (!isOneToken && entry.name != "prefill")
       continue;
-    if (std::string fault = findFault(entry, isOneToken); !fault.empty())
-      return Error{"entry point '" + entry.name + "' cannot be used with caches because of " + fault};
+    if (Status status = checkEntry(entry, isOneToken); !status)
+      return status.error();
     (isOneToken ? found.decode : found.prefill) = &entry;
   }
   if (!found.prefill || !found.decode)
@@ -106,11 +110,8 @@ Result<Tensor> Decoder::append(std::span<const int32_t> ids) {
                  std::to_string(count) + " more were given"};
   const EntryPoint &entry = count == 1 ? decode : prefill;
   int64_t vocabulary = entry.outputs[0].dims[2].size;
-  for (size_t i = 0; i < ids.size(); ++i)
-    if (ids[i] < 0 || ids[i] >= vocabulary)
-      return Error{"token id " + std::to_string(ids[i]) + " at position " +
-                   std::to_string(used + static_cast<int64_t>(i) % count) + " is beyond the vocabulary of " +
-                   std::to_string(vocabulary)};
+  if (Status status = checkTokens(ids, count, used, vocabulary); !status)
+    return status.error();
   bool isWide = entry.inputs[0].type == ElementType::I64;
   Result<Tensor> logits = call(entry, isWide ? makeIds<int64_t>(ids, rows, ElementType::I64)
                                              : makeIds<int32_t>(ids, rows, ElementType::I32));

@@ -6,7 +6,9 @@
 // got the same number would be taken for the first.
 //
 //===----------------------------------------------------------------------===//
-#include "qopt/Runtime/Runtime.h"
+#include "Context.h"
+#include "qopt/Support/Targets.h"
+#include "qopt/Support/Utf8.h"
 #include <cerrno>
 #include <cstring>
 #include <dlfcn.h>
@@ -84,4 +86,23 @@ Result<std::shared_ptr<const HostCode>> HostCode::load(std::span<const char> elf
     return Error{"host code was made for version " + std::to_string(*version) + " of the runtime's interface, but " +
                  "this is version " + std::to_string(QRT_ABI_VERSION)};
   return std::shared_ptr<const HostCode>(std::move(code));
+}
+
+//===----------------------------------------------------------------------===//
+// Entry points
+//===----------------------------------------------------------------------===//
+
+Status EntryTable::load(const qopt::Module &module, std::string_view section) {
+  Result<std::shared_ptr<const HostCode>> loaded = HostCode::load(module.section(section));
+  if (!loaded)
+    return loaded.error();
+  code = std::move(*loaded);
+  for (const qopt::EntryPoint &entry : module.info().entryPoints) {
+    QrtEntry function = code->entry(entry.name);
+    if (!function)
+      return Error{"the code for " + std::string(qopt::sectionTarget(section)) + " lacks the entry point '" +
+                   qopt::printable(entry.name) + "'"};
+    entries[entry.name] = function;
+  }
+  return {};
 }

@@ -1,8 +1,13 @@
+//===- LanguageModel.cpp - Token ids in, logits out -----------------------===//
+//
+// Fills the inputs that an exporter gave a model from rows of token ids.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Runtime/LanguageModel.h"
+#include "Shapes.h"
 #include "qopt/Support/Half.h"
 #include "qopt/Support/Utf8.h"
 #include <algorithm>
-#include <bit>
 
 using namespace qrt;
 using qopt::EntryPoint;
@@ -91,11 +96,8 @@ Tensor qrt::widened(Tensor half) {
 }
 
 Result<Tensor> SessionModel::logits(const TokenBatch &batch) {
-  for (size_t i = 0; i < batch.ids.size(); ++i)
-    if (batch.ids[i] < 0 || batch.ids[i] >= vocabulary)
-      return Error{"token id " + std::to_string(batch.ids[i]) + " at position " +
-                   std::to_string(static_cast<int64_t>(i) % batch.length) + " is beyond the vocabulary of " +
-                   std::to_string(vocabulary)};
+  if (Status status = checkTokens(batch.ids, batch.length, /*firstPosition=*/0, vocabulary); !status)
+    return status.error();
   std::vector<Tensor> inputs;
   for (const TensorInfo &input : entry.inputs)
     inputs.push_back(makeInput(batch, input));

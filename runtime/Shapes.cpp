@@ -1,6 +1,11 @@
+//===- Shapes.cpp - Tensors against what a module declares ----------------===//
+//
+// What callers pass is judged before the code of a module sees it, and what that code
+// returns before callers do.
+//
+//===----------------------------------------------------------------------===//
 #include "Shapes.h"
 #include "CacheEntries.h"
-#include "qopt/Support/ElementType.h"
 #include "qopt/Support/Utf8.h"
 
 using namespace qrt;
@@ -63,4 +68,24 @@ Result<const EntryPoint *> qrt::findEntry(const qopt::Module &module, const std:
     return &entry;
   }
   return Error{"the module has no entry point '" + printable(name) + "'"};
+}
+
+//===----------------------------------------------------------------------===//
+// Token ids
+//===----------------------------------------------------------------------===//
+
+/// `place` is empty or begins with a blank.
+static Error unknownToken(int64_t id, const std::string &place, int64_t vocabulary) {
+  return {"token id " + std::to_string(id) + place + " is beyond the vocabulary of " + std::to_string(vocabulary)};
+}
+
+Error qrt::beyondVocabulary(int64_t id, int64_t vocabulary) { return unknownToken(id, "", vocabulary); }
+
+Status qrt::checkTokens(std::span<const int32_t> ids, int64_t length, int64_t firstPosition, int64_t vocabulary) {
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] < 0 || ids[i] >= vocabulary) {
+      int64_t position = firstPosition + static_cast<int64_t>(i) % length;
+      return unknownToken(ids[i], " at position " + std::to_string(position), vocabulary);
+    }
+  return {};
 }

@@ -20,6 +20,13 @@ Status checkTensors(const char *kind, std::span<const qopt::TensorInfo> infos, s
 Result<const qopt::EntryPoint *> findEntry(const qopt::Module &module, const std::string &name,
                                            std::span<const Tensor> inputs, SymbolSizes &symbols);
 
+/// Whether all `ids`, rows of `length` tokens, are in [0, vocabulary). An error names the
+/// position of the first that is not; the positions of a row count from `firstPosition`.
+Status checkTokens(std::span<const int32_t> ids, int64_t length, int64_t firstPosition, int64_t vocabulary);
+
+/// The same where only the code of a module has seen the id.
+qopt::Error beyondVocabulary(int64_t id, int64_t vocabulary);
+
 } // namespace qrt
 
 #endif // QOPT_LIB_RUNTIME_SHAPES_H

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "Device.h"
 #include "qopt/Runtime/Sim.h"
+#include "qopt/Support/Targets.h"
 #include <cstdlib>
 #include <cstring>
 
@@ -15,7 +16,9 @@ namespace {
 class SimDevice final : public Device {
 public:
   SimDevice(ThreadPool &threads, std::string arch)
-      : arch(std::move(arch)), label(this->arch.empty() ? "sim" : "sim:" + this->arch), threads(threads) {}
+      : arch(std::move(arch)),
+        label(std::string(qopt::deviceKindName(qopt::DeviceKind::Sim)) + (this->arch.empty() ? "" : ":" + this->arch)),
+        threads(threads) {}
 
   const std::string &name() const override { return label; }
   const std::string &description() const override { return details; }
@@ -31,7 +34,9 @@ public:
     return {};
   }
   Status download(void *to, const void *from, int64_t bytes) override { return upload(to, from, bytes); }
-  int64_t capability() override { return arch == "sm_90a" ? 90 : 80; }
+  int64_t capability() override {
+    return arch == qopt::kHopperArch ? qopt::kHopperCapability : qopt::kBaselineCapability;
+  }
   Status tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) override {
     return simTensorMap(map, data, rows, rowBytes, boxRows);
   }
@@ -48,7 +53,7 @@ private:
 } // namespace
 
 Result<std::string> SimDevice::load(const qopt::Module &module) {
-  Result<std::shared_ptr<const HostCode>> loaded = HostCode::load(module.section("sim"));
+  Result<std::shared_ptr<const HostCode>> loaded = HostCode::load(module.section(qopt::kSimSection));
   if (!loaded)
     return loaded.error();
   code = std::move(*loaded);
@@ -65,7 +70,7 @@ Result<std::string> SimDevice::load(const qopt::Module &module) {
                    " bytes of shared memory, but the simulator has " + std::to_string(kSimMaxSharedBytes)};
   }
   details = std::to_string(threads.size()) + " threads";
-  return std::string("sim");
+  return std::string(qopt::kSimSection);
 }
 
 Status SimDevice::launch(const QrtLaunch &launch, void *const *args) {

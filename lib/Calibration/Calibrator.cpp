@@ -141,7 +141,7 @@ private:
 
   Status runBatch(const Stage &stage, size_t index, const std::vector<qrt::Tensor> (&weights)[2], bool weightsDiffer) {
     if (stage.function.empty())
-      return Status::success();
+      return {};
     bool equal = !weightsDiffer && llvm::all_of(stage.inputs, [&](Value input) {
       return live[index][Quantized].lookup(input) == live[index][Float].lookup(input);
     });
@@ -172,7 +172,7 @@ private:
         live[index][stream][output] = *handle;
       }
     }
-    return Status::success();
+    return {};
   }
 
   Result<qrt::Tensor> load(size_t index, Stream stream, Value value) {
@@ -230,7 +230,7 @@ private:
     live[index][Quantized][observe.getResult()] = *handle;
     if (!needsFloat) // the streams are one
       live[index][Float][observe.getResult()] = *handle;
-    return Status::success();
+    return {};
   }
 
   /// The linears that read the observer of `stage` and are `wanted`, by scheme.

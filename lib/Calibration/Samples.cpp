@@ -80,7 +80,7 @@ public:
     }
     if (llvm::count(roles, Role::TokenIds) != 1)
       return Error{"expected one input of token ids but got " + std::to_string(llvm::count(roles, Role::TokenIds))};
-    return Status::success();
+    return {};
   }
 
   Result<std::vector<SampleBatch>> run(int64_t batchSize) {

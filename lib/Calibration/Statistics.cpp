@@ -55,7 +55,7 @@ Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const Sa
       target = {xFloat.data<float>(), rows, columns};
     accumulateHessian(sums, values, target, batch.mask, parallelFor);
   }
-  return Status::success();
+  return {};
 }
 
 float Statistics::absMax() const {

@@ -49,7 +49,7 @@ Status ValueStore::openFile() {
   }
   if (file < 0)
     return Error{"cannot create a temporary file in " + directory + ": " + std::strerror(errno)};
-  return Status::success();
+  return {};
 }
 
 int64_t ValueStore::reserve(int64_t bytes) {

@@ -95,7 +95,7 @@ Status Compilation::import() {
   if (!file)
     return file.error();
   tokenizer = std::move(*file);
-  return Status::success();
+  return {};
 }
 
 Status Compilation::readCalibration() {
@@ -106,14 +106,14 @@ Status Compilation::readCalibration() {
   calibration.onLayer = options.onLayer;
   calibration.onProgress = options.onProgress;
   if (options.calibration.empty())
-    return Status::success();
+    return {};
   auto samples = readSamples(options, tokenizer.tokenizer.get(), contextLength, vocabularySize);
   if (!samples)
     return samples.error();
   calibration.samples = std::move(*samples);
   for (const std::vector<int32_t> &window : calibration.samples)
     calibrationTokens += window.size();
-  return Status::success();
+  return {};
 }
 
 /// MLIR says "MLIR Textual PassPipeline Parser:1:1: error: 'x' does not refer to ...".
@@ -141,7 +141,7 @@ Status Compilation::runPasses(const std::string &pipeline) {
   if (failed(manager.run(*module)))
     return diagnostics.error("a pass failed");
   diagnostics.forwardWarnings(options.onWarning);
-  return Status::success();
+  return {};
 }
 
 /// Positions that all rotary tables have; 0 without tables.
@@ -164,7 +164,7 @@ Status Compilation::raise() {
   if (tokenizer.tokenizer && vocabularySize > 0 && tokenizer.tokenizer->vocabularySize() > vocabularySize)
     return Error{tokenizer.path + ": the tokenizer has " + std::to_string(tokenizer.tokenizer->vocabularySize()) +
                  " tokens but the model only " + std::to_string(vocabularySize)};
-  return Status::success();
+  return {};
 }
 
 /// The pipeline that the user asked for, as text for MLIR's parser. `--compat=X` is

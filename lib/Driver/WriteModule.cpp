@@ -107,5 +107,5 @@ Status qopt::writeIr(ModuleOp module, const std::string &path) {
   }
   if (Status status = file->commit(); !status)
     return failure(status.error());
-  return Status::success();
+  return {};
 }

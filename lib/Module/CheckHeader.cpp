@@ -111,7 +111,7 @@ Status qopt::checkPlaces(const ModuleHeader &header, int64_t firstOffset, int64_
       return Error{what + " has no name or occurs twice"};
     if (Status status = checkPlace(what, section.offset, section.bytes, alignmentOf(section), fileBytes, end); !status)
       return status;
-    if (section.name == weightsSection)
+    if (section.name == kWeightsSection)
       weightsBytes = section.bytes;
   }
   end = 0;

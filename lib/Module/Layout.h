@@ -3,6 +3,7 @@
 #define QOPT_LIB_MODULE_LAYOUT_H
 
 #include "qopt/Module/Module.h"
+#include "qopt/Support/Targets.h"
 #include <bit>
 #include <cstring>
 
@@ -13,7 +14,6 @@ static_assert(std::endian::native == std::endian::little, ".qmod files are read 
 inline constexpr char moduleMagic[] = "QMOD\r\n\x1a\n";
 inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 3;
 inline constexpr int64_t sectionAlignment = 64, weightsAlignment = 4096, parameterAlignment = 64;
-inline constexpr const char *weightsSection = "weights";
 
 /// The first 64 bytes of the file.
 struct ModulePreamble {
@@ -28,7 +28,7 @@ static_assert(sizeof(ModulePreamble) == 64);
 inline int64_t alignUp(int64_t value, int64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
 inline int64_t alignmentOf(const Section &section) {
-  return section.name == weightsSection ? weightsAlignment : sectionAlignment;
+  return section.name == kWeightsSection ? weightsAlignment : sectionAlignment;
 }
 
 /// What the JSON header says.

@@ -9,13 +9,13 @@ namespace {
 class MappedModule final : public Module {
 public:
   MappedModule(MappedFile file, ModuleHeader header) : file(std::move(file)), header(std::move(header)) {
-    weights = section(weightsSection);
+    weights = section(kWeightsSection);
   }
 
   const ModuleInfo &info() const override { return header.info; }
   const std::vector<Section> &sections() const override { return header.sections; }
   int64_t fileBytes() const override { return static_cast<int64_t>(file.size()); }
-  std::span<const char> section(const std::string &name) const override {
+  std::span<const char> section(std::string_view name) const override {
     for (const Section &section : header.sections)
       if (section.name == name)
         return std::span(file.text()).subspan(static_cast<size_t>(section.offset), static_cast<size_t>(section.bytes));

@@ -64,7 +64,7 @@ Status ModuleWriter::write(const std::string &path, ModuleInfo info, std::span<c
   ModuleHeader header{std::move(info), {}};
   for (const Payload &payload : payloads)
     header.sections.push_back({payload.name, 0, static_cast<int64_t>(payload.bytes.size())});
-  header.sections.push_back({weightsSection, 0, *weightsBytes});
+  header.sections.push_back({std::string(kWeightsSection), 0, *weightsBytes});
   std::string json = placeSections(header);
   int64_t fileBytes = alignUp(header.sections.back().offset + header.sections.back().bytes, sectionAlignment);
   // The reader's own checks, so that nothing is written that it would refuse.

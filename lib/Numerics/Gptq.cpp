@@ -53,16 +53,16 @@ std::vector<double> byColumn(const GptqFactor &factor, const std::vector<double>
   return result;
 }
 
-std::optional<Error> checkFinite(const Matrix<double> &matrix, const char *name) {
+Status checkFinite(const Matrix<double> &matrix, const char *name) {
   for (int64_t i = 0; i < matrix.rows; ++i)
     for (int64_t j = 0; j < matrix.cols; ++j)
       if (!std::isfinite(matrix(i, j)))
         return Error{std::string(name) + " is not finite at row " + std::to_string(i) + ", column " +
                      std::to_string(j) + ": activations overflow or contain nan"};
-  return std::nullopt;
+  return {};
 }
 
-std::optional<Error> checkOptions(const GptqOptions &options) {
+Status checkOptions(const GptqOptions &options) {
   const GroupOptions &groups = options.groups;
   if (groups.bits < 2 || groups.bits > 8)
     return Error{"expected 2 to 8 bits, but got " + std::to_string(groups.bits)};
@@ -78,7 +78,7 @@ std::optional<Error> checkOptions(const GptqOptions &options) {
     return Error{"expected a finite weight of the float target, but got " + std::to_string(options.floatTarget)};
   if (options.actOrder && !options.staticGroups && groups.groupSize != -1)
     return Error{"act-order requires static groups"};
-  return std::nullopt;
+  return {};
 }
 
 void Solver::prepare() {
@@ -257,12 +257,12 @@ Result<std::unique_ptr<GptqSolver>> GptqSolver::create(Hessian hessian, const Gp
   if (c.rows != 0 && (c.rows != h.rows || c.cols != h.cols))
     return Error{"expected float statistics of " + std::to_string(h.rows) + "x" + std::to_string(h.cols) +
                  ", but got " + std::to_string(c.rows) + "x" + std::to_string(c.cols)};
-  if (std::optional<Error> error = checkOptions(options))
-    return *error;
-  if (std::optional<Error> error = checkFinite(h, "the hessian"))
-    return *error;
-  if (std::optional<Error> error = checkFinite(c, "the product with the float activations"))
-    return *error;
+  if (Status status = checkOptions(options); !status)
+    return status.error();
+  if (Status status = checkFinite(h, "the hessian"); !status)
+    return status.error();
+  if (Status status = checkFinite(c, "the product with the float activations"); !status)
+    return status.error();
   auto solver = std::make_unique<Solver>(std::move(hessian), options);
   solver->prepare();
   return std::unique_ptr<GptqSolver>(std::move(solver));

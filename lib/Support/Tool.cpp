@@ -24,6 +24,8 @@ int qopt::reportError(const std::string &name, const std::string &message, ExitC
   return code;
 }
 
+Error qopt::usageError(std::string message) { return {std::move(message), /*isUsage=*/true}; }
+
 Error qopt::inFile(const std::string &path, const Error &error) { return {printable(path) + ": " + error.message}; }
 
 static int reportUsage(const std::string &name, const std::string &message) {
@@ -54,10 +56,9 @@ int qopt::runTool(const std::string &name, Options &options, int argc, const cha
     if (options.wantsVersion())
       return print(name, name + " " QOPT_VERSION "\n");
     if (Status status = body(); !status)
-      return finish(name, reportError(name, status.error().message));
+      return finish(name, status.error().isUsage ? reportUsage(name, status.error().message)
+                                                 : reportError(name, status.error().message));
     return finish(name, ExitSuccess);
-  } catch (const UsageError &error) {
-    return reportUsage(name, error.message);
   } catch (const std::bad_alloc &) {
     return reportError(name, "out of memory");
   } catch (const std::exception &error) {

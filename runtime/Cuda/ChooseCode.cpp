@@ -1,85 +1,69 @@
+//===- ChooseCode.cpp - Which code of a module suits a GPU ----------------===//
+//
+// A cubin made for the very device is better than one of its family, and that is better
+// than PTX, which the driver still has to compile.
+//
+//===----------------------------------------------------------------------===//
 #include "ChooseCode.h"
 #include "qopt/Support/Utf8.h"
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 using namespace qrt::cuda;
 using qopt::Error;
+using qopt::GpuArch;
 
-namespace {
-struct Arch {
-  Capability capability;
-  char suffix = 0; // 'a': this GPU only; 'f': its family
-};
-} // namespace
-
-/// "sm_90a", also where something follows it.
-static std::optional<Arch> parseArch(std::string_view text) {
-  if (!text.starts_with("sm_"))
-    return std::nullopt;
-  int number = 0;
-  auto [end, error] = std::from_chars(text.data() + 3, text.data() + text.size(), number);
-  if (error != std::errc() || number < 10)
-    return std::nullopt;
-  Arch arch{{number / 10, number % 10}};
-  if (end != text.data() + text.size() && (*end == 'a' || *end == 'f'))
-    arch.suffix = *end;
-  return arch;
-}
-
-static bool suits(const Arch &arch, Capability device) {
+/// Whether code for `arch` runs on `device`; `arch` was parsed.
+static bool suits(const GpuArch &arch, Capability device) {
+  Capability least = Capability::of(arch);
   if (arch.suffix == 'a')
-    return arch.capability == device;
-  return arch.capability.major == device.major && arch.capability.minor <= device.minor;
+    return least == device;
+  return least.major == device.major && least.minor <= device.minor;
 }
 
 /// The architecture that a PTX text is for.
-static std::optional<Arch> targetOf(std::string_view ptx) {
+static std::optional<GpuArch> targetOf(std::string_view ptx) {
   size_t at = ptx.find(".target");
   if (at == std::string_view::npos)
     return std::nullopt;
   at = ptx.find_first_not_of(" \t", at + 7);
-  return at == std::string_view::npos ? std::nullopt : parseArch(ptx.substr(at));
+  if (at == std::string_view::npos)
+    return std::nullopt;
+  std::string_view name = ptx.substr(at);
+  return qopt::parseGpuArch(name.substr(0, name.find_first_of(", \t\r\n")));
 }
 
 bool qrt::cuda::cubinRunsOn(std::string_view name, Capability device) {
-  std::optional<Arch> arch = parseArch(name);
+  std::optional<GpuArch> arch = qopt::parseGpuArch(name);
   return arch && suits(*arch, device);
 }
 
 bool qrt::cuda::ptxRunsOn(std::string_view ptx, Capability device) {
-  std::optional<Arch> arch = targetOf(ptx);
+  std::optional<GpuArch> arch = targetOf(ptx);
   if (!arch || arch->suffix)
     return arch && suits(*arch, device);
-  return arch->capability.major < device.major ||
-         (arch->capability.major == device.major && arch->capability.minor <= device.minor);
-}
-
-std::string qrt::cuda::archOf(const std::string &section) {
-  size_t colon = section.find(':');
-  return colon == std::string::npos ? "" : section.substr(colon + 1);
+  Capability least = Capability::of(*arch);
+  return least.major < device.major || (least.major == device.major && least.minor <= device.minor);
 }
 
 /// What a section of PTX is for, in words; empty where it is no PTX.
 static std::string describePtx(std::string_view text) {
-  std::optional<Arch> target = targetOf(text);
+  std::optional<GpuArch> target = targetOf(text);
   if (!target)
     return {};
-  std::string number = target->capability.text();
-  return target->suffix ? number + target->suffix : number + " and later";
+  return target->suffix ? target->name() : target->name() + " and later";
 }
 
 qopt::Result<std::vector<std::string>> qrt::cuda::chooseCode(const qopt::Module &module, Capability device,
                                                              const std::string &deviceName) {
-  std::vector<std::pair<Arch, std::string>> cubins;
+  std::vector<std::pair<GpuArch, std::string>> cubins;
   std::vector<std::string> texts, others;
   auto addOther = [&](const std::string &name) {
     if (!name.empty() && std::find(others.begin(), others.end(), name) == others.end())
       others.push_back(name);
   };
   for (const qopt::Section &section : module.sections()) {
-    if (section.name == "ptx" || section.name.starts_with("ptx:")) {
+    if (qopt::isPtxSection(section.name)) {
       std::span<const char> ptx = module.section(section.name);
       std::string_view text(ptx.data(), ptx.size());
       if (ptxRunsOn(text, device))
@@ -87,10 +71,10 @@ qopt::Result<std::vector<std::string>> qrt::cuda::chooseCode(const qopt::Module 
       else
         addOther(describePtx(text));
     }
-    if (!section.name.starts_with("cubin:"))
+    if (!qopt::isCubinSection(section.name))
       continue;
-    std::string name = archOf(section.name);
-    std::optional<Arch> arch = parseArch(name);
+    std::string name(qopt::sectionTarget(section.name));
+    std::optional<GpuArch> arch = qopt::parseGpuArch(name);
     if (arch && suits(*arch, device))
       cubins.emplace_back(*arch, section.name);
     else
@@ -98,7 +82,7 @@ qopt::Result<std::vector<std::string>> qrt::cuda::chooseCode(const qopt::Module 
   }
   // The device's own before its family's; then what was made for a later one.
   std::sort(cubins.begin(), cubins.end(), [](const auto &a, const auto &b) {
-    return std::pair(a.first.capability.minor, a.first.suffix) > std::pair(b.first.capability.minor, b.first.suffix);
+    return std::pair(a.first.number, a.first.suffix) > std::pair(b.first.number, b.first.suffix);
   });
   std::vector<std::string> chosen;
   for (auto &[arch, name] : cubins)

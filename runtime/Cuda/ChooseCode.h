@@ -3,6 +3,7 @@
 #define QOPT_LIB_RUNTIME_CUDA_CHOOSECODE_H
 
 #include "qopt/Module/Module.h"
+#include "qopt/Support/Targets.h"
 #include <string_view>
 #include <vector>
 
@@ -11,7 +12,10 @@ namespace qrt::cuda {
 /// A compute capability: sm_90 is {9, 0}, sm_120 {12, 0}.
 struct Capability {
   int major = 0, minor = 0;
-  std::string text() const { return "sm_" + std::to_string(major * 10 + minor); }
+  static Capability of(const qopt::GpuArch &arch) {
+    return {static_cast<int>(arch.number / 10), static_cast<int>(arch.number % 10)};
+  }
+  std::string text() const { return qopt::GpuArch{major * 10 + minor}.name(); }
   bool operator==(const Capability &) const = default;
 };
 
@@ -27,10 +31,6 @@ bool ptxRunsOn(std::string_view ptx, Capability device);
 /// that run there, PTX for exactly this device, PTX of the baseline. Error: none suits; it says what there is.
 qopt::Result<std::vector<std::string>> chooseCode(const qopt::Module &module, Capability device,
                                                   const std::string &deviceName);
-
-/// The architecture in a section's name: "sm_90a" of "cubin:sm_90a" and "ptx:sm_90a",
-/// "" of "ptx".
-std::string archOf(const std::string &section);
 
 } // namespace qrt::cuda
 

@@ -35,7 +35,10 @@ public:
   int64_t freeBytes() override;
   Status upload(void *to, const void *from, int64_t bytes) override;
   Status download(void *to, const void *from, int64_t bytes) override;
-  int64_t capability() override { return archOf(section) == "sm_90a" && driver.tensorMapEncodeTiled ? 90 : 80; }
+  int64_t capability() override {
+    bool hasHopper = qopt::sectionTarget(section) == qopt::kHopperArch && driver.tensorMapEncodeTiled;
+    return hasHopper ? qopt::kHopperCapability : qopt::kBaselineCapability;
+  }
   Status tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) override;
   Status launch(const QrtLaunch &launch, void *const *args) override;
   Status synchronize() override;
@@ -187,7 +190,7 @@ static std::string firstLine(const char *log) {
 
 Status CudaDevice::loadImage(std::span<const char> image, const std::string &section) {
   // PTX is a C string for the driver.
-  std::string text(section.starts_with("ptx") ? std::string(image.begin(), image.end()) : std::string());
+  std::string text(qopt::isPtxSection(section) ? std::string(image.begin(), image.end()) : std::string());
   char log[4096] = {};
   int options[] = {jitErrorLogBuffer, jitErrorLogBufferBytes};
   void *values[] = {log, reinterpret_cast<void *>(sizeof log - 1)};
@@ -207,12 +210,12 @@ Status CudaDevice::loadImage(std::span<const char> image, const std::string &sec
 Status CudaDevice::findFunctions(const std::vector<KernelInfo> &kernels) {
   for (const KernelInfo &kernel : kernels) {
     Function function{nullptr, kernel.name, 48 << 10};
-    if (!kernel.arch.empty() && kernel.arch != archOf(section)) {
+    if (!kernel.arch.empty() && kernel.arch != qopt::sectionTarget(section)) {
       functions.push_back(std::move(function));
       continue;
     }
     CUresult result = driver.moduleGetFunction(&function.handle, code, kernel.name.c_str());
-    if (result == 500)
+    if (result == errorNotFound)
       return Error{"the section " + section + " lacks the kernel " + kernel.name + " of the module's table"};
     if (Status status = check(result, "get kernel " + kernel.name + " on " + label); !status)
       return status;
@@ -338,7 +341,7 @@ Result<std::unique_ptr<Recording>> CudaDevice::record(const std::function<Status
 Result<void *> CudaDevice::allocate(int64_t bytes) {
   CUdeviceptr memory = 0;
   CUresult result = driver.memAlloc(&memory, static_cast<size_t>(std::max<int64_t>(bytes, 1)));
-  if (result == 2)
+  if (result == errorOutOfMemory)
     return static_cast<void *>(nullptr);
   if (Status status = check(result, "allocate " + std::to_string(bytes) + " bytes on " + label); !status)
     return status.error();

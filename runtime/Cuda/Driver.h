@@ -25,6 +25,8 @@ using CUstream = struct CUstream_st *;
 using CUgraph = struct CUgraph_st *;
 using CUgraphExec = struct CUgraphExec_st *;
 
+// CUresult
+inline constexpr CUresult errorOutOfMemory = 2, errorNotFound = 500;
 // CUdevice_attribute
 inline constexpr int computeCapabilityMajor = 75, computeCapabilityMinor = 76, maxSharedBytesOptIn = 97;
 // CUfunction_attribute

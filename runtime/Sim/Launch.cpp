@@ -1,5 +1,6 @@
 //===- Launch.cpp - A grid of simulated blocks ----------------------------===//
 #include "Block.h"
+#include "qopt/Support/Targets.h"
 #include <atomic>
 #include <cstdio>
 #include <mutex>
@@ -70,7 +71,7 @@ static Status check(const SimLaunch &launch) {
     return refuse(std::to_string(launch.sharedBytes) + " bytes of shared memory are more than " +
                   std::to_string(kSimMaxSharedBytes));
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
-    return refuse("the simulator needs a processor of x86-64-v3");
+    return refuse("the simulator needs a processor of " + std::string(qopt::kHostV3.name));
   return {};
 }
 

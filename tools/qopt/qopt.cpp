@@ -2,6 +2,7 @@
 #include "qopt/Driver/Driver.h"
 #include "qopt/Support/File.h"
 #include "qopt/Support/Progress.h"
+#include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 
@@ -56,7 +57,7 @@ Result<std::vector<std::string>> splitList(const std::string &text, bool (*isKno
 }
 
 Status setTargets(const std::string &text, CompileOptions &compile) {
-  auto isTarget = [](const std::string &name) { return name == "cpu" || name == "cuda" || name == "sim"; };
+  auto isTarget = [](const std::string &name) { return deviceKindByName(name).has_value(); };
   Result<std::vector<std::string>> targets = splitList(text, isTarget, "a list of cpu, cuda and sim");
   if (!targets)
     return targets.error();
@@ -66,10 +67,8 @@ Status setTargets(const std::string &text, CompileOptions &compile) {
 
 Status setCudaArchs(const std::string &text, CompileOptions &compile) {
   auto isArch = [](const std::string &name) {
-    int64_t number = 0;
-    bool hasSuffix = name.ends_with('a') || name.ends_with('f');
-    return name.starts_with("sm_") && parseInteger(name.substr(3, name.size() - 3 - hasSuffix), number) &&
-           number >= 80 && number < 1000;
+    std::optional<GpuArch> arch = parseGpuArch(name);
+    return arch && arch->number >= kBaselineCapability;
   };
   Result<std::vector<std::string>> archs = splitList(text, isArch, "architectures such as sm_80 or sm_90a");
   if (!archs)
@@ -104,7 +103,7 @@ void addOptions(Options &options, CommandLine &command) {
       "cuda-arch", "LIST", [&](const std::string &text) { return setCudaArchs(text, compile); },
       "GPUs to assemble code for: sm_80,sm_90a,...; needs ptxas. The PTX\nthat is always there runs on sm_80 and "
       "later");
-  options.choice("cpu", {"x86-64-v3", "x86-64-v4"}, command.cpu, "host code for this level only (default: for both)");
+  options.choice("cpu", hostLevelNames(), command.cpu, "host code for this level only (default: for both)");
 
   options.section("Calibration");
   options.text("calibration", "FILE", compile.calibration,
@@ -135,31 +134,32 @@ void addOptions(Options &options, CommandLine &command) {
 }
 
 /// Options that mean nothing without another, and what no single option can see.
-void checkCombination(const Options &options, const CommandLine &command) {
+Status checkCombination(const Options &options, const CommandLine &command) {
   constexpr std::pair<const char *, const char *> needs[] = {
       {"override", "pass-pipeline"},          {"compat", "pass-pipeline"},           {"calibration", "pass-pipeline"},
       {"calibration-samples", "calibration"}, {"calibration-length", "calibration"}, {"seed", "calibration"},
   };
   if (options.positional().size() != 1)
-    throw UsageError{"expected one model but got " + std::to_string(options.positional().size())};
+    return usageError("expected one model but got " + std::to_string(options.positional().size()));
   for (auto [option, other] : needs)
     if (options.wasGiven(option) && !options.wasGiven(other))
-      throw UsageError{std::string("--") + option + " needs --" + other};
+      return usageError(std::string("--") + option + " needs --" + other);
   const std::vector<std::string> &targets = command.compile.targets;
   auto leavesOut = [&](const char *target) {
     return std::find(targets.begin(), targets.end(), target) == targets.end();
   };
   if (options.wasGiven("cuda-arch") && leavesOut("cuda"))
-    throw UsageError{"--cuda-arch needs cuda among --target"};
+    return usageError("--cuda-arch needs cuda among --target");
   for (const char *option : {"cpu", "eval"})
     if (options.wasGiven(option) && leavesOut("cpu"))
-      throw UsageError{std::string("--") + option + " needs cpu among --target"};
+      return usageError(std::string("--") + option + " needs cpu among --target");
   if (command.compile.calibration == "-" && command.eval == "-")
-    throw UsageError{"standard input cannot be both --calibration and --eval"};
+    return usageError("standard input cannot be both --calibration and --eval");
+  return {};
 }
 
 /// Where the module or the IR goes, by default and by what its ending may be.
-void chooseOutput(CommandLine &command) {
+Status chooseOutput(CommandLine &command) {
   CompileOptions &compile = command.compile;
   bool isWhole = compile.until == Phase::End;
   if (compile.output.empty())
@@ -167,10 +167,11 @@ void chooseOutput(CommandLine &command) {
   bool isModule = compile.output.ends_with(".qmod");
   bool isIr = compile.output.ends_with(".mlir") || compile.output.ends_with(".mlirbc");
   if (isWhole ? !isModule && !isIr : !isIr)
-    throw UsageError{"cannot write \"" + printable(compile.output) + "\": expected " +
-                     (isWhole ? ".qmod, .mlir or .mlirbc" : ".mlir or .mlirbc after a phase")};
+    return usageError("cannot write \"" + printable(compile.output) + "\": expected " +
+                      (isWhole ? ".qmod, .mlir or .mlirbc" : ".mlir or .mlirbc after a phase"));
   if (!command.eval.empty() && !isModule)
-    throw UsageError{"--eval needs a .qmod as output"};
+    return usageError("--eval needs a .qmod as output");
+  return {};
 }
 
 Phase phaseOf(const std::string &name) {
@@ -181,9 +182,9 @@ Phase phaseOf(const std::string &name) {
                               : Phase::End;
 }
 
-void applyMlirArguments(CommandLine &command) {
+Status applyMlirArguments(CommandLine &command) {
   if (command.mlirArguments.empty())
-    return;
+    return {};
   mlir::registerPassManagerCLOptions();
   mlir::registerMLIRContextCLOptions();
   std::vector<const char *> forwarded = {"qopt"};
@@ -192,8 +193,9 @@ void applyMlirArguments(CommandLine &command) {
   std::string message;
   llvm::raw_string_ostream stream(message);
   if (!llvm::cl::ParseCommandLineOptions(forwarded.size(), forwarded.data(), "", &stream))
-    throw UsageError{printable(message.substr(0, message.find('\n')))};
+    return usageError(printable(message.substr(0, message.find('\n'))));
   command.compile.mlirOptions = true;
+  return {};
 }
 
 /// What must not fail after hours of work: text that is not there, results that
@@ -269,8 +271,10 @@ int main(int argc, char **argv) {
   addOptions(options, command);
   std::vector<const char *> arguments = takeMlirArguments(argc, argv, command.mlirArguments);
   return runTool("qopt", options, static_cast<int>(arguments.size()), arguments.data(), [&]() -> Status {
-    checkCombination(options, command);
-    applyMlirArguments(command);
+    if (Status status = checkCombination(options, command); !status)
+      return status;
+    if (Status status = applyMlirArguments(command); !status)
+      return status;
     CompileOptions &compileOptions = command.compile;
     compileOptions.model = options.positional()[0];
     compileOptions.until = phaseOf(command.until);
@@ -282,7 +286,8 @@ int main(int argc, char **argv) {
       compileOptions.cpus = {command.cpu};
     if (command.listLayers)
       return list(command);
-    chooseOutput(command);
+    if (Status status = chooseOutput(command); !status)
+      return status;
     return compile(command);
   });
 }

@@ -15,14 +15,14 @@ using qrt::Tensor;
 using Json = nlohmann::ordered_json;
 
 /// The files by input name.
-static std::map<std::string, std::string> parseInputs(const std::vector<std::string> &inputs) {
+static Result<std::map<std::string, std::string>> parseInputs(const std::vector<std::string> &inputs) {
   std::map<std::string, std::string> files;
   for (const std::string &input : inputs) {
     size_t equals = input.find('=');
     if (equals == std::string::npos || equals == 0 || equals + 1 == input.size())
-      throw UsageError{"--input=" + printable(input) + ": expected NAME=FILE"};
+      return usageError("--input=" + printable(input) + ": expected NAME=FILE");
     if (!files.emplace(input.substr(0, equals), input.substr(equals + 1)).second)
-      throw UsageError{"--input " + printable(input.substr(0, equals)) + " was given twice"};
+      return usageError("--input " + printable(input.substr(0, equals)) + " was given twice");
   }
   return files;
 }
@@ -58,7 +58,9 @@ static std::string fileNameFor(const std::string &output) {
 }
 
 Status runOnce(const Request &request) {
-  std::map<std::string, std::string> files = parseInputs(request.inputs);
+  Result<std::map<std::string, std::string>> files = parseInputs(request.inputs);
+  if (!files)
+    return files.error();
   auto session = openSession(request, request.modulePath);
   if (!session)
     return session.error();
@@ -66,7 +68,7 @@ Status runOnce(const Request &request) {
   if (entries.empty())
     return inFile(request.modulePath, {"has no entry point"});
   const EntryPoint &entry = entries.front();
-  Result<std::vector<Tensor>> inputs = readInputs(entry, std::move(files));
+  Result<std::vector<Tensor>> inputs = readInputs(entry, std::move(*files));
   if (!inputs)
     return inputs.error();
   auto start = std::chrono::steady_clock::now();

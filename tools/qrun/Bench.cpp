@@ -7,13 +7,10 @@ using namespace qopt;
 using Json = nlohmann::ordered_json;
 
 Status bench(const Request &request) {
-  auto session = openSession(request, request.modulePath);
-  if (!session)
-    return session.error();
-  auto model = qrt::makeSessionModel(**session);
-  if (!model)
-    return inFile(request.modulePath, model.error());
-  Result<qrt::BenchResult> result = qrt::runBench(**model);
+  Result<OpenModel> opened = openModel(request, request.modulePath);
+  if (!opened)
+    return opened.error();
+  Result<qrt::BenchResult> result = qrt::runBench(*opened->model);
   if (!result)
     return inFile(request.modulePath, result.error());
   if (!request.jsonToStdout()) {
@@ -27,8 +24,8 @@ Status bench(const Request &request) {
                {"prompt_tokens_per_second", result->promptTokensPerSecond},
                {"generated_tokens", result->generatedTokens},
                {"generation_tokens_per_second", result->generationTokensPerSecond},
-               {"device", (*session)->device()},
-               {"code", (*session)->code()},
-               {"threads", (*session)->threads().size()}};
+               {"device", opened->session->device()},
+               {"code", opened->session->code()},
+               {"threads", opened->session->threads().size()}};
   return writeJson(request, json.dump(2) + "\n");
 }

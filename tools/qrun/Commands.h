@@ -32,10 +32,21 @@ struct Request {
   bool jsonToStdout() const { return jsonFile == "-"; }
 };
 
-/// Module and session; errors begin with the module's path.
+/// The module, verified. Errors of this and the functions below begin with its path.
+qopt::Result<std::shared_ptr<const qopt::Module>> openModule(const std::string &path);
+/// The module, loaded on the device that the command line asks for.
 qopt::Result<std::unique_ptr<qrt::Session>> openSession(const Request &request, const std::string &path);
-/// The tokenizer in the session's module; an error when there is none.
-qopt::Result<std::unique_ptr<qopt::Tokenizer>> openTokenizer(const qrt::Session &session);
+
+/// A session and what gives its logits.
+struct OpenModel {
+  std::unique_ptr<qrt::Session> session;
+  std::unique_ptr<qrt::LanguageModel> model;
+};
+/// The module, loaded, as a language model.
+qopt::Result<OpenModel> openModel(const Request &request, const std::string &path);
+
+/// The tokenizer in the module of `session`, which is the first one; an error when there is none.
+qopt::Result<std::unique_ptr<qopt::Tokenizer>> openTokenizer(const Request &request, const qrt::Session &session);
 
 /// Writes `json` where --json says, if it does.
 qopt::Status writeJson(const Request &request, const std::string &json);

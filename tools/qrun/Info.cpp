@@ -7,18 +7,18 @@
 using namespace qopt;
 
 Status showInfo(const Request &request) {
-  auto module = Module::open(request.modulePath);
+  auto module = openModule(request.modulePath);
   if (!module)
-    return inFile(request.modulePath, module.error());
+    return module.error();
   if (!request.jsonToStdout())
     std::fputs(qrt::describeModule(**module).c_str(), stdout);
   return writeJson(request, qrt::describeModuleAsJson(**module));
 }
 
 Status extractSection(const Request &request) {
-  auto module = Module::open(request.modulePath);
+  auto module = openModule(request.modulePath);
   if (!module)
-    return inFile(request.modulePath, module.error());
+    return module.error();
   std::string names;
   for (const Section &section : (*module)->sections()) {
     if (section.name == request.sectionToExtract) {

@@ -2,6 +2,7 @@
 #include "Commands.h"
 #include "qopt/Runtime/ScoringText.h"
 #include "qopt/Support/Progress.h"
+#include "qopt/Support/Targets.h"
 #include "qopt/Support/Utf8.h"
 #include <cmath>
 #include <cstdio>
@@ -54,36 +55,28 @@ static void print(const qrt::Perplexity &result) {
 
 Status measure(const Request &request) {
   qrt::PerplexityMode mode = *qrt::perplexityModeByName(request.mode); // one of the choices of --mode
-  auto session = openSession(request, request.modulePath);
-  if (!session)
-    return session.error();
-  auto model = qrt::makeSessionModel(**session);
-  if (!model)
-    return inFile(request.modulePath, model.error());
+  Result<OpenModel> measured = openModel(request, request.modulePath);
+  if (!measured)
+    return measured.error();
   std::unique_ptr<Tokenizer> tokenizer; // files of ids need none
-  if (!(*session)->module().section("tokenizer").empty()) {
-    auto opened = openTokenizer(**session);
+  if (!measured->session->module().section(kTokenizerSection).empty()) {
+    auto opened = openTokenizer(request, *measured->session);
     if (!opened)
-      return inFile(request.modulePath, opened.error());
+      return opened.error();
     tokenizer = std::move(*opened);
   }
   auto rows = qrt::readScoringRows(request.perplexityFile,
                                    {mode, request.window, request.maxWindows, *documentRuleByName(request.documents)},
-                                   tokenizer.get(), **model);
+                                   tokenizer.get(), *measured->model);
   if (!rows)
     return inFile(request.perplexityFile, rows.error());
 
-  std::unique_ptr<qrt::Session> otherSession;
-  std::unique_ptr<qrt::LanguageModel> other;
+  OpenModel other;
   if (!request.compareModule.empty()) {
-    auto opened = openSession(request, request.compareModule);
+    Result<OpenModel> opened = openModel(request, request.compareModule);
     if (!opened)
       return opened.error();
-    otherSession = std::move(*opened);
-    auto made = qrt::makeSessionModel(*otherSession);
-    if (!made)
-      return inFile(request.compareModule, made.error());
-    other = std::move(*made);
+    other = std::move(*opened);
   }
 
   Progress progress("perplexity", request.isQuiet);
@@ -96,11 +89,11 @@ Status measure(const Request &request) {
       return inFile(request.modulePath, {"its tokenizer has no end of text to pad with; give --padding-id=N"});
     options.paddingId = static_cast<int32_t>(padding);
   }
-  Result<qrt::Perplexity> result = qrt::measurePerplexity(**model, *rows, options, other.get());
+  Result<qrt::Perplexity> result = qrt::measurePerplexity(*measured->model, *rows, options, other.model.get());
   progress.clear();
   if (!result)
     return inFile(request.perplexityFile, result.error());
   if (!request.jsonToStdout())
     print(*result);
-  return writeJson(request, toJson(*result, **session).dump(2) + "\n");
+  return writeJson(request, toJson(*result, *measured->session).dump(2) + "\n");
 }

@@ -8,26 +8,13 @@
 using namespace qopt;
 using Json = nlohmann::ordered_json;
 
-Result<std::unique_ptr<Tokenizer>> openTokenizer(const qrt::Session &session) {
-  std::span<const char> section = session.module().section("tokenizer");
-  if (section.empty())
-    return Error{"holds no tokenizer; compile it with one (qopt --tokenizer=FILE)"};
-  auto tokenizer = Tokenizer::parse({section.data(), section.size()});
-  if (!tokenizer)
-    return Error{"tokenizer: " + tokenizer.error().message};
-  return tokenizer;
-}
-
 Status continuePrompt(const Request &request) {
-  auto session = openSession(request, request.modulePath);
-  if (!session)
-    return session.error();
-  auto model = qrt::makeSessionModel(**session);
-  if (!model)
-    return inFile(request.modulePath, model.error());
-  auto tokenizer = openTokenizer(**session);
+  Result<OpenModel> opened = openModel(request, request.modulePath);
+  if (!opened)
+    return opened.error();
+  auto tokenizer = openTokenizer(request, *opened->session);
   if (!tokenizer)
-    return inFile(request.modulePath, tokenizer.error());
+    return tokenizer.error();
   Result<std::vector<int32_t>> prompt = (*tokenizer)->encode(request.prompt);
   if (!prompt)
     return inFile("--prompt", prompt.error());
@@ -56,7 +43,7 @@ Status continuePrompt(const Request &request) {
   options.seed = static_cast<uint64_t>(request.seed);
   options.endOfText = (*tokenizer)->endOfText();
   Result<qrt::Generated> result =
-      qrt::generate(**model, *prompt, options, [&](int32_t token) { emit(stream.add({&token, 1})); });
+      qrt::generate(*opened->model, *prompt, options, [&](int32_t token) { emit(stream.add({&token, 1})); });
   if (!result)
     return inFile(request.modulePath, result.error());
   emit(stream.finish());
@@ -74,7 +61,7 @@ Status continuePrompt(const Request &request) {
                {"stop", qrt::stopName(result->stop)},
                {"prompt_seconds", result->promptSeconds},
                {"seconds", result->seconds},
-               {"device", (*session)->device()},
-               {"code", (*session)->code()}};
+               {"device", opened->session->device()},
+               {"code", opened->session->code()}};
   return writeJson(request, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }

@@ -1,26 +1,19 @@
 //===- main.cpp - qrun: runs compiled modules -----------------------------===//
+//
+// The command line; what each command does is in the file of its name.
+//
+//===----------------------------------------------------------------------===//
 #include "Commands.h"
-#include "qopt/Support/File.h"
-#include "qopt/Support/Progress.h"
+#include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
-#include <cstdio>
-#include <cstdlib>
 #include <limits>
-#include <sys/stat.h>
-#include <thread>
 
 using namespace qopt;
 
-//===----------------------------------------------------------------------===//
-// The command line
-//===----------------------------------------------------------------------===//
-
 static Status setDevice(const std::string &name, Request &request) {
-  int64_t number = 0;
-  bool isNumbered = name.starts_with("cuda:") && parseInteger(name.substr(5), number) && number >= 0;
-  if (name != "auto" && name != "cpu" && name != "cuda" && name != "sim" && name != "sim:sm_90a" && !isNumbered)
-    return Error{"expected cpu, cuda, cuda:N, sim or sim:sm_90a"};
+  if (name != "auto" && !parseDevice(name))
+    return Error{"expected " + deviceForms("or")};
   request.device = name;
   return {};
 }
@@ -78,7 +71,7 @@ static void addOptions(Options &options, Request &request) {
       "simulator of a GPU) or sim:sm_90a (one with wgmma)\n"
       "(default: cuda where there is a driver, a device and code\n"
       "for it in the module, else cpu)");
-  options.choice("host-level", {"x86-64-v3", "x86-64-v4"}, request.hostLevel,
+  options.choice("host-level", hostLevelNames(), request.hostLevel,
                  "which code for the CPU (default: the best that runs here)");
   options.integer("threads", "N", request.threads, 1, 1024, "default: one per core; results do not depend on it");
   options.text("json", "FILE", request.jsonFile,
@@ -93,7 +86,7 @@ static void addOptions(Options &options, Request &request) {
 }
 
 /// Options that mean nothing without another.
-static void checkCombination(const Options &options) {
+static Status checkCombination(const Options &options) {
   constexpr std::pair<const char *, const char *> needs[] = {
       {"mode", "perplexity"},    {"documents", "perplexity"},  {"window", "perplexity"}, {"max-windows", "perplexity"},
       {"compare", "perplexity"}, {"padding-id", "perplexity"}, {"output", "input"},      {"max-tokens", "prompt"},
@@ -102,11 +95,12 @@ static void checkCombination(const Options &options) {
   };
   for (auto [option, other] : needs)
     if (options.wasGiven(option) && !options.wasGiven(other))
-      throw UsageError{std::string("--") + option + " needs --" + other};
+      return usageError(std::string("--") + option + " needs --" + other);
   if (options.positional().empty())
-    throw UsageError{"no module was given"};
+    return usageError("no module was given");
   if (options.positional().size() > 1)
-    throw UsageError{"unexpected argument '" + printable(options.positional()[1]) + "'"};
+    return usageError("unexpected argument '" + printable(options.positional()[1]) + "'");
+  return {};
 }
 
 namespace {
@@ -116,7 +110,7 @@ struct Command {
 };
 } // namespace
 
-static const Command &chooseCommand(const Options &options) {
+static Result<Command> chooseCommand(const Options &options) {
   static constexpr Command commands[] = {{"perplexity", measure}, {"prompt", continuePrompt},  {"input", runOnce},
                                          {"info", showInfo},      {"extract", extractSection}, {"bench", bench}};
   const Command *chosen = nullptr;
@@ -124,59 +118,12 @@ static const Command &chooseCommand(const Options &options) {
     if (!options.wasGiven(command.option))
       continue;
     if (chosen)
-      throw UsageError{std::string("--") + chosen->option + " and --" + command.option + " cannot be used together"};
+      return usageError(std::string("--") + chosen->option + " and --" + command.option + " cannot be used together");
     chosen = &command;
   }
   if (!chosen)
-    throw UsageError{"nothing to do: give --perplexity, --prompt, --input, --info, --extract or --bench"};
+    return usageError("nothing to do: give --perplexity, --prompt, --input, --info, --extract or --bench");
   return *chosen;
-}
-
-//===----------------------------------------------------------------------===//
-// What the commands share
-//===----------------------------------------------------------------------===//
-
-static void warnIfOthersCanWrite(const std::string &path) {
-  struct stat info;
-  if (::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IWOTH))
-    std::fprintf(stderr, "qrun: warning: %s: everybody may write to this file, and its code is run\n",
-                 printable(path).c_str());
-}
-
-Result<std::unique_ptr<qrt::Session>> openSession(const Request &request, const std::string &path) {
-  auto module = Module::open(path);
-  if (!module)
-    return inFile(path, module.error());
-  warnIfOthersCanWrite(path);
-  int64_t cores = std::max<int64_t>(std::thread::hardware_concurrency(), 1);
-  Progress progress("weights", request.isQuiet);
-  qrt::SessionOptions options;
-  options.threads = static_cast<int>(request.threads > 0 ? request.threads : cores);
-  options.device = request.device;
-  options.hostLevel = request.hostLevel;
-  options.onUpload = [&](int64_t done, int64_t total) { progress.update(done, total); };
-  options.onWarning = [&](const std::string &text) {
-    progress.clear();
-    std::fprintf(stderr, "qrun: warning: %s: %s\n", printable(path).c_str(), text.c_str());
-  };
-  auto session = qrt::Session::create(*module, options);
-  progress.clear();
-  if (!session)
-    return inFile(path, session.error());
-  if (!request.isQuiet)
-    std::fprintf(stderr, "qrun: %s runs on %s\n", printable(path).c_str(), (*session)->description().c_str());
-  return session;
-}
-
-Status writeJson(const Request &request, const std::string &json) {
-  if (request.jsonFile.empty())
-    return {};
-  if (request.jsonToStdout()) {
-    std::fputs(json.c_str(), stdout);
-    return {};
-  }
-  Status status = writeFileAtomically(request.jsonFile, json);
-  return status ? status : Status(inFile(request.jsonFile, status.error()));
 }
 
 int main(int argc, char **argv) {
@@ -186,9 +133,12 @@ int main(int argc, char **argv) {
                   "runs it on given arrays.");
   addOptions(options, request);
   return runTool("qrun", options, argc, argv, [&]() -> Status {
-    checkCombination(options);
-    const Command &command = chooseCommand(options);
+    if (Status status = checkCombination(options); !status)
+      return status;
+    Result<Command> command = chooseCommand(options);
+    if (!command)
+      return command.error();
     request.modulePath = options.positional()[0];
-    return command.run(request);
+    return command->run(request);
   });
 }

@@ -145,7 +145,7 @@ public:
   virtual const std::vector<Section> &sections() const = 0;
   virtual int64_t fileBytes() const = 0;
   /// The bytes of section `name`; empty when there is none.
-  virtual std::span<const char> section(const std::string &name) const = 0;
+  virtual std::span<const char> section(std::string_view name) const = 0;
   virtual std::span<const char> parameter(size_t index) const = 0;
 };
 

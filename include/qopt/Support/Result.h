@@ -16,8 +16,10 @@
 
 namespace qopt {
 
+/// Why something failed.
 struct Error {
   std::string message;
+  bool isUsage = false; ///< the command line is wrong: see usageError() in Tool.h
 };
 
 /// Either a T or an Error.
@@ -47,7 +49,6 @@ class [[nodiscard]] Status {
 public:
   Status() = default;
   Status(Error error) : state(std::move(error)) {}
-  static Status success() { return {}; }
 
   explicit operator bool() const { return !state.has_value(); }
   const Error &error() const { return *state; }

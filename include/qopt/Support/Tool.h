@@ -28,9 +28,7 @@ Error inFile(const std::string &path, const Error &error);
 
 /// An error in the command line that only the body of runTool() could see: exit
 /// code 2 and a hint at --help.
-struct UsageError {
-  std::string message;
-};
+Error usageError(std::string message);
 
 } // namespace qopt
 

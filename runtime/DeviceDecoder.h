@@ -1,0 +1,46 @@
+//===- DeviceDecoder.h - Texts that grow on a device ----------------------===//
+//
+// The caches stay in the memory of the device. A step of one token is recorded, where the
+// device can, and repeated for each token.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_LIB_RUNTIME_DEVICEDECODER_H
+#define QOPT_LIB_RUNTIME_DEVICEDECODER_H
+
+#include "DeviceSession.h"
+
+namespace qrt {
+
+class DeviceDecoder final : public Decoder {
+public:
+  DeviceDecoder(DeviceSession &session, const CacheEntries &entries, int64_t batch, int64_t capacity)
+      : Decoder(entries, batch, capacity), session(session), memory(session.onDevice()) {}
+  ~DeviceDecoder() override { (void)session.onDevice().enter(); }
+
+  /// Gets memory for the caches; once, before anything else.
+  Status allocate(std::span<const qopt::TensorInfo> caches);
+
+private:
+  /// Where the tokens of a call lie behind their number so far.
+  static constexpr int64_t kTokensOffset = 256;
+
+  Result<Tensor> call(const qopt::EntryPoint &entry, const Tensor &ids) override;
+  Status upload(void *place, const Tensor &ids);
+  Result<Tensor> callOnce(const qopt::EntryPoint &entry, DeviceMemory &from);
+  void record(const qopt::EntryPoint &entry);
+  Result<Tensor> replay();
+
+  DeviceSession &session;
+  /// Of the caches, and of whatever steps of one token use: nothing is freed before the end.
+  DeviceMemory memory;
+  std::vector<QrtTensor> inputs; ///< tokens, their number so far, caches
+  void *step = nullptr;          ///< number and tokens of a step
+  int64_t numSteps = 0;
+  std::unique_ptr<Recording> recording;
+  QrtTensor recordedLogits = {};
+  bool recordedErrors = false;
+};
+
+} // namespace qrt
+
+#endif // QOPT_LIB_RUNTIME_DEVICEDECODER_H

@@ -1,0 +1,129 @@
+//===- HostSession.cpp - A module that runs on the CPU --------------------===//
+//
+// Weights are read where the file is mapped, and caches are memory of the host.
+//
+//===----------------------------------------------------------------------===//
+#include "CacheEntries.h"
+#include "Context.h"
+#include "HostLevel.h"
+#include "Sessions.h"
+#include "Shapes.h"
+
+using namespace qrt;
+using qopt::EntryPoint;
+using qopt::Error;
+using qopt::Module;
+
+//===----------------------------------------------------------------------===//
+// Session
+//===----------------------------------------------------------------------===//
+
+namespace {
+class HostSession final : public Session {
+public:
+  HostSession(std::shared_ptr<const Module> module, const qopt::HostLevel &level, int threads)
+      : loaded(std::move(module)), level(level.name), section(qopt::hostSection(level)), pool(threads) {}
+
+  Status load();
+  const Module &module() const override { return *loaded; }
+  const std::string &device() const override { return label; }
+  std::string description() const override {
+    return label + " (" + level + ", " + std::to_string(pool.size()) + " threads)";
+  }
+  const std::string &code() const override { return section; }
+  ThreadPool &threads() override { return pool; }
+  Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) override;
+  Result<std::unique_ptr<Decoder>> makeDecoder(int64_t batch, int64_t capacity) override;
+  /// Without checks of the inputs.
+  Result<std::vector<Tensor>> runEntry(const EntryPoint &entry, std::span<const Tensor> inputs);
+
+private:
+  std::shared_ptr<const Module> loaded;
+  const std::string label{qopt::deviceKindName(qopt::DeviceKind::Cpu)}, level, section;
+  ThreadPool pool;
+  EntryTable entries;
+  std::vector<const void *> parameters;
+};
+} // namespace
+
+Status HostSession::load() {
+  if (Status status = entries.load(*loaded, section); !status)
+    return status;
+  for (size_t i = 0; i < loaded->info().parameters.size(); ++i)
+    parameters.push_back(loaded->parameter(i).data());
+  return {};
+}
+
+Result<std::vector<Tensor>> HostSession::run(const std::string &name, std::span<const Tensor> inputs) {
+  SymbolSizes symbols;
+  Result<const EntryPoint *> entry = findEntry(*loaded, name, inputs, symbols);
+  if (!entry)
+    return entry.error();
+  Result<std::vector<Tensor>> outputs = runEntry(**entry, inputs);
+  if (!outputs)
+    return outputs;
+  // Code that disagrees with the header it came with must not be believed.
+  if (Status status = checkTensors("output", (*entry)->outputs, *outputs, symbols); !status)
+    return status.error();
+  return outputs;
+}
+
+Result<std::vector<Tensor>> HostSession::runEntry(const EntryPoint &entry, std::span<const Tensor> inputs) {
+  HostContext context(pool);
+  Result<std::vector<Tensor>> outputs = call(context, entries[entry.name], parameters, inputs, entry.outputs.size());
+  if (!outputs)
+    return context.failed() ? describeError(context, *loaded) : outputs.error();
+  return outputs;
+}
+
+//===----------------------------------------------------------------------===//
+// Decoder
+//===----------------------------------------------------------------------===//
+
+namespace {
+class HostDecoder final : public Decoder {
+public:
+  HostDecoder(HostSession &session, const CacheEntries &entries, int64_t batch, int64_t capacity)
+      : Decoder(entries, batch, capacity), session(session), inputs{Tensor(), Tensor(ElementType::I64, {1})} {
+    for (const qopt::TensorInfo &cache : entries.caches())
+      inputs.emplace_back(cache.type, cacheDims(cache, batch, capacity));
+  }
+
+private:
+  Result<Tensor> call(const EntryPoint &entry, const Tensor &ids) override {
+    inputs[0] = ids;
+    *inputs[1].data<int64_t>() = length();
+    Result<std::vector<Tensor>> outputs = session.runEntry(entry, inputs);
+    if (!outputs)
+      return outputs.error();
+    return std::move(outputs->front());
+  }
+
+  HostSession &session;
+  std::vector<Tensor> inputs; // tokens, their number so far, caches
+};
+} // namespace
+
+Result<std::unique_ptr<Decoder>> HostSession::makeDecoder(int64_t batch, int64_t capacity) {
+  Result<std::optional<CacheEntries>> found = findCacheEntries(*loaded, batch, capacity);
+  if (!found)
+    return found.error();
+  if (!*found)
+    return std::unique_ptr<Decoder>();
+  try {
+    return std::unique_ptr<Decoder>(std::make_unique<HostDecoder>(*this, **found, batch, capacity));
+  } catch (const std::bad_alloc &) {
+    return Error{"out of memory: the caches of " + std::to_string(capacity) + " tokens do not fit"};
+  }
+}
+
+Result<std::unique_ptr<Session>> qrt::createOnHost(std::shared_ptr<const Module> module,
+                                                   const SessionOptions &options) {
+  Result<qopt::HostLevel> chosen = chooseLevel(*module, options.hostLevel);
+  if (!chosen)
+    return chosen.error();
+  auto session = std::make_unique<HostSession>(std::move(module), *chosen, options.threads);
+  if (Status status = session->load(); !status)
+    return status.error();
+  return std::unique_ptr<Session>(std::move(session));
+}
