@@ -1,5 +1,4 @@
 //===- CompileHost.cpp - Lowered functions to code for one x86-64 level ---===//
-#include "HostCodegen.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -9,6 +8,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "qopt/Codegen/Codegen.h"
+#include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/Kernels.h"
 
 using namespace mlir;

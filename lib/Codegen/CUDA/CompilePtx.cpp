@@ -5,7 +5,6 @@
 // one rounding per operation (`.rn` in PTX, so that ptxas does not fuse them either).
 //
 //===----------------------------------------------------------------------===//
-#include "../EmitCode.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
@@ -32,6 +31,7 @@
 #include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/Passes.h"
 #include "qopt/Codegen/Cuda.h"
+#include "qopt/Codegen/Host/EmitCode.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"

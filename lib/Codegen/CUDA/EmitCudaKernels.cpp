@@ -1,5 +1,4 @@
 //===- EmitCudaKernels.cpp - From declarations to launches -----------------===//
-#include "../CPU/HostCodegen.h"
 #include "Kernel.h"
 #include "Loops.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -10,6 +9,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "qopt/Codegen/Cuda.h"
+#include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/Kernels.h"
 #include "llvm/ADT/StringSwitch.h"
 

@@ -9,8 +9,8 @@
 #ifndef QOPT_LIB_CODEGEN_CUDA_EMITTER_H
 #define QOPT_LIB_CODEGEN_CUDA_EMITTER_H
 
-#include "../ArithmeticBuilder.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "qopt/Codegen/Host/ArithmeticBuilder.h"
 
 namespace qopt::cuda {
 

@@ -15,8 +15,8 @@
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNEL_H
 #define QOPT_LIB_CODEGEN_CUDA_KERNEL_H
 
-#include "../KernelDeclaration.h"
 #include "Emitter.h"
+#include "qopt/Codegen/Host/KernelDeclaration.h"
 
 namespace qopt::cuda {
 

@@ -13,7 +13,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Loops.h"
-#include "../CPU/HostCodegen.h"
 #include "Kernel.h"
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
@@ -26,6 +25,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Codegen/Kernels.h"
 

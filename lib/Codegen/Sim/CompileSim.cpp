@@ -1,5 +1,4 @@
 //===- CompileSim.cpp - GPU kernels to code for the simulator -------------===//
-#include "../CPU/HostCodegen.h"
 #include "SimCodegen.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -9,6 +8,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/Sim.h"
 #include "qopt/Runtime/Abi.h"
 

@@ -2,7 +2,7 @@
 #ifndef QOPT_LIB_CODEGEN_SIM_SIMCODEGEN_H
 #define QOPT_LIB_CODEGEN_SIM_SIMCODEGEN_H
 
-#include "../CPU/LlvmBuilder.h"
+#include "qopt/Codegen/Host/LlvmBuilder.h"
 #include "qopt/Runtime/SimAbi.h"
 
 namespace qopt::sim {

@@ -7,8 +7,8 @@
 #ifndef QOPT_LIB_CODEGEN_CPU_KERNELS_EMITTER_H
 #define QOPT_LIB_CODEGEN_CPU_KERNELS_EMITTER_H
 
-#include "../../ArithmeticBuilder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "qopt/Codegen/Host/ArithmeticBuilder.h"
 #include "qopt/Codegen/Kernels.h"
 
 namespace qopt::kernels {

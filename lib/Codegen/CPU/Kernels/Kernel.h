@@ -2,8 +2,8 @@
 #ifndef QOPT_LIB_CODEGEN_CPU_KERNELS_KERNEL_H
 #define QOPT_LIB_CODEGEN_CPU_KERNELS_KERNEL_H
 
-#include "../../KernelDeclaration.h"
 #include "Emitter.h"
+#include "qopt/Codegen/Host/KernelDeclaration.h"
 
 namespace qopt::kernels {
 

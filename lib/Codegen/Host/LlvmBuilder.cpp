@@ -1,5 +1,5 @@
 //===- LlvmBuilder.cpp - Pointers, structs and the runtime's functions ----===//
-#include "LlvmBuilder.h"
+#include "qopt/Codegen/Host/LlvmBuilder.h"
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "qopt/Runtime/Abi.h"

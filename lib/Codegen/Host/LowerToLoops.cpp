@@ -5,7 +5,6 @@
 // reductions are left inside, the sums stay in registers.
 //
 //===----------------------------------------------------------------------===//
-#include "HostCodegen.h"
 #include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -13,6 +12,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/HostAbi.h"
 
 using namespace mlir;

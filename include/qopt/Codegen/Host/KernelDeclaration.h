@@ -4,8 +4,8 @@
 // a declaration looks like).
 //
 //===----------------------------------------------------------------------===//
-#ifndef QOPT_LIB_CODEGEN_KERNELDECLARATION_H
-#define QOPT_LIB_CODEGEN_KERNELDECLARATION_H
+#ifndef QOPT_CODEGEN_HOST_KERNELDECLARATION_H
+#define QOPT_CODEGEN_HOST_KERNELDECLARATION_H
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -68,4 +68,4 @@ private:
 
 } // namespace qopt
 
-#endif // QOPT_LIB_CODEGEN_KERNELDECLARATION_H
+#endif // QOPT_CODEGEN_HOST_KERNELDECLARATION_H

@@ -12,11 +12,11 @@
 // 1 - t exp(g(t) - x^2), t = 2 / (2 + x), with g fitted by Chebyshev interpolation.
 //
 //===----------------------------------------------------------------------===//
-#include "HostCodegen.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
+#include "qopt/Codegen/Host/Steps.h"
 
 using namespace mlir;
 using arith::CmpFPredicate;

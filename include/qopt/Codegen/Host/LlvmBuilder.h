@@ -1,6 +1,6 @@
 //===- LlvmBuilder.h - Pointers, structs and the runtime's functions ------===//
-#ifndef QOPT_LIB_CODEGEN_CPU_LLVMBUILDER_H
-#define QOPT_LIB_CODEGEN_CPU_LLVMBUILDER_H
+#ifndef QOPT_CODEGEN_HOST_LLVMBUILDER_H
+#define QOPT_CODEGEN_HOST_LLVMBUILDER_H
 
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -72,4 +72,4 @@ mlir::Value getFrame(mlir::func::FuncOp function);
 
 } // namespace qopt::host
 
-#endif // QOPT_LIB_CODEGEN_CPU_LLVMBUILDER_H
+#endif // QOPT_CODEGEN_HOST_LLVMBUILDER_H

@@ -5,12 +5,12 @@
 // releases whatever there is at that moment.
 //
 //===----------------------------------------------------------------------===//
-#include "HostCodegen.h"
-#include "LlvmBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "qopt/Codegen/Host/LlvmBuilder.h"
+#include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Dialect/Constants.h"
 

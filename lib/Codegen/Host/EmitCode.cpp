@@ -1,4 +1,4 @@
-#include "EmitCode.h"
+#include "qopt/Codegen/Host/EmitCode.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"

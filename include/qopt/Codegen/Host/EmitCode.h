@@ -1,6 +1,6 @@
 //===- EmitCode.h - LLVM IR to machine code --------------------------------===//
-#ifndef QOPT_LIB_CODEGEN_EMITCODE_H
-#define QOPT_LIB_CODEGEN_EMITCODE_H
+#ifndef QOPT_CODEGEN_HOST_EMITCODE_H
+#define QOPT_CODEGEN_HOST_EMITCODE_H
 
 #include "mlir/Support/LLVM.h"
 #include "llvm/Target/TargetMachine.h"
@@ -20,4 +20,4 @@ mlir::FailureOr<llvm::SmallVector<char>> emitCode(llvm::Module &module, llvm::Ta
 
 } // namespace qopt
 
-#endif // QOPT_LIB_CODEGEN_EMITCODE_H
+#endif // QOPT_CODEGEN_HOST_EMITCODE_H

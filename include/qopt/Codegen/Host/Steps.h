@@ -1,11 +1,11 @@
-//===- HostCodegen.h - Steps of making host code --------------------------===//
+//===- Steps.h - Steps of making host code ---------------------------------===//
 //
 // Each step takes a module of functions on memrefs and leaves it lower. They run
 // in this order on a copy of the lowered module, once per code level.
 //
 //===----------------------------------------------------------------------===//
-#ifndef QOPT_LIB_CODEGEN_CPU_HOSTCODEGEN_H
-#define QOPT_LIB_CODEGEN_CPU_HOSTCODEGEN_H
+#ifndef QOPT_CODEGEN_HOST_STEPS_H
+#define QOPT_CODEGEN_HOST_STEPS_H
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/PatternMatch.h"
@@ -48,4 +48,4 @@ mlir::FailureOr<std::vector<char>> linkShared(mlir::Location loc, llvm::ArrayRef
 
 } // namespace qopt::host
 
-#endif // QOPT_LIB_CODEGEN_CPU_HOSTCODEGEN_H
+#endif // QOPT_CODEGEN_HOST_STEPS_H

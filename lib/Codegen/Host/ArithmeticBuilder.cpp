@@ -1,5 +1,5 @@
 //===- ArithmeticBuilder.cpp - Functions of f32 for all targets ------------===//
-#include "ArithmeticBuilder.h"
+#include "qopt/Codegen/Host/ArithmeticBuilder.h"
 
 using namespace mlir;
 

@@ -1,9 +1,9 @@
 //===- EmitObject.cpp - LLVM dialect to an object file --------------------===//
-#include "../EmitCode.h"
-#include "HostCodegen.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "qopt/Codegen/Host/EmitCode.h"
+#include "qopt/Codegen/Host/Steps.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/Module.h"

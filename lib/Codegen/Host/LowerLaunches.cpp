@@ -4,11 +4,11 @@
 // the stack: a QrtLaunch, the arguments, and the array of their addresses.
 //
 //===----------------------------------------------------------------------===//
-#include "HostCodegen.h"
-#include "LlvmBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "qopt/Codegen/Host/LlvmBuilder.h"
+#include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/HostAbi.h"
 
 using namespace mlir;

@@ -1,5 +1,4 @@
 //===- LowerToLlvm.cpp - What is left to the LLVM dialect -----------------===//
-#include "HostCodegen.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
@@ -10,6 +9,7 @@
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+#include "qopt/Codegen/Host/Steps.h"
 
 using namespace mlir;
 

@@ -4,9 +4,9 @@
 // private directory that is removed whatever happens.
 //
 //===----------------------------------------------------------------------===//
-#include "HostCodegen.h"
 #include "lld/Common/Driver.h"
 #include "mlir/IR/Diagnostics.h"
+#include "qopt/Codegen/Host/Steps.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"

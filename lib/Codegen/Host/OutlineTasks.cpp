@@ -5,12 +5,12 @@
 // called at once.
 //
 //===----------------------------------------------------------------------===//
-#include "HostCodegen.h"
-#include "LlvmBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "qopt/Codegen/Host/LlvmBuilder.h"
+#include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/HostAbi.h"
 
 using namespace mlir;

@@ -3,8 +3,8 @@
 // What the kernel emitters of all targets have in common.
 //
 //===----------------------------------------------------------------------===//
-#ifndef QOPT_LIB_CODEGEN_ARITHMETICBUILDER_H
-#define QOPT_LIB_CODEGEN_ARITHMETICBUILDER_H
+#ifndef QOPT_CODEGEN_HOST_ARITHMETICBUILDER_H
+#define QOPT_CODEGEN_HOST_ARITHMETICBUILDER_H
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -61,4 +61,4 @@ protected:
 
 } // namespace qopt
 
-#endif // QOPT_LIB_CODEGEN_ARITHMETICBUILDER_H
+#endif // QOPT_CODEGEN_HOST_ARITHMETICBUILDER_H
