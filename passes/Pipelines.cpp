@@ -6,10 +6,15 @@
 //
 //===----------------------------------------------------------------------===//
 #include "PipelineOptions.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/Transforms/Passes.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
+#include "qopt/Codegen/Cuda.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -129,6 +134,69 @@ void qopt::buildLowerPipeline(OpPassManager &pm) {
 }
 
 //===----------------------------------------------------------------------===//
+// Code: from what lowering leaves to what is written as text or machine code
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+struct PtxOptions : PassPipelineOptions<PtxOptions> {
+  Option<std::string> chip{*this, "chip", llvm::cl::desc("Architecture to compile for"),
+                           llvm::cl::init(kBaselineChip.str())};
+};
+
+} // namespace
+
+void qopt::buildPtxPipeline(OpPassManager &pm, StringRef chip) {
+  SelectKernelsOptions select;
+  select.chip = chip.str();
+  pm.addPass(createSelectKernels(select));
+  OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>();
+  // Loops to branches.
+  kernels.addPass(memref::createExpandStridedMetadataPass());
+  kernels.addPass(createLowerAffinePass());
+  kernels.addPass(createConvertVectorToSCFPass());
+  kernels.addPass(createSCFToControlFlowPass());
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  // All dialects to LLVM's and NVIDIA's.
+  kernels.addPass(arith::createArithExpandOpsPass());
+  kernels.addPass(createConvertKernelsToLlvm());
+  kernels.addPass(createConvertNVVMToLLVMPass());
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+}
+
+void qopt::buildSimPipeline(OpPassManager &pm) {
+  // Kernels of all architectures, as functions of one thread.
+  pm.addPass(createSelectKernels());
+  pm.addPass(createConvertKernelsToSim());
+  pm.addPass(createExpandMath());
+  // To the LLVM dialect, as host code.
+  pm.addPass(createPrepareForLlvm());
+  pm.addPass(createConvertVectorToSCFPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  arith::ArithExpandOpsPassOptions expand;
+  expand.includeBf16 = true;
+  pm.addPass(arith::createArithExpandOpsPass(expand));
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  // What only GPUs have.
+  pm.addPass(createLowerSimOps());
+}
+
+//===----------------------------------------------------------------------===//
 // Names
 //===----------------------------------------------------------------------===//
 
@@ -145,6 +213,13 @@ void qopt::registerPipelines() {
   PassPipelineRegistration<>("qopt-quantize", "Calibrate and rewrite what has a scheme",
                              [](OpPassManager &pm) { buildQuantize(pm, {}, {}); });
   PassPipelineRegistration<>("qopt-lower", "A graph to functions on memrefs", buildLowerPipeline);
+
+  // Code.
+  registerPipeline<PtxOptions>(
+      "qopt-ptx", "GPU kernels to what is written as PTX",
+      [](OpPassManager &pm, const PtxOptions &options) { buildPtxPipeline(pm, options.chip); });
+
+  PassPipelineRegistration<>("qopt-sim", "GPU kernels to what is compiled for the simulator", buildSimPipeline);
 
   // Schemes.
   PassPipelineRegistration<>("float", "The float model: no quantization", buildRaise);

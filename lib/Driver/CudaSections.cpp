@@ -6,8 +6,8 @@
 #include "qopt/Codegen/Codegen.h"
 #include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/HostAbi.h"
-#include "qopt/Codegen/Sim.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Passes/Codegen.h"
 
 #include <map>
 
@@ -104,7 +104,7 @@ FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, const CudaTar
     return module.emitError("--cuda-arch needs ptxas of the CUDA toolkit, which is neither in $PATH nor in "
                             "$CUDA_HOME/bin or /usr/local/cuda/bin");
   OwningOpRef<ModuleOp> copy(module.clone());
-  if (failed(emitCudaKernels(*copy)) || failed(checkHostFunctions(*copy)))
+  if (failed(emitKernelsForCuda(*copy)) || failed(checkHostFunctions(*copy)))
     return failure();
   CudaSections result;
   result.kernels = describeKernels(*copy);

@@ -32,11 +32,10 @@ inline constexpr llvm::StringLiteral kBaselineChip = "sm_80";
 /// declaration, an unknown kernel and loops that no kernel can be made of.
 mlir::LogicalResult emitCudaKernels(mlir::ModuleOp module);
 
-/// Compiles the kernels of `module` to PTX for `chip` ("sm_80", "sm_90a", ...) in the
-/// oldest version of PTX that has this chip. Needs no CUDA toolkit: nothing refers to
-/// libdevice. Kernels for another architecture (kArchAttr) are left out. Leaves `module` as it was. The same input
-/// gives the same text. Emits a diagnostic on failure.
-mlir::FailureOr<std::string> compilePtx(mlir::ModuleOp module, llvm::StringRef chip);
+/// Writes what the pipeline `qopt-ptx` leaves as PTX for `chip` ("sm_80", "sm_90a", ...) in
+/// the oldest version of PTX that has this chip. Needs no CUDA toolkit: nothing refers
+/// to libdevice. The same input gives the same text. Emits a diagnostic on failure.
+mlir::FailureOr<std::string> translateToPtx(mlir::ModuleOp module, llvm::StringRef chip);
 
 /// What ptxas says of a kernel.
 struct KernelResources {

@@ -18,6 +18,11 @@ void registerPipelines();
 
 /// The pipeline `qopt-lower`: a graph to functions on memrefs.
 void buildLowerPipeline(mlir::OpPassManager &pm);
+/// The pipeline `qopt-ptx`: the kernels of what qopt-emit-cuda-kernels leaves to what is
+/// written as PTX for `chip`.
+void buildPtxPipeline(mlir::OpPassManager &pm, llvm::StringRef chip);
+/// The pipeline `qopt-sim`: the same kernels to functions that simulated threads call.
+void buildSimPipeline(mlir::OpPassManager &pm);
 /// Lets bufferization handle the dialects that `qopt-lower` goes through.
 void registerLowerInterfaces(mlir::DialectRegistry &registry);
 

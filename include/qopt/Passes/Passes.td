@@ -748,4 +748,124 @@ def EmitCudaKernels : Pass<"qopt-emit-cuda-kernels", "::mlir::ModuleOp"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def SelectKernels : Pass<"qopt-select-kernels", "::mlir::ModuleOp"> {
+  let summary = "Keep the kernels that one GPU architecture can run, and nothing else";
+  let description = [{
+    ```mlir
+    func.func @forward(...) {...}
+    gpu.module @kernels {
+      gpu.func @product(...) kernel {...}
+      gpu.func @product_wgmma(...) kernel attributes {qopt.arch = "sm_90a"} {...}
+    }
+    ```
+    ==> with `chip=sm_80`
+    ```mlir
+    gpu.module @kernels {
+      gpu.func @product(...) kernel {...}
+    }
+    ```
+    Expects: a gpu.module, as qopt-emit-cuda-kernels makes it. Ensures: gpu.modules alone.
+  }];
+  let options = [Option<"chip", "chip", "std::string", /*default=*/"\"\"",
+                        "architecture to keep kernels for, such as sm_80; without it all are kept">];
+  let statistics = [Statistic<"numLeftOut", "left-out", "Kernels of other architectures">];
+  let dependentDialects = ["::mlir::gpu::GPUDialect"];
+}
+
+def ConvertKernelsToLlvm : Pass<"qopt-convert-kernels-to-llvm", "::mlir::gpu::GPUModuleOp"> {
+  let summary = "Convert GPU kernels to the LLVM and nvvm dialects";
+  let description = [{
+    ```mlir
+    gpu.func @add(%x: !llvm.ptr, %map: !llvm.ptr {qopt.tensor_map}) kernel {
+      %i = gpu.thread_id x
+      ...
+    }
+    ```
+    ==>
+    ```mlir
+    llvm.func @add(%x: !llvm.ptr, %map: !llvm.ptr {llvm.align = 64, llvm.byval = !llvm.array<128 x i8>, nvvm.grid_constant})
+        attributes {nvvm.kernel} {
+      %i = nvvm.read.ptx.sreg.tid.x : i32
+      ...
+    }
+    ```
+    No operation becomes a call of libdevice. A kernel whose warps share out registers
+    also gets nvvm.minctasm, so that ptxas knows with how many they begin.
+    Expects: kernels without scf and affine operations. Ensures: operations of the LLVM
+    and nvvm dialects alone, but for casts between types that cancel out.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect"];
+}
+
+def ExpandMath : Pass<"qopt-expand-math", "::mlir::ModuleOp"> {
+  let summary = "Compute functions of math by arithmetic";
+  let description = [{
+    ```mlir
+    %0 = math.exp %x : f32
+    ```
+    ==> a polynomial in arith operations and math.fma, within about two units in the last
+    place, with the same bits wherever it is computed; no function of libm is called.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+}
+
+def PrepareForLlvm : Pass<"qopt-prepare-for-llvm", "::mlir::ModuleOp"> {
+  let summary = "Rewrite what the conversions to LLVM do not take as it is";
+  let description = [{
+    memref.expand_shape of dense memrefs with several dynamic sizes becomes
+    memref.reinterpret_cast, and stack buffers of a known size move to the beginning of
+    their function, where a loop reuses them; the memref.alloca_scopes around them go.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
+
+def ConvertKernelsToSim : Pass<"qopt-convert-kernels-to-sim", "::mlir::ModuleOp"> {
+  let summary = "Make functions of GPU kernels that one simulated thread calls";
+  let description = [{
+    ```mlir
+    gpu.module @kernels {
+      gpu.func @add(%x: !llvm.ptr) kernel {
+        %i = gpu.thread_id x
+        gpu.barrier
+        ...
+      }
+    }
+    ```
+    ==>
+    ```mlir
+    func.func @add(%thread: !llvm.ptr, %arguments: !llvm.ptr) {
+      %x = llvm.load %arguments ... : !llvm.ptr -> !llvm.ptr
+      %i = llvm.load %thread[...] : !llvm.ptr -> i32
+      nvvm.barrier {qopt.site = "barrier #1"}
+      ...
+    }
+    ```
+    Thread numbers are fields of the thread (SimAbi.h), device intrinsics that compute are
+    arithmetic, and what threads meet at has a name before anything is optimized: two
+    equal operations in two branches must not become one.
+    Expects: gpu.modules alone. Ensures: no gpu operation.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::math::MathDialect", "::mlir::NVVM::NVVMDialect"];
+}
+
+def LowerSimOps : Pass<"qopt-lower-sim-ops", "::mlir::ModuleOp"> {
+  let summary = "Make calls of the simulator of operations that only GPUs have";
+  let description = [{
+    ```mlir
+    nvvm.barrier {qopt.site = "barrier #1"}
+    %0 = llvm.load %x : !llvm.ptr<3> -> f32
+    ```
+    ==>
+    ```mlir
+    llvm.call %barrier(%thread, %site) : !llvm.ptr, (!llvm.ptr, !llvm.ptr) -> ()
+    ...  // a trap where %x is misaligned or outside of shared memory
+    %0 = llvm.load %x : !llvm.ptr -> f32
+    ```
+    Expects: what qopt-convert-kernels-to-sim makes, in the LLVM dialect. Ensures: no nvvm
+    operation, and no memory but address space 0.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 #endif // QOPT_PASSES_PASSES_TD

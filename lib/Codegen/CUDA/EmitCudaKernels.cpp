@@ -71,10 +71,6 @@ LogicalResult emitBody(func::FuncOp function, StringRef name) {
 } // namespace qopt::cuda
 
 LogicalResult qopt::emitCudaKernels(ModuleOp module) {
-  module.getContext()
-      ->loadDialect<affine::AffineDialect, arith::ArithDialect, func::FuncDialect, gpu::GPUDialect, LLVM::LLVMDialect,
-                    math::MathDialect, memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect,
-                    vector::VectorDialect>();
   // Groups first: they are read from declarations and loops.
   if (failed(cuda::emitGroups(module)) || failed(cuda::emitLoops(module)))
     return failure();

@@ -64,9 +64,13 @@ static void hoistStackBuffers(ModuleOp module) {
   }
 }
 
-LogicalResult qopt::host::lowerToLlvm(ModuleOp module) {
+void qopt::host::prepareForLlvm(ModuleOp module) {
   lowerExpandShapes(module);
   hoistStackBuffers(module);
+}
+
+LogicalResult qopt::host::lowerToLlvm(ModuleOp module) {
+  prepareForLlvm(module);
   PassManager passes(module.getContext());
   passes.addPass(createConvertVectorToSCFPass());
   passes.addPass(memref::createExpandStridedMetadataPass());

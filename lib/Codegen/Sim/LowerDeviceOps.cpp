@@ -160,9 +160,18 @@ private:
 
 } // namespace
 
+static constexpr unsigned kSharedSpace = 3;
+
 LogicalResult sim::lowerDeviceOps(ModuleOp module) {
   for (auto function : module.getOps<LLVM::LLVMFuncOp>())
     if (!function.isExternal() && failed(FunctionLowering(function).run()))
       return failure();
+  // Shared memory is what the thread says it is; constants of the device are ordinary ones.
+  for (auto global : llvm::make_early_inc_range(module.getOps<LLVM::GlobalOp>())) {
+    if (global.getAddrSpace() == kSharedSpace)
+      global.erase();
+    else
+      global.setAddrSpace(0);
+  }
   return success();
 }

@@ -226,17 +226,22 @@ private:
 
 } // namespace
 
-LogicalResult sim::lowerKernels(ModuleOp from, ModuleOp to) {
-  for (auto module : from.getOps<gpu::GPUModuleOp>())
-    for (Operation &op : llvm::make_early_inc_range(*module.getBody())) {
+LogicalResult sim::lowerKernels(ModuleOp module) {
+  for (Operation &op : *module.getBody())
+    if (!isa<gpu::GPUModuleOp>(op))
+      return op.emitOpError("is not for the simulator, which takes gpu.modules alone (see qopt-select-kernels)");
+  for (auto kernels : llvm::to_vector(module.getOps<gpu::GPUModuleOp>())) {
+    for (Operation &op : llvm::make_early_inc_range(*kernels.getBody())) {
       if (auto kernel = dyn_cast<gpu::GPUFuncOp>(op)) {
-        if (failed(KernelLowering(kernel, to).run()))
+        if (failed(KernelLowering(kernel, module).run()))
           return failure();
       } else if (isa<LLVM::GlobalOp>(op)) {
-        op.moveBefore(to.getBody(), to.getBody()->begin());
+        op.moveBefore(module.getBody(), module.getBody()->begin());
       } else {
         return op.emitOpError("is not known to the simulator");
       }
     }
+    kernels.erase();
+  }
   return success();
 }

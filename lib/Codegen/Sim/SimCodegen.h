@@ -3,6 +3,7 @@
 #define QOPT_LIB_CODEGEN_SIM_SIMCODEGEN_H
 
 #include "qopt/Codegen/Host/LlvmBuilder.h"
+#include "qopt/Codegen/Sim.h"
 #include "qopt/Runtime/SimAbi.h"
 
 namespace qopt::sim {
@@ -21,15 +22,6 @@ enum class Field { Api, Shared, SharedBytes, ThreadId, BlockId, BlockDim, GridDi
 
 /// Reads a field of the thread at `self`, or one of its three dimensions.
 mlir::Value readField(host::LlvmBuilder &b, mlir::Value self, Field field, int64_t dimension = 0);
-
-/// Turns the gpu.funcs of `from` into functions (QrtSimThread *, args *) in `to`.
-/// Thread numbers become reads of fields; gpu operations become nvvm ones;
-/// llvm.nvvm.* intrinsics that compute become arithmetic.
-mlir::LogicalResult lowerKernels(mlir::ModuleOp from, mlir::ModuleOp to);
-
-/// In the LLVM dialect: nvvm operations become calls of the simulator, and all
-/// pointers ordinary ones. Accesses of memory are checked.
-mlir::LogicalResult lowerDeviceOps(mlir::ModuleOp module);
 
 /// The computation of an llvm.nvvm.* intrinsic; nothing if it is not known.
 std::optional<mlir::Value> expandIntrinsic(mlir::LLVM::CallIntrinsicOp call);

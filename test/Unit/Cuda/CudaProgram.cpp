@@ -9,7 +9,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
-#include "qopt/Codegen/Cuda.h"
+#include "qopt/Passes/Codegen.h"
 
 using namespace mlir;
 
@@ -33,7 +33,7 @@ OwningOpRef<ModuleOp> parse(MLIRContext &context, const std::string &text) {
 CudaProgram::CudaProgram(const std::string &text) {
   loadDialects(context);
   module = parse(context, text);
-  if (failed(emitCudaKernels(*module)) || failed(verify(*module)))
+  if (failed(emitKernelsForCuda(*module)) || failed(verify(*module)))
     stop("no kernels");
 }
 
@@ -50,7 +50,7 @@ std::string diagnose(const std::string &text) {
   OwningOpRef<ModuleOp> module = parse(context, text);
   std::string messages;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) { messages += diagnostic.str() + "\n"; });
-  LogicalResult result = emitCudaKernels(*module);
+  LogicalResult result = emitKernelsForCuda(*module);
   return succeeded(result) ? "" : messages;
 }
 

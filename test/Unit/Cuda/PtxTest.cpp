@@ -1,6 +1,7 @@
 //===- PtxTest.cpp - Every kernel as PTX and as machine code ---------------===//
 #include "CudaProgram.h"
 #include "qopt/Codegen/Cuda.h"
+#include "qopt/Passes/Codegen.h"
 #include <gtest/gtest.h>
 
 using namespace qopt;

@@ -5,7 +5,7 @@
 #include "qopt/Codegen/Codegen.h"
 #include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/HostAbi.h"
-#include "qopt/Codegen/Sim.h"
+#include "qopt/Passes/Codegen.h"
 
 using namespace mlir;
 

@@ -8,7 +8,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Parser/Parser.h"
-#include "qopt/Codegen/Sim.h"
+#include "qopt/Passes/Codegen.h"
 
 using namespace mlir;
 using namespace qopt;

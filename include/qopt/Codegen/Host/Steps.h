@@ -36,6 +36,10 @@ mlir::LogicalResult outlineTasks(mlir::ModuleOp module);
 /// same level in every place, f32 within about two units in the last place.
 void expandMath(mlir::ModuleOp module);
 
+/// Makes of expand_shape what upstream lowers to LLVM, and moves buffers of a known size to
+/// the beginning of their function.
+void prepareForLlvm(mlir::ModuleOp module);
+
 /// To the LLVM dialect.
 mlir::LogicalResult lowerToLlvm(mlir::ModuleOp module);
 

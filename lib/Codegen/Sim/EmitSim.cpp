@@ -1,0 +1,17 @@
+//===- EmitSim.cpp - Simulator code in the LLVM dialect to a shared object --===//
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "qopt/Codegen/Host/Steps.h"
+#include "qopt/Codegen/Sim.h"
+#include "qopt/Runtime/Abi.h"
+
+using namespace mlir;
+
+FailureOr<std::vector<char>> qopt::emitSim(ModuleOp module, bool detectRaces) {
+  OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
+  LLVM::GlobalOp::create(b, module.getLoc(), b.getI32Type(), /*isConstant=*/true, LLVM::Linkage::External,
+                         "qrt_abi_version", b.getI32IntegerAttr(QRT_ABI_VERSION));
+  FailureOr<std::vector<char>> object = host::emitObject(module, "x86-64-v3", detectRaces);
+  if (failed(object))
+    return failure();
+  return host::linkShared(module.getLoc(), *object, /*mayImport=*/detectRaces);
+}
