@@ -1,18 +1,16 @@
-//===- ConvertToKernels.cpp - Heavy operators become calls of kernels ------===//
+//===- ConvertToKernels.cpp - Heavy operators become kernels ---------------===//
 //
-// Runs on tensors, before everything else is lowered: operands are flattened to
-// rows, memory for the result is allocated, and a kernel is called that the code
-// generator will write (include/qopt/Codegen/Kernels.h). Constant weights are
-// packed here. What no kernel fits is left as it is.
+// Runs on tensors, before everything else is lowered: operands are flattened to rows,
+// constant weights are packed, and an operation of the kernel dialect takes the place of
+// the operator. What no kernel fits is left as it is, with a reason.
 //
 //===----------------------------------------------------------------------===//
-#include "KernelConversions.h"
+#include "KernelPatterns.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
 #include "qopt/Passes/Passes.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -22,35 +20,24 @@ namespace qopt {
 
 namespace {
 
-/// Every operator that has a kernel.
-LogicalResult convert(Operation *op, lowering::KernelCalls &calls) {
-  calls.b.setLoc(op->getLoc());
-  calls.b.setInsertionPoint(op);
-  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<onnx::MatMulOp, MatmulW8A16Op, MatmulW4A16Op, MatmulW8A8Op,      // products
-            QuantizeOp, DynamicQuantizeOp, SplitColumnsOp, SplitColumnsAtOp, // quantization
-            onnx::GatherOp, onnx::RMSNormalizationOp,                        // the rest
-            onnx::RotaryEmbeddingOp, onnx::AttentionOp, CachedAttentionOp>(  // of a decoder
-          [&](auto typed) { return lowering::convertToCall(typed, calls); })
-      .Default([](Operation *) { return failure(); });
-}
-
 struct ConvertToKernels : impl::ConvertToKernelsBase<ConvertToKernels> {
   using Base::Base;
 
   void runOnOperation() override {
-    ModuleOp module = getOperation();
-    SmallVector<Operation *> candidates, constants;
-    module.walk([&](Operation *op) {
+    SmallVector<Operation *> constants;
+    getOperation().walk([&](Operation *op) {
       if (isa<ParameterOp, onnx::ConstantOp, onnx::CastOp>(op))
         constants.push_back(op);
-      else if (isa_and_nonnull<onnx::OnnxDialect, QoptDialect>(op->getDialect()))
-        candidates.push_back(op);
     });
-    lowering::KernelCalls calls(module);
-    for (Operation *op : candidates)
-      if (succeeded(convert(op, calls)))
-        ++numCalls;
+    lowering::PackedParameters parameters(getOperation());
+    RewritePatternSet patterns(&getContext());
+    lowering::populateMatMulKernels(patterns, parameters);
+    lowering::populateQuantizationKernels(patterns, parameters);
+    lowering::populateDecoderKernels(patterns, parameters);
+    lowering::populateAttentionKernels(patterns, parameters);
+    // In order and once each: what becomes of an operator may depend on its users.
+    walkAndApplyPatterns(getOperation(), std::move(patterns));
+    getOperation().walk([&](kernel::KernelOpInterface) { ++numKernels; });
     // Weights that are now packed, and their casts.
     for (Operation *op : llvm::reverse(constants))
       if (op->use_empty())

@@ -1,7 +1,8 @@
 //===- OnnxLowering.cpp - State of the conversion of onnx to linalg -------===//
 #include "OnnxLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 
 using namespace mlir;
@@ -149,9 +150,10 @@ Dims OnnxLowering::dimsOfOther(Value value) {
     }
     return result;
   }
-  if (auto wrap = value.getDefiningOp<bufferization::ToTensorOp>())
-    if (auto alloc = wrap.getBuffer().getDefiningOp<memref::AllocOp>())
-      return alloc.getMixedSizes();
+  if (auto empty = value.getDefiningOp<tensor::EmptyOp>())
+    return empty.getMixedSizes();
+  if (auto kernel = value.getDefiningOp<DestinationStyleOpInterface>())
+    return dims(kernel.getTiedOpOperand(cast<OpResult>(value))->get());
   Dims result;
   for (int64_t i = 0; i < type.getRank(); ++i)
     result.push_back(type.isDynamicDim(i) ? OpFoldResult(tensor::DimOp::create(b, tensor(value), i).getResult())

@@ -1,11 +1,12 @@
-//===- OutlineKernels.cpp - Loop nests to functions -----------------------===//
+//===- OutlineKernels.cpp - Kernels, groups and loop nests to functions ---===//
 //
-// So that compile time and code size do not grow with the number of layers: the
-// same loops on other buffers are the same function.
+// So that compile time and code size do not grow with the number of layers: the same
+// operation on other buffers is the same function.
 //
 //===----------------------------------------------------------------------===//
-#include "mlir/Transforms/RegionUtils.h"
-#include "qopt/Codegen/Kernels.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "qopt/Dialect/Kernel/Outline.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
 
@@ -23,19 +24,13 @@ struct OutlineKernels : impl::OutlineKernelsBase<OutlineKernels> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
     for (func::FuncOp function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
-      bool isEntry = !function.isPrivate();
-      if (function.isExternal() || !(isEntry || function->hasAttr(kGroupAttr)))
+      if (function.isExternal() || function.isPrivate())
         continue;
       // Entry points are not merged, even if they do the same.
-      if (isEntry)
-        setAttr<attrs::Entry>(function, function.getSymNameAttr());
+      setAttr<attrs::Entry>(function, function.getSymNameAttr());
       turnCopiesIntoLoops(function);
-      unsigned next = 0;
-      for (Operation &op : llvm::make_early_inc_range(function.getBody().front()))
-        if (isa<linalg::LinalgOp, scf::ForOp, scf::ParallelOp>(op)) {
-          outline(&op, function, next++, symbols);
-          ++numKernels;
-        }
+      if (failed(outlineAll(function, symbols)))
+        return signalPassFailure();
     }
   }
 
@@ -47,36 +42,23 @@ struct OutlineKernels : impl::OutlineKernelsBase<OutlineKernels> {
     });
   }
 
-  /// Constants and views of constants are made again inside.
-  static bool belongsInside(Operation *op) { return op && op->hasTrait<OpTrait::ConstantLike>(); }
-
-  static void outline(Operation *op, func::FuncOp function, unsigned number, SymbolTable &symbols) {
-    llvm::SetVector<Value> used(op->operand_begin(), op->operand_end());
-    for (Region &region : op->getRegions())
-      getUsedValuesDefinedAbove(region, used);
-    SmallVector<Value> arguments;
-    SmallVector<Operation *> inside;
-    for (Value value : used) {
-      if (belongsInside(value.getDefiningOp()))
-        inside.push_back(value.getDefiningOp());
-      else
-        arguments.push_back(value);
+  LogicalResult outlineAll(func::FuncOp function, SymbolTable &symbols) {
+    unsigned loops = 0;
+    for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+      if (auto kernel = dyn_cast<kernel::KernelOpInterface>(op)) {
+        if (failed(kernel::expectMemory(kernel)))
+          return failure();
+        kernel::outline(kernel, symbols);
+      } else if (auto group = dyn_cast<kernel::GroupOp>(op)) {
+        kernel::outline(group, symbols);
+      } else if (isa<linalg::LinalgOp, scf::ForOp, scf::ParallelOp>(op)) {
+        kernel::outlineLoop(&op, function.getName() + "_loop_" + Twine(loops++), symbols);
+      } else {
+        continue;
+      }
+      ++numFunctions;
     }
-    OpBuilder b(op);
-    auto type = b.getFunctionType(ValueRange(arguments).getTypes(), {});
-    auto kernel = func::FuncOp::create(op->getLoc(), (function.getName() + "_loop_" + Twine(number)).str(), type);
-    kernel.setPrivate();
-    symbols.insert(kernel);
-    b.setInsertionPointToStart(kernel.addEntryBlock());
-    IRMapping mapping;
-    mapping.map(arguments, kernel.getArguments());
-    for (Operation *constant : inside)
-      b.clone(*constant, mapping);
-    b.clone(*op, mapping);
-    func::ReturnOp::create(b, op->getLoc());
-    b.setInsertionPoint(op);
-    func::CallOp::create(b, op->getLoc(), kernel, arguments);
-    op->erase();
+    return success();
   }
 };
 

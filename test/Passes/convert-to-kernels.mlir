@@ -1,7 +1,7 @@
 // RUN: qopt-opt %s --qopt-convert-to-kernels | FileCheck %s
 //
-// Every operator that a kernel fits becomes a call on flattened operands; equal
-// shapes share a declaration.
+// Every operator that a kernel fits becomes the operation of this kernel, on flattened
+// operands.
 
 // CHECK-LABEL: func.func @linear(
 // CHECK-SAME:    %[[X:.*]]: tensor<?x?x4xf32>
@@ -9,13 +9,11 @@ func.func @linear(%x: tensor<?x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x?x8xf32
   %w = qopt.parameter "up.weight" dense<1.0> : tensor<4x8xf32>
   %v = qopt.parameter "gate.weight" dense<2.0> : tensor<4x8xf32>
   // CHECK: %[[ROWS:.*]] = tensor.collapse_shape %[[X]] {{\[\[}}0, 1], [2]] : tensor<?x?x4xf32> into tensor<?x4xf32>
-  // CHECK: %[[IN:.*]] = bufferization.to_buffer %[[ROWS]] read_only
-  // CHECK: %[[OUT:.*]] = memref.alloc(%{{.*}}) : memref<?x8xf32>
-  // CHECK: call @matmul_f32_n8_k4(%[[IN]], %{{.*}}, %[[OUT]])
-  // CHECK: %[[Y:.*]] = bufferization.to_tensor %[[OUT]] restrict writable
+  // CHECK: %[[OUT:.*]] = tensor.empty(%{{.*}}) : tensor<?x8xf32>
+  // CHECK: %[[Y:.*]] = kernel.matmul_float ins(%[[ROWS]], %{{.*}} : tensor<?x4xf32>, tensor<1x4x16xf32>) outs(%[[OUT]] : tensor<?x8xf32>) -> tensor<?x8xf32>
   // CHECK: tensor.expand_shape %[[Y]] {{\[\[}}0, 1], [2]]
   %0 = onnx.MatMul %x, %w : (tensor<?x?x4xf32>, tensor<4x8xf32>) -> tensor<?x?x8xf32>
-  // CHECK: call @matmul_f32_n8_k4(
+  // CHECK: kernel.matmul_float
   %1 = onnx.MatMul %x, %v : (tensor<?x?x4xf32>, tensor<4x8xf32>) -> tensor<?x?x8xf32>
   return %0, %1 : tensor<?x?x8xf32>, tensor<?x?x8xf32>
 }
@@ -27,8 +25,8 @@ func.func @half(%ids: tensor<?xi64>) -> tensor<?x2xf32> {
   %w = qopt.parameter "head.weight" dense<[[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]> : tensor<3x2xf16>
   // CHECK-NOT: onnx.Cast{{.*}}tensor<3x2xf16>
   // CHECK: %[[W:.*]] = qopt.parameter "head.weight.packed" {{.*}} : tensor<1x3x16xf16>
-  // CHECK: call @gather_k3_packed(
-  // CHECK: call @matmul_f16_n2_k3(
+  // CHECK: kernel.gather ins(%[[W]], %{{.*}} : tensor<1x3x16xf16>, tensor<?xi64>) {{.*}} {rows = 2 : i64}
+  // CHECK: kernel.matmul_float ins({{.*}} tensor<1x3x16xf16>)
   %0 = onnx.Gather %t, %ids : (tensor<2x3xf16>, tensor<?xi64>) -> tensor<?x3xf16>
   %1 = onnx.Cast %0 {to = f32} : (tensor<?x3xf16>) -> tensor<?x3xf32>
   %2 = onnx.Cast %w {to = f32} : (tensor<3x2xf16>) -> tensor<3x2xf32>
@@ -45,7 +43,7 @@ func.func @int4(%x: tensor<2x5xf32>) -> tensor<2x8xf32> {
   // CHECK: qopt.parameter "up.weight.int4_g4" {{.*}} : tensor<1x2x64xi8>
   // CHECK: qopt.parameter "up.scale.int4_g4" {{.*}} : tensor<1x2x16xf16>
   // CHECK-NOT: up.zero
-  // CHECK: call @matmul_w4a16_n8_k5_g4(
+  // CHECK: kernel.matmul_w4a16 ins({{.*}}) outs(%{{.*}} : tensor<2x8xf32>) {group_size = 4 : i64}
   %0 = qopt.matmul_w4a16 %x, %w, %s, %z {group_size = 4} : (tensor<2x5xf32>, tensor<8x3xi8>, tensor<8x2xf16>, tensor<8x2xi8>) -> tensor<2x8xf32>
   return %0 : tensor<2x8xf32>
 }
@@ -54,19 +52,19 @@ func.func @int4(%x: tensor<2x5xf32>) -> tensor<2x8xf32> {
 func.func @int8(%x: tensor<?x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x?x8xf32>) {
   %w = qopt.parameter "up.weight" dense<3> : tensor<8x4xi8>
   %s = qopt.parameter "up.scale" dense<1.0> : tensor<8xf32>
-  // CHECK: call @split_columns_k4(
+  // CHECK: %[[SPLIT:.*]]:3 = kernel.split_columns ins(%[[FLAT:.*]] : tensor<?x4xf32>) {{.*}} {threshold = 6.000000e+00 : f32}
   %codes, %scale, %columns = qopt.split_columns %x {threshold = 6.0 : f32} : (tensor<?x?x4xf32>) -> (tensor<?x?x4xi8>, tensor<?x?xf32>, tensor<4xi32>)
   // CHECK: qopt.parameter "up.weight.dot" {{.*}} : tensor<1x1x64xi8>
   // CHECK: qopt.parameter "up.weight.correction" {{.*}} : tensor<16xi32>
-  // CHECK: call @matmul_w8a8_n8_k4_outliers(
+  // CHECK: kernel.matmul_w8a8 ins(%{{.*}} : tensor<?x4xi8>, tensor<?xf32>, {{.*}}) outliers(%{{.*}} : tensor<?x4xf32>) columns(%{{.*}} : tensor<4xi32>)
   %0 = qopt.matmul_w8a8 %codes, %scale, %w, %s outliers(%x) columns(%columns) : (tensor<?x?x4xi8>, tensor<?x?xf32>, tensor<8x4xi8>, tensor<8xf32>, tensor<?x?x4xf32>, tensor<4xi32>) -> tensor<?x?x8xf32>
   // CHECK: qopt.parameter "up.weight.columns" {{.*}} : tensor<1x4x16xi8>
-  // CHECK: call @matmul_w8a16_n8_k4(
+  // CHECK: kernel.matmul_w8a16
   %1 = qopt.matmul_w8a16 %x, %w, %s : (tensor<?x?x4xf32>, tensor<8x4xi8>, tensor<8xf32>) -> tensor<?x?x8xf32>
   return %0, %1 : tensor<?x?x8xf32>, tensor<?x?x8xf32>
 }
 
-// Layers with different numbers of outlier columns call the same kernels.
+// Outlier columns that calibration has found are listed, and their weights are packed.
 // CHECK-LABEL: func.func @kept_columns(
 func.func @kept_columns(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> (tensor<?x8xf32>, tensor<?x8xf32>) {
   %w = qopt.parameter "up.weight" dense<3> : tensor<8x4xi8>
@@ -74,14 +72,14 @@ func.func @kept_columns(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> (tensor<?x8
   %k = qopt.parameter "up.outliers" dense<1.0> : tensor<8x2xf16>
   %l = qopt.parameter "down.outliers" dense<1.0> : tensor<8x1xf16>
   // CHECK: onnx.Constant dense<[0, 3]> : tensor<2xi32>
-  // CHECK: call @split_columns_at_k4({{.*}}) : (memref<?x4xf32>, memref<?xi32>, memref<?x4xi8>, memref<?xf32>, memref<?x?xf32>)
+  // CHECK: kernel.split_columns_at ins(%{{.*}} : tensor<?x4xf32>, tensor<2xi32>) outs(%{{.*}} : tensor<?x4xi8>, tensor<?xf32>, tensor<?x2xf32>)
   %q, %t, %o = qopt.split_columns_at %x {columns = array<i32: 0, 3>} : (tensor<?x4xf32>) -> (tensor<?x4xi8>, tensor<?xf32>, tensor<?x2xf32>)
   // CHECK: qopt.parameter "up.outliers.packed" {{.*}} : tensor<1x2x16xf16>
-  // CHECK: call @matmul_w8a8_n8_k4_kept({{.*}}, memref<?x?xf32>, memref<1x?x16xf16>, memref<1xi32>, memref<?x8xf32>)
+  // CHECK: kernel.matmul_w8a8 {{.*}} outliers(%{{.*}} : tensor<?x2xf32>) weights(%{{.*}}, %{{.*}} : tensor<1x2x16xf16>, tensor<1xi32>)
   %0 = qopt.matmul_w8a8 %q, %t, %w, %s outliers(%o) weights(%k) : (tensor<?x4xi8>, tensor<?xf32>, tensor<8x4xi8>, tensor<8xf32>, tensor<?x2xf32>, tensor<8x2xf16>) -> tensor<?x8xf32>
-  // CHECK: call @split_columns_at_k4(
+  // CHECK: kernel.split_columns_at
   %r, %u, %p = qopt.split_columns_at %y {columns = array<i32: 2>} : (tensor<?x4xf32>) -> (tensor<?x4xi8>, tensor<?xf32>, tensor<?x1xf32>)
-  // CHECK: call @matmul_w8a8_n8_k4_kept(
+  // CHECK: kernel.matmul_w8a8 {{.*}} weights(%{{.*}}, %{{.*}} : tensor<1x1x16xf16>, tensor<1xi32>)
   %1 = qopt.matmul_w8a8 %r, %u, %w, %s outliers(%p) weights(%l) : (tensor<?x4xi8>, tensor<?xf32>, tensor<8x4xi8>, tensor<8xf32>, tensor<?x1xf32>, tensor<8x1xf16>) -> tensor<?x8xf32>
   return %0, %1 : tensor<?x8xf32>, tensor<?x8xf32>
 }
@@ -91,15 +89,15 @@ func.func @decoder(%ids: tensor<?x?xi64>, %positions: tensor<?x?xi64>, %mask: te
                    %cos: tensor<16x2xf32>, %sin: tensor<16x2xf32>) -> tensor<?x?x8xf32> {
   %table = qopt.parameter "embedding" dense<1.0> : tensor<32x8xf32>
   %scale = qopt.parameter "norm" dense<1.0> : tensor<8xf32>
-  // CHECK: call @gather_k8(
+  // CHECK: kernel.gather
   %0 = onnx.Gather %table, %ids : (tensor<32x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
-  // CHECK: call @rms_norm_k8(
+  // CHECK: kernel.rms_norm {{.*}} {epsilon = 9.99999974E-6 : f32}
   %1 = onnx.RMSNormalization %0, %scale : (tensor<?x?x8xf32>, tensor<8xf32>) -> tensor<?x?x8xf32>
   // CHECK: tensor.expand_shape %{{.*}} {{\[\[}}0], [1], [2, 3]]
-  // CHECK: call @rotary_h2_d4(
+  // CHECK: kernel.rotary {{.*}} positions(%{{.*}} : tensor<?x?xi64>) outs(%{{.*}} : tensor<?x?x2x4xf32>) {rotary_dim = 4 : i64}
   %2 = onnx.RotaryEmbedding %1, %cos, %sin, %positions {num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<16x2xf32>, tensor<16x2xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
-  // CHECK: qopt.require 
-  // CHECK: call @attention_h2_kv2_d4(
+  // CHECK: qopt.require
+  // CHECK: kernel.attention {{.*}} mask(%{{.*}} : tensor<?x1x1x?xi1>) {{.*}} {causal}
   %3 = onnx.Attention %2, %1, %1 mask(%mask) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x1x1x?xi1>) -> tensor<?x?x8xf32>
   return %3 : tensor<?x?x8xf32>
 }
@@ -109,7 +107,7 @@ func.func @decoder(%ids: tensor<?x?xi64>, %positions: tensor<?x?xi64>, %mask: te
 func.func @cached(%q: tensor<?x?x8xf32>, %k: tensor<?x?x8xf32>, %past: tensor<?x2x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x2x?x4xf32>) {
   // CHECK: %[[NEW:.*]] = onnx.Transpose %{{.*}} {perm = array<i64: 0, 2, 1, 3>}
   // CHECK: %[[ALL:.*]] = onnx.Concat %arg2, %[[NEW]] {axis = 2 : i64}
-  // CHECK: call @attention_h2_kv2_d4_1(
+  // CHECK: kernel.attention {{.*}} {causal, kv_heads_first, offset}
   // CHECK: return %{{.*}}, %[[ALL]]
   %y, %keys, %values = onnx.Attention %q, %k, %k past_key(%past) past_value(%past) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64}
       : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>)
@@ -119,10 +117,12 @@ func.func @cached(%q: tensor<?x?x8xf32>, %k: tensor<?x?x8xf32>, %past: tensor<?x
 // Attention whose result becomes codes, as a whole or in part, says so.
 // CHECK-LABEL: func.func @codes(
 func.func @codes(%x: tensor<?x?x6xf32>, %cache: memref<?x1x?x6xf32>, %past: tensor<1xi64>) -> (tensor<?x?x6xi8>, tensor<?x?x6xi8>) {
-  // CHECK: call @attention_h1_kv1_d6(
+  // CHECK: kernel.attention {{.*}} {causal, in_order}
   %0 = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 1 : i64, kv_num_heads = 1 : i64} : (tensor<?x?x6xf32>, tensor<?x?x6xf32>, tensor<?x?x6xf32>) -> tensor<?x?x6xf32>
   %codes, %scale = qopt.dynamic_quantize %0 : (tensor<?x?x6xf32>) -> (tensor<?x?x6xi8>, tensor<?x?xf32>)
-  // CHECK: call @cached_attention_h1_kv1_d6(
+  // CHECK: kernel.cache_append ins({{.*}}) outs(%[[CACHE:.*]] : memref<?x1x?x6xf32>)
+  // CHECK: kernel.cache_append ins({{.*}}) outs(%[[CACHE]] : memref<?x1x?x6xf32>)
+  // CHECK: kernel.cached_attention ins(%{{.*}}, %[[CACHE]], %[[CACHE]], %{{.*}} : {{.*}} {in_order}
   %1 = qopt.cached_attention %x, %x, %x, %cache, %cache, %past : (tensor<?x?x6xf32>, tensor<?x?x6xf32>, tensor<?x?x6xf32>, memref<?x1x?x6xf32>, memref<?x1x?x6xf32>, tensor<1xi64>) -> tensor<?x?x6xf32>
   %start = onnx.Constant dense<-1> : tensor<1xi64>
   %end = onnx.Constant dense<9223372036854775807> : tensor<1xi64>
@@ -140,7 +140,7 @@ func.func @packs_argument(%x: tensor<2x4xf32>, %w: tensor<4x24xf32>) -> tensor<2
   // CHECK: %[[WIDE:.*]] = onnx.Concat %[[W]], %[[ZEROS]] {axis = 1 : i64}
   // CHECK: %[[BLOCKS:.*]] = tensor.expand_shape %[[WIDE]] {{.*}} into tensor<4x2x16xf32>
   // CHECK: onnx.Transpose %[[BLOCKS]] {perm = array<i64: 1, 0, 2>} : (tensor<4x2x16xf32>) -> tensor<2x4x16xf32>
-  // CHECK: call @matmul_f32_n24_k4(
+  // CHECK: kernel.matmul_float
   %0 = onnx.MatMul %x, %w : (tensor<2x4xf32>, tensor<4x24xf32>) -> tensor<2x24xf32>
   return %0 : tensor<2x24xf32>
 }
@@ -152,9 +152,9 @@ func.func @tied(%ids: tensor<2xi64>) -> tensor<2x3xf32> {
   %head = qopt.parameter "head" dense<[[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]]> : tensor<2x3xf32>
   // CHECK-NOT: onnx.Constant
   // CHECK: qopt.parameter "head.packed" [[DATA:dense_resource<.*>]] : tensor<1x2x16xf32>
-  // CHECK: call @gather_k2_packed(
+  // CHECK: kernel.gather {{.*}} {rows = 3 : i64}
   // CHECK: qopt.parameter "head.packed" [[DATA]] : tensor<1x2x16xf32>
-  // CHECK: call @matmul_f32_n3_k2(
+  // CHECK: kernel.matmul_float
   %0 = onnx.Gather %table, %ids : (tensor<3x2xf32>, tensor<2xi64>) -> tensor<2x2xf32>
   %1 = onnx.MatMul %0, %head : (tensor<2x2xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
   return %1 : tensor<2x3xf32>
@@ -164,7 +164,7 @@ func.func @tied(%ids: tensor<2xi64>) -> tensor<2x3xf32> {
 func.func @skips_table_of_other_numbers(%ids: tensor<2xi64>) -> tensor<2x3xf32> {
   %table = onnx.Constant dense<[[1.0, 2.0], [3.0, 4.0], [5.0, -6.0]]> : tensor<3x2xf32>
   %head = qopt.parameter "head" dense<[[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]]> : tensor<2x3xf32>
-  // CHECK: call @gather_k2(
+  // CHECK: kernel.gather ins(%{{.*}} : tensor<3x2xf32>, tensor<2xi64>) outs(%{{.*}} : tensor<2x2xf32>) -> tensor<2x2xf32>
   %0 = onnx.Gather %table, %ids : (tensor<3x2xf32>, tensor<2xi64>) -> tensor<2x2xf32>
   %1 = onnx.MatMul %0, %head : (tensor<2x2xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
   return %1 : tensor<2x3xf32>
@@ -184,11 +184,30 @@ func.func @skips_axis(%x: tensor<4x8xf32>, %i: tensor<2xi64>) -> tensor<4x2xf32>
   return %0 : tensor<4x2xf32>
 }
 
-// CHECK: func.func private @matmul_f32_n8_k4(memref<?x4xf32>, memref<1x4x16xf32>, memref<?x8xf32>) attributes {qopt.kernel = "matmul_f32"}
-// CHECK: func.func private @matmul_w4a16_n8_k5_g4({{.*}}) attributes {qopt.config = {group_size = 4 : i64}, qopt.kernel = "matmul_w4a16"}
-// CHECK: func.func private @rotary_h2_d4({{.*}}) attributes {qopt.config = {rotary_dim = 4 : i64}, qopt.kernel = "rotary"}
-// CHECK: func.func private @attention_h2_kv2_d4({{.*}}memref<?x1x1x?xi1>{{.*}}) attributes {qopt.config = {causal}, qopt.kernel = "attention"}
-// CHECK: func.func private @attention_h2_kv2_d4_1({{.*}}) attributes {qopt.config = {causal, kv_heads_first, offset}, qopt.kernel = "attention"}
-// CHECK: func.func private @attention_h1_kv1_d6({{.*}}) attributes {qopt.config = {causal, in_order}, qopt.kernel = "attention"}
-// CHECK: func.func private @cached_attention_h1_kv1_d6({{.*}}) attributes {qopt.config = {in_order}, qopt.kernel = "cached_attention"}
-// CHECK: func.func private @gather_k2_packed(memref<1x2x16xf32>, {{.*}}) attributes {qopt.config = {rows = 3 : i64}, qopt.kernel = "gather"}
+// CHECK-LABEL: func.func @skips_norm_of_other_axis(
+func.func @skips_norm_of_other_axis(%x: tensor<2x4xf32>, %s: tensor<4xf32>) -> tensor<2x4xf32> {
+  // CHECK-NEXT: onnx.RMSNormalization
+  %0 = onnx.RMSNormalization %x, %s {axis = 0 : i64} : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}
+
+// CHECK-LABEL: func.func @skips_codes_that_are_no_constant(
+func.func @skips_codes_that_are_no_constant(%x: tensor<2x4xf32>, %w: tensor<8x4xi8>, %s: tensor<8xf32>) -> tensor<2x8xf32> {
+  // CHECK-NEXT: qopt.matmul_w8a16
+  %0 = qopt.matmul_w8a16 %x, %w, %s : (tensor<2x4xf32>, tensor<8x4xi8>, tensor<8xf32>) -> tensor<2x8xf32>
+  return %0 : tensor<2x8xf32>
+}
+
+// CHECK-LABEL: func.func @skips_rows_of_unknown_size(
+func.func @skips_rows_of_unknown_size(%x: tensor<2x?xf32>) -> (tensor<2x?xi8>, tensor<2xf32>) {
+  // CHECK-NEXT: qopt.dynamic_quantize
+  %0, %1 = qopt.dynamic_quantize %x : (tensor<2x?xf32>) -> (tensor<2x?xi8>, tensor<2xf32>)
+  return %0, %1 : tensor<2x?xi8>, tensor<2xf32>
+}
+
+// CHECK-LABEL: func.func @skips_heads_that_do_not_divide(
+func.func @skips_heads_that_do_not_divide(%x: tensor<1x2x8xf32>, %cos: tensor<16x1xf32>, %p: tensor<1x2xi64>) -> tensor<1x2x8xf32> {
+  // CHECK-NEXT: onnx.RotaryEmbedding
+  %0 = onnx.RotaryEmbedding %x, %cos, %cos, %p {num_heads = 3 : i64} : (tensor<1x2x8xf32>, tensor<16x1xf32>, tensor<16x1xf32>, tensor<1x2xi64>) -> tensor<1x2x8xf32>
+  return %0 : tensor<1x2x8xf32>
+}

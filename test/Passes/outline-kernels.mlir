@@ -1,7 +1,7 @@
-// RUN: qopt-opt %s --qopt-outline-kernels | FileCheck %s
+// RUN: qopt-opt %s --qopt-outline-kernels --split-input-file --verify-diagnostics | FileCheck %s
 //
-// Every loop nest of an entry point becomes a function; what it uses are its
-// arguments, but for constants.
+// Every kernel, group and loop nest of an entry point becomes a function; what it uses are
+// its arguments, but for constants.
 
 // CHECK-LABEL: func.func @forward(
 // CHECK-SAME:    %[[A:.*]]: memref<?x4xf32>, %[[B:.*]]: memref<?x4xf32>, %[[N:.*]]: index) attributes {qopt.entry = "forward"}
@@ -59,3 +59,60 @@ func.func private @forward_loop_0(memref<4xf32>)
 // CHECK: func.func private @forward_loop_2(%[[END:.*]]: index, %[[DATA:.*]]: memref<?x4xf32>) {
 // CHECK:   scf.for %[[I:.*]] = %{{.*}} to %[[END]] step %{{.*}} {
 // CHECK:     memref.store %{{.*}}, %[[DATA]][%[[I]], %{{.*}}]
+
+// -----
+
+// Kernels share a function, whatever is known of sizes that do not matter to their code.
+// CHECK-LABEL: func.func @kernels(
+// CHECK-SAME:    %[[X:.*]]: memref<2x4xf32>, %[[Y:.*]]: memref<2x4xf32>, %[[Z:.*]]: memref<?x4xf32>, %[[G:.*]]: memref<4xf32>)
+func.func @kernels(%x: memref<2x4xf32>, %y: memref<2x4xf32>, %z: memref<?x4xf32>, %g: memref<4xf32>) {
+  // CHECK-DAG:  %[[A:.*]] = memref.cast %[[X]] : memref<2x4xf32> to memref<?x4xf32>
+  // CHECK-DAG:  %[[B:.*]] = memref.cast %[[Y]] : memref<2x4xf32> to memref<?x4xf32>
+  // CHECK:      call @rms_norm_k4(%[[A]], %[[G]], %[[B]])
+  kernel.rms_norm ins(%x, %g : memref<2x4xf32>, memref<4xf32>) outs(%y : memref<2x4xf32>) {epsilon = 1.0e-5 : f32}
+  // CHECK:      call @rms_norm_k4(
+  kernel.rms_norm ins(%y, %g : memref<2x4xf32>, memref<4xf32>) outs(%z : memref<?x4xf32>) {epsilon = 1.0e-5 : f32}
+  // Another attribute is another function.
+  // CHECK:      call @rms_norm_k4_1(
+  kernel.rms_norm ins(%y, %g : memref<2x4xf32>, memref<4xf32>) outs(%z : memref<?x4xf32>) {epsilon = 1.0e-6 : f32}
+  return
+}
+// CHECK:      func.func private @rms_norm_k4(%[[P:.*]]: memref<?x4xf32>, %[[Q:.*]]: memref<4xf32>, %[[R:.*]]: memref<?x4xf32>) {
+// CHECK-NEXT:   kernel.rms_norm ins(%[[P]], %[[Q]] : memref<?x4xf32>, memref<4xf32>) outs(%[[R]] : memref<?x4xf32>) {epsilon = 9.99999974E-6 : f32}
+// CHECK-NEXT:   return
+// CHECK:      func.func private @rms_norm_k4_1(
+
+// -----
+
+// Equal groups share a function, too.
+// CHECK-LABEL: func.func @groups(
+func.func @groups(%x: memref<?x4xf32>, %g: memref<4xf32>, %w: memref<1x4x16xf32>, %n: memref<?x4xf32>, %y: memref<?x4xf32>, %z: memref<?x4xf32>) {
+  // CHECK-NEXT: call @matmul_f32_n4_k4_group(%arg0, %arg1, %arg3, %arg2, %arg4)
+  kernel.group(%a = %x : memref<?x4xf32>, %b = %g : memref<4xf32>, %c = %n scratch : memref<?x4xf32>, %d = %w : memref<1x4x16xf32>, %e = %y : memref<?x4xf32>) {
+    kernel.stage preparation {
+      kernel.rms_norm ins(%a, %b : memref<?x4xf32>, memref<4xf32>) outs(%c : memref<?x4xf32>) {epsilon = 1.0e-5 : f32}
+    } products {
+      kernel.matmul_float ins(%c, %d : memref<?x4xf32>, memref<1x4x16xf32>) outs(%e : memref<?x4xf32>)
+    }
+  }
+  // CHECK-NEXT: call @matmul_f32_n4_k4_group(%arg4, %arg1, %arg3, %arg2, %arg5)
+  kernel.group(%a = %y : memref<?x4xf32>, %b = %g : memref<4xf32>, %c = %n scratch : memref<?x4xf32>, %d = %w : memref<1x4x16xf32>, %e = %z : memref<?x4xf32>) {
+    kernel.stage preparation {
+      kernel.rms_norm ins(%a, %b : memref<?x4xf32>, memref<4xf32>) outs(%c : memref<?x4xf32>) {epsilon = 1.0e-5 : f32}
+    } products {
+      kernel.matmul_float ins(%c, %d : memref<?x4xf32>, memref<1x4x16xf32>) outs(%e : memref<?x4xf32>)
+    }
+  }
+  return
+}
+// CHECK:      func.func private @matmul_f32_n4_k4_group(
+// CHECK-NEXT:   kernel.group(
+// CHECK-NOT:  func.func private
+
+// -----
+
+func.func @tensors(%x: tensor<?x4xf32>, %g: tensor<4xf32>) -> tensor<?x4xf32> {
+  // expected-error @below {{expected a kernel on memory, as bufferization leaves it, but got 'tensor<?x4xf32>'}}
+  %0 = kernel.rms_norm ins(%x, %g : tensor<?x4xf32>, tensor<4xf32>) outs(%x : tensor<?x4xf32>) {epsilon = 1.0e-5 : f32} -> tensor<?x4xf32>
+  return %0 : tensor<?x4xf32>
+}

@@ -552,14 +552,14 @@ def AddCache : Pass<"qopt-add-cache", "::mlir::ModuleOp"> {
 }
 
 def ConvertToKernels : Pass<"qopt-convert-to-kernels", "::mlir::ModuleOp"> {
-  let summary = "Call kernels for the heavy operators";
+  let summary = "Make kernels of the heavy operators";
   let description = [{
     Matrix products with constant weights, quantization of activations,
-    RMSNormalization, RotaryEmbedding, Attention and Gather of rows become calls of
-    functions that the code generator writes, one per shape and configuration
-    (Codegen/Kernels.h). Weights are packed for them; a float table of which a weight
-    is the transpose (a tied head) is read from the packed weight. Operators that no
-    kernel fits are left.
+    RMSNormalization, RotaryEmbedding, Attention and Gather of rows become operations of
+    the kernel dialect, which the code generators write by hand. Weights are packed for
+    them; a float table of which a weight is the transpose (a tied head) is read from the
+    packed weight. Operators that no kernel fits are left; `--debug-only=pattern-application`
+    says why.
 
     ```mlir
     %1 = onnx.MatMul %0, %w : (tensor<?x?x256xf32>, tensor<256x768xf32>) -> tensor<?x?x768xf32>
@@ -567,17 +567,17 @@ def ConvertToKernels : Pass<"qopt-convert-to-kernels", "::mlir::ModuleOp"> {
     ==>
     ```mlir
     %rows = tensor.collapse_shape %0 [[0, 1], [2]] : tensor<?x?x256xf32> into tensor<?x256xf32>
-    %x = bufferization.to_buffer %rows read_only : tensor<?x256xf32> to memref<?x256xf32>
-    %packed = bufferization.to_buffer %w_packed read_only : tensor<48x256x16xf32> to memref<48x256x16xf32>
-    %y = memref.alloc(%n) : memref<?x768xf32>
-    func.call @matmul_f32_n768_k256(%x, %packed, %y) : ...
+    %e = tensor.empty(%n) : tensor<?x768xf32>
+    %y = kernel.matmul_float ins(%rows, %w_packed : tensor<?x256xf32>, tensor<48x256x16xf32>) outs(%e : tensor<?x768xf32>) -> tensor<?x768xf32>
+    %1 = tensor.expand_shape %y [[0, 1], [2]] output_shape [%batch, %sequence, 768] : tensor<?x768xf32> into tensor<?x?x768xf32>
     ```
     Expects: operators in the form of Raise; weights that are constants or parameters.
     Ensures: none of `qopt.matmul_*` with constant weights is left.
   }];
-  let statistics = [Statistic<"numCalls", "calls", "Operators that became calls">];
-  let dependentDialects = ["::qopt::QoptDialect", "::mlir::arith::ArithDialect", "::mlir::bufferization::BufferizationDialect",
-                           "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect", "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numKernels", "kernels", "Kernels made">];
+  let dependentDialects = ["::qopt::QoptDialect", "::qopt::kernel::KernelDialect", "::qopt::onnx::OnnxDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def ConvertOnnxToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
@@ -624,7 +624,7 @@ def ExtractParameters : Pass<"qopt-extract-parameters", "::mlir::ModuleOp"> {
 }
 
 def GroupKernels : Pass<"qopt-group-kernels", "::mlir::ModuleOp"> {
-  let summary = "Make a function of kernels that can run as one";
+  let summary = "Put kernels that can run as one into a group";
   let description = [{
     A group is the products of one input, what only prepares this input before them
     (`rms_norm`, then a quantization), and what is done with their results element by
@@ -632,31 +632,37 @@ def GroupKernels : Pass<"qopt-group-kernels", "::mlir::ModuleOp"> {
     between its operations touches memory.
 
     ```mlir
-    call @rms_norm_k64(%x, %weight, %n) : ...
-    call @matmul_f32_n172_k64(%n, %gate, %g) : ...
-    call @matmul_f32_n172_k64(%n, %up, %u) : ...
+    kernel.rms_norm ins(%x, %weight : ...) outs(%n : ...)
+    kernel.matmul_float ins(%n, %gate : ...) outs(%g : ...)
+    kernel.matmul_float ins(%n, %up : ...) outs(%u : ...)
     linalg.generic {...} ins(%g, %u : ...) outs(%y : ...) {...}
     ```
     ==>
     ```mlir
-    call @matmul_f32_n172_k64_group(%x, %weight, %n, %gate, %g, %up, %u, %y) : ...
-
-    func.func private @matmul_f32_n172_k64_group(..., %n: memref<?x64xf32> {qopt.scratch}, ...) attributes {qopt.group} {
-      // the four operations
+    kernel.group(%a = %x : ..., %b = %weight : ..., %c = %n scratch : ..., ...) {
+      kernel.stage preparation {
+        kernel.rms_norm ...
+      } products {
+        kernel.matmul_float ...
+        kernel.matmul_float ...
+      } epilogue {
+        linalg.generic ...
+      }
     }
     ```
-    Buffers used nowhere else stay arguments, marked `qopt.scratch`: their memory is
-    planned with that of the entry point. A target that knows nothing of groups runs
-    the body.
+    Buffers used nowhere else stay arguments, marked `scratch`: their memory is planned
+    with that of the entry point. A target that knows nothing of groups runs the stages in
+    order.
     Expects: bufferized entry points whose memory is not planned yet: afterwards
     buffers overlap that are written and read at the same time in a group. Ensures: no
     operation of a group writes what another one reads as a whole, but for scratch.
 
-    Where the last loop only makes the input that the next group quantizes, both groups
-    are one.
+    Where the last loop only makes the input that the next group quantizes, both are stages
+    of one group.
   }];
   let statistics = [Statistic<"numGroups", "groups", "Groups made">];
-  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
+  let dependentDialects = ["::qopt::kernel::KernelDialect", "::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::memref::MemRefDialect"];
 }
 
 def PlanMemory : Pass<"qopt-plan-memory", "::mlir::func::FuncOp"> {
@@ -704,21 +710,32 @@ def SeparateBuffers : Pass<"qopt-separate-buffers", "::mlir::func::FuncOp"> {
 }
 
 def OutlineKernels : Pass<"qopt-outline-kernels", "::mlir::ModuleOp"> {
-  let summary = "Make a function of every loop nest of an entry point";
+  let summary = "Make a function of every kernel, group and loop nest of an entry point";
   let description = [{
     ```mlir
+    kernel.rms_norm ins(%x, %w : memref<4x64xf32>, memref<64xf32>) outs(%y : memref<4x64xf32>) {epsilon = 1.0e-05 : f32}
     linalg.generic {...} ins(%a : memref<?x4xf32>) outs(%b : memref<?x4xf32>) {...}
     ```
     ==>
     ```mlir
+    %0 = memref.cast %x : memref<4x64xf32> to memref<?x64xf32>
+    %1 = memref.cast %y : memref<4x64xf32> to memref<?x64xf32>
+    call @rms_norm_k64(%0, %w, %1) : (memref<?x64xf32>, memref<64xf32>, memref<?x64xf32>) -> ()
     call @forward_loop_0(%a, %b) : (memref<?x4xf32>, memref<?x4xf32>) -> ()
+
+    func.func private @rms_norm_k64(%x: memref<?x64xf32>, %w: memref<64xf32>, %y: memref<?x64xf32>) {
+      kernel.rms_norm ins(%x, %w : memref<?x64xf32>, memref<64xf32>) outs(%y : memref<?x64xf32>) {epsilon = 1.0e-05 : f32}
+      return
+    }
     ```
-    Whatever the nest uses becomes an argument, so that equal nests give equal
-    functions, which duplicate-function-elimination merges.
-    Expects: bufferized functions. Ensures: entry points and groups of kernels hold no
-    linalg operation.
+    Kernels are named by their shapes; sizes on which their code does not depend are unknown
+    in their functions, and equal kernels, and equal groups, share one. Whatever a loop nest
+    uses becomes an argument, so that equal nests give equal functions, which
+    duplicate-function-elimination merges.
+    Expects: bufferized functions. Ensures: entry points hold no kernel, group or linalg
+    operation, and every private function holds one of them.
   }];
-  let statistics = [Statistic<"numKernels", "kernels", "Loop nests outlined">];
+  let statistics = [Statistic<"numFunctions", "functions", "Kernels, groups and loop nests outlined">];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
 }
 

@@ -1,4 +1,5 @@
 //===- EmitCudaKernels.cpp - From declarations to launches -----------------===//
+#include "DeclareKernels.h"
 #include "Kernel.h"
 #include "Loops.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -71,6 +72,7 @@ LogicalResult emitBody(func::FuncOp function, StringRef name) {
 } // namespace qopt::cuda
 
 LogicalResult qopt::emitCudaKernels(ModuleOp module) {
+  declareKernels(module);
   // Groups first: they are read from declarations and loops.
   if (failed(cuda::emitGroups(module)) || failed(cuda::emitLoops(module)))
     return failure();

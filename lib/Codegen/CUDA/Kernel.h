@@ -16,7 +16,7 @@
 #define QOPT_LIB_CODEGEN_CUDA_KERNEL_H
 
 #include "Emitter.h"
-#include "qopt/Codegen/Host/KernelDeclaration.h"
+#include "KernelDeclaration.h"
 
 namespace qopt::cuda {
 

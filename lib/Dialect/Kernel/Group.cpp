@@ -152,7 +152,7 @@ static LogicalResult verifyPreparation(StageOp stage) {
   return success();
 }
 
-static bool areOfOneKind(ProductOpInterface a, ProductOpInterface b) {
+bool qopt::kernel::areOfOneKind(ProductOpInterface a, ProductOpInterface b) {
   auto elementOf = [](ProductOpInterface op) { return cast<ShapedType>(op.getWeights().getType()).getElementType(); };
   return a->getName() == b->getName() && elementOf(a) == elementOf(b);
 }

@@ -1,17 +1,15 @@
 //===- Verify.cpp - What kernels require ----------------------------------===//
 //
-// Ranks, element types and layouts are in ODS; here are sizes and what else the code
-// of a kernel relies on. Rules hold for tensors and memory alike.
+// Ranks, element types and layouts are in ODS, the shapes that code depends on in
+// Shapes.cpp; here is what else the code of a kernel relies on. Rules hold for tensors and
+// memory alike.
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Kernel/Kernel.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace qopt::kernel;
-
-static constexpr int64_t kAny = ShapedType::kDynamic;
 
 //===----------------------------------------------------------------------===//
 // All kernels
@@ -63,14 +61,17 @@ struct Size {
 struct Checks {
   Operation *op;
 
-  /// Exactly this shape; `kAny` matches everything.
-  LogicalResult shape(StringRef name, Value value, ArrayRef<int64_t> wanted) const {
-    ArrayRef<int64_t> actual = typeOf(value).getShape();
-    bool fits = actual.size() == wanted.size() && llvm::all_of(llvm::zip(actual, wanted), [](auto sizes) {
-                  return ShapedType::isDynamic(std::get<1>(sizes)) || std::get<0>(sizes) == std::get<1>(sizes);
-                });
-    if (!fits)
-      return op->emitOpError() << "expected " << name << " " << describe(wanted) << ", but got " << describe(actual);
+  /// All operands have the shapes that the kernel's code depends on.
+  LogicalResult shapes() const {
+    for (auto [operand, wanted] : llvm::zip(op->getOperands(), cast<KernelOpInterface>(op).getOperandShapes())) {
+      ArrayRef<int64_t> actual = typeOf(operand).getShape();
+      bool fits = actual.size() == wanted.sizes.size() && llvm::all_of(llvm::zip(actual, wanted.sizes), [](auto sizes) {
+                    return ShapedType::isDynamic(std::get<1>(sizes)) || std::get<0>(sizes) == std::get<1>(sizes);
+                  });
+      if (!fits)
+        return op->emitOpError() << "expected " << wanted.name << " " << describe(wanted.sizes) << ", but got "
+                                 << describe(actual);
+    }
     return success();
   }
 
@@ -99,101 +100,50 @@ struct Checks {
 // Matrix products
 //===----------------------------------------------------------------------===//
 
-static int64_t blocksOf(ProductOpInterface op) { return llvm::divideCeil(op.columns(), kColumns); }
-
 /// What all products share: K and N are known, and x and y have as many rows.
 static LogicalResult verifyProduct(ProductOpInterface op) {
   Checks checks{op};
-  if (failed(checks.known("inputs", op.inputs())) || failed(checks.known("outputs", op.columns())))
+  if (failed(checks.known("inputs", op.inputs())) || failed(checks.known("outputs", op.columns())) ||
+      failed(checks.shapes()))
     return failure();
   return checks.same("rows", {op.getX(), 0, "x"}, {{op.getY(), 0, "y"}});
 }
 
-LogicalResult MatmulFloatOp::verify() {
-  if (failed(verifyProduct(*this)))
-    return failure();
-  return Checks{*this}.shape("weights", getWeights(), {blocksOf(*this), inputs(), kColumns});
-}
-
-LogicalResult MatmulW8A16Op::verify() {
-  Checks checks{*this};
-  return success(succeeded(verifyProduct(*this)) &&
-                 succeeded(checks.shape("weights", getWeights(), {blocksOf(*this), inputs(), kColumns})) &&
-                 succeeded(checks.shape("scales", getScales(), {columns()})));
-}
-
-LogicalResult MatmulW4A16Op::verify() {
-  Checks checks{*this};
-  if (failed(verifyProduct(*this)))
-    return failure();
-  SmallVector<int64_t> perGroup{blocksOf(*this), groups(), kColumns};
-  return success(
-      succeeded(checks.shape("weights", getWeights(), {blocksOf(*this), steps(), kColumns * kInt4Step / 2})) &&
-      succeeded(checks.shape("scales", getScales(), perGroup)) &&
-      (!getZeros() || succeeded(checks.shape("zeros", getZeros(), perGroup))));
-}
-
-/// The operands of the two forms in which outlier columns are given.
-static LogicalResult verifyOutliers(MatmulW8A8Op op) {
-  Checks checks{op};
-  if (op.getOutlierColumns() && op.getOutlierWeights())
-    return op.emitOpError("expected columns or weights of outliers, but got both");
-  if (static_cast<bool>(op.getOutliers()) != (op.outlierForm() != OutlierForm::None))
-    return op.emitOpError("expected outliers together with their columns or their weights, but got only one");
-  switch (op.outlierForm()) {
-  case OutlierForm::None:
-    return success();
-  case OutlierForm::Listed:
-    if (failed(checks.shape("outliers", op.getOutliers(), {kAny, op.inputs()})) ||
-        failed(checks.shape("outlier columns", op.getOutlierColumns(), {op.inputs()})))
-      return failure();
-    break;
-  case OutlierForm::Kept:
-    if (failed(checks.shape("outlier weights", op.getOutlierWeights(), {blocksOf(op), kAny, kColumns})) ||
-        failed(checks.shape("outlier count", op.getOutlierCount(), {1})) ||
-        failed(checks.same("outlier columns", {op.getOutlierWeights(), 1, "weights"},
-                           {{op.getOutliers(), 1, "outliers"}})))
-      return failure();
-    break;
-  }
-  return checks.same("rows", {op.getX(), 0, "x"}, {{op.getOutliers(), 0, "outliers"}});
-}
+LogicalResult MatmulFloatOp::verify() { return verifyProduct(*this); }
+LogicalResult MatmulW8A16Op::verify() { return verifyProduct(*this); }
+LogicalResult MatmulW4A16Op::verify() { return verifyProduct(*this); }
 
 LogicalResult MatmulW8A8Op::verify() {
   Checks checks{*this};
-  int64_t blocks = blocksOf(*this), steps = llvm::divideCeil(inputs(), 4);
-  if (failed(verifyProduct(*this)) || failed(checks.shape("weights", getWeights(), {blocks, steps, 4 * kColumns})) ||
-      failed(checks.shape("correction", getCorrection(), {blocks * kColumns})) ||
-      failed(checks.shape("scales", getScales(), {columns()})))
+  if (getOutlierColumns() && getOutlierWeights())
+    return emitOpError("expected columns or weights of outliers, but got both");
+  if (static_cast<bool>(getOutliers()) != (outlierForm() != OutlierForm::None))
+    return emitOpError("expected outliers together with their columns or their weights, but got only one");
+  if (failed(verifyProduct(*this)) ||
+      (isPerToken() && failed(checks.same("rows", {getX(), 0, "x"}, {{getXScale(), 0, "the scale of x"}}))) ||
+      (getOutliers() && failed(checks.same("rows", {getX(), 0, "x"}, {{getOutliers(), 0, "outliers"}}))))
     return failure();
-  if (isPerToken() && failed(checks.same("rows", {getX(), 0, "x"}, {{getXScale(), 0, "the scale of x"}})))
-    return failure();
-  return verifyOutliers(*this);
+  if (outlierForm() != OutlierForm::Kept)
+    return success();
+  return checks.same("outlier columns", {getOutlierWeights(), 1, "weights"}, {{getOutliers(), 1, "outliers"}});
 }
 
 //===----------------------------------------------------------------------===//
 // Quantization
 //===----------------------------------------------------------------------===//
 
-/// x and codes [R, K] with K known; `perRow` [R].
+/// x and codes have K known and as many rows; `perRow` [R].
 static LogicalResult verifyCodes(Operation *op, Value x, Value codes, Value perRow = {}) {
   Checks checks{op};
-  int64_t width = typeOf(x).getDimSize(1);
-  if (failed(checks.known("row size", width)) || failed(checks.shape("codes", codes, {kAny, width})) ||
+  if (failed(checks.known("row size", typeOf(x).getDimSize(1))) || failed(checks.shapes()) ||
       failed(checks.same("rows", {x, 0, "x"}, {{codes, 0, "codes"}})))
     return failure();
   return perRow ? checks.same("rows", {x, 0, "x"}, {{perRow, 0, "scale"}}) : success();
 }
 
 LogicalResult QuantizeOp::verify() { return verifyCodes(*this, getX(), getCodes()); }
-
 LogicalResult DynamicQuantizeOp::verify() { return verifyCodes(*this, getX(), getCodes(), getScale()); }
-
-LogicalResult SplitColumnsOp::verify() {
-  if (failed(verifyCodes(*this, getX(), getCodes(), getScale())))
-    return failure();
-  return Checks{*this}.shape("columns", getColumns(), {width()});
-}
+LogicalResult SplitColumnsOp::verify() { return verifyCodes(*this, getX(), getCodes(), getScale()); }
 
 LogicalResult SplitColumnsAtOp::verify() {
   Checks checks{*this};
@@ -209,15 +159,9 @@ LogicalResult SplitColumnsAtOp::verify() {
 
 LogicalResult RmsNormOp::verify() {
   Checks checks{*this};
-  if (failed(checks.known("row size", width())) || failed(checks.shape("weight", getWeight(), {width()})) ||
-      failed(checks.shape("y", getY(), {kAny, width()})))
+  if (failed(checks.known("row size", width())) || failed(checks.shapes()))
     return failure();
   return checks.same("rows", {getX(), 0, "x"}, {{getY(), 0, "y"}});
-}
-
-/// [B, S, heads, size] or, heads first, [B, heads, S, size].
-static SmallVector<int64_t> headsShape(bool headsFirst, int64_t heads, int64_t size) {
-  return headsFirst ? SmallVector<int64_t>{kAny, heads, kAny, size} : SmallVector<int64_t>{kAny, kAny, heads, size};
 }
 
 LogicalResult RotaryOp::verify() {
@@ -227,12 +171,8 @@ LogicalResult RotaryOp::verify() {
   if (rotated() < 2 || rotated() % 2 || rotated() > headSize())
     return emitOpError() << "expected an even rotary_dim from 2 to the head size " << headSize() << ", but got "
                          << rotated();
-  SmallVector<int64_t> table(getPositions() ? 1 : 2, kAny);
-  table.push_back(rotated() / 2);
   unsigned tokens = tokenDim();
-  if (failed(checks.shape("cos", getCos(), table)) || failed(checks.shape("sin", getSin(), table)) ||
-      failed(checks.shape("y", getY(), headsShape(getHeadsFirst(), heads(), headSize()))) ||
-      failed(checks.same("table rows", {getCos(), 0, "cos"}, {{getSin(), 0, "sin"}})) ||
+  if (failed(checks.shapes()) || failed(checks.same("table rows", {getCos(), 0, "cos"}, {{getSin(), 0, "sin"}})) ||
       failed(checks.same("sequences", {getX(), 0, "x"}, {{getY(), 0, "y"}})) ||
       failed(checks.same("tokens", {getX(), tokens, "x"}, {{getY(), tokens, "y"}})))
     return failure();
@@ -251,10 +191,7 @@ LogicalResult GatherOp::verify() {
   if (getY().getType().getElementType() != element)
     return emitOpError() << "expected y of the element type of data, " << element << ", but got "
                          << getY().getType().getElementType();
-  SmallVector<int64_t> table{kAny, width()};
-  if (isPacked())
-    table = {static_cast<int64_t>(llvm::divideCeil(*getRows(), kColumns)), width(), kColumns};
-  if (failed(checks.shape("data", getData(), table)))
+  if (failed(checks.shapes()))
     return failure();
   return checks.same("rows", {getIndices(), 0, "indices"}, {{getY(), 0, "y"}});
 }
@@ -278,9 +215,7 @@ static LogicalResult verifyHeads(AttentionOp op, bool queryHeadsFirst, bool keyH
     return op.emitOpError() << "expected a softcap of at least 0, but got " << op.getSoftcap().convertToFloat();
   unsigned queries = queryHeadsFirst ? 2 : 1, keys = keyHeadsFirst ? 2 : 1;
   return success(
-      succeeded(checks.shape("keys", op.getKeys(), headsShape(keyHeadsFirst, op.keyHeads(), op.headSize()))) &&
-      succeeded(checks.shape("values", op.getValues(), headsShape(keyHeadsFirst, op.keyHeads(), op.valueSize()))) &&
-      succeeded(checks.shape("y", op.getY(), headsShape(queryHeadsFirst, op.heads(), op.valueSize()))) &&
+      succeeded(checks.shapes()) &&
       succeeded(checks.same("sequences", {op.getQ(), 0, "q"},
                             {{op.getKeys(), 0, "keys"}, {op.getValues(), 0, "values"}, {op.getY(), 0, "y"}})) &&
       succeeded(checks.same("queries", {op.getQ(), queries, "q"}, {{op.getY(), queries, "y"}})) &&
@@ -303,16 +238,13 @@ LogicalResult AttentionOp::verify() {
 }
 
 LogicalResult CachedAttentionOp::verify() {
-  if (failed(verifyHeads(*this, /*queryHeadsFirst=*/false, /*keyHeadsFirst=*/true)))
-    return failure();
-  return Checks{*this}.shape("past", getPast(), {1});
+  return verifyHeads(*this, /*queryHeadsFirst=*/false, /*keyHeadsFirst=*/true);
 }
 
 LogicalResult CacheAppendOp::verify() {
   Checks checks{*this};
   if (failed(checks.known("heads", heads())) || failed(checks.known("head size", headSize())) ||
-      failed(checks.shape("past", getPast(), {1})) ||
-      failed(checks.shape("cache", getCache(), headsShape(/*headsFirst=*/true, heads(), headSize()))))
+      failed(checks.shapes()))
     return failure();
   return checks.same("sequences", {getX(), 0, "x"}, {{getCache(), 0, "cache"}});
 }

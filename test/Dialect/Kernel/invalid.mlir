@@ -427,7 +427,7 @@ func.func @gather_element(%d: memref<32x4xf32>, %i: memref<?xi64>, %y: memref<?x
 // -----
 
 func.func @gather_data(%d: memref<32x5xf32>, %i: memref<?xi64>, %y: memref<?x4xf32>) {
-  // expected-error @below {{expected data [?, 4], but got [32, 5]}}
+  // expected-error @below {{expected data [32, 4], but got [32, 5]}}
   kernel.gather ins(%d, %i : memref<32x5xf32>, memref<?xi64>) outs(%y : memref<?x4xf32>)
   return
 }

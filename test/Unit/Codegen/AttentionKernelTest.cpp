@@ -4,6 +4,7 @@
 // exponential are within 2e-6 of double arithmetic.
 //
 //===----------------------------------------------------------------------===//
+#include "../KernelText.h"
 #include "KernelProgram.h"
 #include <cfloat>
 #include <cmath>
@@ -122,14 +123,14 @@ TEST_P(AttentionKernel, Forms) {
                        : c.mask == Mask::Additive ? "memref<?x1x?x?xf32>, "
                        : c.mask == Mask::Padding  ? "memref<?x1x1x?xi1>, "
                                                   : "memref<?x1x?x?xi1>, ";
-    text += "func.func private @attention" + std::to_string(i) + "(" + tensor(c.queryHeadsFirst, c.heads, c.headSize) +
-            ", " + tensor(c.keyHeadsFirst, c.keyHeads, c.headSize) + ", " +
-            tensor(c.keyHeadsFirst, c.keyHeads, c.valueSize) + ", " + mask +
-            tensor(c.queryHeadsFirst, c.heads, c.valueSize) +
-            ") attributes {qopt.kernel = \"attention\", qopt.config = {" +
-            (c.queryHeadsFirst ? "q_heads_first, " : "") + (c.keyHeadsFirst ? "kv_heads_first, " : "") +
-            (c.causal ? "causal, " : "") + (c.offset ? "offset, " : "") + "softcap = " + std::to_string(c.softcap) +
-            " : f32}}\n";
+    text += kernelFunction("attention" + std::to_string(i), "attention",
+                           tensor(c.queryHeadsFirst, c.heads, c.headSize) + ", " +
+                               tensor(c.keyHeadsFirst, c.keyHeads, c.headSize) + ", " +
+                               tensor(c.keyHeadsFirst, c.keyHeads, c.valueSize) + ", " + mask +
+                               tensor(c.queryHeadsFirst, c.heads, c.valueSize),
+                           std::string(c.queryHeadsFirst ? "q_heads_first, " : "") +
+                               (c.keyHeadsFirst ? "kv_heads_first, " : "") + (c.causal ? "causal, " : "") +
+                               (c.offset ? "offset, " : "") + "softcap = " + std::to_string(c.softcap) + " : f32");
   }
   KernelProgram program(text, GetParam());
   for (auto [i, c] : llvm::enumerate(kCases))

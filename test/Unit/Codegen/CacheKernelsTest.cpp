@@ -4,6 +4,7 @@
 // the cache holds beyond the tokens.
 //
 //===----------------------------------------------------------------------===//
+#include "../KernelText.h"
 #include "KernelProgram.h"
 #include "qopt/Runtime/Abi.h"
 #include <cmath>
@@ -37,14 +38,13 @@ std::string declarations(size_t i, const Form &f) {
               y = tokensType(f.heads, f.valueSize), keys = cacheType(f.keyHeads, f.size),
               values = cacheType(f.keyHeads, f.valueSize), config = "softcap = 20.0 : f32";
   auto append = [&](const char *name, int64_t size, const std::string &cache) {
-    return "func.func private @" + (name + n) + "(" + tokensType(f.keyHeads, size) + ", memref<1xi64>, " + cache +
-           ") attributes {qopt.kernel = \"cache_append\"}\n";
+    return kernelFunction(name + n, "cache_append", tokensType(f.keyHeads, size) + ", memref<1xi64>, " + cache);
   };
   return append("append_keys", f.size, keys) + append("append_values", f.valueSize, values) +
-         "func.func private @cached" + n + "(" + q + ", " + keys + ", " + values + ", memref<1xi64>, " + y +
-         ") attributes {qopt.kernel = \"cached_attention\", qopt.config = {" + config + "}}\nfunc.func private @plain" +
-         n + "(" + q + ", " + keys + ", " + values + ", " + y +
-         ") attributes {qopt.kernel = \"attention\", qopt.config = {kv_heads_first, causal, offset, " + config + "}}\n";
+         kernelFunction("cached" + n, "cached_attention", q + ", " + keys + ", " + values + ", memref<1xi64>, " + y,
+                        config) +
+         kernelFunction("plain" + n, "attention", q + ", " + keys + ", " + values + ", " + y,
+                        "kv_heads_first, causal, offset, " + config);
 }
 
 Buffer randomTokens(int64_t batch, int64_t tokens, int64_t heads, int64_t size, unsigned seed) {

@@ -124,17 +124,17 @@ struct KernelProgram::Impl {
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 
-KernelProgram::KernelProgram(const std::string &declarations, llvm::StringRef level) : impl(std::make_unique<Impl>()) {
+KernelProgram::KernelProgram(const std::string &functions, llvm::StringRef level) : impl(std::make_unique<Impl>()) {
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
   DialectRegistry registry;
-  registry.insert<qopt::QoptDialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
-                  memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
+  registry.insert<QoptDialect, kernel::KernelDialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect,
+                  math::MathDialect, memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   registerAllToLLVMIRTranslations(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(declarations, &context);
+  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(functions, &context);
   if (!module)
-    stop("the test's declarations do not parse");
+    stop("the test's functions do not parse");
   for (auto function : module->getOps<func::FuncOp>())
     function->setAttr("llvm.emit_c_interface", UnitAttr::get(&context));
   if (failed(emitKernels(*module, level)) || failed(module->verify()))

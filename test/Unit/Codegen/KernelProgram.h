@@ -44,8 +44,8 @@ extern std::vector<std::array<int64_t, 3>> failures;
 /// Kernels of one module, compiled for one level. Parallel loops run in order.
 class KernelProgram {
 public:
-  /// `declarations`: text of func.func declarations. Exits on any error.
-  KernelProgram(const std::string &declarations, llvm::StringRef level);
+  /// `functions`: text of functions that hold a kernel each (KernelText.h). Exits on any error.
+  KernelProgram(const std::string &functions, llvm::StringRef level);
   ~KernelProgram();
 
   void run(llvm::StringRef kernel, llvm::ArrayRef<Buffer *> operands);

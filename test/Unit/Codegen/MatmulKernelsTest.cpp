@@ -5,6 +5,7 @@
 // magnitudes, of which a tenth is allowed here. Integer parts must be equal.
 //
 //===----------------------------------------------------------------------===//
+#include "../KernelText.h"
 #include "KernelProgram.h"
 #include "qopt/Codegen/Kernels.h"
 #include <cmath>
@@ -37,11 +38,10 @@ std::string name(const std::string &kernel, const Shape &s) {
 
 std::string declare(const std::string &symbol, const char *kernel, std::initializer_list<std::string> operands,
                     const std::string &config = "") {
-  std::string text = "func.func private @" + symbol + "(";
+  std::string types;
   for (const std::string &operand : operands)
-    text += (&operand == operands.begin() ? "" : ", ") + operand;
-  text += ") attributes {qopt.kernel = \"" + std::string(kernel) + "\"";
-  return text + (config.empty() ? "" : ", qopt.config = {" + config + "}") + "}\n";
+    types += (&operand == operands.begin() ? "" : ", ") + operand;
+  return kernelFunction(symbol, kernel, types, config);
 }
 
 /// y[t, n] = sum over k of x[t, k] w(n, k), checked with the tolerance above.
@@ -65,7 +65,7 @@ class MatmulKernels : public testing::TestWithParam<std::string> {};
 TEST_P(MatmulKernels, F32) {
   std::string text;
   for (const Shape &s : kShapes)
-    text += declare(name("f32", s), "matmul_f32",
+    text += declare(name("f32", s), "matmul_float",
                     {memref({-1, s.k}, "f32"), memref({divideUp(s.n, 16), s.k, 16}, "f32"), memref({-1, s.n}, "f32")});
   KernelProgram program(text, GetParam());
   for (const Shape &s : kShapes) {
@@ -86,7 +86,7 @@ TEST_P(MatmulKernels, F16) {
     std::string text, type = isBrain ? "bf16" : "f16";
     for (const Shape &s : kShapes)
       text += declare(
-          name(type, s), "matmul_f16",
+          name(type, s), "matmul_float",
           {memref({-1, s.k}, "f32"), memref({divideUp(s.n, 16), s.k, 16}, type.c_str()), memref({-1, s.n}, "f32")});
     KernelProgram program(text, GetParam());
     for (const Shape &s : kShapes) {

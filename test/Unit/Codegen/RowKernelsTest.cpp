@@ -1,4 +1,5 @@
 //===- RowKernelsTest.cpp - Kernels that work row by row -------------------===//
+#include "../KernelText.h"
 #include "KernelProgram.h"
 #include "qopt/Codegen/Kernels.h"
 #include <cmath>
@@ -13,7 +14,7 @@ constexpr int64_t kWidths[] = {5, 64, 172, 256};
 
 class RowKernels : public testing::TestWithParam<std::string> {};
 
-/// The same declaration for every width, with W for the width.
+/// The same function for every width, with W for the width.
 std::string declareWidths(const std::string &text) {
   std::string result;
   for (int64_t width : kWidths)
@@ -26,8 +27,8 @@ std::string symbol(const char *kernel, int64_t width) { return std::string(kerne
 
 TEST_P(RowKernels, RmsNorm) {
   KernelProgram program(
-      declareWidths("func.func private @rms_norm_W(memref<?xWxf32>, memref<Wxf32>, memref<?xWxf32>) "
-                    "attributes {qopt.kernel = \"rms_norm\", qopt.config = {epsilon = 1.0e-3 : f32}}"),
+      declareWidths(kernelFunction("rms_norm_W", "rms_norm", "memref<?xWxf32>, memref<Wxf32>, memref<?xWxf32>",
+                                   "epsilon = 1.0e-3 : f32")),
       GetParam());
   for (int64_t width : kWidths)
     for (int64_t rows : kRows) {
@@ -49,10 +50,8 @@ TEST_P(RowKernels, RmsNorm) {
 }
 
 TEST_P(RowKernels, Gather) {
-  KernelProgram program("func.func private @floats(memref<?x21xf32>, memref<?xi64>, memref<?x21xf32>) "
-                        "attributes {qopt.kernel = \"gather\"}\n"
-                        "func.func private @bytes(memref<9x40xi8>, memref<?xi32>, memref<?x40xi8>) "
-                        "attributes {qopt.kernel = \"gather\"}\n",
+  KernelProgram program(kernelFunction("floats", "gather", "memref<?x21xf32>, memref<?xi64>, memref<?x21xf32>") +
+                            kernelFunction("bytes", "gather", "memref<9x40xi8>, memref<?xi32>, memref<?x40xi8>"),
                         GetParam());
   std::vector<float> table = randomFloats(9 * 21, 1);
   Buffer data = makeBuffer<float>({9, 21}, table);
@@ -82,9 +81,9 @@ TEST_P(RowKernels, Gather) {
 
 // 21 rows of 5 as columns of packed weights, of which the last block holds 5.
 TEST_P(RowKernels, GatherPacked) {
-  KernelProgram program("func.func private @packed(memref<2x5x16xf32>, memref<?xi64>, memref<?x5xf32>) "
-                        "attributes {qopt.kernel = \"gather\", qopt.config = {rows = 21 : i64}}\n",
-                        GetParam());
+  KernelProgram program(
+      kernelFunction("packed", "gather", "memref<2x5x16xf32>, memref<?xi64>, memref<?x5xf32>", "rows = 21 : i64"),
+      GetParam());
   std::vector<float> weights = randomFloats(5 * 21, 1);
   Buffer data = makeBuffer<float>({2, 5, 16}, qopt::packFloatWeights(weights, 5, 21));
   std::vector<int64_t> rows{0, 15, 16, 20, -1, -21};
@@ -119,10 +118,10 @@ TEST_P(RowKernels, Rotary) {
     std::string x =
         c.headsFirst ? "memref<?x" + heads + "x?x" + size + "xf32>" : "memref<?x?x" + heads + "x" + size + "xf32>";
     std::string table = (c.positions ? "memref<?x" : "memref<?x?x") + half + "xf32>";
-    text += "func.func private @rotary" + std::to_string(i) + "(" + x + ", " + table + ", " + table + ", " +
-            (c.positions ? "memref<?x?xi64>, " : "") + x + ") attributes {qopt.kernel = \"rotary\", qopt.config = {" +
-            (c.headsFirst ? "heads_first, " : "") + (c.interleaved ? "interleaved, " : "") +
-            "rotary_dim = " + std::to_string(c.rotated) + " : i64}}\n";
+    text += kernelFunction("rotary" + std::to_string(i), "rotary",
+                           x + ", " + table + ", " + table + ", " + (c.positions ? "memref<?x?xi64>, " : "") + x,
+                           std::string(c.headsFirst ? "heads_first, " : "") + (c.interleaved ? "interleaved, " : "") +
+                               "rotary_dim = " + std::to_string(c.rotated) + " : i64");
   }
   KernelProgram program(text, GetParam());
   for (auto [i, c] : llvm::enumerate(kRotary)) {
@@ -172,9 +171,9 @@ int8_t roundToCode(float v) {
 }
 
 TEST_P(RowKernels, Quantize) {
-  KernelProgram program(declareWidths("func.func private @quantize_W(memref<?xWxf32>, memref<f32>, memref<?xWxi8>) "
-                                      "attributes {qopt.kernel = \"quantize\"}"),
-                        GetParam());
+  KernelProgram program(
+      declareWidths(kernelFunction("quantize_W", "quantize", "memref<?xWxf32>, memref<f32>, memref<?xWxi8>")),
+      GetParam());
   for (int64_t width : kWidths)
     for (int64_t rows : kRows) {
       std::vector<float> values = randomFloats(rows * width, rows, 40.0f), scales{0.5f};
@@ -192,9 +191,9 @@ TEST_P(RowKernels, Quantize) {
 }
 
 TEST_P(RowKernels, DynamicQuantize) {
-  KernelProgram program(declareWidths("func.func private @dynamic_W(memref<?xWxf32>, memref<?xWxi8>, memref<?xf32>) "
-                                      "attributes {qopt.kernel = \"dynamic_quantize\"}"),
-                        GetParam());
+  KernelProgram program(
+      declareWidths(kernelFunction("dynamic_W", "dynamic_quantize", "memref<?xWxf32>, memref<?xWxi8>, memref<?xf32>")),
+      GetParam());
   for (int64_t width : kWidths)
     for (int64_t rows : kRows) {
       std::vector<float> values = randomFloats(rows * width, rows, 3.0f);
@@ -214,10 +213,10 @@ TEST_P(RowKernels, DynamicQuantize) {
 }
 
 TEST_P(RowKernels, SplitColumns) {
-  KernelProgram program(
-      declareWidths("func.func private @split_W(memref<?xWxf32>, memref<?xWxi8>, memref<?xf32>, memref<Wxi32>) "
-                    "attributes {qopt.kernel = \"split_columns\", qopt.config = {threshold = 4.0 : f32}}"),
-      GetParam());
+  KernelProgram program(declareWidths(kernelFunction("split_W", "split_columns",
+                                                     "memref<?xWxf32>, memref<?xWxi8>, memref<?xf32>, memref<Wxi32>",
+                                                     "threshold = 4.0 : f32")),
+                        GetParam());
   for (int64_t width : kWidths)
     for (int64_t rows : kRows) {
       std::vector<float> values = randomFloats(rows * width, rows);
@@ -251,8 +250,8 @@ TEST_P(RowKernels, SplitColumns) {
 
 TEST_P(RowKernels, SplitColumnsAt) {
   KernelProgram program(
-      declareWidths("func.func private @split_W(memref<?xWxf32>, memref<?xi32>, memref<?xWxi8>, "
-                    "memref<?xf32>, memref<?x?xf32>) attributes {qopt.kernel = \"split_columns_at\"}"),
+      declareWidths(kernelFunction("split_W", "split_columns_at",
+                                   "memref<?xWxf32>, memref<?xi32>, memref<?xWxi8>, memref<?xf32>, memref<?x?xf32>")),
       GetParam());
   for (int64_t width : kWidths)
     for (int64_t rows : kRows)

@@ -121,18 +121,15 @@ public:
             ") : " + type + "\n";
     return buffer;
   }
-  /// Calls a kernel; equal ones share a declaration.
+  /// A kernel on these operands, with inherent attributes `config`.
   void call(const std::string &kernel, const std::vector<Buffer> &operands, const std::string &config = "") {
     std::string values, types;
     for (size_t i = 0; i < operands.size(); ++i) {
       values += (i ? ", " : "") + operands[i].name;
       types += (i ? ", " : "") + operands[i].type;
     }
-    std::string &name =
-        kernels["(" + types + ") attributes {qopt.kernel = \"" + kernel + "\", qopt.config = {" + config + "}}\n"];
-    if (name.empty())
-      name = "@k" + std::to_string(kernels.size());
-    text += "  func.call " + name + "(" + values + ") : (" + types + ") -> ()\n";
+    text += "  \"kernel." + kernel + "\"(" + values + ") " + (config.empty() ? "" : "<{" + config + "}>") + " : (" +
+            types + ") -> ()\n";
   }
 
   /// How often what makes rows and quantization can be one launch.
@@ -178,7 +175,7 @@ public:
   Buffer multiply(int64_t n, const Buffer &y) {
     int64_t k = width, blocks = llvm::divideCeil(n, int64_t(16));
     if (c.scheme == Scheme::Float) {
-      call("matmul_f32", {prepared, floats({blocks, k, 16}), y});
+      call("matmul_float", {prepared, floats({blocks, k, 16}), y});
     } else if (c.scheme == Scheme::Int8Weights) {
       call("matmul_w8a16", {prepared, bytes({blocks, k, 16}), floats({n}, 0.01f), y});
     } else if (c.scheme == Scheme::Int4) {
@@ -205,7 +202,10 @@ public:
         values.insert(values.end(), {outliers, weights, constant("i32", {1}, std::vector<int32_t>{int32_t(numGiven)})});
       }
       values.push_back(y);
-      call("matmul_w8a8", values);
+      bool isListed = c.scheme == Scheme::Outliers, isKept = c.scheme == Scheme::GivenOutliers;
+      std::string optional =
+          std::string(isListed || isKept ? "1, " : "0, ") + (isListed ? "1, " : "0, ") + (isKept ? "1, 1" : "0, 0");
+      call("matmul_w8a8", values, "operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, " + optional + ", 1>");
     }
     return y;
   }
@@ -230,15 +230,13 @@ public:
 
   /// The module; the first dimension of the first argument is the number of rows.
   std::string module() const {
-    std::string list, declarations;
-    for (const auto &[signature, name] : kernels)
-      declarations += "func.func private " + name + signature;
+    std::string list;
     for (size_t i = 0; i < arguments.size(); ++i)
       list += (i ? ", " : "") + arguments[i].name + ": " + arguments[i].type;
-    return "#id = affine_map<(d0, d1) -> (d0, d1)>\n#last = affine_map<(d0, d1) -> (d1)>\n" + declarations +
-           "func.func @main(" + list +
-           ") {\n  %c0 = arith.constant 0 : index\n  %n = memref.dim %a0, %c0 : " + arguments[0].type + "\n" + text +
-           "  return\n}\n";
+    return "#id = affine_map<(d0, d1) -> (d0, d1)>\n#last = affine_map<(d0, d1) -> (d1)>\n"
+           "func.func @main(" +
+           list + ") {\n  %c0 = arith.constant 0 : index\n  %n = memref.dim %a0, %c0 : " + arguments[0].type + "\n" +
+           text + "  return\n}\n";
   }
 
   /// Numbers [rows, width], some of them large.
@@ -282,7 +280,6 @@ private:
 
   const Case &c;
   bool hasData;
-  std::map<std::string, std::string> kernels; ///< names by what follows them in a declaration
   std::string text;
   std::vector<Buffer> arguments;
   Buffer input, prepared, scale, columns, outliers;

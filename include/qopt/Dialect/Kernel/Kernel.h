@@ -21,12 +21,24 @@ inline constexpr int64_t kColumns = 16;
 /// Inputs per step of packed int4 weights: 4 bytes of a column.
 inline constexpr int64_t kInt4Step = 8;
 
+/// Outlier columns of x are rounded to f16 in this unit, a power of two, so that nothing
+/// is out of range. All targets add their products in f32 in the order of the columns, each
+/// with one rounding, to the sum of the codes' products in the unit of the weights: with
+/// all scales where weights were kept, else with the scale of x only.
+inline constexpr float kOutlierUnit = 64;
+
 /// What an operation can be in a group. In a stage they come in this order.
 enum class KernelRole { None, Norm, Quantization, Product, Epilogue };
 
 /// Where matmul_w8a8 has the weights of outlier columns: nowhere, in the codes (columns
 /// found at run time, in a list), or kept apart (columns found by calibration).
 enum class OutlierForm { None, Listed, Kept };
+
+/// The shape that an operand of a kernel must have, `?` for sizes that do not matter.
+struct OperandShape {
+  llvm::StringRef name;
+  llvm::SmallVector<int64_t> sizes;
+};
 
 class KernelOpInterface;
 class ProductOpInterface;
@@ -58,6 +70,9 @@ bool isElementwise(mlir::linalg::GenericOp loop);
 
 namespace qopt::kernel {
 
+/// The type of the argument for an operand in the function of a kernel on memory.
+mlir::MemRefType getFunctionType(KernelOpInterface kernel, unsigned operand);
+
 /// How an operation of a group accesses memory, by the memory behind views.
 struct MemoryAccess {
   llvm::SmallVector<mlir::Value, 4> whole;    ///< any element may be read; the input first
@@ -68,6 +83,9 @@ struct MemoryAccess {
 MemoryAccess getMemoryAccess(mlir::Operation *op);
 /// What an operation can be in a group: a kernel's role, Epilogue for an elementwise loop.
 KernelRole getRole(mlir::Operation *op);
+
+/// Whether two products can be in one stage: the same kernel on weights of one type.
+bool areOfOneKind(ProductOpInterface a, ProductOpInterface b);
 
 /// Registers how kernels on tensors become kernels on memory.
 void registerBufferization(mlir::DialectRegistry &registry);

@@ -21,6 +21,9 @@ def Kernel_KernelOpInterface : OpInterface<"KernelOpInterface"> {
       "::qopt::kernel::KernelRole", "getRole">,
     InterfaceMethod<"The name of the function that holds only this kernel, one per shape and configuration.",
       "std::string", "getFunctionName">,
+    InterfaceMethod<[{The shapes that the operands must have, in their order. Sizes on which the code does not
+      depend are `?`: kernels that differ only in them share one function.}],
+      "::llvm::SmallVector<::qopt::kernel::OperandShape>", "getOperandShapes">,
     InterfaceMethod<[{The destination of int8 codes; null for a kernel that does not quantize.}],
       "::mlir::Value", "getCodesInit", (ins), [{}], [{ return {}; }]>,
     InterfaceMethod<[{Whether element i of the operand is read only to compute element i of the destination:

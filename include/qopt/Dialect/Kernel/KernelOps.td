@@ -82,6 +82,7 @@ class Kernel_Op<string mnemonic, string role, list<Trait> traits = [], int inits
   let extraClassDeclaration = [{
     ::qopt::kernel::KernelRole getRole() { return ::qopt::kernel::KernelRole::}] # role # [{; }
     std::string getFunctionName();
+    ::llvm::SmallVector<::qopt::kernel::OperandShape> getOperandShapes();
     ::mlir::MutableOperandRange getDpsInitsMutable() {
       return ::mlir::MutableOperandRange(getOperation(), getNumOperands() - }] # inits # ", " # inits # [{);
     }

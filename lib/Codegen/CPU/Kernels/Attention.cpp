@@ -35,8 +35,8 @@ struct Attention {
   Kernel &k;
   Value q, keys, values, mask, past, y; ///< mask and past may be null; with past, keys and values are caches
   bool queryHeadsFirst, keyHeadsFirst, causal, offset;
-  int64_t heads = 0, keyHeads = 0, headSize = 0, valueSize = 0;
-  float scale = 0, softcap = 0;
+  int64_t heads, keyHeads, headSize, valueSize;
+  float scale, softcap;
 
   // Of the task.
   Value batch = {}, head = {}, keyHead = {}, firstQuery = {}, queries = {}, keyCount = {}, causalOffset = {};
@@ -52,7 +52,6 @@ struct Attention {
   }
   Tiling tiling() const { return {{8, 4, 1}, kQueries, kKeyVectors, k.target.vnni512 ? 16 : 4}; }
 
-  LogicalResult readSizes();
   void emit();
   void task(Value index);
   Value loadPast();
@@ -292,19 +291,6 @@ Value Attention::loadPast() {
   return arith::MaxSIOp::create(k, arith::MinSIOp::create(k, given, k.dim(keys, 2)), k.index(0));
 }
 
-LogicalResult Attention::readSizes() {
-  heads = k.size(0, queryHeadsFirst ? 1 : 2);
-  keyHeads = k.size(1, keyHeadsFirst ? 1 : 2);
-  headSize = k.size(0, 3);
-  valueSize = k.size(2, 3);
-  if (ShapedType::isDynamic(heads) || ShapedType::isDynamic(keyHeads) || ShapedType::isDynamic(headSize) ||
-      ShapedType::isDynamic(valueSize) || keyHeads < 1 || heads % keyHeads || k.size(1, 3) != headSize)
-    return k.function.emitOpError("requires known heads and head sizes, and query heads in groups of key heads");
-  scale = k.real("scale", 1.0f / std::sqrt(static_cast<float>(headSize)));
-  softcap = k.real("softcap", 0.0f);
-  return success();
-}
-
 void Attention::emit() {
   Value blocks = k.ceilDiv(k.dim(q, queryHeadsFirst ? 2 : 1), kQueries);
   k.parallel(k.mul(k.mul(k.dim(q, 0), k.index(heads)), blocks), /*grain=*/1, [&](Value i) { task(i); });
@@ -312,50 +298,46 @@ void Attention::emit() {
 
 } // namespace
 
-/// q, k, v (, mask), y.
-LogicalResult emitAttention(Kernel &k) {
-  bool hasMask = k.function.getNumArguments() == 5;
-  if (failed(hasMask ? k.expectRanks({4, 4, 4, 4, 4}) : k.expectRanks({4, 4, 4, 4})))
-    return failure();
-  Attention a{.k = k,
-              .q = k.arg(0),
-              .keys = k.arg(1),
-              .values = k.arg(2),
-              .mask = hasMask ? k.arg(3) : Value(),
-              .past = {},
-              .y = k.arg(hasMask ? 4 : 3),
-              .queryHeadsFirst = k.flag("q_heads_first"),
-              .keyHeadsFirst = k.flag("kv_heads_first"),
-              .causal = k.flag("causal"),
-              .offset = k.flag("offset")};
-  if (failed(a.readSizes()))
-    return failure();
-  Type maskType = hasMask ? k.type(3).getElementType() : k.getF32Type();
-  if (!maskType.isInteger(1) && !maskType.isF32())
-    return k.function.emitOpError() << "expected a mask of i1 or f32, but got " << maskType;
-  a.emit();
-  return success();
+void emit(Kernel &k, kernel::AttentionOp op) {
+  Attention{.k = k,
+            .q = op.getQ(),
+            .keys = op.getKeys(),
+            .values = op.getValues(),
+            .mask = op.getMask(),
+            .past = {},
+            .y = op.getY(),
+            .queryHeadsFirst = op.getQHeadsFirst(),
+            .keyHeadsFirst = op.getKvHeadsFirst(),
+            .causal = op.getCausal(),
+            .offset = op.getOffset(),
+            .heads = op.heads(),
+            .keyHeads = op.keyHeads(),
+            .headSize = op.headSize(),
+            .valueSize = op.valueSize(),
+            .scale = op.scaleFactor(),
+            .softcap = op.softcapLimit()}
+      .emit();
 }
 
-/// q, key cache, value cache, past, y.
-LogicalResult emitCachedAttention(Kernel &k) {
-  if (failed(k.expectRanks({4, 4, 4, 1, 4})) || failed(k.expectPast(3)))
-    return failure();
-  Attention a{.k = k,
-              .q = k.arg(0),
-              .keys = k.arg(1),
-              .values = k.arg(2),
-              .mask = {},
-              .past = k.arg(3),
-              .y = k.arg(4),
-              .queryHeadsFirst = false,
-              .keyHeadsFirst = true,
-              .causal = true,
-              .offset = true};
-  if (failed(a.readSizes()))
-    return failure();
-  a.emit();
-  return success();
+void emit(Kernel &k, kernel::CachedAttentionOp op) {
+  Attention{.k = k,
+            .q = op.getQ(),
+            .keys = op.getKeys(),
+            .values = op.getValues(),
+            .mask = {},
+            .past = op.getPast(),
+            .y = op.getY(),
+            .queryHeadsFirst = false,
+            .keyHeadsFirst = true,
+            .causal = true,
+            .offset = true,
+            .heads = op.heads(),
+            .keyHeads = op.keyHeads(),
+            .headSize = op.headSize(),
+            .valueSize = op.valueSize(),
+            .scale = op.scaleFactor(),
+            .softcap = op.softcapLimit()}
+      .emit();
 }
 
 } // namespace qopt::kernels

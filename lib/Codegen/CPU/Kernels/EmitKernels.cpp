@@ -1,11 +1,20 @@
-//===- EmitKernels.cpp - From declarations to bodies -----------------------===//
+//===- EmitKernels.cpp - From kernel operations to loops -------------------===//
+//
+// Each kernel is the only operation of a function (qopt-outline-kernels), whose body the
+// generator writes in its place.
+//
+//===----------------------------------------------------------------------===//
 #include "Kernel.h"
+#include "mlir/Dialect/Func/Transforms/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Pass/PassManager.h"
 #include "qopt/Codegen/HostAbi.h"
-#include "llvm/ADT/StringSwitch.h"
+#include "qopt/Dialect/Kernel/Outline.h"
+#include "qopt/Support/Targets.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -13,58 +22,59 @@ namespace qopt::kernels {
 
 namespace {
 
-using Generator = LogicalResult (*)(Kernel &);
-
-Generator find(StringRef name) {
-  return llvm::StringSwitch<Generator>(name)
-      .Case("matmul_f32", emitMatmulF32)
-      .Case("matmul_f16", emitMatmulF16)
-      .Case("matmul_w8a16", emitMatmulW8A16)
-      .Case("matmul_w4a16", emitMatmulW4A16)
-      .Case("matmul_w8a8", emitMatmulW8A8)
-      .Case("quantize", emitQuantize)
-      .Case("dynamic_quantize", emitDynamicQuantize)
-      .Case("split_columns", emitSplitColumns)
-      .Case("split_columns_at", emitSplitColumnsAt)
-      .Case("rms_norm", emitRmsNorm)
-      .Case("rotary", emitRotary)
-      .Case("gather", emitGather)
-      .Case("attention", emitAttention)
-      .Case("cached_attention", emitCachedAttention)
-      .Case("cache_append", emitCacheAppend)
-      .Default(nullptr);
+LogicalResult emitInPlace(kernel::KernelOpInterface op, Target target) {
+  if (failed(kernel::expectMemory(op)))
+    return failure();
+  if (!isa<func::FuncOp>(op->getParentOp()))
+    return op.emitOpError("expected a kernel at the top of a function, as qopt-outline-kernels leaves it");
+  Kernel k(op, target, OpBuilder(op));
+  LogicalResult isKnown =
+      llvm::TypeSwitch<Operation *, LogicalResult>(op)
+          .Case<kernel::MatmulFloatOp, kernel::MatmulW8A16Op, kernel::MatmulW4A16Op, kernel::MatmulW8A8Op,
+                kernel::QuantizeOp, kernel::DynamicQuantizeOp, kernel::SplitColumnsOp, kernel::SplitColumnsAtOp,
+                kernel::RmsNormOp, kernel::RotaryOp, kernel::GatherOp, kernel::AttentionOp, kernel::CachedAttentionOp,
+                kernel::CacheAppendOp>([&](auto typed) {
+            emit(k, typed);
+            return success();
+          })
+          .Default([](Operation *other) { return other->emitOpError("has no generator for CPUs"); });
+  if (succeeded(isKnown))
+    op.erase();
+  return isKnown;
 }
 
-LogicalResult emitBody(func::FuncOp function, StringRef name, Target target) {
-  Generator generate = find(name);
-  if (!generate)
-    return function.emitOpError() << "unknown kernel \"" << name << '"';
-  OpBuilder builder(function.getContext());
-  builder.setInsertionPointToEnd(function.addEntryBlock());
-  Kernel kernel(function, target, builder);
-  if (failed(generate(kernel)))
-    return failure();
-  func::ReturnOp::create(kernel);
-  return success();
+/// A CPU has nothing to gain from a group: calls cost it little. Loops of different groups
+/// are often the same.
+LogicalResult inlineGroups(ModuleOp module) {
+  SmallVector<kernel::GroupOp> groups;
+  module.walk([&](kernel::GroupOp group) { groups.push_back(group); });
+  if (groups.empty())
+    return success();
+  SymbolTable symbols(module);
+  for (kernel::GroupOp group : groups)
+    kernel::inlineGroup(group, symbols);
+  PassManager passes(module.getContext());
+  passes.addPass(func::createDuplicateFunctionEliminationPass());
+  return passes.run(module);
 }
 
 } // namespace
 } // namespace qopt::kernels
 
 LogicalResult qopt::emitKernels(ModuleOp module, StringRef level) {
-  if (level != "x86-64-v3" && level != "x86-64-v4")
+  const HostLevel *known = findHostLevel(std::string_view(level));
+  if (!known)
     return module.emitError() << "unknown code level \"" << level << '"';
   MLIRContext *context = module.getContext();
   context->loadDialect<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
                        memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
-  SmallVector<func::FuncOp> declarations;
-  for (auto function : module.getOps<func::FuncOp>())
-    if (function.isDeclaration() && function->hasAttrOfType<StringAttr>(kKernelAttr))
-      declarations.push_back(function);
-  if (!declarations.empty())
-    for (func::FuncOp function : declarations)
-      if (failed(kernels::emitBody(function, function->getAttrOfType<StringAttr>(kKernelAttr).getValue(),
-                                   {/*vnni512=*/level == "x86-64-v4"})))
-        return failure();
+  if (failed(kernels::inlineGroups(module)))
+    return failure();
+  SmallVector<kernel::KernelOpInterface> found;
+  module.walk([&](kernel::KernelOpInterface op) { found.push_back(op); });
+  kernels::Target target{known->hasVnni512};
+  for (kernel::KernelOpInterface op : found)
+    if (failed(kernels::emitInPlace(op, target)))
+      return failure();
   return success();
 }

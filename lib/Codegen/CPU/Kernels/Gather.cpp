@@ -7,8 +7,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Kernel.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -19,7 +17,7 @@ namespace {
 /// Copies a row of a table [V,K].
 void copyRow(Kernel &k, Value data, Value source, Value y, Value row, int64_t width) {
   // i1 has no vectors in memory: a byte each there, a bit each in a register.
-  int64_t vectorized = k.type(0).getElementTypeBitWidth() >= 8 ? width / kLanes * kLanes : 0;
+  int64_t vectorized = cast<MemRefType>(data.getType()).getElementTypeBitWidth() >= 8 ? width / kLanes * kLanes : 0;
   if (vectorized)
     k.forLoop(k.index(0), k.index(vectorized), kLanes,
               [&](Value i) { k.storeVector(k.loadVector(data, {source, i}), y, {row, i}); });
@@ -37,23 +35,12 @@ void collectColumn(Kernel &k, Value data, Value source, Value y, Value row, int6
 } // namespace
 
 /// data [V,K] or, packed, [blocks,K,16], indices [R], y [R,K].
-LogicalResult emitGather(Kernel &k) {
-  int64_t rows = k.integer("rows", 0);
-  bool packed = rows > 0;
-  if (failed(k.expectRanks({packed ? 3 : 2, 1, 2})))
-    return failure();
-  int64_t width = k.size(0, 1);
-  Type element = k.type(0).getElementType();
-  if (ShapedType::isDynamic(width) || !isa<IntegerType>(k.type(1).getElementType()))
-    return k.function.emitOpError("requires rows of known size and integer indices");
-  int64_t blocks = llvm::divideCeil(rows, kColumns);
-  if (failed(k.expectShape(2, {ShapedType::kDynamic, width}, element)) ||
-      (packed && failed(k.expectShape(0, {blocks, width, kColumns}, element))))
-    return failure();
-
-  Value data = k.arg(0), indices = k.arg(1), y = k.arg(2);
+void emit(Kernel &k, kernel::GatherOp op) {
+  int64_t width = op.width();
+  bool packed = op.isPacked();
+  Value data = op.getData(), indices = op.getIndices(), y = op.getY();
   k.parallel(k.dim(indices, 0), grainOfRows(width * 4), [&](Value row) {
-    Value size = packed ? k.index(rows) : k.dim(data, 0);
+    Value size = packed ? k.index(*op.getRows()) : k.dim(data, 0);
     Value given = arith::IndexCastOp::create(k, k.getIndexType(), k.load(indices, {row}));
     Value wrapped = k.select(k.less(given, k.index(0)), k.add(given, size), given);
     Value valid = arith::CmpIOp::create(k, arith::CmpIPredicate::ult, wrapped, size);
@@ -61,7 +48,6 @@ LogicalResult emitGather(Kernel &k) {
     Value source = k.select(valid, wrapped, k.index(0));
     (packed ? collectColumn : copyRow)(k, data, source, y, row, width);
   });
-  return success();
 }
 
 } // namespace qopt::kernels

@@ -1,9 +1,14 @@
 //===- Kernel.h - What every kernel generator is given ---------------------===//
+//
+// A generator writes the body of one operation of the kernel dialect. What the
+// operation's verifier has checked is not checked again.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_CPU_KERNELS_KERNEL_H
 #define QOPT_LIB_CODEGEN_CPU_KERNELS_KERNEL_H
 
 #include "Emitter.h"
-#include "qopt/Codegen/Host/KernelDeclaration.h"
+#include "qopt/Dialect/Kernel/Kernel.h"
 
 namespace qopt::kernels {
 
@@ -15,32 +20,29 @@ struct Target {
   int64_t accumulators() const { return vnni512 ? 24 : 6; }
 };
 
-/// One declaration that is being given its body; the builder stands inside it.
-struct Kernel : Emitter, KernelDeclaration {
-  Kernel(mlir::func::FuncOp function, Target target, const mlir::OpBuilder &builder)
-      : Emitter(function.getLoc(), builder), KernelDeclaration(function), target(target) {}
+/// The builder of one kernel; it stands where the operation is, at the top of a function.
+struct Kernel : Emitter {
+  Kernel(mlir::Operation *op, Target target, const mlir::OpBuilder &builder)
+      : Emitter(op->getLoc(), builder), target(target) {}
 
   Target target;
-
-  Value arg(unsigned i) { return function.getArgument(i); }
 };
 
 // One generator per kernel; the file of each explains how it works.
-mlir::LogicalResult emitMatmulF32(Kernel &k);
-mlir::LogicalResult emitMatmulF16(Kernel &k);
-mlir::LogicalResult emitMatmulW8A16(Kernel &k);
-mlir::LogicalResult emitMatmulW4A16(Kernel &k);
-mlir::LogicalResult emitMatmulW8A8(Kernel &k);
-mlir::LogicalResult emitQuantize(Kernel &k);
-mlir::LogicalResult emitDynamicQuantize(Kernel &k);
-mlir::LogicalResult emitSplitColumns(Kernel &k);
-mlir::LogicalResult emitSplitColumnsAt(Kernel &k);
-mlir::LogicalResult emitRmsNorm(Kernel &k);
-mlir::LogicalResult emitRotary(Kernel &k);
-mlir::LogicalResult emitGather(Kernel &k);
-mlir::LogicalResult emitAttention(Kernel &k);
-mlir::LogicalResult emitCachedAttention(Kernel &k);
-mlir::LogicalResult emitCacheAppend(Kernel &k);
+void emit(Kernel &k, kernel::MatmulFloatOp op);
+void emit(Kernel &k, kernel::MatmulW8A16Op op);
+void emit(Kernel &k, kernel::MatmulW4A16Op op);
+void emit(Kernel &k, kernel::MatmulW8A8Op op);
+void emit(Kernel &k, kernel::QuantizeOp op);
+void emit(Kernel &k, kernel::DynamicQuantizeOp op);
+void emit(Kernel &k, kernel::SplitColumnsOp op);
+void emit(Kernel &k, kernel::SplitColumnsAtOp op);
+void emit(Kernel &k, kernel::RmsNormOp op);
+void emit(Kernel &k, kernel::RotaryOp op);
+void emit(Kernel &k, kernel::GatherOp op);
+void emit(Kernel &k, kernel::AttentionOp op);
+void emit(Kernel &k, kernel::CachedAttentionOp op);
+void emit(Kernel &k, kernel::CacheAppendOp op);
 
 } // namespace qopt::kernels
 

@@ -18,7 +18,7 @@ namespace qopt::kernels {
 
 namespace {
 
-constexpr int64_t kStep = 8; ///< inputs per 64-byte load
+constexpr int64_t kStep = kernel::kInt4Step; ///< inputs per 64-byte load
 
 struct Int4 {
   Kernel &k;
@@ -120,36 +120,12 @@ void Int4::tile(const Tile &tile) const {
 
 } // namespace
 
-/// x [R,K], w [blocks,steps,64], scale [blocks,groups,16] (, zeros [blocks,groups,16]), y [R,N].
-LogicalResult emitMatmulW4A16(Kernel &k) {
-  bool hasZeros = k.function.getNumArguments() == 5;
-  if (failed(hasZeros ? k.expectRanks({2, 3, 3, 3, 2}) : k.expectRanks({2, 3, 3, 2})))
-    return failure();
-  unsigned result = hasZeros ? 4 : 3;
-  int64_t inputs = k.size(0, 1), n = k.size(result, 1), groupSize = k.integer("group_size", -1);
-  if (ShapedType::isDynamic(inputs) || ShapedType::isDynamic(n))
-    return k.function.emitOpError("requires known inputs and outputs");
-  if (groupSize <= 0 || groupSize > inputs)
-    groupSize = inputs;
-  int64_t blocks = llvm::divideCeil(n, kColumns), groups = llvm::divideCeil(inputs, groupSize);
-  int64_t steps =
-      (groups - 1) * llvm::divideCeil(groupSize, kStep) + llvm::divideCeil(inputs - (groups - 1) * groupSize, kStep);
-  Type scaleType = k.type(2).getElementType();
-  if (!scaleType.isF16() && !scaleType.isF32())
-    return k.function.emitOpError() << "expected scales of f16 or f32, but got " << scaleType;
-  if (failed(k.expectShape(0, {ShapedType::kDynamic, inputs}, k.getF32Type())) ||
-      failed(k.expectShape(1, {blocks, steps, 4 * kColumns}, k.getI8Type())) ||
-      failed(k.expectShape(2, {blocks, groups, kColumns}, scaleType)) ||
-      (hasZeros && failed(k.expectShape(3, {blocks, groups, kColumns}, k.getI8Type()))) ||
-      failed(k.expectShape(result, {ShapedType::kDynamic, n}, k.getF32Type())))
-    return failure();
-
-  Int4 matmul{k, k.arg(0), k.arg(1), k.arg(2), hasZeros ? k.arg(3) : Value(), k.arg(result), inputs, groupSize};
-  Tiling tiling = defaultTiling(k.target, inputs * 4);
+void emit(Kernel &k, kernel::MatmulW4A16Op op) {
+  Int4 matmul{k, op.getX(), op.getWeights(), op.getScales(), op.getZeros(), op.getY(), op.inputs(), op.groupSize()};
+  Tiling tiling = defaultTiling(k.target, matmul.inputs * 4);
   if (!k.target.vnni512)
     tiling.accumulators = 2; // the words being unpacked need the other registers
-  forEachTile(k, k.dim(matmul.x, 0), n, tiling, [&](const Tile &tile) { matmul.tile(tile); });
-  return success();
+  forEachTile(k, k.dim(matmul.x, 0), op.columns(), tiling, [&](const Tile &tile) { matmul.tile(tile); });
 }
 
 } // namespace qopt::kernels

@@ -11,7 +11,7 @@
 //
 // Both are exact: sums wrap only where the true sum does not fit 32 bits.
 // LLM.int8's outlier columns are added at the end, in f16 (kOutlierUnit in
-// ../../KernelDeclaration.h): from the same weights, or from weights that were kept for them.
+// qopt/Dialect/Kernel/Kernel.h): from the same weights, or from weights that were kept for them.
 //
 //===----------------------------------------------------------------------===//
 #include "Tiles.h"
@@ -161,7 +161,7 @@ Value Int8::outlierWeights(Value block, Value i, Value input) const {
 
 /// To sums in the unit of the weights.
 void Int8::addOutliers(const Tile &tile, Values &sums) const {
-  Value unit = k.splat(kOutlierUnit), inverse = k.splat(1 / kOutlierUnit);
+  Value unit = k.splat(kernel::kOutlierUnit), inverse = k.splat(1 / kernel::kOutlierUnit);
   for (Value &sum : sums)
     sum = k.mul(sum, inverse);
   sums = k.forLoop(k.index(0), outlierCount, 1, sums, [&](Value i, ValueRange carried) {
@@ -210,21 +210,14 @@ void Int8::tile(const Tile &tile) const {
 
 } // namespace
 
-LogicalResult emitMatmulW8A8(Kernel &k) {
-  FailureOr<MatmulW8A8Form> form = k.expectMatmulW8A8();
-  if (failed(form))
-    return failure();
-  Int8 m{k, k.arg(0), k.arg(1), k.arg(2), k.arg(3), k.arg(4), k.arg(form->result), form->inputs};
-  if (form->outliers) {
-    m.outliers = k.arg(5);
-    (form->outliers == MatmulW8A8Form::Kept ? m.kept : m.columns) = k.arg(6);
-  }
+void emit(Kernel &k, kernel::MatmulW8A8Op op) {
+  Int8 m{k,         op.getX(),   op.getXScale(),   op.getWeights(),        op.getCorrection(),    op.getScales(),
+         op.getY(), op.inputs(), op.getOutliers(), op.getOutlierColumns(), op.getOutlierWeights()};
   m.packActivations();
   if (m.outliers)
     m.countOutliers();
-  forEachTile(k, k.dim(m.x, 0), form->columns, m.tiling(), [&](const Tile &tile) { m.tile(tile); });
+  forEachTile(k, k.dim(m.x, 0), op.columns(), m.tiling(), [&](const Tile &tile) { m.tile(tile); });
   memref::DeallocOp::create(k, m.words);
-  return success();
 }
 
 } // namespace qopt::kernels

@@ -67,63 +67,36 @@ Value withoutMarked(Kernel &k, Value elements, Value marks, Value i) {
   return k.select(marked, k.splat(0.0f), elements);
 }
 
-/// x [R,K] and codes [R,K]; the width, or nothing after a diagnostic.
-FailureOr<int64_t> checkRows(Kernel &k, unsigned codes) {
-  int64_t width = k.size(0, 1);
-  if (ShapedType::isDynamic(width))
-    return k.function.emitOpError("requires rows of known size");
-  if (failed(k.expectShape(0, {ShapedType::kDynamic, width}, k.getF32Type())) ||
-      failed(k.expectShape(codes, {ShapedType::kDynamic, width}, k.getI8Type())))
-    return failure();
-  return width;
-}
-
 } // namespace
 
-/// x [R,K], scale [], codes [R,K].
-LogicalResult emitQuantize(Kernel &k) {
-  if (failed(k.expectRanks({2, 0, 2})) || failed(k.expectShape(1, {}, k.getF32Type())))
-    return failure();
-  FailureOr<int64_t> width = checkRows(k, 2);
-  if (failed(width))
-    return failure();
-  k.parallel(k.dim(k.arg(0), 0), grainOfRows(*width * 4), [&](Value row) {
-    Value scale = k.broadcast(k.load(k.arg(1), {}));
-    k.chunks(*width, [&](Value i, int64_t valid) {
-      Value v = arith::DivFOp::create(k, k.loadVector(k.arg(0), {row, i}, valid), scale);
-      k.storeVector(toCodes(k, v), k.arg(2), {row, i}, valid);
+void emit(Kernel &k, kernel::QuantizeOp op) {
+  Value x = op.getX();
+  int64_t width = op.width();
+  k.parallel(k.dim(x, 0), grainOfRows(width * 4), [&](Value row) {
+    Value scale = k.broadcast(k.load(op.getScale(), {}));
+    k.chunks(width, [&](Value i, int64_t valid) {
+      Value v = arith::DivFOp::create(k, k.loadVector(x, {row, i}, valid), scale);
+      k.storeVector(toCodes(k, v), op.getCodes(), {row, i}, valid);
     });
   });
-  return success();
 }
 
-/// x [R,K], codes [R,K], scale [R].
-LogicalResult emitDynamicQuantize(Kernel &k) {
-  if (failed(k.expectRanks({2, 2, 1})) || failed(k.expectShape(2, {ShapedType::kDynamic}, k.getF32Type())))
-    return failure();
-  FailureOr<int64_t> width = checkRows(k, 1);
-  if (failed(width))
-    return failure();
-  Value x = k.arg(0);
-  k.parallel(k.dim(x, 0), grainOfRows(*width * 4), [&](Value row) {
+void emit(Kernel &k, kernel::DynamicQuantizeOp op) {
+  Value x = op.getX();
+  int64_t width = op.width();
+  k.parallel(k.dim(x, 0), grainOfRows(width * 4), [&](Value row) {
     auto load = [&](Value i, int64_t valid) { return k.loadVector(x, {row, i}, valid); };
-    Value absmax = rowAbsmax(k, *width, load);
-    storeRowScale(k, row, absmax, k.arg(2));
-    storeRowCodes(k, row, *width, absmax, k.arg(1), load);
+    Value absmax = rowAbsmax(k, width, load);
+    storeRowScale(k, row, absmax, op.getScale());
+    storeRowCodes(k, row, width, absmax, op.getCodes(), load);
   });
-  return success();
 }
 
-/// x [R,K], codes [R,K], scale [R], columns [K].
-LogicalResult emitSplitColumns(Kernel &k) {
+void emit(Kernel &k, kernel::SplitColumnsOp op) {
   Type i32 = k.getI32Type();
-  if (failed(k.expectRanks({2, 2, 1, 1})) || failed(k.expectShape(2, {ShapedType::kDynamic}, k.getF32Type())))
-    return failure();
-  FailureOr<int64_t> width = checkRows(k, 1);
-  if (failed(width) || failed(k.expectShape(3, {*width}, i32)))
-    return failure();
-  Value x = k.arg(0), codes = k.arg(1), columns = k.arg(3), rows = k.dim(x, 0);
-  float threshold = k.real("threshold", 6.0f);
+  int64_t width = op.width();
+  Value x = op.getX(), codes = op.getCodes(), columns = op.getColumns(), rows = k.dim(x, 0);
+  float threshold = op.getThreshold().convertToFloat();
   if (!(threshold > 0)) // 0 means: no outliers
     threshold = INFINITY;
   auto limit = [&] { return k.splat(threshold); };
@@ -132,7 +105,7 @@ LogicalResult emitSplitColumns(Kernel &k) {
   };
 
   // marks[i]: 1 where column i holds an outlier.
-  Value marks = allocateMarks(k, *width);
+  Value marks = allocateMarks(k, width);
   auto mark = [&](Value first, int64_t valid) {
     Value zero = k.splatI32(0), one = k.splatI32(1);
     Values any = k.forLoop(k.index(0), rows, 1, {zero}, [&](Value row, ValueRange carried) {
@@ -140,52 +113,45 @@ LogicalResult emitSplitColumns(Kernel &k) {
     });
     k.storeVector(any[0], marks, {first});
   };
-  int64_t full = *width / kLanes;
+  int64_t full = width / kLanes;
   if (full)
     k.parallel(k.index(full), /*grain=*/4, [&](Value i) { mark(k.mul(i, k.index(kLanes)), kLanes); });
-  if (full * kLanes < *width)
-    mark(k.index(full * kLanes), *width - full * kLanes);
+  if (full * kLanes < width)
+    mark(k.index(full * kLanes), width - full * kLanes);
 
-  Value count = k.forLoop(k.index(0), k.index(*width), 1, {k.index(0)}, [&](Value i, ValueRange carried) {
+  Value count = k.forLoop(k.index(0), k.index(width), 1, {k.index(0)}, [&](Value i, ValueRange carried) {
     k.store(arith::IndexCastOp::create(k, i32, i), columns, carried);
     return Values{k.add(carried[0], arith::IndexCastOp::create(k, k.getIndexType(), k.load(marks, {i})))};
   })[0];
-  k.forLoop(count, k.index(*width), 1, [&](Value i) { k.store(k.i32(-1), columns, {i}); });
+  k.forLoop(count, k.index(width), 1, [&](Value i) { k.store(k.i32(-1), columns, {i}); });
 
-  k.parallel(rows, grainOfRows(*width * 4), [&](Value row) {
-    Value absmax = rowAbsmax(k, *width, [&](Value i, int64_t valid) {
+  k.parallel(rows, grainOfRows(width * 4), [&](Value row) {
+    Value absmax = rowAbsmax(k, width, [&](Value i, int64_t valid) {
       Value v = k.loadVector(x, {row, i}, valid);
       return k.select(k.less(magnitude(k, v), limit()), v, k.splat(0.0f));
     });
-    storeRowScale(k, row, absmax, k.arg(2));
+    storeRowScale(k, row, absmax, op.getScale());
     // A single row loses only its outliers, which is the same set of columns.
-    storeRowCodes(k, row, *width, absmax, codes,
+    storeRowCodes(k, row, width, absmax, codes,
                   [&](Value i, int64_t valid) { return withoutMarked(k, k.loadVector(x, {row, i}, valid), marks, i); });
   });
   memref::DeallocOp::create(k, marks);
-  return success();
 }
 
-/// x [R,K], columns [M], codes [R,K], scale [R], outliers [R,M].
-LogicalResult emitSplitColumnsAt(Kernel &k) {
-  FailureOr<int64_t> width = k.expectSplitColumnsAt();
-  if (failed(width))
-    return failure();
-  Value x = k.arg(0), count = k.dim(k.arg(1), 0), marks = allocateMarks(k, *width);
-  auto column = [&](Value i) -> Value {
-    return arith::IndexCastOp::create(k, k.getIndexType(), k.load(k.arg(1), {i}));
-  };
-  k.forLoop(k.index(0), k.index(*width), kLanes, [&](Value i) { k.storeVector(k.splatI32(0), marks, {i}); });
+void emit(Kernel &k, kernel::SplitColumnsAtOp op) {
+  int64_t width = op.width();
+  Value x = op.getX(), list = op.getColumns(), count = k.dim(list, 0), marks = allocateMarks(k, width);
+  auto column = [&](Value i) -> Value { return arith::IndexCastOp::create(k, k.getIndexType(), k.load(list, {i})); };
+  k.forLoop(k.index(0), k.index(width), kLanes, [&](Value i) { k.storeVector(k.splatI32(0), marks, {i}); });
   k.forLoop(k.index(0), count, 1, [&](Value i) { k.store(k.i32(1), marks, {column(i)}); });
-  k.parallel(k.dim(x, 0), grainOfRows(*width * 4), [&](Value row) {
+  k.parallel(k.dim(x, 0), grainOfRows(width * 4), [&](Value row) {
     auto load = [&](Value i, int64_t valid) { return withoutMarked(k, k.loadVector(x, {row, i}, valid), marks, i); };
-    Value absmax = rowAbsmax(k, *width, load);
-    storeRowScale(k, row, absmax, k.arg(3));
-    storeRowCodes(k, row, *width, absmax, k.arg(2), load);
-    k.forLoop(k.index(0), count, 1, [&](Value i) { k.store(k.load(x, {row, column(i)}), k.arg(4), {row, i}); });
+    Value absmax = rowAbsmax(k, width, load);
+    storeRowScale(k, row, absmax, op.getScale());
+    storeRowCodes(k, row, width, absmax, op.getCodes(), load);
+    k.forLoop(k.index(0), count, 1, [&](Value i) { k.store(k.load(x, {row, column(i)}), op.getOutliers(), {row, i}); });
   });
   memref::DeallocOp::create(k, marks);
-  return success();
 }
 
 } // namespace qopt::kernels

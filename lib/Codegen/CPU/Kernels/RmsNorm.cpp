@@ -12,19 +12,10 @@ using namespace mlir;
 
 namespace qopt::kernels {
 
-/// x [R,K], weight [K], y [R,K].
-LogicalResult emitRmsNorm(Kernel &k) {
-  Type f32 = k.getF32Type();
-  if (failed(k.expectRanks({2, 1, 2})))
-    return failure();
-  int64_t width = k.size(1, 0);
-  if (ShapedType::isDynamic(width))
-    return k.function.emitOpError("requires rows of known size");
-  if (failed(k.expectShape(0, {ShapedType::kDynamic, width}, f32)) || failed(k.expectShape(1, {width}, f32)) ||
-      failed(k.expectShape(2, {ShapedType::kDynamic, width}, f32)))
-    return failure();
-  Value x = k.arg(0), weight = k.arg(1), y = k.arg(2);
-  float epsilon = k.real("epsilon", 1e-5f);
+void emit(Kernel &k, kernel::RmsNormOp op) {
+  int64_t width = op.width();
+  Value x = op.getX(), weight = op.getWeight(), y = op.getY();
+  float epsilon = op.getEpsilon().convertToFloat();
 
   k.parallel(k.dim(x, 0), grainOfRows(width * 4), [&](Value row) {
     constexpr int64_t kSums = 4, kStep = kSums * kLanes;
@@ -52,7 +43,6 @@ LogicalResult emitRmsNorm(Kernel &k) {
       k.storeVector(k.mul(v, k.loadVector(weight, {column}, valid)), y, {row, column}, valid);
     });
   });
-  return success();
 }
 
 } // namespace qopt::kernels

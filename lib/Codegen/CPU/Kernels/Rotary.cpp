@@ -79,36 +79,13 @@ void Rotary::token(Value batch, Value token) const {
 
 } // namespace
 
-/// x, cos, sin (, positions), y.
-LogicalResult emitRotary(Kernel &k) {
-  bool hasPositions = k.function.getNumArguments() == 5;
-  if (failed(hasPositions ? k.expectRanks({4, 2, 2, 2, 4}) : k.expectRanks({4, 3, 3, 4})))
-    return failure();
-  Rotary r{k,
-           k.arg(0),
-           k.arg(1),
-           k.arg(2),
-           hasPositions ? k.arg(3) : Value(),
-           k.arg(hasPositions ? 4 : 3),
-           k.flag("heads_first"),
-           k.flag("interleaved"),
-           0,
-           k.size(0, 3),
-           0};
-  r.heads = k.size(0, r.headsFirst ? 1 : 2);
-  r.rotated = k.integer("rotary_dim", r.headSize);
-  if (ShapedType::isDynamic(r.heads) || ShapedType::isDynamic(r.headSize) || r.rotated < 2 || r.rotated % 2 ||
-      r.rotated > r.headSize)
-    return k.function.emitOpError("requires known heads and an even number of rotated elements within a head");
-  SmallVector<int64_t> table(k.type(1).getRank(), ShapedType::kDynamic);
-  table.back() = r.rotated / 2;
-  if (failed(k.expectShape(1, table, k.getF32Type())) || failed(k.expectShape(2, table, k.getF32Type())))
-    return failure();
-
-  Value tokens = k.dim(r.x, r.headsFirst ? 2 : 1);
+void emit(Kernel &k, kernel::RotaryOp op) {
+  Rotary r{k,           op.getX(),          op.getCos(),         op.getSin(), op.getPositions(),
+           op.getY(),   op.getHeadsFirst(), op.getInterleaved(), op.heads(),  op.headSize(),
+           op.rotated()};
+  Value tokens = k.dim(r.x, op.tokenDim());
   k.parallel(k.mul(k.dim(r.x, 0), tokens), grainOfRows(r.heads * r.headSize * 4),
              [&](Value i) { r.token(k.div(i, tokens), k.rem(i, tokens)); });
-  return success();
 }
 
 } // namespace qopt::kernels

@@ -1,5 +1,6 @@
 //===- Outliers.cpp - Outlier columns at the end of an int8 product --------===//
 #include "Outliers.h"
+#include "qopt/Dialect/Kernel/Kernel.h"
 
 using namespace mlir;
 
@@ -73,7 +74,7 @@ Values KeptOutliers::weights(Value block, Value quarter, Value entry) const {
 /// x of a row in units, as f16; 0 where there is no outlier.
 static Value activationOrZero(const Outliers &o, Value row, Value entry) {
   Emitter &t = o.t;
-  Value x = t.toHalf(t.mul(o.activation(row, t.max(entry, t.i32(0))), t.f32(1 / kOutlierUnit)));
+  Value x = t.toHalf(t.mul(o.activation(row, t.max(entry, t.i32(0))), t.f32(1 / kernel::kOutlierUnit)));
   return t.select(t.lessEqual(t.i32(0), entry), x, t.splat(t.getF16Type(), 0.0));
 }
 
@@ -83,9 +84,9 @@ static void inUnits(Emitter &t, Values &sums, function_ref<void()> add) {
     for (Value &sum : sums)
       sum = t.mul(sum, t.f32(factor));
   };
-  scale(1 / kOutlierUnit);
+  scale(1 / kernel::kOutlierUnit);
   add();
-  scale(kOutlierUnit);
+  scale(kernel::kOutlierUnit);
 }
 
 static void addOneByOne(const Outliers &o, ValueRange rows, ValueRange columns, Values &sums, const OutlierLoop &loop) {

@@ -1,7 +1,7 @@
 //===- Outliers.h - Outlier columns at the end of an int8 product ----------===//
 //
 // LLM.int8 gives outlier columns of x codes 0 and adds their products in f16 (kOutlierUnit
-// in ../../KernelDeclaration.h), in the epilogue of the product that multiplied the rest:
+// in qopt/Dialect/Kernel/Kernel.h), in the epilogue of the product that multiplied the rest:
 // the sums are still in registers.
 //
 //   rows   A thread has one sum or a few and goes through the outliers in their order,

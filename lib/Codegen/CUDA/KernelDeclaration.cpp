@@ -1,5 +1,5 @@
 //===- KernelDeclaration.cpp ------------------------------------------------===//
-#include "qopt/Codegen/Host/KernelDeclaration.h"
+#include "KernelDeclaration.h"
 #include "mlir/IR/Builders.h"
 #include "qopt/Codegen/Kernels.h"
 #include "llvm/ADT/StringSwitch.h"

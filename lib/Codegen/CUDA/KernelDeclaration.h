@@ -1,22 +1,16 @@
 //===- KernelDeclaration.h - What a kernel's declaration says --------------===//
 //
-// Shared by the generators of all targets (include/qopt/Codegen/Kernels.h says what
-// a declaration looks like).
+// The generators for CUDA read declarations, which DeclareKernels.h makes of the
+// operations of the kernel dialect.
 //
 //===----------------------------------------------------------------------===//
-#ifndef QOPT_CODEGEN_HOST_KERNELDECLARATION_H
-#define QOPT_CODEGEN_HOST_KERNELDECLARATION_H
+#ifndef QOPT_LIB_CODEGEN_CUDA_KERNELDECLARATION_H
+#define QOPT_LIB_CODEGEN_CUDA_KERNELDECLARATION_H
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinTypes.h"
 
 namespace qopt {
-
-/// Outlier columns of x are rounded to f16 in this unit, a power of two, so that nothing
-/// is out of range. All targets add their products in f32 in the order of the columns, each
-/// with one rounding, to the sum of the codes' products in the unit of the weights: with
-/// all scales where weights were kept, else with the scale of x only.
-inline constexpr float kOutlierUnit = 64;
 
 /// What a declaration of matmul_w8a8 says, and where its result is.
 struct MatmulW8A8Form {
@@ -68,4 +62,4 @@ private:
 
 } // namespace qopt
 
-#endif // QOPT_CODEGEN_HOST_KERNELDECLARATION_H
+#endif // QOPT_LIB_CODEGEN_CUDA_KERNELDECLARATION_H

@@ -1,0 +1,35 @@
+//===- Outline.h - Functions of kernels, groups and loops -----------------===//
+//
+// Code is generated function by function. These make a private function of an operation on
+// memory and a call of it where the operation was; equal kernels, and equal groups, share
+// one.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_DIALECT_KERNEL_OUTLINE_H
+#define QOPT_DIALECT_KERNEL_OUTLINE_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "qopt/Dialect/Kernel/Kernel.h"
+
+namespace qopt::kernel {
+
+/// Emits a diagnostic unless a kernel is on memory, as bufferization leaves it.
+mlir::LogicalResult expectMemory(KernelOpInterface kernel);
+
+/// To the function getFunctionName(), which holds the kernel on its arguments. Sizes on which
+/// the code does not depend are unknown in it.
+mlir::func::CallOp outline(KernelOpInterface kernel, mlir::SymbolTable &symbols);
+/// To the function getFunctionName(), which holds the group on its arguments.
+mlir::func::CallOp outline(GroupOp group, mlir::SymbolTable &symbols);
+/// To a new function `name`. Arguments are all that the operation uses but constants, which
+/// are made again inside.
+mlir::func::CallOp outlineLoop(mlir::Operation *loop, const llvm::Twine &name, mlir::SymbolTable &symbols);
+
+/// The group's operations take its place, each as a call of its own function: what a target
+/// does that does not compute the group in one go. Loops get the name of the function that
+/// holds the group, and a number.
+void inlineGroup(GroupOp group, mlir::SymbolTable &symbols);
+
+} // namespace qopt::kernel
+
+#endif // QOPT_DIALECT_KERNEL_OUTLINE_H

@@ -1,0 +1,182 @@
+//===- MatMulKernels.cpp - Matrix products become kernels -----------------===//
+//
+// Weights are packed, activations become rows. A float weight that is no constant is packed
+// by the program itself.
+//
+//===----------------------------------------------------------------------===//
+#include "KernelPatterns.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "qopt/Codegen/Packing.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::lowering;
+
+namespace {
+
+/// The float destination [R, N] of a product of these rows.
+Value emptyResult(RowsBuilder &b, Value rows, int64_t n) { return b.emptyRows(rows, n, b.getF32Type()); }
+
+/// W [K, N] that is no constant, in the form of packFloatWeights: worth it for the
+/// many rows of calibration, where stages get their weights as arguments.
+Value packAtRunTime(RowsBuilder &b, Value w) {
+  Type f32 = b.getF32Type();
+  int64_t k = typeOf(w).getDimSize(0), n = typeOf(w).getDimSize(1);
+  if (int64_t rest = n % kernel::kColumns) {
+    auto type = RankedTensorType::get({k, kernel::kColumns - rest}, f32);
+    Value zeros = onnx::ConstantOp::create(b, DenseElementsAttr::get(type, 0.0f));
+    w = onnx::ConcatOp::create(b, ValueRange{w, zeros}, /*axis=*/uint64_t(1));
+  }
+  Value columns = tensor::ExpandShapeOp::create(b, RankedTensorType::get({k, blocksOf(n), kernel::kColumns}, f32), w,
+                                                ArrayRef<ReassociationIndices>{{0}, {1, 2}});
+  return onnx::TransposeOp::create(b, columns, ArrayRef<int64_t>{1, 0, 2});
+}
+
+struct FloatProduct : KernelPattern<onnx::MatMulOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
+    RankedTensorType type = typeOf(op.getB());
+    if (!isFloatTensor(op.getA()) || !type.getElementType().isF32())
+      return rewriter.notifyMatchFailure(op, "requires factors of f32");
+    if (typeOf(op.getA()).getRank() < 1 || type.getRank() != 2)
+      return rewriter.notifyMatchFailure(op, "requires rows times a matrix");
+    if (!type.hasStaticShape() || type.getNumElements() == 0)
+      return rewriter.notifyMatchFailure(op, "requires a weight of known size");
+    RowsBuilder b(op.getLoc(), rewriter);
+    int64_t k = type.getDimSize(0), n = type.getDimSize(1);
+    std::optional<ConstantView> weight = matchFloatWeight(op.getB());
+    Value packed = weight ? parameters.createFloatWeight(b, *weight) : packAtRunTime(b, op.getB());
+    Value rows = b.toRows(op.getA(), k), init = emptyResult(b, rows, n);
+    auto product = kernel::MatmulFloatOp::create(b, init.getType(), rows, packed, init);
+    rewriter.replaceOp(op, b.fromRows(product.getResult(0), op.getA(), 1, op.getType()));
+    return success();
+  }
+};
+
+struct W8A16Product : KernelPattern<MatmulW8A16Op> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult matchAndRewrite(MatmulW8A16Op op, PatternRewriter &rewriter) const override {
+    Type i8 = rewriter.getI8Type();
+    std::optional<ConstantView> w = matchData(op.getW(), i8, 2);
+    if (!w || w->numElements() == 0)
+      return rewriter.notifyMatchFailure(op, "requires constant codes");
+    RowsBuilder b(op.getLoc(), rewriter);
+    int64_t n = w->type.getDimSize(0), k = w->type.getDimSize(1);
+    Value packed = parameters.create<int8_t>(b, *w, "columns", {blocksOf(n), k, kernel::kColumns}, i8,
+                                             [&] { return packInt8Columns(elementsOf<int8_t>(*w), n, k); });
+    Value scales = b.withShape(op.getWScale(), {n});
+    Value rows = b.toRows(op.getX(), k), init = emptyResult(b, rows, n);
+    auto product = kernel::MatmulW8A16Op::create(b, init.getType(), rows, packed, scales, init);
+    rewriter.replaceOp(op, b.fromRows(product.getResult(0), op.getX(), 1, op.getType()));
+    return success();
+  }
+};
+
+struct W4A16Product : KernelPattern<MatmulW4A16Op> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult matchAndRewrite(MatmulW4A16Op op, PatternRewriter &rewriter) const override {
+    Type i8 = rewriter.getI8Type(), scaleType = typeOf(op.getScale()).getElementType();
+    std::optional<ConstantView> w = matchData(op.getW(), i8, 2), scale = matchData(op.getScale(), scaleType, 2);
+    std::optional<ConstantView> zeros = op.getZeros() ? matchData(op.getZeros(), i8, 2) : std::nullopt;
+    if (!w || !scale || (op.getZeros() && !zeros))
+      return rewriter.notifyMatchFailure(op, "requires constant codes, scales and zero points");
+    int64_t k = widthOf(op.getX()), n = w->type.getDimSize(0), size = op.getGroupSize();
+    if (!k || !n)
+      return rewriter.notifyMatchFailure(op, "requires known inputs and outputs");
+    int64_t groups = size <= 0 ? 1 : llvm::divideCeil(k, size), bytes = llvm::divideCeil(k, 2);
+    SmallVector<int64_t> expected{n, groups};
+    if (w->type.getDimSize(1) != bytes || scale->type.getShape() != ArrayRef(expected) ||
+        (zeros && zeros->type.getShape() != ArrayRef(expected)))
+      return rewriter.notifyMatchFailure(op, [&](Diagnostic &why) {
+        why << "requires " << bytes << " bytes of codes per output, and " << groups << " scales and zero points";
+      });
+    rewrite(op, rewriter, *w, *scale, zeros, k, groups);
+    return success();
+  }
+
+private:
+  void rewrite(MatmulW4A16Op op, PatternRewriter &rewriter, const ConstantView &w, const ConstantView &scale,
+               const std::optional<ConstantView> &zeros, int64_t k, int64_t groups) const {
+    RowsBuilder b(op.getLoc(), rewriter);
+    Type i8 = b.getI8Type(), scaleType = scale.type.getElementType();
+    int64_t n = w.type.getDimSize(0), size = op.getGroupSize();
+    Int4Weights packed = packInt4(elementsOf<int8_t>(w), elementsOf<char>(scale), scaleType.isF16() ? 2 : 4,
+                                  zeros ? elementsOf<int8_t>(*zeros) : std::vector<int8_t>(), n, k, size);
+    // Zero points change the codes and the scales.
+    Attribute key = b.getArrayAttr({w.value, scale.value, zeros ? Attribute(zeros->value) : b.getUnitAttr()});
+    std::string form = "int4_g" + std::to_string(size);
+    SmallVector<int64_t> perGroup{blocksOf(n), groups, kernel::kColumns};
+    auto codes = parameters.create<int8_t>(
+        b, w, form, {blocksOf(n), packed.steps, 4 * kernel::kColumns}, i8, [&] { return packed.codes; }, key);
+    auto scales = parameters.create<int8_t>(b, scale, form, perGroup, scaleType, [&] { return packed.scales; }, key);
+    Value zeroPoints;
+    if (!packed.zeros.empty())
+      zeroPoints = parameters.create<int8_t>(b, *zeros, form, perGroup, i8, [&] { return packed.zeros; }, key);
+    Value rows = b.toRows(op.getX(), k), init = emptyResult(b, rows, n);
+    auto product = kernel::MatmulW4A16Op::create(b, init.getType(), rows, codes, scales, zeroPoints, init,
+                                                 b.getI64IntegerAttr(size));
+    rewriter.replaceOp(op, b.fromRows(product.getResult(0), op.getX(), 1, op.getType()));
+  }
+};
+
+struct W8A8Product : KernelPattern<MatmulW8A8Op> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult matchAndRewrite(MatmulW8A8Op op, PatternRewriter &rewriter) const override {
+    std::optional<ConstantView> w = matchData(op.getW(), rewriter.getI8Type(), 2), kept;
+    if (!w || w->numElements() == 0)
+      return rewriter.notifyMatchFailure(op, "requires constant codes");
+    if (Value weights = op.getOutlierWeights()) {
+      kept = matchData(weights, typeOf(weights).getElementType(), 2);
+      if (!kept)
+        return rewriter.notifyMatchFailure(op, "requires constant weights of outlier columns");
+    }
+    RowsBuilder b(op.getLoc(), rewriter);
+    int64_t n = w->type.getDimSize(0), k = w->type.getDimSize(1);
+    std::vector<int8_t> codes = elementsOf<int8_t>(*w);
+    Value xScale = b.flatten(op.getXScale()); // [...] as [R]
+    int64_t steps = llvm::divideCeil(k, 4);
+    Value weights = parameters.create<int8_t>(b, *w, "dot", {blocksOf(n), steps, 4 * kernel::kColumns}, b.getI8Type(),
+                                              [&] { return packInt8Dot(codes, n, k); });
+    Value correction = parameters.create<int32_t>(b, *w, "correction", {blocksOf(n) * kernel::kColumns}, b.getI32Type(),
+                                                  [&] { return packDotCorrection(codes, n, k); });
+    Value scales = b.withShape(op.getWScale(), {n});
+    Outliers outliers = kept ? keep(b, op, *kept, n) : Outliers();
+    if (op.getColumns())
+      outliers = {b.toRows(op.getOutliers(), k), b.withShape(op.getColumns(), {k})};
+    Value rows = b.toRows(op.getX(), k), init = emptyResult(b, rows, n);
+    auto product =
+        kernel::MatmulW8A8Op::create(b, init.getType(), rows, xScale, weights, correction, scales, outliers.rows,
+                                     outliers.columns, outliers.weights, outliers.count, init);
+    rewriter.replaceOp(op, b.fromRows(product.getResult(0), op.getX(), 1, op.getType()));
+    return success();
+  }
+
+private:
+  struct Outliers {
+    Value rows = {}, columns = {}, weights = {}, count = {};
+  };
+
+  /// Of columns found by calibration, whose weights were kept apart.
+  Outliers keep(RowsBuilder &b, MatmulW8A8Op op, const ConstantView &kept, int64_t n) const {
+    int64_t m = kept.type.getDimSize(1);
+    Type element = kept.type.getElementType();
+    Outliers outliers;
+    outliers.rows = b.toRows(op.getOutliers(), m);
+    outliers.weights = parameters.create<int8_t>(b, kept, "packed", {blocksOf(n), m, kernel::kColumns}, element, [&] {
+      return packOutlierWeights(elementsOf<char>(kept), element.isF16() ? 2 : 4, n, m);
+    });
+    auto count = DenseElementsAttr::get(RankedTensorType::get({1}, b.getI32Type()), static_cast<int32_t>(m));
+    outliers.count = onnx::ConstantOp::create(b, count);
+    return outliers;
+  }
+};
+
+} // namespace
+
+void lowering::populateMatMulKernels(RewritePatternSet &patterns, PackedParameters &parameters) {
+  patterns.add<FloatProduct, W8A16Product, W4A16Product, W8A8Product>(patterns.getContext(), parameters);
+}

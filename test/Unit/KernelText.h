@@ -1,0 +1,39 @@
+//===- KernelText.h - IR of single kernels, for tests ----------------------===//
+//
+// The tests of all generators write their kernels with this: a function as
+// qopt-outline-kernels leaves it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_TEST_UNIT_KERNELTEXT_H
+#define QOPT_TEST_UNIT_KERNELTEXT_H
+
+#include <sstream>
+#include <string>
+
+namespace qopt::test {
+
+/// A private function that holds the operation `kernel` ("rms_norm") on its arguments, whose
+/// types are given in the order of the operands, separated by ", ". Of matmul_w8a8 the number
+/// of operands tells the form of outliers.
+inline std::string kernelFunction(const std::string &symbol, const std::string &kernel, const std::string &types,
+                                  const std::string &attributes = "") {
+  std::string arguments, names, type;
+  int count = 0;
+  for (std::istringstream list(types); std::getline(list >> std::ws, type, ',');) {
+    std::string name = "%a" + std::to_string(count);
+    arguments += (count ? ", " : "") + name + ": " + type;
+    names += (count++ ? ", " : "") + name;
+  }
+  std::string all = attributes;
+  if (kernel == "matmul_w8a8") {
+    const char *outliers = count == 8 ? "1, 1, 0, 0" : count == 9 ? "1, 0, 1, 1" : "0, 0, 0, 0";
+    all +=
+        std::string(all.empty() ? "" : ", ") + "operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, " + outliers + ", 1>";
+  }
+  return "func.func private @" + symbol + "(" + arguments + ") {\n  \"kernel." + kernel + "\"(" + names + ") {" + all +
+         "} : (" + types + ") -> ()\n  return\n}\n";
+}
+
+} // namespace qopt::test
+
+#endif // QOPT_TEST_UNIT_KERNELTEXT_H
