@@ -9,6 +9,8 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
+#include "qopt/Dialect/Kernel/Kernel.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Codegen.h"
 
 using namespace mlir;
@@ -17,8 +19,8 @@ namespace qopt::test {
 
 void loadDialects(MLIRContext &context) {
   context.disableMultithreading();
-  context.loadDialect<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect, math::MathDialect,
-                      memref::MemRefDialect, scf::SCFDialect>();
+  context.loadDialect<kernel::KernelDialect, QoptDialect, arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
+                      math::MathDialect, memref::MemRefDialect, scf::SCFDialect>();
 }
 
 [[noreturn]] static void stop(const char *what) { llvm::report_fatal_error(what, /*gen_crash_diag=*/false); }

@@ -13,6 +13,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Dialect/Kernel/Outline.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Support/Targets.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -66,7 +67,7 @@ LogicalResult qopt::emitKernels(ModuleOp module, StringRef level) {
   if (!known)
     return module.emitError() << "unknown code level \"" << level << '"';
   MLIRContext *context = module.getContext();
-  context->loadDialect<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
+  context->loadDialect<QoptDialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
                        memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   if (failed(kernels::inlineGroups(module)))
     return failure();
