@@ -4,6 +4,7 @@
 // CUDA kernels in the simulator. All results are equal bit by bit.
 //
 //===----------------------------------------------------------------------===//
+#include "../KernelText.h"
 #include "SimProgram.h"
 #include <cmath>
 #include <gtest/gtest.h>
@@ -91,14 +92,13 @@ private:
   SimProgram sim;
 };
 
-/// A kernel's declaration.
+/// A function that holds a kernel; types without `memref<>`.
 std::string declare(const std::string &name, const std::string &kernel, const std::vector<std::string> &operands,
                     const std::string &config = "") {
   std::string types;
   for (const std::string &type : operands)
     types += (types.empty() ? "memref<" : ", memref<") + type + ">";
-  return "func.func private @" + name + "(" + types + ") attributes {qopt.kernel = \"" + kernel +
-         "\", qopt.config = {" + config + "}}\n";
+  return kernelFunction(name, kernel, types, config);
 }
 
 /// Attention in the order of the CPU's kernel: heads, masks and blocks of keys of all kinds.
@@ -254,7 +254,7 @@ TEST(Simulated, Rotary) {
   for (const Case &c : kCases) {
     std::string heads = std::to_string(c.heads), size = std::to_string(c.size), half = std::to_string(c.rotated / 2);
     std::string x = c.headsFirst ? "2x" + heads + "x5x" + size + "xf32" : "2x5x" + heads + "x" + size + "xf32";
-    std::string table = c.positions ? "11x" + half + "xf32" : "1x11x" + half + "xf32";
+    std::string table = c.positions ? "11x" + half + "xf32" : "1x5x" + half + "xf32";
     std::vector<std::string> in{x, table, table};
     if (c.positions)
       in.push_back("2x5xi64");
@@ -264,10 +264,10 @@ TEST(Simulated, Rotary) {
                                      (c.interleaved ? "interleaved, " : "") +
                                      "rotary_dim = " + std::to_string(c.rotated) + " : i64"));
     auto rows = [&](unsigned seed) {
-      std::vector<int64_t> dims{kMax, c.rotated / 2};
+      std::vector<int64_t> dims{c.positions ? kMax : kTokens, c.rotated / 2};
       if (!c.positions)
         dims.insert(dims.begin(), 1);
-      return floats(dims, randomFloats(kMax * c.rotated / 2, seed));
+      return floats(dims, randomFloats((c.positions ? kMax : kTokens) * c.rotated / 2, seed));
     };
     std::vector<int64_t> dims{kBatch, kTokens, c.heads, c.size};
     if (c.headsFirst)

@@ -6,6 +6,7 @@
 // copy takes, which stay with the tiles.
 //
 //===----------------------------------------------------------------------===//
+#include "../KernelText.h"
 #include "SimProgram.h"
 #include "qopt/Codegen/Kernels.h"
 #include "llvm/ADT/StringExtras.h"
@@ -53,7 +54,7 @@ TEST_P(Int8Wgmma, IsExact) {
                      memref({n, "f32"});
   if (c.hasOutliers)
     text += memref({"?", k, "f32"}) + memref({k, "i32"});
-  text = "func.func private @f(" + text + "memref<?x" + n + "xf32>) attributes {qopt.kernel = \"matmul_w8a8\"}";
+  text = kernelFunction("f", "matmul_w8a8", text + "memref<?x" + n + "xf32>");
   CpuProgram cpu(text);
   SimProgram sim(text);
   sim.capability = 90;
