@@ -69,9 +69,7 @@ void qopt::host::prepareForLlvm(ModuleOp module) {
   hoistStackBuffers(module);
 }
 
-LogicalResult qopt::host::lowerToLlvm(ModuleOp module) {
-  prepareForLlvm(module);
-  PassManager passes(module.getContext());
+void qopt::host::addLlvmLowering(OpPassManager &passes) {
   passes.addPass(createConvertVectorToSCFPass());
   passes.addPass(memref::createExpandStridedMetadataPass());
   passes.addPass(createLowerAffinePass());
@@ -90,5 +88,11 @@ LogicalResult qopt::host::lowerToLlvm(ModuleOp module) {
   passes.addPass(createConvertControlFlowToLLVMPass());
   passes.addPass(createUBToLLVMConversionPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
+}
+
+LogicalResult qopt::host::lowerToLlvm(ModuleOp module) {
+  prepareForLlvm(module);
+  PassManager passes(module.getContext());
+  addLlvmLowering(passes);
   return passes.run(module);
 }

@@ -9,6 +9,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/Pass/PassManager.h"
 #include <string>
 #include <vector>
 
@@ -40,7 +41,11 @@ void expandMath(mlir::ModuleOp module);
 /// the beginning of their function.
 void prepareForLlvm(mlir::ModuleOp module);
 
-/// To the LLVM dialect.
+/// Adds the passes that lower what prepareForLlvm() leaves to the LLVM dialect: host code, and
+/// the functions of simulated threads.
+void addLlvmLowering(mlir::OpPassManager &passes);
+
+/// To the LLVM dialect: both of the above, on the whole module.
 mlir::LogicalResult lowerToLlvm(mlir::ModuleOp module);
 
 /// LLVM dialect to the bytes of an object file. `detectRaces`: accesses of memory
