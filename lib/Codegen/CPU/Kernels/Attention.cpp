@@ -296,48 +296,45 @@ void Attention::emit() {
   k.parallel(k.mul(k.mul(k.dim(q, 0), k.index(heads)), blocks), /*grain=*/1, [&](Value i) { task(i); });
 }
 
+/// What both operations say: attention to all keys, heads behind tokens.
+template <typename Op>
+Attention describe(Kernel &k, Op op) {
+  return {.k = k,
+          .q = op.getQ(),
+          .keys = op.getKeys(),
+          .values = op.getValues(),
+          .mask = {},
+          .past = {},
+          .y = op.getY(),
+          .queryHeadsFirst = false,
+          .keyHeadsFirst = false,
+          .causal = false,
+          .offset = false,
+          .heads = op.heads(),
+          .keyHeads = op.keyHeads(),
+          .headSize = op.headSize(),
+          .valueSize = op.valueSize(),
+          .scale = op.scaleFactor(),
+          .softcap = op.softcapLimit()};
+}
+
 } // namespace
 
 void emit(Kernel &k, kernel::AttentionOp op) {
-  Attention{.k = k,
-            .q = op.getQ(),
-            .keys = op.getKeys(),
-            .values = op.getValues(),
-            .mask = op.getMask(),
-            .past = {},
-            .y = op.getY(),
-            .queryHeadsFirst = op.getQHeadsFirst(),
-            .keyHeadsFirst = op.getKvHeadsFirst(),
-            .causal = op.getCausal(),
-            .offset = op.getOffset(),
-            .heads = op.heads(),
-            .keyHeads = op.keyHeads(),
-            .headSize = op.headSize(),
-            .valueSize = op.valueSize(),
-            .scale = op.scaleFactor(),
-            .softcap = op.softcapLimit()}
-      .emit();
+  Attention attention = describe(k, op);
+  attention.mask = op.getMask();
+  attention.queryHeadsFirst = op.getQHeadsFirst();
+  attention.keyHeadsFirst = op.getKvHeadsFirst();
+  attention.causal = op.getCausal();
+  attention.offset = op.getOffset();
+  attention.emit();
 }
 
 void emit(Kernel &k, kernel::CachedAttentionOp op) {
-  Attention{.k = k,
-            .q = op.getQ(),
-            .keys = op.getKeys(),
-            .values = op.getValues(),
-            .mask = {},
-            .past = op.getPast(),
-            .y = op.getY(),
-            .queryHeadsFirst = false,
-            .keyHeadsFirst = true,
-            .causal = true,
-            .offset = true,
-            .heads = op.heads(),
-            .keyHeads = op.keyHeads(),
-            .headSize = op.headSize(),
-            .valueSize = op.valueSize(),
-            .scale = op.scaleFactor(),
-            .softcap = op.softcapLimit()}
-      .emit();
+  Attention attention = describe(k, op);
+  attention.past = op.getPast();
+  attention.keyHeadsFirst = attention.causal = attention.offset = true;
+  attention.emit();
 }
 
 } // namespace qopt::kernels
