@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "DeclareKernels.h"
-#include "qopt/Codegen/Kernels.h"
+#include "KernelDeclaration.h"
 #include "qopt/Dialect/Kernel/Outline.h"
 
 using namespace mlir;
@@ -21,32 +21,12 @@ static Op heldBy(func::FuncOp function) {
   return body.getOperations().size() == 2 ? dyn_cast<Op>(body.front()) : Op();
 }
 
-/// The group's operations take its place, kernels and loops in functions of their own.
-static void callEach(func::FuncOp function, kernel::GroupOp group, SymbolTable &symbols) {
-  OpBuilder b(group);
+/// What the generators must know of a function that holds a group when it is only calls.
+static void markGroup(func::FuncOp function, kernel::GroupOp group) {
+  Builder b(function.getContext());
   function->setAttr(kGroupAttr, b.getUnitAttr());
   for (int64_t i : group.getScratch())
     function.setArgAttr(cast<BlockArgument>(group.getInputs()[i]).getArgNumber(), kScratchAttr, b.getUnitAttr());
-  IRMapping mapping;
-  mapping.map(group.getArguments(), group.getInputs());
-  unsigned loops = 0;
-  auto call = [&](Operation &op) {
-    Operation *own = b.clone(op, mapping);
-    if (auto kernel = dyn_cast<kernel::KernelOpInterface>(own))
-      kernel::outline(kernel, symbols);
-    else
-      kernel::outlineLoop(own, function.getName() + "_loop_" + Twine(loops++), symbols);
-  };
-  for (Operation &op : group.getBody().front()) {
-    auto stage = dyn_cast<kernel::StageOp>(op);
-    if (!stage) {
-      b.clone(op, mapping);
-      continue;
-    }
-    for (Operation *part : stage.getOperationsInOrder())
-      call(*part);
-  }
-  group.erase();
 }
 
 static void declare(func::FuncOp function, kernel::KernelOpInterface kernel) {
@@ -64,14 +44,16 @@ static void declare(func::FuncOp function, kernel::KernelOpInterface kernel) {
   function.getBody().getBlocks().clear();
 }
 
-void declareKernels(ModuleOp module) {
-  SymbolTable symbols(module);
-  for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>()))
+LogicalResult declareKernels(ModuleOp module) {
+  for (auto function : module.getOps<func::FuncOp>())
     if (auto group = heldBy<kernel::GroupOp>(function))
-      callEach(function, group, symbols);
-  for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>()))
+      markGroup(function, group);
+  if (failed(kernel::inlineGroups(module)))
+    return failure();
+  for (auto function : module.getOps<func::FuncOp>())
     if (auto kernel = heldBy<kernel::KernelOpInterface>(function))
       declare(function, kernel);
+  return success();
 }
 
 } // namespace qopt

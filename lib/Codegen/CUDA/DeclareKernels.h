@@ -13,7 +13,7 @@ namespace qopt {
 
 /// Turns functions of kernels into declarations, and those of groups into calls of the
 /// functions of their operations.
-void declareKernels(mlir::ModuleOp module);
+mlir::LogicalResult declareKernels(mlir::ModuleOp module);
 
 } // namespace qopt
 

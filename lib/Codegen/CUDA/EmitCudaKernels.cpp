@@ -72,7 +72,8 @@ LogicalResult emitBody(func::FuncOp function, StringRef name) {
 } // namespace qopt::cuda
 
 LogicalResult qopt::emitCudaKernels(ModuleOp module) {
-  declareKernels(module);
+  if (failed(declareKernels(module)))
+    return failure();
   // Groups first: they are read from declarations and loops.
   if (failed(cuda::emitGroups(module)) || failed(cuda::emitLoops(module)))
     return failure();

@@ -12,6 +12,22 @@
 
 namespace qopt {
 
+/// StringAttr on a declaration: which kernel it is.
+inline constexpr llvm::StringLiteral kKernelAttr = "qopt.kernel";
+/// DictionaryAttr on a declaration: what its types do not say.
+inline constexpr llvm::StringLiteral kKernelConfigAttr = "qopt.config";
+
+/// UnitAttr on a private function with a body: a sequence of kernels that a target may
+/// compute in one go instead (of a `kernel.group`). Whatever a target does,
+/// what the caller sees must be what the body computes.
+inline constexpr llvm::StringLiteral kGroupAttr = "qopt.group";
+/// UnitAttr on an argument of such a function: memory that nobody reads afterwards, so
+/// it need not be written.
+inline constexpr llvm::StringLiteral kScratchAttr = "qopt.scratch";
+
+/// How many of the last operands a kernel that makes codes writes; 0 for other kernels.
+unsigned countQuantizationResults(llvm::StringRef kernel);
+
 /// What a declaration of matmul_w8a8 says, and where its result is.
 struct MatmulW8A8Form {
   /// Where the weights of outlier columns are: nowhere, in the codes (columns found at run

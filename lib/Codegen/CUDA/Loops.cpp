@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 #include "Loops.h"
 #include "Kernel.h"
+#include "KernelDeclaration.h"
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"

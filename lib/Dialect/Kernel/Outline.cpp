@@ -6,7 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Kernel/Outline.h"
+#include "mlir/Dialect/Func/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
@@ -103,7 +105,8 @@ func::CallOp qopt::kernel::outlineLoop(Operation *loop, const Twine &name, Symbo
   return replaceByCall(loop, function, arguments);
 }
 
-void qopt::kernel::inlineGroup(GroupOp group, SymbolTable &symbols) {
+/// Loops get the name of the function that holds the group, and a number.
+static void inlineGroup(GroupOp group, SymbolTable &symbols) {
   std::string name = group->getParentOfType<func::FuncOp>().getName().str();
   for (auto [argument, input] : llvm::zip(group.getArguments(), group.getInputs()))
     argument.replaceAllUsesWith(input);
@@ -123,4 +126,17 @@ void qopt::kernel::inlineGroup(GroupOp group, SymbolTable &symbols) {
     else
       outlineLoop(op, name + "_loop_" + Twine(loops++), symbols);
   }
+}
+
+LogicalResult qopt::kernel::inlineGroups(ModuleOp module) {
+  SmallVector<GroupOp> groups;
+  module.walk([&](GroupOp group) { groups.push_back(group); });
+  if (groups.empty())
+    return success();
+  SymbolTable symbols(module);
+  for (GroupOp group : groups)
+    inlineGroup(group, symbols);
+  PassManager passes(module.getContext());
+  passes.addPass(func::createDuplicateFunctionEliminationPass());
+  return passes.run(module);
 }

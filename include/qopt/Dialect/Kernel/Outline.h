@@ -25,10 +25,10 @@ mlir::func::CallOp outline(GroupOp group, mlir::SymbolTable &symbols);
 /// are made again inside.
 mlir::func::CallOp outlineLoop(mlir::Operation *loop, const llvm::Twine &name, mlir::SymbolTable &symbols);
 
-/// The group's operations take its place, each as a call of its own function: what a target
-/// does that does not compute the group in one go. Loops get the name of the function that
-/// holds the group, and a number.
-void inlineGroup(GroupOp group, mlir::SymbolTable &symbols);
+/// The operations of every group take its place, each as a call of its own function: what a
+/// target does that does not compute the group in one go. Equal loops, which groups often
+/// have, share a function.
+mlir::LogicalResult inlineGroups(mlir::ModuleOp module);
 
 } // namespace qopt::kernel
 

@@ -5,12 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Kernel.h"
-#include "mlir/Dialect/Func/Transforms/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Pass/PassManager.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Dialect/Kernel/Outline.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
@@ -44,21 +42,6 @@ LogicalResult emitInPlace(kernel::KernelOpInterface op, Target target) {
   return isKnown;
 }
 
-/// A CPU has nothing to gain from a group: calls cost it little. Loops of different groups
-/// are often the same.
-LogicalResult inlineGroups(ModuleOp module) {
-  SmallVector<kernel::GroupOp> groups;
-  module.walk([&](kernel::GroupOp group) { groups.push_back(group); });
-  if (groups.empty())
-    return success();
-  SymbolTable symbols(module);
-  for (kernel::GroupOp group : groups)
-    kernel::inlineGroup(group, symbols);
-  PassManager passes(module.getContext());
-  passes.addPass(func::createDuplicateFunctionEliminationPass());
-  return passes.run(module);
-}
-
 } // namespace
 } // namespace qopt::kernels
 
@@ -69,7 +52,8 @@ LogicalResult qopt::emitKernels(ModuleOp module, StringRef level) {
   MLIRContext *context = module.getContext();
   context->loadDialect<QoptDialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
                        memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
-  if (failed(kernels::inlineGroups(module)))
+  // A CPU has nothing to gain from a group: calls cost it little.
+  if (failed(kernel::inlineGroups(module)))
     return failure();
   SmallVector<kernel::KernelOpInterface> found;
   module.walk([&](kernel::KernelOpInterface op) { found.push_back(op); });
