@@ -1,6 +1,7 @@
 //===- Calibrator.cpp - Measure, quantize, go on --------------------------===//
 #include "qopt/Calibration/Calibrator.h"
 #include "Statistics.h"
+#include "qopt/Calibration/ReplaceWeights.h"
 #include "qopt/Calibration/Samples.h"
 #include "qopt/Calibration/Stages.h"
 #include "qopt/Calibration/ValueStore.h"

@@ -1,7 +1,7 @@
 //===- Report.cpp - What became of one linear layer -----------------------===//
 #include "qopt/Calibration/Report.h"
-#include "qopt/Calibration/Linear.h"
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/Linear.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;

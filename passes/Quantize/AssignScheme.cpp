@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/CalibrationContext.h"
-#include "qopt/Calibration/Linear.h"
+#include "qopt/Dialect/Linear.h"
 #include "qopt/Passes/Passes.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/GlobPattern.h"

@@ -1,5 +1,5 @@
 //===- InsertObservers.cpp - Observe what schemes need data about ---------===//
-#include "qopt/Calibration/Linear.h"
+#include "qopt/Dialect/Linear.h"
 #include "qopt/Passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
 

@@ -7,7 +7,7 @@
 #include "mlir/Pass/Pass.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
-#include "qopt/Calibration/Linear.h"
+#include "qopt/Dialect/Linear.h"
 
 namespace qopt {
 

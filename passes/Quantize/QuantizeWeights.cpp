@@ -1,6 +1,6 @@
 //===- QuantizeWeights.cpp - Weights whose scheme needs no data -----------===//
 #include "qopt/Calibration/CalibrationContext.h"
-#include "qopt/Calibration/Linear.h"
+#include "qopt/Calibration/ReplaceWeights.h"
 #include "qopt/Calibration/StageRunner.h"
 #include "qopt/Passes/Passes.h"
 #include <chrono>

@@ -4,8 +4,8 @@
 // see: that the scheme was carried out, and that scales are sound.
 //
 //===----------------------------------------------------------------------===//
-#include "qopt/Calibration/Linear.h"
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/Linear.h"
 #include "qopt/Passes/Passes.h"
 #include "llvm/ADT/TypeSwitch.h"
 

@@ -11,7 +11,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/OwningOpRef.h"
-#include "qopt/Calibration/Linear.h"
+#include "qopt/Dialect/Linear.h"
 
 namespace qopt {
 

@@ -1,0 +1,106 @@
+//===- ReplaceWeights.cpp - Codes instead of weights in the IR ------------===//
+#include "qopt/Calibration/ReplaceWeights.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+
+/// Creates the operations that stand for the quantized weights of one layer.
+class WeightBuilder {
+public:
+  WeightBuilder(const Linear &linear) : linear(linear), op(linear.op), builder(op) {}
+
+  /// A parameter "<layer>.weight.<suffix>" that owns a copy of `values`.
+  template <typename T>
+  Value parameter(StringRef suffix, ArrayRef<int64_t> shape, Type element, ArrayRef<T> values) {
+    std::string name = (linear.name + ".weight." + suffix).str();
+    auto type = RankedTensorType::get(shape, element);
+    AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
+        ArrayRef<char>(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)), /*align=*/64,
+        /*dataIsMutable=*/false);
+    auto value = DenseResourceElementsAttr::get(type, name, std::move(blob));
+    return ParameterOp::create(builder, op.getLoc(), name, value);
+  }
+
+  /// In float16 if that changes nothing.
+  Value floats(StringRef suffix, ArrayRef<int64_t> shape, ArrayRef<float> values) {
+    std::vector<_Float16> half(values.begin(), values.end());
+    bool exact = std::equal(half.begin(), half.end(), values.begin(),
+                            [](_Float16 a, float b) { return static_cast<float>(a) == b; });
+    return exact ? parameter<_Float16>(suffix, shape, builder.getF16Type(), half)
+                 : parameter<float>(suffix, shape, builder.getF32Type(), values);
+  }
+
+  Value build(const ChannelCodes &channels) {
+    int64_t n = linear.outFeatures, k = linear.inFeatures;
+    Value codes = parameter<int8_t>("codes", {n, k}, builder.getI8Type(), channels.codes.values);
+    Value scale = parameter<float>("scale", {n}, builder.getF32Type(), channels.scales);
+    return DequantizeOp::create(builder, op.getLoc(), weightType(), codes, scale, Value(), IntegerAttr());
+  }
+
+  Value build(const SplitCodes &split) {
+    Value rest = build(split.rest);
+    if (split.columns.empty())
+      return rest;
+    Value kept = floats("outliers", {linear.outFeatures, split.kept.cols}, split.kept.values);
+    SmallVector<int32_t> columns(split.columns.begin(), split.columns.end());
+    return ReplaceColumnsOp::create(builder, op.getLoc(), weightType(), rest, kept, columns);
+  }
+
+  Value build(const GroupCodes &groups) {
+    int64_t n = linear.outFeatures, numGroups = groups.scales.cols;
+    Matrix<uint8_t> packed = packInt4(groups.codes);
+    Value codes = parameter<uint8_t>("codes", {n, packed.cols}, builder.getI8Type(), packed.values);
+    Value scale = floats("scale", {n, numGroups}, groups.scales.values);
+    Value zeros;
+    if (llvm::any_of(groups.zeros.values, [](uint8_t zero) { return zero != 8; }))
+      zeros = parameter<uint8_t>("zeros", {n, numGroups}, builder.getI8Type(), groups.zeros.values);
+    return DequantizeOp::create(builder, op.getLoc(), weightType(), codes, scale, zeros,
+                                builder.getI64IntegerAttr(groups.groupSize));
+  }
+
+  void finish(Value weights) {
+    auto type = RankedTensorType::get({linear.inFeatures, linear.outFeatures}, builder.getF32Type());
+    Value transposed = onnx::TransposeOp::create(builder, op.getLoc(), type, weights, ArrayRef<int64_t>{1, 0});
+    Operation *old = op.getB().getDefiningOp();
+    op.getBMutable().assign(transposed);
+    while (old && old->use_empty()) { // a constant, or a cast of one
+      Operation *source = old->getNumOperands() ? old->getOperand(0).getDefiningOp() : nullptr;
+      old->erase();
+      old = source;
+    }
+  }
+
+private:
+  RankedTensorType weightType() {
+    return RankedTensorType::get({linear.outFeatures, linear.inFeatures}, builder.getF32Type());
+  }
+
+  const Linear &linear;
+  onnx::MatMulOp op;
+  OpBuilder builder;
+};
+
+} // namespace
+
+static ArrayRef<float> scalesOf(const ChannelCodes &codes) { return codes.scales; }
+static ArrayRef<float> scalesOf(const SplitCodes &codes) { return codes.rest.scales; }
+static ArrayRef<float> scalesOf(const GroupCodes &codes) { return codes.scales.values; }
+
+LogicalResult qopt::replaceWeights(const Linear &linear, const WeightCodes &codes) {
+  for (float scale : std::visit([](const auto &c) { return scalesOf(c); }, codes))
+    if (!(scale > 0) || !std::isfinite(scale)) {
+      onnx::MatMulOp op = linear.op;
+      return op.emitOpError() << "expected positive and finite weight scales of layer \"" << linear.name
+                              << "\" but got " << scale;
+    }
+  WeightBuilder builder(linear);
+  builder.finish(std::visit([&](const auto &c) { return builder.build(c); }, codes));
+  return success();
+}

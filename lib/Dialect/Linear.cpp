@@ -1,0 +1,38 @@
+//===- Linear.cpp - A linear layer of the raised graph --------------------===//
+#include "qopt/Dialect/Linear.h"
+#include "qopt/Dialect/Constants.h"
+
+using namespace mlir;
+using namespace qopt;
+
+std::optional<Linear> Linear::match(Operation *op) {
+  auto matmul = dyn_cast<onnx::MatMulOp>(op);
+  auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
+  if (!matmul || !name || name.empty())
+    return std::nullopt;
+  std::optional<ConstantView> weights = matchWeight(matmul.getB());
+  if (!weights || weights->type.getRank() != 2 || weights->numElements() == 0)
+    return std::nullopt;
+  Linear linear{matmul, name.getValue(), op->getAttrOfType<SchemeAttr>(kSchemeAttr), weights->value};
+  linear.inFeatures = weights->type.getDimSize(0);
+  linear.outFeatures = weights->type.getDimSize(1);
+  return linear;
+}
+
+/// W [N, K], whose transpose `op` multiplies with; null when there is no transpose.
+static Value getTransposedWeights(onnx::MatMulOp op) {
+  auto transpose = op.getB().getDefiningOp<onnx::TransposeOp>();
+  return transpose && transpose.getPerm() == ArrayRef<int64_t>{1, 0} ? transpose.getData() : Value();
+}
+
+DequantizeOp qopt::getQuantizedWeights(onnx::MatMulOp op) {
+  if (ReplaceColumnsOp kept = getKeptColumns(op))
+    return kept.getInput().getDefiningOp<DequantizeOp>();
+  Value weights = getTransposedWeights(op);
+  return weights ? weights.getDefiningOp<DequantizeOp>() : DequantizeOp();
+}
+
+ReplaceColumnsOp qopt::getKeptColumns(onnx::MatMulOp op) {
+  Value weights = getTransposedWeights(op);
+  return weights ? weights.getDefiningOp<ReplaceColumnsOp>() : ReplaceColumnsOp();
+}
