@@ -94,6 +94,9 @@ Result<std::vector<QrtTensor>> DeviceSession::callEntry(DeviceContext &context, 
       qrt::callEntry(context, entries[entry.name], parameters, inputs, entry.outputs.size());
   if (!outputs && context.failed())
     return describe(context);
+  // The weights were compared meanwhile.
+  if (Status status = loaded->verify(); !status)
+    return status.error();
   return outputs;
 }
 

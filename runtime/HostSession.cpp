@@ -73,6 +73,9 @@ Result<std::vector<Tensor>> HostSession::runEntry(const EntryPoint &entry, std::
   Result<std::vector<Tensor>> outputs = call(context, entries[entry.name], parameters, inputs, entry.outputs.size());
   if (!outputs)
     return context.failed() ? describeError(context, *loaded) : outputs.error();
+  // The weights were compared meanwhile.
+  if (Status status = loaded->verify(); !status)
+    return status.error();
   return outputs;
 }
 

@@ -27,13 +27,18 @@ static Result<std::unique_ptr<Session>> createOnBest(std::shared_ptr<const Modul
   return createOnHost(std::move(module), options);
 }
 
-Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Module> module, const SessionOptions &options) {
-  if (options.device == "auto")
-    return createOnBest(std::move(module), options);
-  std::optional<DeviceName> device = qopt::parseDevice(options.device);
-  if (!device)
-    return Error{"there is no device '" + qopt::printable(options.device) + "'; there are " + qopt::deviceForms("and")};
-  if (device->kind == DeviceKind::Cpu)
+static Result<std::unique_ptr<Session>> createOn(const DeviceName &device, std::shared_ptr<const Module> module,
+                                                 const SessionOptions &options) {
+  if (device.kind == DeviceKind::Cpu)
     return createOnHost(std::move(module), options);
-  return createOnDevice(std::move(module), *device, options);
+  return createOnDevice(std::move(module), device, options);
+}
+
+Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Module> module, const SessionOptions &options) {
+  std::optional<DeviceName> device = qopt::parseDevice(options.device);
+  if (!device && options.device != "auto")
+    return Error{"there is no device '" + qopt::printable(options.device) + "'; there are " + qopt::deviceForms("and")};
+  // What a session returns is computed beside this, and held back until it ends.
+  module->startVerifying();
+  return device ? createOn(*device, std::move(module), options) : createOnBest(std::move(module), options);
 }

@@ -122,3 +122,18 @@ Status qopt::checkPlaces(const ModuleHeader &header, int64_t firstOffset, int64_
       return status;
   return {};
 }
+
+Status qopt::checkChunks(const ModuleHeader &header, int64_t fileBytes) {
+  constexpr int64_t least = 4096, most = int64_t(1) << 30;
+  const ChunkHashes &chunks = header.chunks;
+  if (chunks.chunkBytes < least || chunks.chunkBytes > most)
+    return Error{"header field 'chunk_bytes' is " + std::to_string(chunks.chunkBytes) + ", not from " +
+                 std::to_string(least) + " to " + std::to_string(most)};
+  if (int64_t needed = numChunks(fileBytes, chunks.chunkBytes); static_cast<int64_t>(chunks.digests.size()) != needed)
+    return Error{"has " + std::to_string(chunks.digests.size()) + " hashes of chunks of " +
+                 std::to_string(chunks.chunkBytes) + " bytes, but its " + std::to_string(fileBytes) + " bytes need " +
+                 std::to_string(needed)};
+  if (header.sections.empty() || header.sections.back().name != kWeightsSection)
+    return Error{"has no section '" + std::string(kWeightsSection) + "' at its end"};
+  return {};
+}

@@ -7,16 +7,18 @@
 //  "layers": [{"name": ..., "scheme": ..., "out_features": n, "in_features": n, "bits_per_weight": x}],
 //  "kernels": [{"name": ..., "shared_bytes": n, "arch": "",
 //               "resources": [{"arch": "sm_90a", "registers": n, "spill_bytes": n}]}],
-//  "sections": [{"name": ..., "offset": n, "bytes": n}]}
+//  "sections": [{"name": ..., "offset": n, "bytes": n}],
+//  "chunk_bytes": n, "chunk_hashes": ["64 hexadecimal digits"...]}
 // T is {"name": ..., "type": "f32", "role": "logits", "dims": [2048, "batch", ...]}: a
 // string is a symbol. "kernels" is there from version 1.1 on, "arch" of a kernel from 1.2
-// on, roles (Roles.h) from 1.3 on. Keys that are not known are skipped: a later minor
-// version may add some.
+// on, roles (Roles.h) from 1.3 on, hashes of chunks (ChunkHashes.h) from 1.4 on. Keys
+// that are not known are skipped: a later minor version may add some.
 //
 //===----------------------------------------------------------------------===//
 #include "Layout.h"
 #include "qopt/Support/ElementType.h"
 #include "qopt/Support/Utf8.h"
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -42,6 +44,16 @@ static OrderedJson listOf(const Items &items, Function toObject) {
   for (const auto &item : items)
     list.push_back(toObject(item));
   return list;
+}
+
+static std::string toHex(const Sha256::Digest &digest) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (std::byte byte : digest) {
+    text += digits[std::to_integer<unsigned>(byte) >> 4];
+    text += digits[std::to_integer<unsigned>(byte) & 15];
+  }
+  return text;
 }
 
 std::string qopt::writeHeader(const ModuleHeader &header) {
@@ -80,6 +92,8 @@ std::string qopt::writeHeader(const ModuleHeader &header) {
   json["sections"] = listOf(header.sections, [](const Section &section) {
     return OrderedJson{{"name", section.name}, {"offset", section.offset}, {"bytes", section.bytes}};
   });
+  json["chunk_bytes"] = header.chunks.chunkBytes;
+  json["chunk_hashes"] = listOf(header.chunks.digests, toHex);
   // A file name need not be UTF-8; JSON must.
   return json.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
@@ -137,6 +151,20 @@ public:
     if (!role)
       fail("role", "is '" + printable(name) + "', which is not known");
     return role.value_or(Role::Other);
+  }
+  Sha256::Digest asDigest(const Json &value, const char *key) {
+    Sha256::Digest digest = {};
+    std::string text = value.is_string() ? value.get<std::string>() : std::string();
+    bool isHex = text.size() == 2 * digest.size();
+    for (size_t i = 0; isHex && i < digest.size(); ++i) {
+      unsigned byte = 0;
+      auto [end, error] = std::from_chars(&text[2 * i], &text[2 * i] + 2, byte, 16);
+      isHex = error == std::errc() && end == &text[2 * i] + 2;
+      digest[i] = static_cast<std::byte>(byte);
+    }
+    if (!isHex)
+      fail(key, "is not a list of " + std::to_string(2 * digest.size()) + " hexadecimal digits each");
+    return digest;
   }
   void fail(const char *key, const std::string &reason) {
     if (error.empty())
@@ -236,11 +264,19 @@ Result<ModuleHeader> qopt::readHeader(std::string_view text, uint32_t minor, int
   header.info = readInfo(read, json, minor);
   for (const Json &item : read.list(json, "sections"))
     header.sections.push_back({read.string(item, "name"), read.size(item, "offset"), read.size(item, "bytes")});
+  if (minor >= firstMinorWithChunks) {
+    header.chunks.chunkBytes = read.size(json, "chunk_bytes");
+    for (const Json &item : read.list(json, "chunk_hashes"))
+      header.chunks.digests.push_back(read.asDigest(item, "chunk_hashes"));
+  }
   if (!read.error.empty())
     return Error{read.error};
   if (Status status = checkInfo(header.info); !status)
     return status.error();
   if (Status status = checkPlaces(header, firstOffset, fileBytes); !status)
     return status.error();
+  if (minor >= firstMinorWithChunks)
+    if (Status status = checkChunks(header, fileBytes); !status)
+      return status.error();
   return header;
 }

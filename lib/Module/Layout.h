@@ -2,6 +2,7 @@
 #ifndef QOPT_LIB_MODULE_LAYOUT_H
 #define QOPT_LIB_MODULE_LAYOUT_H
 
+#include "ChunkHashes.h"
 #include "qopt/Module/Module.h"
 #include "qopt/Support/Targets.h"
 #include <bit>
@@ -12,8 +13,12 @@ namespace qopt {
 static_assert(std::endian::native == std::endian::little, ".qmod files are read and written as memory is");
 
 inline constexpr char moduleMagic[] = "QMOD\r\n\x1a\n";
-inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 3;
+inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 4;
 inline constexpr int64_t sectionAlignment = 64, weightsAlignment = 4096, parameterAlignment = 64;
+/// What one hash of the table covers, of files that are written.
+inline constexpr int64_t hashedChunkBytes = 256 << 10;
+/// From this minor version on files have such a table.
+inline constexpr uint32_t firstMinorWithChunks = 4;
 
 /// The first 64 bytes of the file.
 struct ModulePreamble {
@@ -27,6 +32,11 @@ static_assert(sizeof(ModulePreamble) == 64);
 /// `value` rounded up to a multiple of `alignment`; both far from overflow.
 inline int64_t alignUp(int64_t value, int64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
+/// Where the first section may begin, at a file with such a header.
+inline int64_t headerEnd(int64_t headerBytes) {
+  return alignUp(static_cast<int64_t>(sizeof(ModulePreamble)) + headerBytes, sectionAlignment);
+}
+
 inline int64_t alignmentOf(const Section &section) {
   return section.name == kWeightsSection ? weightsAlignment : sectionAlignment;
 }
@@ -35,6 +45,7 @@ inline int64_t alignmentOf(const Section &section) {
 struct ModuleHeader {
   ModuleInfo info;
   std::vector<Section> sections;
+  ChunkHashes chunks;
 };
 
 std::string writeHeader(const ModuleHeader &header);
@@ -48,6 +59,9 @@ Status checkInfo(const ModuleInfo &info);
 /// Checks that sections and parameters are sorted, aligned, disjoint and inside
 /// [`firstOffset`, `fileBytes`].
 Status checkPlaces(const ModuleHeader &header, int64_t firstOffset, int64_t fileBytes);
+/// Checks that there is a hash for each chunk of `fileBytes`, and that the weights, whose
+/// chunks may be compared later than the others, are last.
+Status checkChunks(const ModuleHeader &header, int64_t fileBytes);
 
 /// Gives the inputs and outputs of `entry`, as a module without roles has it, the roles
 /// that their names and types tell.

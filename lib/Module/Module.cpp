@@ -1,16 +1,34 @@
+//===- Module.cpp - Reading a .qmod file ----------------------------------===//
+//
+// The header is compared with its hash before it is read, and what could do harm (code,
+// integers that may be places in memory) before anyone sees it. The rest of the weights
+// is compared beside the first work.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Module/Module.h"
 #include "Layout.h"
 #include "qopt/Support/File.h"
-#include "qopt/Support/Sha256.h"
+#include <algorithm>
+#include <set>
 
 using namespace qopt;
+
+/// The same for every part of a file.
+static Error damageError(int64_t fileBytes) {
+  return {"is damaged: its SHA-256 does not match its " + std::to_string(fileBytes) + " bytes"};
+}
 
 namespace {
 class MappedModule final : public Module {
 public:
-  MappedModule(MappedFile file, ModuleHeader header) : file(std::move(file)), header(std::move(header)) {
+  /// `begin`: where the header ends.
+  MappedModule(MappedFile mapped, ModuleHeader given, int64_t begin)
+      : file(std::move(mapped)), header(std::move(given)), verifier(file.bytes(), begin, header.chunks) {
     weights = section(kWeightsSection);
   }
+
+  /// Compares what must be right before it is used, and leaves the rest for later.
+  Status verifyFirstPart();
 
   const ModuleInfo &info() const override { return header.info; }
   const std::vector<Section> &sections() const override { return header.sections; }
@@ -25,13 +43,40 @@ public:
     const Parameter &parameter = header.info.parameters[index];
     return weights.subspan(static_cast<size_t>(parameter.offset), static_cast<size_t>(parameter.bytes));
   }
+  void startVerifying() const override { verifier.start(); }
+  Status verify() const override { return verifier.finish() ? Status() : damageError(fileBytes()); }
 
 private:
   MappedFile file;
   ModuleHeader header;
   std::span<const char> weights;
+  mutable ChunkVerifier verifier;
 };
 } // namespace
+
+/// Whether elements may say where to read or write: a wrong one is worse than a wrong
+/// number. Codes of 8 bits never do.
+static bool mayBePlaces(ElementType type) { return !isFloatType(type) && elementBytes(type) > 1; }
+
+Status MappedModule::verifyFirstPart() {
+  if (header.chunks.chunkBytes == 0)
+    return {}; // one hash of the whole file was compared
+  const Section &last = header.sections.back();
+  auto chunkOf = [&](int64_t offset) { return offset / header.chunks.chunkBytes; };
+  std::set<int64_t> places;
+  for (const Parameter &parameter : header.info.parameters)
+    if (mayBePlaces(parameter.type) && parameter.bytes > 0)
+      for (int64_t begin = last.offset + parameter.offset, chunk = chunkOf(begin);
+           chunk <= chunkOf(begin + parameter.bytes - 1); ++chunk)
+        places.insert(chunk);
+  for (int64_t chunk = 0; chunk < static_cast<int64_t>(header.chunks.digests.size()); ++chunk) {
+    if (chunk * header.chunks.chunkBytes >= last.offset && !places.contains(chunk))
+      verifier.postpone(chunk);
+    else if (!verifier.matches(chunk))
+      return damageError(fileBytes());
+  }
+  return {};
+}
 
 /// The preamble, when the file is a whole .qmod that this program can read.
 static Result<ModulePreamble> readPreamble(std::string_view file) {
@@ -57,12 +102,13 @@ static Result<ModulePreamble> readPreamble(std::string_view file) {
   return preamble;
 }
 
-static bool hashMatches(std::span<const std::byte> file, const ModulePreamble &preamble) {
+/// Whether `hashed`, which begins with the preamble, is what was hashed.
+static bool hashMatches(std::span<const std::byte> hashed, const ModulePreamble &preamble) {
   ModulePreamble unsealed = preamble;
   std::memset(unsealed.hash, 0, sizeof unsealed.hash);
   Sha256 hash;
   hash.update(std::as_bytes(std::span(&unsealed, 1)));
-  hash.update(file.subspan(sizeof unsealed));
+  hash.update(hashed.subspan(sizeof unsealed));
   Sha256::Digest digest = hash.finish();
   return std::memcmp(digest.data(), preamble.hash, digest.size()) == 0;
 }
@@ -74,14 +120,20 @@ Result<std::shared_ptr<const Module>> Module::open(const std::string &path) {
   Result<ModulePreamble> preamble = readPreamble(file->text());
   if (!preamble)
     return preamble.error();
-  if (!hashMatches(file->bytes(), *preamble))
-    return Error{"is damaged: its SHA-256 does not match its " + std::to_string(file->size()) + " bytes"};
-
+  int64_t fileBytes = static_cast<int64_t>(file->size());
   size_t headerBytes = static_cast<size_t>(preamble->headerBytes);
+  bool hasChunks = preamble->versionMinor >= firstMinorWithChunks;
+  int64_t begin = hasChunks ? std::min(headerEnd(static_cast<int64_t>(headerBytes)), fileBytes) : fileBytes;
+  if (!hashMatches(file->bytes().first(static_cast<size_t>(begin)), *preamble))
+    return damageError(fileBytes);
+
   Result<ModuleHeader> header =
       readHeader(file->text().substr(sizeof(ModulePreamble), headerBytes), preamble->versionMinor,
-                 static_cast<int64_t>(sizeof(ModulePreamble) + headerBytes), static_cast<int64_t>(file->size()));
+                 static_cast<int64_t>(sizeof(ModulePreamble) + headerBytes), fileBytes);
   if (!header)
     return header.error();
-  return std::shared_ptr<const Module>(std::make_shared<MappedModule>(std::move(*file), std::move(*header)));
+  auto module = std::make_shared<MappedModule>(std::move(*file), std::move(*header), begin);
+  if (Status status = module->verifyFirstPart(); !status)
+    return status.error();
+  return std::shared_ptr<const Module>(std::move(module));
 }

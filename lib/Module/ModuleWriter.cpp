@@ -1,8 +1,13 @@
+//===- ModuleWriter.cpp - Writing a .qmod file ----------------------------===//
+//
+// Places are decided first, then the bytes stream past: nothing is held twice.
+//
+//===----------------------------------------------------------------------===//
 #include "Layout.h"
 #include "qopt/Support/CheckedMath.h"
 #include "qopt/Support/File.h"
-#include "qopt/Support/Sha256.h"
 #include <array>
+#include <cstddef>
 #include <functional>
 #include <limits>
 
@@ -36,22 +41,67 @@ static Result<int64_t> placeParameters(ModuleInfo &info, std::span<const std::sp
   return end;
 }
 
-/// Fills in the section offsets. They depend on the length of the header, which
-/// contains them: repeated until nothing moves (offsets only grow, so it ends).
-static std::string placeSections(ModuleHeader &header) {
-  std::string json;
-  for (int64_t headerEnd = 0;;) {
-    int64_t end = headerEnd;
+static int64_t fileBytesOf(const ModuleHeader &header) {
+  return alignUp(header.sections.back().offset + header.sections.back().bytes, sectionAlignment);
+}
+
+/// Fills in the section offsets and makes room for the hashes; returns where the header
+/// ends. All depend on the length of the header, which contains them: repeated until
+/// nothing moves (offsets only grow, so it ends).
+static int64_t placeSections(ModuleHeader &header) {
+  header.chunks.chunkBytes = hashedChunkBytes;
+  for (int64_t begin = 0;;) {
+    int64_t end = begin;
     for (Section &section : header.sections) {
       section.offset = alignUp(end, alignmentOf(section));
       end = section.offset + section.bytes;
     }
-    json = writeHeader(header);
-    int64_t needed = alignUp(sizeof(ModulePreamble) + static_cast<int64_t>(json.size()), sectionAlignment);
-    if (needed == headerEnd)
-      return json;
-    headerEnd = needed;
+    header.chunks.digests.resize(static_cast<size_t>(numChunks(fileBytesOf(header), hashedChunkBytes)));
+    int64_t needed = headerEnd(static_cast<int64_t>(writeHeader(header).size()));
+    if (needed == begin)
+      return begin;
+    begin = needed;
   }
+}
+
+/// Gives `sink` everything behind the header, in order, with zeros between.
+static Status streamSections(const ModuleHeader &header, int64_t begin, std::span<const ModuleWriter::Payload> payloads,
+                             std::span<const std::span<const char>> weights, const Sink &sink) {
+  static constexpr std::array<std::byte, weightsAlignment> zeros = {};
+  int64_t position = begin;
+  auto put = [&](int64_t offset, Bytes bytes) -> Status {
+    if (Status status = sink(Bytes(zeros).first(static_cast<size_t>(offset - position))); !status)
+      return status;
+    position = offset + static_cast<int64_t>(bytes.size());
+    return sink(bytes);
+  };
+  for (size_t i = 0; i < payloads.size(); ++i)
+    if (Status status = put(header.sections[i].offset, asBytes(payloads[i].bytes)); !status)
+      return status;
+  for (size_t i = 0; i < weights.size(); ++i)
+    if (Status status = put(header.sections.back().offset + header.info.parameters[i].offset, asBytes(weights[i]));
+        !status)
+      return status;
+  return put(fileBytesOf(header), {});
+}
+
+/// The preamble and the JSON with the zeros behind it, sealed.
+static std::string makeHead(const ModuleHeader &header, int64_t begin) {
+  std::string json = writeHeader(header);
+  ModulePreamble preamble = {};
+  std::memcpy(preamble.magic, moduleMagic, sizeof preamble.magic);
+  preamble.versionMajor = moduleVersionMajor;
+  preamble.versionMinor = moduleVersionMinor;
+  preamble.headerBytes = json.size();
+  preamble.fileBytes = static_cast<uint64_t>(fileBytesOf(header));
+  std::string head(reinterpret_cast<const char *>(&preamble), sizeof preamble);
+  head += json;
+  head.resize(static_cast<size_t>(begin));
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(head)));
+  Sha256::Digest digest = hash.finish();
+  std::memcpy(head.data() + offsetof(ModulePreamble, hash), digest.data(), digest.size());
+  return head;
 }
 
 Status ModuleWriter::write(const std::string &path, ModuleInfo info, std::span<const Payload> payloads,
@@ -61,57 +111,31 @@ Status ModuleWriter::write(const std::string &path, ModuleInfo info, std::span<c
     return weightsBytes.error();
   if (Status status = checkInfo(info); !status)
     return status;
-  ModuleHeader header{std::move(info), {}};
+  ModuleHeader header{std::move(info), {}, {}};
   for (const Payload &payload : payloads)
     header.sections.push_back({payload.name, 0, static_cast<int64_t>(payload.bytes.size())});
   header.sections.push_back({std::string(kWeightsSection), 0, *weightsBytes});
-  std::string json = placeSections(header);
-  int64_t fileBytes = alignUp(header.sections.back().offset + header.sections.back().bytes, sectionAlignment);
+  int64_t begin = placeSections(header), fileBytes = fileBytesOf(header);
   // The reader's own checks, so that nothing is written that it would refuse.
-  if (Result<ModuleHeader> checked = readHeader(json, moduleVersionMinor, sizeof(ModulePreamble), fileBytes); !checked)
+  if (auto checked = readHeader(writeHeader(header), moduleVersionMinor, begin, fileBytes); !checked)
     return checked.error();
 
-  ModulePreamble preamble = {};
-  std::memcpy(preamble.magic, moduleMagic, sizeof preamble.magic);
-  preamble.versionMajor = moduleVersionMajor;
-  preamble.versionMinor = moduleVersionMinor;
-  preamble.headerBytes = json.size();
-  preamble.fileBytes = static_cast<uint64_t>(fileBytes);
-
-  // The bytes of the file in order: once into the hash, once to the disk.
-  auto stream = [&](const Sink &sink) -> Status {
-    static constexpr std::array<std::byte, weightsAlignment> zeros = {};
-    int64_t position = 0;
-    auto put = [&](int64_t offset, Bytes bytes) -> Status {
-      if (Status status = sink(Bytes(zeros).first(static_cast<size_t>(offset - position))); !status)
-        return status;
-      position = offset + static_cast<int64_t>(bytes.size());
-      return sink(bytes);
-    };
-    if (Status status = put(0, std::as_bytes(std::span(&preamble, 1))); !status)
-      return status;
-    if (Status status = put(position, asBytes(json)); !status)
-      return status;
-    for (size_t i = 0; i < payloads.size(); ++i)
-      if (Status status = put(header.sections[i].offset, asBytes(payloads[i].bytes)); !status)
-        return status;
-    for (size_t i = 0; i < weights.size(); ++i)
-      if (Status status = put(header.sections.back().offset + header.info.parameters[i].offset, asBytes(weights[i]));
-          !status)
-        return status;
-    return put(fileBytes, {});
-  };
-
-  Sha256 hash;
-  if (Status status = stream([&](Bytes bytes) { return hash.update(bytes), Status(); }); !status)
+  // The bytes pass twice: the table of their hashes comes before them in the file,
+  // which may be a pipe.
+  ChunkHasher hasher(begin, hashedChunkBytes);
+  if (Status status =
+          streamSections(header, begin, payloads, weights, [&](Bytes bytes) { return hasher.update(bytes), Status(); });
+      !status)
     return status;
-  Sha256::Digest digest = hash.finish();
-  std::memcpy(preamble.hash, digest.data(), digest.size());
+  header.chunks.digests = hasher.finish();
 
   Result<AtomicFile> file = AtomicFile::create(path, fileBytes);
   if (!file)
     return file.error();
-  if (Status status = stream([&](Bytes bytes) { return file->write(bytes); }); !status)
+  if (Status status = file->write(makeHead(header, begin)); !status)
+    return status;
+  if (Status status = streamSections(header, begin, payloads, weights, [&](Bytes bytes) { return file->write(bytes); });
+      !status)
     return status;
   return file->commit();
 }

@@ -22,7 +22,7 @@ struct Request {
   int64_t maxTokens = 128, seed = 0;
   double temperature = 0, topP = 1;
 
-  bool wantsInfo = false, wantsBench = false;
+  bool wantsInfo = false, wantsBench = false, wantsVerification = false;
   std::string sectionToExtract, outputFile;
 
   std::string device = "auto", hostLevel, jsonFile;
@@ -32,7 +32,7 @@ struct Request {
   bool jsonToStdout() const { return jsonFile == "-"; }
 };
 
-/// The module, verified. Errors of this and the functions below begin with its path.
+/// The module. Errors of this and the functions below begin with its path.
 qopt::Result<std::shared_ptr<const qopt::Module>> openModule(const std::string &path);
 /// The module, loaded on the device that the command line asks for.
 qopt::Result<std::unique_ptr<qrt::Session>> openSession(const Request &request, const std::string &path);
@@ -56,6 +56,7 @@ qopt::Status runOnce(const Request &request);
 qopt::Status continuePrompt(const Request &request);
 qopt::Status bench(const Request &request);
 qopt::Status showInfo(const Request &request);
+qopt::Status verifyModule(const Request &request);
 qopt::Status extractSection(const Request &request);
 
 #endif // QOPT_TOOLS_QRUN_COMMANDS_H

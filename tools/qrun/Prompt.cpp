@@ -1,4 +1,9 @@
 //===- Prompt.cpp - qrun --prompt=TEXT ------------------------------------===//
+//
+// The text goes to the terminal as it comes, beginning with the prompt when the first
+// token behind it is known: an error before that leaves standard output empty.
+//
+//===----------------------------------------------------------------------===//
 #include "Commands.h"
 #include "qopt/Runtime/Generate.h"
 #include "qopt/Runtime/ScoringText.h"
@@ -19,23 +24,25 @@ Status continuePrompt(const Request &request) {
   if (!prompt)
     return inFile("--prompt", prompt.error());
 
-  // Text goes to the terminal as it comes, and into the JSON as a whole.
   qrt::TextStream stream(**tokenizer);
-  std::string text;
+  std::string text; // all of it, for the JSON
+  size_t numShown = 0;
   Status decoding;
-  auto emit = [&](const Result<std::string> &added) {
-    if (!added) {
-      if (decoding)
-        decoding = added.error();
-      return;
-    }
-    text += *added;
-    if (!request.jsonToStdout()) {
-      std::fwrite(added->data(), 1, added->size(), stdout);
-      std::fflush(stdout);
-    }
+  auto add = [&](const Result<std::string> &added) {
+    if (added)
+      text += *added;
+    else if (decoding)
+      decoding = added.error();
   };
-  emit(stream.add(*prompt));
+  auto emit = [&](const Result<std::string> &added) {
+    add(added);
+    if (request.jsonToStdout())
+      return;
+    std::fwrite(text.data() + numShown, 1, text.size() - numShown, stdout);
+    std::fflush(stdout);
+    numShown = text.size();
+  };
+  add(stream.add(*prompt));
   qrt::GenerateOptions options;
   options.maxTokens = request.maxTokens;
   options.temperature = request.temperature;

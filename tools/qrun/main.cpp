@@ -30,6 +30,7 @@ static void addOptions(Options &options, Request &request) {
                "TensorProto); give one for each input");
   options.flag("info", request.wantsInfo, "print what the module is and holds");
   options.text("extract", "SECTION", request.sectionToExtract, "write the bytes of a section (see --info) to -o");
+  options.flag("verify", request.wantsVerification, "compare all of the module with its hashes");
   options.flag("bench", request.wantsBench, "measure tokens per second");
 
   options.section("Perplexity");
@@ -111,8 +112,9 @@ struct Command {
 } // namespace
 
 static Result<Command> chooseCommand(const Options &options) {
-  static constexpr Command commands[] = {{"perplexity", measure}, {"prompt", continuePrompt},  {"input", runOnce},
-                                         {"info", showInfo},      {"extract", extractSection}, {"bench", bench}};
+  static constexpr Command commands[] = {
+      {"perplexity", measure},  {"prompt", continuePrompt},  {"input", runOnce}, {"info", showInfo},
+      {"verify", verifyModule}, {"extract", extractSection}, {"bench", bench}};
   const Command *chosen = nullptr;
   for (const Command &command : commands) {
     if (!options.wasGiven(command.option))
@@ -122,7 +124,7 @@ static Result<Command> chooseCommand(const Options &options) {
     chosen = &command;
   }
   if (!chosen)
-    return usageError("nothing to do: give --perplexity, --prompt, --input, --info, --extract or --bench");
+    return usageError("nothing to do: give --perplexity, --prompt, --input, --info, --verify, --extract or --bench");
   return *chosen;
 }
 

@@ -5,15 +5,16 @@
 //   offset 0   magic "QMOD\r\n\x1a\n" (8 bytes: survives no text-mode transfer)
 //          8   u32 version major, u32 version minor (reader: major equal, minor <= its own)
 //         16   u64 bytes of the JSON header, u64 bytes of the file
-//         32   SHA-256 of the file with these 32 bytes taken as zero
+//         32   SHA-256 of all up to the first section, with these 32 bytes taken as zero
 //         64   JSON header, zero-padded to 64
 //         ..   sections, each at a multiple of 64 (weights: 4096), zero-padded
 //
 // The header names every section with offset and size, the entry points with
 // their inputs and outputs, the parameters with their place in the section
-// "weights", and the kernels that the code of a GPU launches by number. Nothing in
-// a file is used before the hash and every offset have been checked. The same
-// content gives the same bytes.
+// "weights", the kernels that the code of a GPU launches by number, and a hash for each
+// chunk of the sections. Nothing in a file is used before every offset has been checked
+// and it is what was hashed; weights that are only numbers may be used before, but
+// nothing that was computed with them is shown. The same content gives the same bytes.
 //
 // Sections:
 //   host:x86-64-v3, host:x86-64-v4   code for a CPU (ELF; Runtime/Abi.h)
@@ -27,6 +28,7 @@
 //
 // Version 1.1 added the kernels, 1.2 their architecture; older files have none. Version
 // 1.3 added the roles of inputs and outputs; in older files names and types tell them.
+// Version 1.4 added the hashes of chunks; in older files the one hash is that of all.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_MODULE_MODULE_H
@@ -133,11 +135,12 @@ public:
                       std::span<const std::span<const char>> weights);
 };
 
-/// A mapped and verified .qmod. Thread-safe after opening.
+/// A mapped .qmod. Thread-safe after opening.
 class Module {
 public:
-  /// Maps `path` read-only and checks magic, version, hash, header and all
-  /// offsets. `path` may be any regular file; never executed by name.
+  /// Maps `path` read-only and checks magic, version, header, all offsets, and the hashes
+  /// of everything but weights that are only numbers: see verify(). `path` may be any
+  /// regular file; never executed by name.
   static Result<std::shared_ptr<const Module>> open(const std::string &path);
   virtual ~Module() = default;
 
@@ -147,6 +150,13 @@ public:
   /// The bytes of section `name`; empty when there is none.
   virtual std::span<const char> section(std::string_view name) const = 0;
   virtual std::span<const char> parameter(size_t index) const = 0;
+
+  /// Begins to compare the weights with their hashes, in a thread beside the caller's work.
+  virtual void startVerifying() const = 0;
+  /// Returns when all of the file has been compared with its hashes; the caller's thread
+  /// helps. To be called before anything is shown that was computed with the weights;
+  /// after the first call it costs nothing. Error: the file is damaged.
+  virtual Status verify() const = 0;
 };
 
 } // namespace qopt

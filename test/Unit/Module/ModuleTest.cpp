@@ -52,11 +52,24 @@ protected:
     auto module = Module::open(path);
     return module ? "" : module.error().message;
   }
+  /// Opens the file and compares all of it.
+  Status verify() const {
+    auto module = Module::open(path);
+    if (!module)
+      return module.error();
+    (*module)->startVerifying();
+    return (*module)->verify();
+  }
   /// The bytes with a right hash: what a hostile writer could make.
   static std::string sealed(std::string bytes) {
     std::memset(bytes.data() + 32, 0, 32);
+    ModulePreamble preamble;
+    std::memcpy(&preamble, bytes.data(), sizeof preamble);
+    size_t hashed = bytes.size();
+    if (preamble.versionMinor >= firstMinorWithChunks && preamble.headerBytes < hashed)
+      hashed = std::min(hashed, static_cast<size_t>(headerEnd(static_cast<int64_t>(preamble.headerBytes))));
     Sha256 hash;
-    hash.update(std::as_bytes(std::span(bytes)));
+    hash.update(std::as_bytes(std::span(bytes).first(hashed)));
     auto digest = hash.finish();
     std::memcpy(bytes.data() + 32, digest.data(), 32);
     return bytes;
@@ -145,12 +158,12 @@ TEST_F(ModuleFile, EveryFlippedBitIsFound) {
   };
   for (size_t i = 0; i < good.size(); ++i) {
     put(i, good[i] ^ (1 << i % 8));
-    auto module = Module::open(path);
-    ASSERT_FALSE(module) << "byte " << i;
-    ASSERT_EQ(module.error().message.find('\n'), std::string::npos) << module.error().message;
+    Status status = verify();
+    ASSERT_FALSE(status) << "byte " << i;
+    ASSERT_EQ(status.error().message.find('\n'), std::string::npos) << status.error().message;
     put(i, good[i]);
   }
-  EXPECT_TRUE(Module::open(path));
+  EXPECT_TRUE(verify());
 }
 
 TEST_F(ModuleFile, EveryTruncationAndExtensionIsFound) {
@@ -174,10 +187,74 @@ TEST_F(ModuleFile, OtherFilesAreNamed) {
 TEST_F(ModuleFile, VersionsAreCompared) {
   ASSERT_TRUE(writeExample(path));
   std::string newer = read(path);
-  newer[12] = 4; // minor
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.4, but this program reads 1.0 to 1.3");
+  newer[12] = 5; // minor
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.5, but this program reads 1.0 to 1.4");
   newer[8] = 2; // major
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.4, but this program reads 1.0 to 1.3");
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.5, but this program reads 1.0 to 1.4");
+}
+
+// From version 1.4 on weights are compared later, but nothing that could do harm is.
+TEST_F(ModuleFile, WeightsAreComparedBesideTheWork) {
+  ModuleInfo info = exampleInfo();
+  const int64_t large = 3 * hashedChunkBytes;
+  info.parameters = {{"codes", ElementType::I8, {large}, 0, large},
+                     {"columns", ElementType::I32, {16}, 0, 64},
+                     {"scales", ElementType::F16, {large / 2}, 0, large}};
+  std::string codes(large, 'x'), columns(64, 'y'), scales(large, 'z');
+  std::span<const char> weights[] = {codes, columns, scales};
+  ModuleWriter::Payload sections[] = {{"host:x86-64-v3", code}};
+  ASSERT_TRUE(ModuleWriter::write(path, info, sections, weights));
+  const std::string good = read(path);
+  EXPECT_TRUE(verify());
+  auto damaged = [&](char what, size_t more) {
+    std::string bytes = good;
+    bytes[bytes.find(std::string(32, what)) + more] ^= 1;
+    return bytes;
+  };
+  const std::string message = "is damaged: its SHA-256 does not match its " + std::to_string(good.size()) + " bytes";
+  EXPECT_EQ(errorOf(damaged('c', 0)), message) << "code";
+  EXPECT_EQ(errorOf(damaged('y', 3)), message) << "integers that may be places";
+  for (size_t place : {size_t(hashedChunkBytes), size_t(large) - 1}) {
+    EXPECT_EQ(errorOf(damaged('z', place)), "") << "numbers";
+    ASSERT_FALSE(verify());
+    EXPECT_EQ(verify().error().message, message);
+  }
+  // Nobody waits for what nobody asks for.
+  auto module = Module::open(path);
+  ASSERT_TRUE(module);
+  (*module)->startVerifying();
+  module = Error{""};
+}
+
+TEST_F(ModuleFile, HostileTablesOfHashes) {
+  const std::string zeros(64, '0'), weights = R"({"name":"weights","offset":12288,"bytes":256})";
+  auto table = [&](const std::string &bytes, const std::string &hashes, const std::string &sections) {
+    std::string json = header(sections);
+    return json.insert(json.size() - 1, R"(,"kernels":[],"chunk_bytes":)" + bytes + R"(,"chunk_hashes":)" + hashes);
+  };
+  auto list = [&](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i)
+      text += (i ? ",\"" : "\"") + zeros + "\"";
+    return "[" + text + "]";
+  };
+  const std::pair<std::string, const char *> cases[] = {
+      {header(""), "'kernels' is missing"},
+      {table("4096", list(3), weights), "has 3 hashes of chunks of 4096 bytes, but its 16384 bytes need 4"},
+      {table("0", list(4), weights), "'chunk_bytes' is 0, not from 4096 to 1073741824"},
+      {table("9223372036854775807", list(1), weights), "'chunk_bytes' is 9223372036854775807, not from 4096"},
+      {table("-1", list(4), weights), "'chunk_bytes' is not an integer"},
+      {table("4096", "3", weights), "'chunk_hashes' is not a list"},
+      {table("16384", "[3]", weights), "'chunk_hashes' is not a list of 64 hexadecimal digits each"},
+      {table("16384", "[\"" + zeros.substr(1) + "g\"]", weights), "64 hexadecimal digits"},
+      {table("16384", "[\"" + zeros.substr(1) + "\"]", weights), "64 hexadecimal digits"},
+      {table("4096", list(4), R"({"name":"a","offset":8192,"bytes":1})"), "has no section 'weights' at its end"},
+      {table("4096", list(4), weights), "is damaged: its SHA-256 does not match its 16384 bytes"},
+  };
+  for (const auto &[json, expected] : cases) {
+    std::string message = errorOf(withHeader(json, 4));
+    EXPECT_NE(message.find(expected), std::string::npos) << json << "\n  gave: " << message;
+  }
 }
 
 // Version 1.0 had no table of kernels; 1.1 must have one, 1.2 with their architectures.

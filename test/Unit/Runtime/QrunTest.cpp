@@ -148,7 +148,8 @@ TEST_F(Qrun, InfoExtractAndBench) {
 
 TEST_F(Qrun, BadCommandLines) {
   expectError("", 2, "no module was given");
-  expectError("table.qmod", 2, "nothing to do: give --perplexity, --prompt, --input, --info, --extract or --bench");
+  expectError("table.qmod", 2,
+              "nothing to do: give --perplexity, --prompt, --input, --info, --verify, --extract or --bench");
   expectError("table.qmod --info --bench", 2, "--info and --bench cannot be used together");
   expectError("table.qmod --threads=0 --info", 2, "--threads=0: expected an integer from 1 to 1024");
   expectError("table.qmod --perplexty=x", 2, "unknown option '--perplexty'; did you mean '--perplexity'?");
