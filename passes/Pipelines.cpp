@@ -2,7 +2,8 @@
 //
 // The file to read first. A pipeline is a list of passes, each described in
 // docs/Passes.md and runnable alone with qopt-opt. What a user types is a scheme
-// (`gptq-int4{group-size=32}`); the phases it consists of are pipelines too.
+// (`gptq-int4{group-size=32}`), which takes a raised model; the phases before and after it
+// are pipelines too.
 //
 //===----------------------------------------------------------------------===//
 #include "PipelineOptions.h"
@@ -91,7 +92,6 @@ void buildQuantize(OpPassManager &pm, const CalibrateOptions &calibrate, const Q
 
 void buildScheme(OpPassManager &pm, const AssignSchemeOptions &scheme, const CalibrateOptions &calibrate = {},
                  const QuantizeWeightsOptions &weights = {}) {
-  buildRaise(pm);
   buildPrepare(pm, scheme);
   buildQuantize(pm, calibrate, weights);
 }
@@ -205,8 +205,8 @@ void qopt::registerPipelines() {
 
   PassPipelineRegistration<>("qopt-sim", "GPU kernels to what is compiled for the simulator", buildSimPipeline);
 
-  // Schemes.
-  PassPipelineRegistration<>("float", "The float model: no quantization", buildRaise);
+  // Schemes: they take the raised form.
+  PassPipelineRegistration<>("float", "The float model: no quantization", [](OpPassManager &) {});
   registerPipeline<PlainOptions>(
       "int8-weights", "int8 weights with a scale per output (quanto qint8)",
       [](OpPassManager &pm, const PlainOptions &options) { buildScheme(pm, assignment("int8-weights", options)); });

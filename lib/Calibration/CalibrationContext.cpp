@@ -21,10 +21,12 @@ void CalibrationContext::report(LayerReport layer) {
   std::lock_guard lock(mutex);
   if (onLayer)
     onLayer(layer);
-  layers.push_back(std::move(layer));
+  std::string name = layer.name;
+  layers.insert_or_assign(name, std::move(layer));
 }
 
-std::vector<LayerReport> CalibrationContext::takeLayers() {
+const LayerReport *CalibrationContext::findReport(StringRef name) {
   std::lock_guard lock(mutex);
-  return std::move(layers);
+  auto found = layers.find(name);
+  return found == layers.end() ? nullptr : &found->second;
 }

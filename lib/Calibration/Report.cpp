@@ -1,5 +1,6 @@
 //===- Report.cpp - What became of one linear layer -----------------------===//
 #include "qopt/Calibration/Report.h"
+#include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Linear.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -105,8 +106,20 @@ std::optional<LayerReport> qopt::describeLayer(Operation *op) {
   return layer;
 }
 
+/// Adds what only the quantizer of a layer knows to what the graph shows.
+static void addMeasured(LayerReport &layer, const LayerReport &measured) {
+  layer.sqnrDb = measured.sqnrDb;
+  layer.loss = measured.loss;
+  layer.damping = measured.damping;
+  layer.tokens = measured.tokens;
+  layer.deadColumns = measured.deadColumns;
+  layer.fallback = measured.fallback;
+  layer.seconds = measured.seconds;
+}
+
 std::vector<LayerReport> qopt::listLayers(func::FuncOp function) {
   std::vector<LayerReport> layers;
+  CalibrationContext *quantizers = CalibrationContext::get(*function.getContext());
   llvm::DenseMap<Value, std::string> groups;
   function.walk([&](Operation *op) {
     std::optional<LayerReport> layer = describeLayer(op);
@@ -120,6 +133,8 @@ std::vector<LayerReport> qopt::listLayers(func::FuncOp function) {
       x = source->getOperand(0);
     }
     layer->group = groups.try_emplace(x, layer->name).first->second;
+    if (const LayerReport *measured = quantizers ? quantizers->findReport(layer->name) : nullptr)
+      addMeasured(*layer, *measured);
     layers.push_back(std::move(*layer));
   });
   return layers;

@@ -1,22 +1,30 @@
 //===- Driver.cpp - One model from file to file ---------------------------===//
+//
+// The phases of a compilation in a table, and the loop over it. What a phase does is a
+// method; what lies beside the model, passes and files are in the other sources here.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Driver/Driver.h"
 #include "Diagnostics.h"
+#include "Evaluate.h"
+#include "GraphFacts.h"
 #include "ModelFiles.h"
+#include "PassRunner.h"
+#include "ReportFiles.h"
 #include "WriteModule.h"
 
-#include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "qopt/Calibration/CalibrationContext.h"
-#include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
+#include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <chrono>
 #include <filesystem>
-#include <map>
+#include <mutex>
 #include <sys/resource.h>
 
 using namespace mlir;
@@ -31,63 +39,88 @@ double secondsSince(Clock::time_point start) { return std::chrono::duration<doub
 /// One compilation: the context, the IR and what was read beside the model.
 class Compilation {
 public:
-  explicit Compilation(const CompileOptions &options) : options(options), context(registry()) {
+  explicit Compilation(const CompileOptions &given) : options(given), context(registry()), passes(options) {
     // Calibration compiles inside a pass, where no dialect may be loaded any more.
     context.loadAllAvailableDialects();
     if (options.threads == 1)
       context.disableMultithreading();
+    // Every warning is remembered for the report, and for --strict.
+    options.onWarning = [this, print = given.onWarning](const std::string &text) {
+      report.warnings.push_back(text);
+      if (print && !options.strict)
+        print(text);
+    };
   }
 
-  Result<CompileReport> run();
-  Result<CompileReport> list();
+  /// Runs the phases up to `last` and says what came out.
+  Result<CompileReport> run(Phase last);
+
+  // The phases.
+  Status import();
+  Status raise();
+  Status quantize();
+  Status lower();
+  Status write();
 
 private:
   static DialectRegistry registry() {
     DialectRegistry registry;
     registerAllDialects(registry);
-    static const bool once = (registerAllPasses(), true);
-    (void)once;
+    static std::once_flag once;
+    std::call_once(once, registerAllPasses);
     return registry;
   }
 
-  Status import();
   Status readCalibration();
-  /// Runs a textual pipeline; an error names the model and the node.
-  Status runPasses(const std::string &pipeline);
-  Status raise();
-  Status quantize();
-  CompileReport summarize();
+  /// Runs the passes that a text names.
+  Status runPipeline(StringRef phase, const std::string &pipeline);
+  void summarize();
+  /// The model's entry point; null where passes took it away.
+  func::FuncOp forward() { return module->lookupSymbol<func::FuncOp>("forward"); }
 
-  func::FuncOp function() { return *module->getOps<func::FuncOp>().begin(); }
-
-  const CompileOptions &options;
+  CompileOptions options;
   MLIRContext context;
+  PassRunner passes;
   OwningOpRef<ModuleOp> module;
   TokenizerFile tokenizer;
   int64_t contextLength = 0, vocabularySize = 0;
-  double quantizeSeconds = 0;
-  int64_t calibrationTokens = 0;
+  CompileReport report;
+};
+
+/// A phase: what it is called, what it makes of the model, and what does that.
+struct PhaseInfo {
+  PhaseDescription description;
+  Status (Compilation::*run)();
+};
+
+constexpr PhaseInfo kPhases[] = {
+    {{Phase::Import, "import", "the graph as the file has it, in the onnx dialect"}, &Compilation::import},
+    {{Phase::Raise, "raise", "exporters' decompositions as standard operators (qopt-raise)"}, &Compilation::raise},
+    {{Phase::Quantize, "quantize", "linear layers rewritten by --pass-pipeline"}, &Compilation::quantize},
+    {{Phase::Lower, "lower", "functions on memory that call kernels (qopt-lower)"}, &Compilation::lower},
+    {{Phase::End, "end", "code for all targets, in a module with the weights"}, &Compilation::write},
 };
 
 } // namespace
 
-/// The last dimension of the logits, which have one for each token of the vocabulary; 0
-/// where there are none, or it is not known.
-static int64_t logitsWidth(func::FuncOp function) {
-  for (auto [i, result] : llvm::enumerate(function.getResultTypes())) {
-    Role role = getResultRole(function, i);
-    auto type = dyn_cast<RankedTensorType>(result);
-    if ((role == Role::Logits || role == Role::LastLogits) && type && !type.isDynamicDim(type.getRank() - 1))
-      return type.getShape().back();
-  }
-  return 0;
+std::vector<PhaseDescription> qopt::describePhases() {
+  std::vector<PhaseDescription> descriptions;
+  for (const PhaseInfo &phase : kPhases)
+    descriptions.push_back(phase.description);
+  return descriptions;
 }
+
+//===----------------------------------------------------------------------===//
+// Import
+//===----------------------------------------------------------------------===//
 
 Status Compilation::import() {
   std::string error;
   module = loadModel(options.model, context, ImportOptions(), error);
   if (!module)
     return Error{error};
+  if (func::FuncOp entry = forward(); !entry || entry.isExternal())
+    return inFile(options.model, {"expected a function @forward with a body, the model's entry point"});
   contextLength = readContextLength(options.model);
   if (contextLength > 0)
     setAttr<attrs::ContextLength>(*module, Builder(&context).getI64IntegerAttr(contextLength));
@@ -98,23 +131,9 @@ Status Compilation::import() {
   return {};
 }
 
-Status Compilation::readCalibration() {
-  auto &calibration = CalibrationContext::attach(context);
-  calibration.threads = options.threads;
-  calibration.maxMemory = options.maxMemory;
-  calibration.overrides = options.overrides;
-  calibration.onLayer = options.onLayer;
-  calibration.onProgress = options.onProgress;
-  if (options.calibration.empty())
-    return {};
-  auto samples = readSamples(options, tokenizer.tokenizer.get(), contextLength, vocabularySize);
-  if (!samples)
-    return samples.error();
-  calibration.samples = std::move(*samples);
-  for (const std::vector<int32_t> &window : calibration.samples)
-    calibrationTokens += window.size();
-  return {};
-}
+//===----------------------------------------------------------------------===//
+// Passes
+//===----------------------------------------------------------------------===//
 
 /// MLIR says "MLIR Textual PassPipeline Parser:1:1: error: 'x' does not refer to ...".
 static std::string describeParseError(StringRef pipeline, const std::string &message) {
@@ -129,38 +148,26 @@ static std::string describeParseError(StringRef pipeline, const std::string &mes
   return "pipeline \"" + printable(pipeline.str()) + "\": " + printable(reason.str());
 }
 
-Status Compilation::runPasses(const std::string &pipeline) {
-  DiagnosticCollector diagnostics(context, options.model);
-  PassManager manager(&context);
-  if (options.mlirOptions && failed(applyPassManagerCLOptions(manager)))
-    return diagnostics.error("cannot apply the MLIR options");
-  std::string parseError;
-  llvm::raw_string_ostream stream(parseError);
-  if (failed(parsePassPipeline(pipeline, manager, stream)))
-    return Error{describeParseError(pipeline, parseError)};
-  if (failed(manager.run(*module)))
-    return diagnostics.error("a pass failed");
-  diagnostics.forwardWarnings(options.onWarning);
-  return {};
-}
-
-/// Positions that all rotary tables have; 0 without tables.
-static int64_t positionsOfTables(func::FuncOp function) {
-  int64_t positions = 0;
-  function.walk([&](onnx::RotaryEmbeddingOp op) {
-    auto table = dyn_cast<RankedTensorType>(op.getCosCache().getType());
-    if (op.getPositionIds() && table && table.getRank() == 2 && !table.isDynamicDim(0))
-      positions = positions ? std::min(positions, table.getDimSize(0)) : table.getDimSize(0);
+Status Compilation::runPipeline(StringRef phase, const std::string &pipeline) {
+  return passes.run(*module, phase, [&](OpPassManager &manager) -> Status {
+    std::string parseError;
+    llvm::raw_string_ostream stream(parseError);
+    if (failed(parsePassPipeline(pipeline, manager, stream)))
+      return Error{describeParseError(pipeline, parseError)};
+    return {};
   });
-  return positions;
 }
 
 Status Compilation::raise() {
-  if (Status status = runPasses("qopt-raise"); !status)
+  if (Status status = runPipeline("raise", "qopt-raise"); !status)
     return status;
+  if (!forward())
+    return {};
+  // What neither the model's configuration nor its tokenizer says is read off the raised
+  // graph, so calibration data can be cut and judged before any long work starts.
   if (contextLength == 0)
-    contextLength = positionsOfTables(function());
-  vocabularySize = logitsWidth(function());
+    contextLength = countPositions(forward());
+  vocabularySize = findVocabularySize(forward());
   if (tokenizer.tokenizer && vocabularySize > 0 && tokenizer.tokenizer->vocabularySize() > vocabularySize)
     return Error{tokenizer.path + ": the tokenizer has " + std::to_string(tokenizer.tokenizer->vocabularySize()) +
                  " tokens but the model only " + std::to_string(vocabularySize)};
@@ -186,43 +193,80 @@ static Result<std::string> pipelineText(const CompileOptions &options) {
   return (name + "{compat=" + options.compat + (text.contains('{') ? " " + rest.str() : "}")).str();
 }
 
+Status Compilation::readCalibration() {
+  auto &calibration = CalibrationContext::attach(context);
+  calibration.threads = options.threads;
+  calibration.maxMemory = options.maxMemory;
+  calibration.overrides = options.overrides;
+  calibration.onLayer = options.onLayer;
+  calibration.onProgress = options.onProgress;
+  if (options.calibration.empty())
+    return {};
+  auto samples = readSamples(options, tokenizer.tokenizer.get(), contextLength, vocabularySize);
+  if (!samples)
+    return samples.error();
+  calibration.samples = std::move(*samples);
+  for (const std::vector<int32_t> &window : calibration.samples)
+    report.calibrationTokens += window.size();
+  return {};
+}
+
 Status Compilation::quantize() {
+  if (options.pipeline.empty())
+    return {};
+  if (Status status = readCalibration(); !status)
+    return status;
   Clock::time_point start = Clock::now();
   Result<std::string> pipeline = pipelineText(options);
   if (!pipeline)
     return pipeline.error();
-  Status status = runPasses(*pipeline);
-  quantizeSeconds = secondsSince(start);
+  Status status = runPipeline("quantize", *pipeline);
+  report.quantizeSeconds = secondsSince(start);
   return status;
 }
 
-CompileReport Compilation::summarize() {
-  CompileReport report;
-  report.model = std::filesystem::path(options.model).filename().string();
-  report.pipeline = options.pipeline;
-  report.layers = listLayers(function());
-  report.calibrationTokens = calibrationTokens;
-  report.quantizeSeconds = quantizeSeconds;
-  // What only the quantizers know joins what the graph shows.
-  std::map<std::string, LayerReport> measured;
-  for (LayerReport &layer : CalibrationContext::attach(context).takeLayers())
-    measured[layer.name] = std::move(layer);
+Status Compilation::lower() {
+  return passes.run(*module, "lower", [](OpPassManager &manager) -> Status {
+    buildLowerPipeline(manager);
+    return {};
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Results
+//===----------------------------------------------------------------------===//
+
+/// The layers as the graph shows them, and their sums. Lowering takes the layers away.
+void Compilation::summarize() {
+  if (func::FuncOp function = forward())
+    report.layers = listLayers(function);
   double bits = 0;
-  for (LayerReport &layer : report.layers) {
-    if (auto found = measured.find(layer.name); found != measured.end()) {
-      std::string group = layer.group;
-      layer = found->second;
-      layer.group = group;
-    }
-    int64_t weights = layer.outFeatures * layer.inFeatures;
+  for (const LayerReport &layer : report.layers) {
+    // The average is over what a scheme has quantized, so skipped layers do not count.
     if (layer.scheme == "float" && !options.pipeline.empty())
       continue;
+    int64_t weights = layer.outFeatures * layer.inFeatures;
     report.linearWeights += weights;
     bits += layer.bitsPerWeight * weights;
   }
   report.bitsPerWeight = report.linearWeights ? bits / report.linearWeights : 0;
   report.linearBytes = static_cast<int64_t>(bits / 8);
-  return report;
+}
+
+Status Compilation::write() {
+  ModuleContents contents;
+  contents.model = report.model;
+  contents.pipeline = options.pipeline;
+  contents.contextLength = contextLength;
+  contents.vocabularySize = vocabularySize;
+  contents.layers = report.layers;
+  if (tokenizer.file)
+    contents.tokenizer = tokenizer.file->text();
+  Result<int64_t> bytes = writeModule(*module, contents, options);
+  if (!bytes)
+    return bytes.error();
+  report.moduleBytes = *bytes;
+  return {};
 }
 
 static int64_t peakMemory() {
@@ -230,55 +274,55 @@ static int64_t peakMemory() {
   return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss * int64_t(1024) : 0;
 }
 
-Result<CompileReport> Compilation::run() {
+Result<CompileReport> Compilation::run(Phase last) {
   Clock::time_point start = Clock::now();
-  bool writesModule = StringRef(options.output).ends_with(".qmod") && options.until == Phase::End;
-  if (Status status = import(); !status)
-    return status.error();
-  if (options.until >= Phase::Raise)
-    if (Status status = raise(); !status)
+  report.model = std::filesystem::path(options.model).filename().string();
+  report.pipeline = options.pipeline;
+  for (const PhaseInfo &phase : kPhases) {
+    if (phase.description.phase > last)
+      break;
+    if (Status status = (this->*phase.run)(); !status)
       return status.error();
-  if (Status status = readCalibration(); !status)
-    return status.error();
-  if (options.until >= Phase::Quantize && !options.pipeline.empty())
-    if (Status status = quantize(); !status)
-      return status.error();
-  CompileReport report = summarize();
-
-  if (writesModule) {
-    ModuleContents contents;
-    contents.model = report.model;
-    contents.pipeline = options.pipeline;
-    contents.contextLength = contextLength;
-    contents.vocabularySize = vocabularySize;
-    contents.layers = report.layers;
-    if (tokenizer.file)
-      contents.tokenizer = tokenizer.file->text();
-    Result<int64_t> bytes = writeModule(*module, contents, options);
-    if (!bytes)
-      return bytes.error();
-    report.moduleBytes = *bytes;
-  } else {
-    if (options.until == Phase::Lower)
-      if (Status status = runPasses("qopt-lower"); !status)
-        return status.error();
-    if (!options.output.empty())
-      if (Status status = writeIr(*module, options.output); !status)
-        return status.error();
+    if (options.strict && !report.warnings.empty())
+      return Error{report.warnings.front() + " (an error because of --strict)"};
+    if (phase.description.phase == std::min(last, Phase::Quantize))
+      summarize();
   }
+  if (last < Phase::End && !options.output.empty())
+    if (Status status = writeIr(*module, options.output); !status)
+      return status.error();
   report.seconds = secondsSince(start);
   report.peakMemoryBytes = peakMemory();
+  return std::move(report);
+}
+
+Result<CompileReport> qopt::compileModel(const CompileOptions &options) {
+  if (Status status = checkFiles(options); !status)
+    return status.error();
+  // Only a module needs code: a file of IR shows what the pipeline made of the model.
+  bool isModule = StringRef(options.output).ends_with(".qmod");
+  Phase last = !isModule && options.until == Phase::End ? Phase::Quantize : options.until;
+  Result<CompileReport> report = Compilation(options).run(last);
+  if (!report)
+    return report;
+  if (!options.evaluation.empty()) {
+    Result<Evaluation> evaluation = evaluateModel(options);
+    if (!evaluation)
+      return evaluation.error();
+    report->evaluation = *evaluation;
+  }
+  if (Status status = writeReports(*report, options); !status)
+    return status.error();
   return report;
 }
 
-Result<CompileReport> Compilation::list() {
-  if (Status status = import(); !status)
+Result<CompileReport> qopt::listModelLayers(const CompileOptions &options) {
+  CompileOptions onlyList = options;
+  onlyList.output.clear();
+  Result<CompileReport> report = Compilation(onlyList).run(Phase::Raise);
+  if (!report)
+    return report;
+  if (Status status = writeReports(*report, options); !status)
     return status.error();
-  if (Status status = raise(); !status)
-    return status.error();
-  return summarize();
+  return report;
 }
-
-Result<CompileReport> qopt::compileModel(const CompileOptions &options) { return Compilation(options).run(); }
-
-Result<CompileReport> qopt::listModelLayers(const CompileOptions &options) { return Compilation(options).list(); }

@@ -1,7 +1,13 @@
 //===- Evaluate.cpp - Float against quantized, both as compiled -----------===//
+//
+// Both are modules that the runtime loads, so what is measured is what users run.
+//
+//===----------------------------------------------------------------------===//
+#include "Evaluate.h"
 #include "ModelFiles.h"
 #include "qopt/Module/Module.h"
 #include "qopt/Runtime/ScoringText.h"
+#include "qopt/Support/Targets.h"
 #include "qopt/Support/TemporaryDirectory.h"
 #include "qopt/Support/Tool.h"
 
@@ -38,7 +44,7 @@ static Result<Loaded> compileFloat(const CompileOptions &options) {
   CompileOptions floatOptions;
   floatOptions.model = options.model;
   floatOptions.tokenizer = options.tokenizer;
-  floatOptions.targets = {"cpu"};
+  floatOptions.targets = {std::string(deviceKindName(DeviceKind::Cpu))};
   floatOptions.cpus = options.cpus;
   floatOptions.threads = options.threads;
   floatOptions.output = directory->path() + "/float.qmod";
@@ -47,9 +53,10 @@ static Result<Loaded> compileFloat(const CompileOptions &options) {
   return load(floatOptions.output, options.threads);
 }
 
-Result<Evaluation> qopt::evaluateModel(const CompileOptions &options, const std::string &text) {
+Result<Evaluation> qopt::evaluateModel(const CompileOptions &options) {
   if (!options.output.ends_with(".qmod"))
     return inFile(options.output, {"only a .qmod module can be evaluated"});
+  const std::string &text = options.evaluation;
   Result<Loaded> quantized = load(options.output, options.threads);
   if (!quantized)
     return quantized.error();

@@ -1,5 +1,5 @@
 //===- Report.cpp - The report as JSON and CSV ----------------------------===//
-#include "qopt/Driver/Driver.h"
+#include "qopt/Driver/CompileReport.h"
 #include "qopt/Support/Utf8.h"
 
 #include <charconv>
@@ -42,6 +42,7 @@ std::string qopt::toJson(const CompileReport &report) {
       {"model", printable(report.model)},
       {"pipeline", report.pipeline},
       {"calibration_tokens", report.calibrationTokens},
+      {"warnings", report.warnings},
       {"layers", layers},
       {"total",
        {{"linear_weights", report.linearWeights},

@@ -1,5 +1,5 @@
 //===- ReportText.cpp - The report for people -----------------------------===//
-#include "qopt/Driver/Driver.h"
+#include "qopt/Driver/ReportText.h"
 #include "qopt/Support/Utf8.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"

@@ -4,7 +4,7 @@
 #include "Diagnostics.h"
 
 #include "mlir/Bytecode/BytecodeWriter.h"
-#include "qopt/Passes/Lower.h"
+#include "qopt/Codegen/Codegen.h"
 #include "qopt/Support/File.h"
 #include "qopt/Support/Tool.h"
 #include "llvm/Support/raw_ostream.h"
@@ -35,9 +35,9 @@ static bool isTarget(const CompileOptions &options, const char *target) {
 
 Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &contents, const CompileOptions &options) {
   DiagnosticCollector diagnostics(*module.getContext(), options.model);
-  FailureOr<LoweredModule> lowered = lowerModule(module);
+  FailureOr<LoweredModule> lowered = describeLoweredModule(module);
   if (failed(lowered))
-    return diagnostics.error("cannot lower the model");
+    return diagnostics.error("cannot describe the lowered model");
 
   std::vector<std::pair<std::string, std::vector<char>>> code;
   for (const HostLevel &level : kHostLevels) {

@@ -16,7 +16,7 @@ struct ModuleContents {
   std::string_view tokenizer; ///< text of tokenizer.json; empty when there is none
 };
 
-/// Generates code for every host level asked for and writes options.output.
+/// Generates code of a lowered module for all targets asked for and writes options.output.
 /// Returns the bytes of the file.
 Result<int64_t> writeModule(mlir::ModuleOp module, const ModuleContents &contents, const CompileOptions &options);
 

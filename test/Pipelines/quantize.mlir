@@ -1,13 +1,13 @@
-// RUN: qopt-opt %s --float | FileCheck %s --check-prefix=FLOAT
-// RUN: qopt-opt %s --int8-weights | FileCheck %s --check-prefix=INT8W
-// RUN: qopt-opt %s --int8-dynamic | FileCheck %s --check-prefix=INT8D
+// RUN: qopt-opt %s --qopt-raise --float | FileCheck %s --check-prefix=FLOAT
+// RUN: qopt-opt %s --qopt-raise --int8-weights | FileCheck %s --check-prefix=INT8W
+// RUN: qopt-opt %s --qopt-raise --int8-dynamic | FileCheck %s --check-prefix=INT8D
 // RUN: qopt-opt %s --qopt-raise --qopt-prepare="scheme=int8-dynamic" --qopt-quantize | FileCheck %s --check-prefix=INT8D
-// RUN: qopt-opt %s --llm-int8="threshold=4" | FileCheck %s --check-prefix=LLM
-// RUN: qopt-opt %s --rtn-int4="group-size=3 head=true" | FileCheck %s --check-prefix=RTN
-// RUN: qopt-opt %s --pass-pipeline='builtin.module(int8-weights{overrides=*.gate_proj=skip,lm_head=rtn-int4{group-size=-1}})' | FileCheck %s --check-prefix=MIXED
-// RUN: not qopt-opt %s --gptq-int4 2>&1 | FileCheck %s --check-prefix=NODATA
-// RUN: not qopt-opt %s --gptq-int4="compat=other" 2>&1 | FileCheck %s --check-prefix=COMPAT
-// RUN: qopt-opt %s --int8-dynamic --llm-int8 | FileCheck %s --check-prefix=INT8D
+// RUN: qopt-opt %s --qopt-raise --llm-int8="threshold=4" | FileCheck %s --check-prefix=LLM
+// RUN: qopt-opt %s --qopt-raise --rtn-int4="group-size=3 head=true" | FileCheck %s --check-prefix=RTN
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-raise,int8-weights{overrides=*.gate_proj=skip,lm_head=rtn-int4{group-size=-1}})' | FileCheck %s --check-prefix=MIXED
+// RUN: not qopt-opt %s --qopt-raise --gptq-int4 2>&1 | FileCheck %s --check-prefix=NODATA
+// RUN: not qopt-opt %s --qopt-raise --gptq-int4="compat=other" 2>&1 | FileCheck %s --check-prefix=COMPAT
+// RUN: qopt-opt %s --qopt-raise --int8-dynamic --llm-int8 | FileCheck %s --check-prefix=INT8D
 
 // What a user types, on two linears that share their input and a head.
 // NODATA: error: requires calibration data

@@ -1,12 +1,19 @@
 //===- qopt.cpp - The command line of the compiler ------------------------===//
+//
+// Options become CompileOptions; what compileModel() gives back is printed: results on
+// standard output, everything else on standard error.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Driver/Driver.h"
-#include "qopt/Support/File.h"
+#include "qopt/Driver/ReportText.h"
 #include "qopt/Support/Progress.h"
 #include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 
+#include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -20,10 +27,12 @@ using namespace qopt;
 
 namespace {
 
+/// What the options are parsed into. Words that stand for a value of CompileOptions wait
+/// here until all options have been read.
 struct CommandLine {
   CompileOptions compile;
   bool listLayers = false, quiet = false;
-  std::string report, log, eval, until = "end", documents = "auto", cpu;
+  std::string until = "end", documents = "auto", cpu;
   int64_t threads = 0, seed = 0;
   std::vector<std::string> mlirArguments;
 };
@@ -77,6 +86,25 @@ Status setCudaArchs(const std::string &text, CompileOptions &compile) {
   return {};
 }
 
+/// The phase that --until names.
+Phase phaseOf(const std::string &name) {
+  for (const PhaseDescription &phase : describePhases())
+    if (phase.name == name)
+      return phase.phase;
+  llvm_unreachable("--until takes names of phases only");
+}
+
+/// Which phases there are, and what each leaves, is known to the driver alone.
+void addUntil(Options &options, CommandLine &command) {
+  std::vector<std::string> names;
+  std::string help = "stop after a phase and write the IR:";
+  for (const PhaseDescription &phase : describePhases()) {
+    names.emplace_back(phase.name);
+    help += "\n" + names.back() + ": " + phase.summary;
+  }
+  options.choice("until", names, command.until, help);
+}
+
 void addOptions(Options &options, CommandLine &command) {
   CompileOptions &compile = command.compile;
   options.section("Compilation");
@@ -92,7 +120,7 @@ void addOptions(Options &options, CommandLine &command) {
                "scheme of single layers: '*.down_proj=int8-weights', 're:layers\\.0\\..*=skip',\n"
                "lm_head=rtn-int4{group-size=32}; the last match wins (repeatable)");
   options.choice("compat", {"gptq", "quanto"}, compile.compat, "repeat that package's choices exactly");
-  options.choice("until", {"import", "raise", "quantize", "lower", "end"}, command.until, "stop after a phase");
+  addUntil(options, command);
   options.custom(
       "target", "LIST", [&](const std::string &text) { return setTargets(text, compile); },
       "what the module has code for, cpu,cuda,sim or some of them:\n"
@@ -120,10 +148,11 @@ void addOptions(Options &options, CommandLine &command) {
 
   options.section("Output");
   options.flag("list-layers", command.listLayers, "print every linear layer and do nothing else");
-  options.text("eval", "FILE", command.eval, "measure float and quantized model on this text");
-  options.text("report", "FILE.json", command.report, "the figures per layer and in total, for programs");
-  options.text("log", "FILE.csv", command.log, "the figures per layer as a table");
-  options.flag("quiet", command.quiet, "no progress and no summary");
+  options.text("eval", "FILE", compile.evaluation, "measure float and quantized model on this text");
+  options.text("report", "FILE.json", compile.report, "the figures per layer and in total, for programs");
+  options.text("log", "FILE.csv", compile.log, "the figures per layer as a table");
+  options.flag("quiet", command.quiet, "no progress, no warnings and no summary");
+  options.flag("strict", compile.strict, "warnings are errors");
 
   options.section("Resources");
   options.integer("threads", "N", command.threads, 1, 1024, "default: all cores; the result does not depend on it");
@@ -153,7 +182,7 @@ Status checkCombination(const Options &options, const CommandLine &command) {
   for (const char *option : {"cpu", "eval"})
     if (options.wasGiven(option) && leavesOut("cpu"))
       return usageError(std::string("--") + option + " needs cpu among --target");
-  if (command.compile.calibration == "-" && command.eval == "-")
+  if (command.compile.calibration == "-" && command.compile.evaluation == "-")
     return usageError("standard input cannot be both --calibration and --eval");
   return {};
 }
@@ -169,24 +198,19 @@ Status chooseOutput(CommandLine &command) {
   if (isWhole ? !isModule && !isIr : !isIr)
     return usageError("cannot write \"" + printable(compile.output) + "\": expected " +
                       (isWhole ? ".qmod, .mlir or .mlirbc" : ".mlir or .mlirbc after a phase"));
-  if (!command.eval.empty() && !isModule)
+  if (!compile.evaluation.empty() && !isModule)
     return usageError("--eval needs a .qmod as output");
   return {};
 }
 
-Phase phaseOf(const std::string &name) {
-  return name == "import"     ? Phase::Import
-         : name == "raise"    ? Phase::Raise
-         : name == "quantize" ? Phase::Quantize
-         : name == "lower"    ? Phase::Lower
-                              : Phase::End;
-}
-
+/// Hands MLIR's arguments to LLVM's parser, which keeps them in global variables. The
+/// options exist only once they are registered, so they are, and only where some are given.
 Status applyMlirArguments(CommandLine &command) {
   if (command.mlirArguments.empty())
     return {};
   mlir::registerPassManagerCLOptions();
   mlir::registerMLIRContextCLOptions();
+  mlir::registerDefaultTimingManagerCLOptions();
   std::vector<const char *> forwarded = {"qopt"};
   for (const std::string &argument : command.mlirArguments)
     forwarded.push_back(argument.c_str());
@@ -198,37 +222,16 @@ Status applyMlirArguments(CommandLine &command) {
   return {};
 }
 
-/// What must not fail after hours of work: text that is not there, results that
-/// cannot be written.
-Status checkFiles(const CommandLine &command) {
-  if (!command.eval.empty() && command.eval != "-")
-    if (auto text = MappedFile::open(command.eval); !text)
-      return inFile(command.eval, text.error());
-  for (const std::string &path : {command.compile.output, command.report, command.log})
-    if (!path.empty())
-      if (auto file = AtomicFile::create(path); !file)
-        return inFile(path, file.error());
-  return {};
-}
-
-Status writeReports(const CompileReport &report, const CommandLine &command) {
-  for (const auto &[path, text] : {std::pair(command.report, toJson(report)), std::pair(command.log, toCsv(report))})
-    if (!path.empty())
-      if (Status status = writeFileAtomically(path, text); !status)
-        return inFile(path, status.error());
-  return {};
-}
-
+/// Prints the layers and does nothing else.
 Status list(const CommandLine &command) {
   Result<CompileReport> report = listModelLayers(command.compile);
   if (!report)
     return report.error();
-  if (Status status = writeReports(*report, command); !status)
-    return status;
   std::fputs(layerTable(*report).c_str(), stdout);
   return {};
 }
 
+/// Compiles. Lines of their own push the progress bar away, which comes back by itself.
 Status compile(CommandLine &command) {
   Progress progress("calibrating", command.quiet);
   auto printLine = [&](const std::string &text) {
@@ -244,21 +247,12 @@ Status compile(CommandLine &command) {
     if (layer.loss)
       printLine(progressLine(layer));
   };
-  if (Status status = checkFiles(command); !status)
-    return status;
   Result<CompileReport> report = compileModel(options);
   progress.clear();
   if (!report)
     return report.error();
-  if (!command.eval.empty()) {
-    Result<Evaluation> evaluation = evaluateModel(options, command.eval);
-    if (!evaluation)
-      return evaluation.error();
-    report->evaluation = *evaluation;
-    std::fputs(toText(*evaluation).c_str(), stdout);
-  }
-  if (Status status = writeReports(*report, command); !status)
-    return status;
+  if (report->evaluation)
+    std::fputs(toText(*report->evaluation).c_str(), stdout);
   printLine(summaryLine(*report, options.output));
   return {};
 }

@@ -6,7 +6,7 @@
 //   auto &calibration = qopt::CalibrationContext::attach(context);
 //   calibration.samples = ...;
 //   passManager.run(module);
-//   calibration.takeLayers();
+//   listLayers(function);
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_CALIBRATION_CALIBRATIONCONTEXT_H
@@ -14,6 +14,7 @@
 
 #include "mlir/IR/DialectInterface.h"
 #include "qopt/Calibration/Report.h"
+#include "llvm/ADT/StringMap.h"
 #include <functional>
 #include <mutex>
 #include <string>
@@ -46,13 +47,14 @@ public:
   /// Called during calibration: batches done of all batches of all stages.
   std::function<void(int64_t done, int64_t total)> onProgress;
 
+  /// Says what the quantizer of a layer measured; several threads may.
   void report(LayerReport layer);
-  /// All layers reported so far, in no particular order.
-  std::vector<LayerReport> takeLayers();
+  /// What was reported of the layer of this name, or nothing. The address stays valid.
+  const LayerReport *findReport(llvm::StringRef name);
 
 private:
   std::mutex mutex;
-  std::vector<LayerReport> layers;
+  llvm::StringMap<LayerReport> layers;
 };
 
 } // namespace qopt

@@ -33,7 +33,8 @@ struct LayerReport {
 /// quantization; nothing when `op` is none.
 std::optional<LayerReport> describeLayer(mlir::Operation *op);
 
-/// The linears of `function` in order.
+/// The linears of `function` in order: what describeLayer() says of each, its group, and
+/// what its quantizer has reported to the CalibrationContext, if there is one.
 std::vector<LayerReport> listLayers(mlir::func::FuncOp function);
 
 } // namespace qopt

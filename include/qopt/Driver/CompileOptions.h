@@ -1,0 +1,66 @@
+//===- CompileOptions.h - What to compile, and how ------------------------===//
+//
+// One compilation as data, and the phases that it consists of.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_DRIVER_COMPILEOPTIONS_H
+#define QOPT_DRIVER_COMPILEOPTIONS_H
+
+#include "qopt/Calibration/Report.h"
+#include "qopt/Tokenizer/TokenWindows.h"
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+/// What is done to a model, in order. Where a compilation stops, the IR as this phase
+/// leaves it is the result.
+enum class Phase { Import, Raise, Quantize, Lower, End };
+
+/// The name of a phase, as `--until` takes it, and what it makes of the model.
+struct PhaseDescription {
+  Phase phase;
+  const char *name, *summary;
+};
+
+/// All phases in order.
+std::vector<PhaseDescription> describePhases();
+
+/// One compilation. Paths may be empty where something is not wanted.
+struct CompileOptions {
+  std::string model;                  ///< .onnx, .mlir or .mlirbc
+  std::string output;                 ///< .qmod, .mlir or .mlirbc by its ending; empty: only the report
+  std::string pipeline;               ///< named pipelines, or builtin.module(...); empty: float
+  std::string compat;                 ///< "", "gptq" or "quanto"
+  std::vector<std::string> overrides; ///< PATTERN=SPEC
+  Phase until = Phase::End;
+  bool strict = false; ///< a warning ends the compilation as an error would
+
+  std::string calibration;                          ///< corpus or .npy; "-": standard input; empty: none
+  DocumentRule documents = DocumentRule::Automatic; ///< of plain text, to calibrate and to evaluate on
+  int64_t calibrationSamples = 128;
+  int64_t calibrationLength = 0; ///< 0: min(2048, context of the model)
+  uint64_t seed = 0;
+  std::string tokenizer; ///< empty: tokenizer.json beside the model, if there is one
+
+  std::vector<std::string> targets = {"cpu"}; ///< "cpu", "cuda", "sim"
+  std::vector<std::string> cpus;              ///< host levels; empty: all
+  std::vector<std::string> cudaArchs;         ///< GPUs to make cubins for: "sm_90a"; needs ptxas
+  int threads = 1;
+  int64_t maxMemory = 0;    ///< bytes of activations kept between stages; 0: no limit
+  bool mlirOptions = false; ///< apply MLIR's own command line options to the pass managers
+
+  std::string evaluation; ///< text to measure the float and the quantized model on: .txt, .jsonl, .npy; "-"
+  std::string report;     ///< .json: the figures per layer and in total
+  std::string log;        ///< .csv: the figures per layer
+
+  /// Called for things worth a line on stderr.
+  std::function<void(const std::string &)> onWarning;
+  std::function<void(const LayerReport &)> onLayer;
+  std::function<void(int64_t done, int64_t total)> onProgress;
+};
+
+} // namespace qopt
+
+#endif // QOPT_DRIVER_COMPILEOPTIONS_H

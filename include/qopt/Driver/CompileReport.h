@@ -1,0 +1,46 @@
+//===- CompileReport.h - What became of a model ---------------------------===//
+//
+// The report as data, and as the files that programs read. What people read is in
+// ReportText.h.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_DRIVER_COMPILEREPORT_H
+#define QOPT_DRIVER_COMPILEREPORT_H
+
+#include "qopt/Calibration/Report.h"
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+/// Float against quantized on one text (`--eval`).
+struct Evaluation {
+  double floatPerplexity = 0, quantizedPerplexity = 0;
+  double standardError = 0; ///< of the quantized mean NLL
+  double klDivergenceMean = 0, sameTop1 = 0;
+  int64_t tokens = 0, windows = 0, window = 0;
+};
+
+/// What `--report` writes. Layers in the order of the graph.
+struct CompileReport {
+  std::string model, pipeline;
+  std::vector<LayerReport> layers;
+  std::vector<std::string> warnings; ///< as they were printed
+  int64_t linearWeights = 0;         ///< weights of all linears
+  double bitsPerWeight = 0;          ///< over all linears, scales and zero points included
+  int64_t linearBytes = 0;           ///< bytes of these
+  int64_t moduleBytes = 0;           ///< of the output file; 0 when none was written
+  int64_t calibrationTokens = 0;
+  double seconds = 0, quantizeSeconds = 0;
+  int64_t peakMemoryBytes = 0;
+  std::optional<Evaluation> evaluation;
+};
+
+/// The report as JSON (keys as in docs) and as CSV, one row per layer.
+std::string toJson(const CompileReport &report);
+std::string toCsv(const CompileReport &report);
+
+} // namespace qopt
+
+#endif // QOPT_DRIVER_COMPILEREPORT_H

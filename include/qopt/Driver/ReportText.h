@@ -1,0 +1,24 @@
+//===- ReportText.h - The report for people -------------------------------===//
+//
+// Tables and lines as `qopt` prints them.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_DRIVER_REPORTTEXT_H
+#define QOPT_DRIVER_REPORTTEXT_H
+
+#include "qopt/Driver/CompileReport.h"
+
+namespace qopt {
+
+/// A short table of the perplexities.
+std::string toText(const Evaluation &evaluation);
+/// A table of the layers.
+std::string layerTable(const CompileReport &report);
+/// One line, without its end, on the finished module.
+std::string summaryLine(const CompileReport &report, const std::string &output);
+/// One line, without its end, on a layer that was just quantized.
+std::string progressLine(const LayerReport &layer);
+
+} // namespace qopt
+
+#endif // QOPT_DRIVER_REPORTTEXT_H
