@@ -54,6 +54,7 @@ void buildRaise(OpPassManager &pm) {
   // What the inputs and outputs are, while the graph says it.
   pm.addNestedPass<func::FuncOp>(createAssignRoles());
   pm.addNestedPass<func::FuncOp>(createResolveShapes());
+  pm.addNestedPass<func::FuncOp>(createFoldConstants());
   pm.addPass(createCSEPass());
   // Operators: normalizations first, where rotations start.
   pm.addNestedPass<func::FuncOp>(createNormalizeLinears());

@@ -77,16 +77,16 @@ static Status importFusedMatMul(NodeImport &node) {
 }
 
 /// onnxruntime registers the first two in the default domain as well.
-static const OperatorInfo operators[] = {
-    {"SimplifiedLayerNormalization", 1, 2, 2, 2, importSimplifiedLayerNorm},
-    {"SkipSimplifiedLayerNormalization", 1, 3, 4, 4, importSkipLayerNorm},
-    {"QuickGelu", 1, 1, 1, 1, importQuickGelu},
-    {"FusedMatMul", 1, 2, 2, 1, importFusedMatMul},
+static const std::pair<const char *, OperatorInfo> operators[] = {
+    {"SimplifiedLayerNormalization", {{1, 2, 2, 2}, importSimplifiedLayerNorm}},
+    {"SkipSimplifiedLayerNormalization", {{1, 3, 4, 4}, importSkipLayerNorm}},
+    {"QuickGelu", {{1, 1, 1, 1}, importQuickGelu}},
+    {"FusedMatMul", {{1, 2, 2, 1}, importFusedMatMul}},
 };
 
-const OperatorInfo *qopt::lookupContribOperator(StringRef domain, StringRef name) {
-  for (const OperatorInfo &info : operators)
-    if (name == info.name && (domain == "com.microsoft" || (domain.empty() && name.contains("Simplified"))))
-      return &info;
-  return nullptr;
+std::optional<OperatorInfo> qopt::lookupContribOperator(StringRef domain, StringRef name) {
+  for (const auto &[known, info] : operators)
+    if (name == known && (domain == "com.microsoft" || (domain.empty() && name.contains("Simplified"))))
+      return info;
+  return std::nullopt;
 }

@@ -51,7 +51,6 @@ private:
   const ImportOptions &options;
   OpBuilder builder;
   Tensors tensors;
-  ShapeAnalysis shapes;
   llvm::StringMap<Value> values;
   llvm::StringSet<> weights;
 };
@@ -120,7 +119,6 @@ Status Importer::importInputs(func::FuncOp function) {
                                        location(printable(input.name())))))
       return errorAt(input.name(), "cannot become an argument");
     values[input.name()] = function.getArgument(index);
-    shapes.addInput(function.getArgument(index), dimNames(input, *type));
   }
   return {};
 }
@@ -184,7 +182,6 @@ Status Importer::importInitializers() {
       if (Status status = checkFinite(*value, mayBeInfinite(tensor.name())); !status)
         return Error{name + ": " + status.error().message};
     auto constant = onnx::ConstantOp::create(builder, location(name), value->getShapedType(), *value);
-    shapes.addOperation(constant);
     values[tensor.name()] = constant;
   }
   return {};
@@ -195,7 +192,7 @@ Status Importer::importInitializers() {
 //===----------------------------------------------------------------------===//
 
 /// Nothing when the importer knows the operator of `node`, else why not.
-static Status checkOperator(const pb::NodeProto &node, const pb::ModelProto &model) {
+static Status checkOperator(const pb::NodeProto &node, const pb::ModelProto &model, MLIRContext *context) {
   std::string op = printable(node.op_type()), domain = printable(node.domain());
   for (const pb::FunctionProto &function : model.functions())
     if (function.name() == node.op_type() && function.domain() == node.domain())
@@ -209,7 +206,7 @@ static Status checkOperator(const pb::NodeProto &node, const pb::ModelProto &mod
       import = &candidate;
   if (!import)
     return Error{"operator " + op + " is of domain \"" + domain + "\", which the model does not import"};
-  if (lookupOperator(node))
+  if (lookupOperator(node, context))
     return {};
   if (isDefault && (op == "If" || op == "Loop" || op == "Scan"))
     return Error{"operator " + op + " is not supported: control flow"};
@@ -219,7 +216,7 @@ static Status checkOperator(const pb::NodeProto &node, const pb::ModelProto &mod
 
 Status Importer::importNode(const pb::NodeProto &node) {
   std::string name = nodeName(node);
-  if (Status status = checkOperator(node, file.model); !status)
+  if (Status status = checkOperator(node, file.model, builder.getContext()); !status)
     return Error{name + ": " + status.error().message};
   SmallVector<Value> operands;
   for (const std::string &input : node.input())
@@ -233,7 +230,7 @@ Status Importer::importNode(const pb::NodeProto &node) {
     return block->empty() ? nullptr : &block->back();
   };
   Operation *before = last();
-  NodeImport import(node, file.opset, builder, location(name), tensors, shapes);
+  NodeImport import(node, file.opset, builder, location(name), tensors);
   Result<SmallVector<Value>> results = import.run(operands);
   if (!results)
     return Error{name + " (" + node.op_type() + "): " + results.error().message};

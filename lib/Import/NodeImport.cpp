@@ -1,4 +1,9 @@
 //===- NodeImport.cpp - What the import of every operator shares ----------===//
+//
+// Attributes, operands and results of one node. What the operation must look like, it
+// says itself: its form, the names of its attributes and the inference of its types.
+//
+//===----------------------------------------------------------------------===//
 #include "OperatorTable.h"
 #include "Operators.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
@@ -70,29 +75,12 @@ Status NodeImport::attributeToOperand(StringRef name) {
 //===----------------------------------------------------------------------===//
 
 Value NodeImport::constant(ElementsAttr value) {
-  auto op = onnx::ConstantOp::create(builder, location, value.getShapedType(), value);
-  shapes.addOperation(op);
-  return op;
+  return onnx::ConstantOp::create(builder, location, value.getShapedType(), value);
 }
 
 Value NodeImport::constant(ArrayRef<int64_t> values) {
   auto type = RankedTensorType::get(static_cast<int64_t>(values.size()), builder.getI64Type());
   return constant(DenseElementsAttr::get(type, values));
-}
-
-/// A constant in the place of an operand that was computed from known dimensions.
-Value NodeImport::foldShape(Value operand) {
-  if (isa_and_present<onnx::ConstantOp>(operand.getDefiningOp()))
-    return operand;
-  auto type = cast<RankedTensorType>(operand.getType());
-  std::optional<SmallVector<int64_t>> values = shapes.constantContents(operand);
-  if (!values || !type.getElementType().isSignlessInteger())
-    return operand;
-  unsigned width = type.getElementTypeBitWidth();
-  SmallVector<APInt> elements;
-  for (int64_t value : *values)
-    elements.push_back(APInt(width, value, /*isSigned=*/true, /*implicitTrunc=*/true));
-  return constant(DenseElementsAttr::get(type, elements));
 }
 
 namespace {
@@ -114,31 +102,48 @@ private:
 };
 } // namespace
 
-/// Sets the sizes of the optional groups where an operation has several.
-static void setSegments(const RegisteredOperationName &name, ArrayRef<Value> operands, const OperatorInfo &info,
-                        NamedAttrList &attributes, MLIRContext *context) {
-  if (!llvm::is_contained(name.getAttributeNames(), "operandSegmentSizes"))
-    return;
-  SmallVector<int32_t> sizes(info.maxInputs, 0);
-  for (auto [i, operand] : llvm::enumerate(operands))
-    sizes[i] = operand ? 1 : 0;
-  attributes.set("operandSegmentSizes", DenseI32ArrayAttr::get(context, sizes));
+onnx::OperatorInterface::Concept *qopt::lookupOperation(StringRef name, MLIRContext *context) {
+  auto registered = RegisteredOperationName::lookup(("onnx." + name).str(), context);
+  return registered ? registered->getInterface<onnx::OperatorInterface>() : nullptr;
+}
+
+/// A list of 1 for operands or results that are there, and 0 for others.
+static DenseI32ArrayAttr segments(size_t count, MLIRContext *context, function_ref<bool(size_t)> isThere) {
+  SmallVector<int32_t> sizes;
+  for (size_t i = 0; i < count; ++i)
+    sizes.push_back(isThere(i));
+  return DenseI32ArrayAttr::get(context, sizes);
+}
+
+/// A diagnostic of an operation that is not there yet, without its name: the node's is
+/// reported.
+static std::string withoutName(std::string problem, StringRef name) {
+  StringRef text = problem;
+  text.consume_front(("'onnx." + name + "' op ").str());
+  return text.str();
 }
 
 Result<Operation *> NodeImport::create(StringRef name, ArrayRef<Value> operands, NamedAttrList attrs) {
-  const OperatorInfo *info = lookupOperator(name);
-  auto registered = RegisteredOperationName::lookup(("onnx." + name).str(), builder.getContext());
-  if (!info || !registered)
-    return Error{"operator " + name.str() + " is not in the dialect"};
   MLIRContext *context = builder.getContext();
-  setSegments(*registered, operands, *info, attrs, context);
-  bool segmented = attrs.get("operandSegmentSizes") != nullptr;
+  onnx::OperatorInterface::Concept *known = lookupOperation(name, context);
+  if (!known)
+    return Error{"operator " + name.str() + " is not in the dialect"};
+  auto registered = RegisteredOperationName::lookup(("onnx." + name).str(), context);
+  onnx::OperatorForm form = known->getForm();
+  auto hasSegments = [&](StringRef sizes) { return llvm::is_contained(registered->getAttributeNames(), sizes); };
+  bool segmented = hasSegments("operandSegmentSizes");
+  if (segmented)
+    attrs.set("operandSegmentSizes",
+              segments(form.maxInputs, context, [&](size_t i) { return i < operands.size() && operands[i]; }));
+  for (StringRef attribute : known->getRequiredAttributes())
+    if (!attrs.get(attribute))
+      return Error{"requires the attribute " + attribute.str()};
   SmallVector<Value> present;
   for (auto [i, operand] : llvm::enumerate(operands)) {
     if (operand && !segmented && present.size() < i)
       return Error{"input " + std::to_string(present.size()) + " is left out"};
     if (operand)
-      present.push_back(foldShape(operand));
+      present.push_back(operand);
   }
 
   DictionaryAttr dictionary = attrs.getDictionary(context);
@@ -158,18 +163,19 @@ Result<Operation *> NodeImport::create(StringRef name, ArrayRef<Value> operands,
   if ((hasProperties &&
        failed(registered->setOpPropertiesFromAttribute(*registered, properties.get(), dictionary, emitHere))) ||
       failed(inference->inferReturnTypes(context, location, present, dictionary, properties.get(), {}, types)))
-    return Error{problem.empty() ? "its types cannot be inferred" : problem};
-  if (llvm::is_contained(registered->getAttributeNames(), "resultSegmentSizes")) {
-    // Results left out come last in these operators.
-    SmallVector<int32_t> sizes(info->maxOutputs, 0);
-    std::fill_n(sizes.begin(), types.size(), 1);
-    attrs.set("resultSegmentSizes", DenseI32ArrayAttr::get(context, sizes));
-  }
+    return Error{problem.empty() ? "its types cannot be inferred" : withoutName(problem, name)};
+  // Results left out come last in the operators that have some.
+  if (hasSegments("resultSegmentSizes"))
+    attrs.set("resultSegmentSizes", segments(form.maxOutputs, context, [&](size_t i) { return i < types.size(); }));
   OperationState state(location, *registered, present, types, attrs.getAttrs());
   Operation *op = builder.create(state);
   if (failed(registered->verifyInvariants(op)))
-    return Error{problem.empty() ? "the operation is not valid" : problem};
-  shapes.addOperation(op);
+    return Error{problem.empty() ? "the operation is not valid" : withoutName(problem, name)};
+  // Integers that follow from constants are constants: types of other results depend on them.
+  if (DenseElementsAttr value = onnx::foldContents(op); value && !isa<onnx::ConstantOp>(op)) {
+    op->erase();
+    return constant(value).getDefiningOp();
+  }
   return op;
 }
 
@@ -192,27 +198,28 @@ Status NodeImport::finish(Result<Value> value) {
 //===----------------------------------------------------------------------===//
 
 Result<SmallVector<Value>> NodeImport::run(ArrayRef<Value> operands) {
-  const OperatorInfo *info = lookupOperator(node);
+  std::optional<OperatorInfo> info = lookupOperator(node, builder.getContext());
   auto countOf = [](size_t count, const char *what) { return std::to_string(count) + " " + what; };
   bool isDefault = node.domain().empty() || node.domain() == "ai.onnx";
-  if (isDefault && opset < info->since)
-    return Error{"exists since operator set " + std::to_string(info->since) + " but the model imports " +
+  if (isDefault && opset < info->form.since)
+    return Error{"exists since operator set " + std::to_string(info->form.since) + " but the model imports " +
                  std::to_string(opset)};
   size_t given = operands.size();
   while (given > 0 && !operands[given - 1])
     --given;
-  if (given < size_t(info->minInputs))
-    return Error{"expected at least " + countOf(info->minInputs, "inputs") + " but got " + std::to_string(given)};
-  if (!info->isVariadic() && given > size_t(info->maxInputs))
-    return Error{"expected at most " + countOf(info->maxInputs, "inputs") + " but got " + std::to_string(given)};
+  if (given < size_t(info->form.minInputs))
+    return Error{"expected at least " + countOf(info->form.minInputs, "inputs") + " but got " + std::to_string(given)};
+  if (!info->isVariadic() && given > size_t(info->form.maxInputs))
+    return Error{"expected at most " + countOf(info->form.maxInputs, "inputs") + " but got " + std::to_string(given)};
   if (node.output_size() == 0)
     return Error{"has no outputs"};
   int outputs = node.output_size();
   while (outputs > 1 && node.output(outputs - 1).empty())
     --outputs;
-  if (!info->isVariadicOut() && outputs > info->maxOutputs)
-    return Error{"expected at most " + countOf(info->maxOutputs, "outputs") + " but got " + std::to_string(outputs)};
-  for (size_t i = 0; i < size_t(info->minInputs); ++i)
+  if (!info->isVariadicOut() && outputs > info->form.maxOutputs)
+    return Error{"expected at most " + countOf(info->form.maxOutputs, "outputs") + " but got " +
+                 std::to_string(outputs)};
+  for (size_t i = 0; i < size_t(info->form.minInputs); ++i)
     if (!operands[i])
       return Error{"input " + std::to_string(i) + " is left out"};
   inputs.assign(operands.begin(), operands.begin() + given);
@@ -229,8 +236,6 @@ Result<SmallVector<Value>> NodeImport::run(ArrayRef<Value> operands) {
       return Error{"attribute " + attribute.getName().str() + " is not supported"};
   if (results)
     return *results;
-  if (info->required && !attributes.get(info->required))
-    return Error{std::string("requires the attribute ") + info->required};
   Result<Operation *> op = create(node.op_type(), inputs, attributes);
   if (!op)
     return op.error();

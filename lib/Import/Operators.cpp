@@ -10,6 +10,7 @@
 
 using namespace mlir;
 using namespace qopt;
+using onnx::OperatorForm;
 
 static int64_t rankOf(Value value) { return cast<RankedTensorType>(value.getType()).getRank(); }
 
@@ -101,6 +102,15 @@ static Status importClip(NodeImport &node) {
 }
 
 static Status importIdentity(NodeImport &node) { return node.finish(node.inputs[0]); }
+
+static Status importGelu(NodeImport &node) {
+  auto given = node.take<StringAttr>("approximate");
+  auto kind = given ? onnx::symbolizeGeluApproximation(given.getValue()) : onnx::GeluApproximation::None;
+  if (!kind)
+    return Error{"expected approximate to be none or tanh but got \"" + given.str() + "\""};
+  node.attributes.set("approximate", onnx::GeluApproximationAttr::get(node.builder.getContext(), *kind));
+  return {};
+}
 
 /// At inference Dropout passes its operand through; without the mask.
 static Status importDropout(NodeImport &node) {
@@ -219,97 +229,59 @@ static Status importAttention(NodeImport &node) {
 // The table
 //===----------------------------------------------------------------------===//
 
-static constexpr int kAny = OperatorInfo::kAny;
+namespace {
+/// What the newest form of an operator does not say of older ones.
+struct Rule {
+  const char *name;
+  Status (*apply)(NodeImport &);
+  /// Inputs that nodes of all operator sets have, where the newest form has more.
+  int minInputs = OperatorForm::kAny;
+};
+} // namespace
 
-/// In alphabetical order.
-static const OperatorInfo operators[] = {
-    {"Abs", 6, 1, 1},
-    {"Add", 7, 2, 2},
-    {"And", 7, 2, 2},
-    {"Attention", 23, 3, 6, 3, importAttention},
-    {"Cast", 6, 1, 1, 1, importCast},
-    {"CastLike", 15, 2, 2, 1, importCastLike},
-    {"Ceil", 6, 1, 1},
-    {"Clip", 6, 1, 3, 1, importClip},
-    {"Concat", 4, 1, kAny, 1, nullptr, "axis"},
-    {"Constant", 1, 0, 0, 1, importConstant},
-    {"ConstantOfShape", 9, 1, 1, 1, importConstantOfShape},
-    {"Cos", 7, 1, 1},
-    {"CumSum", 11, 2, 2},
-    {"Div", 7, 2, 2},
-    {"Dropout", 7, 1, 3, 2, importDropout},
-    {"Equal", 7, 2, 2},
-    {"Erf", 9, 1, 1},
-    {"Exp", 6, 1, 1},
-    {"Expand", 8, 2, 2},
-    {"Flatten", 1, 1, 1},
-    {"Floor", 6, 1, 1},
-    {"Gather", 1, 2, 2},
-    {"GatherElements", 11, 2, 2},
-    {"GatherND", 11, 2, 2},
-    {"Gelu", 20, 1, 1},
-    {"Gemm", 7, 2, 3},
-    {"Greater", 7, 2, 2},
-    {"GreaterOrEqual", 12, 2, 2},
-    {"Identity", 1, 1, 1, 1, importIdentity},
-    {"IsInf", 10, 1, 1, 1, importIsInf},
-    {"IsNaN", 9, 1, 1},
-    {"Less", 7, 2, 2},
-    {"LessOrEqual", 12, 2, 2},
-    {"Log", 6, 1, 1},
-    {"MatMul", 1, 2, 2},
-    {"Max", 6, 1, kAny},
-    {"Min", 6, 1, kAny},
-    {"Mod", 10, 2, 2},
-    {"Mul", 7, 2, 2},
-    {"Neg", 6, 1, 1},
-    {"Not", 1, 1, 1},
-    {"Or", 7, 2, 2},
-    {"Pow", 7, 2, 2},
-    {"RMSNormalization", 23, 2, 2},
-    {"Range", 11, 3, 3},
-    {"Reciprocal", 6, 1, 1},
-    {"ReduceMax", 1, 1, 2, 1, importReduce},
-    {"ReduceMean", 1, 1, 2, 1, importReduce},
-    {"ReduceMin", 1, 1, 2, 1, importReduce},
-    {"ReduceProd", 1, 1, 2, 1, importReduce},
-    {"ReduceSum", 1, 1, 2, 1, importReduce},
-    {"Relu", 6, 1, 1},
-    {"Reshape", 5, 2, 2},
-    {"RotaryEmbedding", 23, 3, 4},
-    {"Round", 11, 1, 1},
-    {"ScatterND", 11, 3, 3},
-    {"Shape", 1, 1, 1},
-    {"Sigmoid", 6, 1, 1},
-    {"Sign", 9, 1, 1},
-    {"Sin", 7, 1, 1},
-    {"Slice", 1, 1, 5, 1, importSlice},
-    {"Softmax", 1, 1, 1, 1, importSoftmax},
-    {"Softplus", 1, 1, 1},
-    {"Split", 2, 1, 2, kAny, importSplit},
-    {"Sqrt", 6, 1, 1},
-    {"Squeeze", 1, 1, 2, 1, importSqueeze},
-    {"Sub", 7, 2, 2},
-    {"Sum", 6, 1, kAny},
-    {"Swish", 24, 1, 1},
-    {"Tanh", 6, 1, 1},
-    {"Tile", 6, 2, 2},
-    {"Transpose", 1, 1, 1, 1, importTranspose},
-    {"Trilu", 14, 1, 2},
-    {"Unsqueeze", 1, 1, 2, 1, importUnsqueeze},
-    {"Where", 9, 3, 3},
-    {"Xor", 7, 2, 2},
+static const Rule rules[] = {
+    {"Attention", importAttention},
+    {"Cast", importCast},
+    {"Clip", importClip},
+    {"Constant", importConstant},
+    {"ConstantOfShape", importConstantOfShape},
+    {"Gelu", importGelu},
+    {"Identity", importIdentity},
+    {"IsInf", importIsInf},
+    {"ReduceMax", importReduce},
+    {"ReduceMean", importReduce},
+    {"ReduceMin", importReduce},
+    {"ReduceProd", importReduce},
+    {"ReduceSum", importReduce},
+    {"Slice", importSlice, 1},
+    {"Softmax", importSoftmax},
+    {"Split", importSplit},
+    {"Squeeze", importSqueeze},
+    {"Transpose", importTranspose},
+    {"Unsqueeze", importUnsqueeze, 1},
 };
 
-const OperatorInfo *qopt::lookupOperator(StringRef name) {
-  const OperatorInfo *found = llvm::lower_bound(
-      operators, name, [](const OperatorInfo &info, StringRef key) { return StringRef(info.name) < key; });
-  return found != std::end(operators) && name == found->name ? found : nullptr;
-}
+/// Operators of ONNX that others of the dialect stand for.
+static const std::pair<const char *, OperatorInfo> replaced[] = {
+    {"CastLike", {{15, 2, 2, 1}, importCastLike}},
+    {"Dropout", {{7, 1, 3, 2}, importDropout}},
+};
 
-const OperatorInfo *qopt::lookupOperator(const pb::NodeProto &node) {
-  StringRef domain = node.domain();
-  domain = domain == "ai.onnx" ? "" : domain;
-  const OperatorInfo *info = domain.empty() ? lookupOperator(node.op_type()) : nullptr;
-  return info ? info : lookupContribOperator(domain, node.op_type());
+std::optional<OperatorInfo> qopt::lookupOperator(const pb::NodeProto &node, MLIRContext *context) {
+  StringRef domain = node.domain(), name = node.op_type();
+  if (!domain.empty() && domain != "ai.onnx")
+    return lookupContribOperator(domain, name);
+  for (const auto &[other, info] : replaced)
+    if (name == other)
+      return info;
+  onnx::OperatorInterface::Concept *known = lookupOperation(name, context);
+  if (!known)
+    return lookupContribOperator("", name);
+  OperatorInfo info{known->getForm()};
+  for (const Rule &rule : rules)
+    if (name == rule.name) {
+      info.rule = rule.apply;
+      info.form.minInputs = rule.minInputs == OperatorForm::kAny ? info.form.minInputs : rule.minInputs;
+    }
+  return info;
 }

@@ -2,7 +2,6 @@
 #ifndef QOPT_LIB_IMPORT_OPERATORS_H
 #define QOPT_LIB_IMPORT_OPERATORS_H
 
-#include "ShapeAnalysis.h"
 #include "Tensors.h"
 #include "mlir/IR/Builders.h"
 
@@ -14,8 +13,8 @@ namespace qopt {
 class NodeImport {
 public:
   NodeImport(const pb::NodeProto &node, int64_t opset, mlir::OpBuilder &builder, mlir::Location location,
-             Tensors &tensors, ShapeAnalysis &shapes)
-      : node(node), opset(opset), builder(builder), location(location), tensors(tensors), shapes(shapes) {}
+             Tensors &tensors)
+      : node(node), opset(opset), builder(builder), location(location), tensors(tensors) {}
 
   /// Imports the node with these operands, null where left out. One value per output
   /// that the operator has, perhaps more than the node names.
@@ -32,7 +31,8 @@ public:
   /// Set by a rule that replaces the node: no operation is made then.
   std::optional<llvm::SmallVector<mlir::Value>> results;
 
-  /// Makes the operation onnx.NAME. Errors: what the inference of its types says.
+  /// Makes the operation onnx.NAME, or the constant it folds to where it computes a shape.
+  /// Errors: what the inference of its types says.
   Result<mlir::Operation *> create(llvm::StringRef name, llvm::ArrayRef<mlir::Value> operands,
                                    mlir::NamedAttrList attributes);
   /// The same, and its first result.
@@ -54,10 +54,8 @@ public:
 
 private:
   Status convertAttributes();
-  mlir::Value foldShape(mlir::Value operand);
 
   Tensors &tensors;
-  ShapeAnalysis &shapes;
 };
 
 } // namespace qopt

@@ -95,9 +95,7 @@ static Outcome evaluateUnary(Operation *op, const Tensor &in, Tensor &out) {
         return floats([&](double x) { return x * sigmoid(alpha * x); });
       })
       .Case([&](onnx::GeluOp op) {
-        if (op.getApproximate() != "none" && op.getApproximate() != "tanh")
-          return fail(op, "expected approximate \"none\" or \"tanh\"");
-        return floats(op.getApproximate() == "tanh" ? geluTanh : gelu);
+        return floats(op.getApproximate() == onnx::GeluApproximation::Tanh ? geluTanh : gelu);
       })
       .Default([](Operation *) { return Outcome::NotMine; });
 }

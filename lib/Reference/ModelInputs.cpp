@@ -76,32 +76,6 @@ SmallVector<RankedTensorType> ModelInputs::types(Sizes sizes) const {
   return result;
 }
 
-SmallVector<RankedTensorType> ModelInputs::typesByName(int64_t seed) const {
-  SmallVector<RankedTensorType> result;
-  llvm::StringMap<int64_t> sizes;
-  int64_t next = 3 + 2 * seed;
-  for (BlockArgument argument : function.getArguments()) {
-    RankedTensorType type = typeOf(argument);
-    SmallVector<int64_t> dims(type.getShape());
-    auto names = getArgAttr<onnx::attrs::Dims>(function, argument.getArgNumber());
-    for (auto [i, dim] : llvm::enumerate(dims)) {
-      if (dim != ShapedType::kDynamic)
-        continue;
-      auto name = names && i < names.size() ? dyn_cast<StringAttr>(names[i]) : StringAttr();
-      if (!name || name.getValue().empty()) {
-        dim = next += 2 + seed;
-        continue;
-      }
-      auto [entry, isNew] = sizes.try_emplace(name.getValue(), 0);
-      if (isNew)
-        entry->second = next += 2 + seed;
-      dim = entry->second;
-    }
-    result.push_back(RankedTensorType::get(dims, type.getElementType()));
-  }
-  return result;
-}
-
 /// Whether token `i` of `length` is shown. Batch row 0 is always whole.
 static bool isShown(Padding padding, int64_t row, int64_t i, int64_t length) {
   if (row == 0)

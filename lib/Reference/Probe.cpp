@@ -52,68 +52,8 @@ FailureOr<Tensor> Slice::get(Value value) {
 }
 
 //===----------------------------------------------------------------------===//
-// Sizes
+// Comparison
 //===----------------------------------------------------------------------===//
-
-/// The results of one operator, given what is known of its operands.
-static FailureOr<SmallVector<Known>> followOperator(Operation *op, ArrayRef<const Known *> operands,
-                                                    int64_t maxElements) {
-  SmallVector<RankedTensorType> operandTypes;
-  SmallVector<const Tensor *> elements;
-  for (const Known *operand : operands) {
-    operandTypes.push_back(operand->type);
-    elements.push_back(operand->elements ? &*operand->elements : nullptr);
-  }
-  SmallVector<Type> types;
-  if (failed(inferTypes(op, operandTypes, elements, types)))
-    return failure();
-  SmallVector<Known> results;
-  bool small = true;
-  for (Type type : types) {
-    auto tensorType = dyn_cast<RankedTensorType>(type);
-    if (!tensorType || !tensorType.hasStaticShape())
-      return op->emitOpError("has a result whose shape does not follow from the inputs' sizes");
-    small &= tensorType.getNumElements() <= maxElements;
-    results.push_back({tensorType, std::nullopt});
-  }
-  // A shape needs no elements of its operand.
-  Tensor typeOnly;
-  if (isa<onnx::ShapeOp>(op)) {
-    typeOnly.type = operandTypes[0];
-    elements = {&typeOnly};
-  }
-  if (!small || llvm::is_contained(elements, nullptr))
-    return results;
-  std::vector<Tensor> tensors;
-  if (failed(evaluateInto(op, elements, tensors)))
-    return failure();
-  for (auto [result, tensor] : llvm::zip(results, tensors))
-    result.elements = std::move(tensor);
-  return results;
-}
-
-FailureOr<llvm::DenseMap<Value, Known>>
-reference::followSizes(func::FuncOp function, ArrayRef<RankedTensorType> arguments, int64_t maxElements) {
-  Block &block = function.front();
-  llvm::DenseMap<Value, Known> values;
-  for (auto [argument, type] : llvm::zip_equal(block.getArguments(), arguments))
-    values[argument] = {type, std::nullopt};
-  for (Operation &op : block.without_terminator()) {
-    SmallVector<const Known *> operands;
-    for (Value operand : op.getOperands()) {
-      auto found = values.find(operand);
-      if (found == values.end())
-        return op.emitOpError("uses a value from outside of the function");
-      operands.push_back(&found->second);
-    }
-    FailureOr<SmallVector<Known>> results = followOperator(&op, operands, maxElements);
-    if (failed(results))
-      return failure();
-    for (auto [value, result] : llvm::zip(op.getResults(), *results))
-      values[value] = std::move(result);
-  }
-  return values;
-}
 
 bool reference::isClose(const Tensor &expected, const Tensor &actual, double tolerance) {
   if (expected.type.getShape() != actual.type.getShape() || expected.isFloat() != actual.isFloat())

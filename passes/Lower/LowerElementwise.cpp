@@ -150,7 +150,7 @@ LogicalResult lowerSwish(onnx::SwishOp op, OnnxLowering &state) {
 }
 
 LogicalResult lowerGelu(onnx::GeluOp op, OnnxLowering &state) {
-  bool isTanh = op.getApproximate() == "tanh";
+  bool isTanh = op.getApproximate() == onnx::GeluApproximation::Tanh;
   return lowerWith(op, state, [&](Scalar &s, ArrayRef<Value> in) -> Value {
     Value x = in[0], half = s.mul(s.like(x, 0.5), x), inner;
     if (isTanh) {

@@ -10,13 +10,6 @@ using namespace qopt::lowering;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-static bool isElementwise(Operation *op) {
-  return isa<onnx::AbsOp, onnx::AddOp, onnx::CastOp, onnx::ClipOp, onnx::DivOp, onnx::ErfOp, onnx::ExpOp, onnx::GeluOp,
-             onnx::IdentityOp, onnx::MaxOp, onnx::MinOp, onnx::MulOp, onnx::NegOp, onnx::PowOp, onnx::ReciprocalOp,
-             onnx::ReluOp, onnx::SigmoidOp, onnx::SoftplusOp, onnx::SqrtOp, onnx::SubOp, onnx::SumOp, onnx::SwishOp,
-             onnx::TanhOp, onnx::WhereOp>(op);
-}
-
 /// Whether broadcasting a constant gives all tokens the same.
 static bool isSameForAllTokens(Value constant) {
   ArrayRef<int64_t> shape = typeOf(constant).getShape();
@@ -35,7 +28,7 @@ bool TokenRows::areRows(Operation *op, ArrayRef<unsigned> operands) const {
 std::optional<SmallVector<unsigned>> TokenRows::rowOperands(Operation *op) const {
   using Result = std::optional<SmallVector<unsigned>>;
   auto first = [](bool fits) -> Result { return fits ? Result({0}) : std::nullopt; };
-  if (isElementwise(op)) {
+  if (op->hasTrait<onnx::Elementwise>()) {
     SmallVector<unsigned> found;
     int64_t rank = typeOf(op->getResult(0)).getRank();
     for (auto [i, operand] : llvm::enumerate(op->getOperands())) {

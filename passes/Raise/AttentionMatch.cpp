@@ -20,7 +20,7 @@ bool Heads::isHeadsFirst() const {
 
 /// The operand whose elements `op` moves, repeats or scales; none when it does more.
 static Value skipLayout(Operation *op, const llvm::DenseSet<Value> &activations) {
-  if (isa<ReshapeOp, TransposeOp, UnsqueezeOp, SqueezeOp, ExpandOp, TileOp, IdentityOp>(op))
+  if (op->hasTrait<Rearranges>() || isa<ExpandOp, TileOp>(op))
     return op->getOperand(0);
   if (auto gather = dyn_cast<GatherOp>(op))
     return activations.contains(gather.getData()) && !activations.contains(gather.getIndices()) ? gather.getData()
@@ -96,8 +96,7 @@ static MatMulOp findScores(AttentionMatch &match, const llvm::DenseSet<Value> &a
           for (Value operand : user->getOperands())
             if (std::optional<double> cap = getConstantScalar(operand))
               match.softcap = *cap;
-    } else if (!isa<SubOp, MulOp, DivOp, CastOp, ReshapeOp, TransposeOp, UnsqueezeOp, SqueezeOp, MaxOp, ClipOp,
-                    IdentityOp>(op)) {
+    } else if (!op->hasTrait<Elementwise>() && !op->hasTrait<Rearranges>()) {
       return {};
     }
     for (Value operand : op->getOperands()) {
@@ -122,7 +121,7 @@ static MatMulOp findMix(Operation *softmax) {
           return matmul;
         continue;
       }
-      if (isa<IsNaNOp, WhereOp, CastOp, IdentityOp, ReshapeOp, TransposeOp, MulOp>(user) && seen.insert(user))
+      if ((user->hasTrait<Elementwise>() || user->hasTrait<Rearranges>()) && seen.insert(user))
         open.push_back(user->getResult(0));
     }
   }
@@ -135,7 +134,7 @@ static Value findResult(Value mixed, int64_t columns) {
   Value value = mixed;
   while (value.hasOneUse()) {
     Operation *user = *value.getUsers().begin();
-    if (!isa<ReshapeOp, TransposeOp, UnsqueezeOp, SqueezeOp, CastOp, IdentityOp>(user))
+    if (!keepsValues(user))
       break;
     value = user->getResult(0);
     RankedTensorType type = typeOf(value);

@@ -52,8 +52,10 @@ bool reaches(Value value, int depth, const Visit &visit) {
   for (OpOperand &use : value.getUses()) {
     if (visit(use))
       return true;
-    if (depth > 0 && isa<RotaryEmbeddingOp, ReshapeOp, TransposeOp, AddOp, MulOp, RMSNormalizationOp>(use.getOwner()) &&
-        use.getOperandNumber() == 0 && reaches(use.getOwner()->getResult(0), depth - 1, visit))
+    Operation *user = use.getOwner();
+    bool keepsPlace = user->hasTrait<Elementwise>() || user->hasTrait<Rearranges>() ||
+                      isa<RotaryEmbeddingOp, RMSNormalizationOp>(user);
+    if (depth > 0 && keepsPlace && use.getOperandNumber() == 0 && reaches(user->getResult(0), depth - 1, visit))
       return true;
   }
   return false;
@@ -77,7 +79,7 @@ std::string nameFromPlace(MatMulOp op, int64_t attentions) {
 
   Value input = op.getA();
   while (auto *producer = input.getDefiningOp()) {
-    if (!isa<ReshapeOp, TransposeOp>(producer))
+    if (!producer->hasTrait<Rearranges>())
       break;
     input = producer->getOperand(0);
   }

@@ -1,16 +1,18 @@
 //===- ResolveShapes.cpp - Turn shape computations into shapes ------------===//
 //
 // `?` does not say which dimensions are equal, and exporters compute shapes at run
-// time that are known but for the batch and the sequence. The pass follows a few
-// choices of these sizes through the function: what comes out the same every time
-// is a constant, a dimension that always equals the input's is copied, and what
-// remains is inferred. Only small integers are computed, weights never read.
+// time that are known but for the batch and the sequence. Here dimensions are expressed
+// by those of the inputs: what is a number becomes one, a dimension that is the input's
+// is copied, and what remains is inferred. What is not proved stays an operation.
 //
 //===----------------------------------------------------------------------===//
 #include "Raising.h"
+#include "mlir/Analysis/DataFlow/DeadCodeAnalysis.h"
+#include "qopt/Dialect/Onnx/SymbolicShapes.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
+using namespace qopt::onnx;
 
 namespace qopt {
 #define GEN_PASS_DEF_RESOLVESHAPES
@@ -18,20 +20,72 @@ namespace qopt {
 
 namespace {
 
-using Sample = llvm::DenseMap<Value, reference::Known>;
+RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Sizes without common factors, so that products of them are told apart.
-constexpr raise::Sizes kSizes[] = {{2, 13, 7}, {3, 17, 5}, {5, 11, 19}};
-/// Elements that are worth knowing: shapes, indices, short ranges.
-constexpr int64_t kMaxElements = 1024;
+bool areSame(ArrayRef<Extent> a, ArrayRef<Extent> b) {
+  return a.size() == b.size() &&
+         llvm::all_of(llvm::zip(a, b), [](auto pair) { return std::get<0>(pair).isSameAs(std::get<1>(pair)); });
+}
+
+/// Makes operations on shapes of what a symbol stands for.
+class Materializer {
+public:
+  Materializer(Symbols &symbols, func::FuncOp function) : symbols(symbols), function(function) {}
+
+  /// A tensor<1xi64>; null where the symbol is more than sums and products of dimensions of
+  /// the function's arguments.
+  Value create(OpBuilder &builder, Location loc, Extent extent) {
+    if (extent.isConstant())
+      return raise::createInts(builder, loc, {extent.value});
+    Symbols::Polynomial polynomial = symbols.polynomialOf(extent);
+    for (const auto &[monomial, factor] : polynomial)
+      for (int atom : monomial)
+        if (symbols.atom(atom).kind != Atom::Dimension || !isa<BlockArgument>(symbols.atom(atom).value))
+          return {};
+    Value sum;
+    for (const auto &[monomial, factor] : polynomial) {
+      Value product = createProduct(builder, loc, monomial, factor);
+      sum = sum ? Value(AddOp::create(builder, loc, sum, product)) : product;
+    }
+    return sum;
+  }
+
+private:
+  Value createProduct(OpBuilder &builder, Location loc, ArrayRef<int> factors, int64_t constant) {
+    Value product = constant == 1 && !factors.empty() ? Value() : raise::createInts(builder, loc, {constant});
+    for (int number : factors) {
+      const Atom &atom = symbols.atom(number);
+      Value size =
+          ShapeOp::create(builder, loc, atom.value, atom.position, builder.getI64IntegerAttr(atom.position + 1));
+      product = product ? Value(MulOp::create(builder, loc, product, size)) : size;
+    }
+    return product;
+  }
+
+  Symbols &symbols;
+  func::FuncOp function;
+};
 
 class Resolver {
 public:
-  Resolver(func::FuncOp function, SmallVector<Sample> samples) : function(function), samples(std::move(samples)) {}
+  explicit Resolver(func::FuncOp function)
+      : function(function), solver(DataFlowConfig().setInterprocedural(false)), materializer(symbols, function) {}
+
+  LogicalResult analyze() {
+    for (BlockArgument argument : function.getArguments())
+      inputs[argument] = dimsOf(argument);
+    solver.load<dataflow::DeadCodeAnalysis>();
+    solver.load<ShapeAnalysis>(symbols, inputs);
+    return solver.initializeAndRun(function);
+  }
 
   /// Returns the number of operators made constant or removed.
   int64_t run() {
-    refineTypes();
+    for (Operation &op : function.front().without_terminator())
+      for (Value result : op.getResults())
+        refineType(result);
+    updateResultTypes(function);
+    int64_t resolved = 0;
     for (Operation &op : llvm::make_early_inc_range(function.front().without_terminator()))
       resolved += replaceByConstants(&op) || replaceByOperand(&op) || rewriteShape(&op) || readFromArguments(&op);
     eraseDeadOps(function);
@@ -39,185 +93,157 @@ public:
   }
 
 private:
-  /// Dimension `i` of a value in each sample.
-  SmallVector<int64_t> dimOf(Value value, int64_t i) {
-    SmallVector<int64_t> result;
-    for (Sample &sample : samples)
-      result.push_back(sample.find(value)->second.type.getDimSize(i));
-    return result;
+  Extents dimsOf(BlockArgument argument);
+
+  /// Null for values that this pass has made.
+  const ShapeInfo *infoOf(Value value) {
+    const auto *lattice = solver.lookupState<ShapeLattice>(value);
+    return lattice && lattice->getValue().isReached ? &lattice->getValue() : nullptr;
   }
 
-  bool isKnown(Value value) { return samples[0].contains(value); }
-
-  bool haveSameShape(Value a, Value b) {
-    return llvm::all_of(samples, [&](Sample &sample) {
-      return sample.find(a)->second.type.getShape() == sample.find(b)->second.type.getShape();
-    });
+  void refineType(Value value) {
+    const ShapeInfo *info = infoOf(value);
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!info || !type)
+      return;
+    SmallVector<int64_t> dims(type.getShape());
+    for (auto [dim, extent] : llvm::zip_equal(dims, info->dims))
+      if (extent.isConstant())
+        dim = extent.value;
+    value.setType(RankedTensorType::get(dims, type.getElementType()));
   }
 
-  void refineTypes() {
-    for (Operation &op : function.front().without_terminator())
-      for (Value result : op.getResults()) {
-        auto type = cast<RankedTensorType>(result.getType());
-        SmallVector<int64_t> dims(type.getShape());
-        for (auto [i, dim] : llvm::enumerate(dims))
-          if (SmallVector<int64_t> sizes = dimOf(result, i); dim == ShapedType::kDynamic && llvm::all_equal(sizes))
-            dim = sizes[0];
-        result.setType(RankedTensorType::get(dims, type.getElementType()));
-      }
-    updateResultTypes(function);
-  }
-
-  /// A result whose elements are the same for all sizes.
-  bool replaceByConstants(Operation *op) {
-    if (isa<onnx::ConstantOp>(op) || op->getNumResults() != 1)
-      return false;
-    const reference::Known &first = samples[0].find(op->getResult(0))->second;
-    for (Sample &sample : samples) {
-      const reference::Known &known = sample.find(op->getResult(0))->second;
-      if (!known.elements || known.type != first.type || known.elements->isFloat() ||
-          known.elements->ints != first.elements->ints)
-        return false;
-    }
-    OpBuilder builder(op);
-    Value constant = onnx::ConstantOp::create(builder, op->getLoc(), reference::toAttribute(*first.elements));
-    replace(op, constant);
-    return true;
-  }
-
-  /// Reshape, Expand, Slice ... that change nothing.
-  bool replaceByOperand(Operation *op) {
-    if (!isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SliceOp, onnx::TileOp, onnx::ConcatOp, onnx::FlattenOp>(op))
-      return false;
-    if (isa<onnx::ConcatOp>(op) && op->getNumOperands() != 1)
-      return false;
-    if (auto slice = dyn_cast<onnx::SliceOp>(op); slice && slice.getSteps()) {
-      auto steps = onnx::getConstantInts(slice.getSteps());
-      if (!steps || llvm::any_of(*steps, [](int64_t step) { return step != 1; }))
-        return false;
-    }
-    Value input = op->getOperand(0);
-    if (!isKnown(input) || !haveSameShape(input, op->getResult(0)))
-      return false;
-    replace(op, input);
-    return true;
-  }
-
-  /// A computed shape operand becomes constant.
-  bool rewriteShape(Operation *op) {
-    if (!isa<onnx::ReshapeOp, onnx::ExpandOp>(op) || op->getOperand(1).getDefiningOp<onnx::ConstantOp>())
-      return false;
-    bool isReshape = isa<onnx::ReshapeOp>(op);
-    Value input = op->getOperand(0), result = op->getResult(0);
-    int64_t rank = cast<RankedTensorType>(result.getType()).getRank();
-    int64_t inputRank = cast<RankedTensorType>(input.getType()).getRank();
-    SmallVector<int64_t> shape;
-    for (int64_t i = 0; i < rank; ++i) {
-      SmallVector<int64_t> sizes = dimOf(result, i);
-      int64_t from = isReshape ? i : i - (rank - inputRank); // Expand aligns from the end
-      if (llvm::all_equal(sizes) && sizes[0] > 0)
-        shape.push_back(sizes[0]);
-      else if (from >= 0 && from < inputRank && dimOf(input, from) == sizes)
-        shape.push_back(isReshape ? 0 : 1);
-      else if (isReshape && !llvm::is_contained(shape, -1))
-        shape.push_back(-1);
-      else
-        return false;
-    }
-    OpBuilder builder(op);
-    Value constant = raise::createInts(builder, op->getLoc(), shape);
-    op->setOperand(1, constant);
-    if (auto reshape = dyn_cast<onnx::ReshapeOp>(op))
-      reshape.setAllowzero(0);
-    return true;
-  }
-
-  /// The shape of an activation, from the inputs' shapes: no shape computation then
-  /// hangs on the rest of the model.
-  bool readFromArguments(Operation *op) {
-    auto shape = dyn_cast<onnx::ShapeOp>(op);
-    if (!shape || isa<BlockArgument>(shape.getData()))
-      return false;
-    OpBuilder builder(op);
-    SmallVector<Value> parts;
-    for (int64_t i = 0, n = samples[0].find(shape.getShape())->second.type.getNumElements(); i < n; ++i) {
-      SmallVector<int64_t> sizes;
-      for (Sample &sample : samples)
-        sizes.push_back(sample.find(shape.getShape())->second.elements->ints[i]);
-      if (llvm::all_equal(sizes)) {
-        parts.push_back(raise::createInts(builder, op->getLoc(), {sizes[0]}));
-        continue;
-      }
-      auto [argument, dim] = findDimension(sizes);
-      if (!argument)
-        return false;
-      parts.push_back(onnx::ShapeOp::create(builder, op->getLoc(), argument, dim, builder.getI64IntegerAttr(dim + 1)));
-    }
-    if (parts.empty())
-      return false;
-    replace(op, parts.size() == 1 ? parts[0] : Value(onnx::ConcatOp::create(builder, op->getLoc(), parts, 0)));
-    return true;
-  }
-
-  /// An argument's dimension that has these sizes in the samples.
-  std::pair<Value, int64_t> findDimension(ArrayRef<int64_t> sizes) {
-    for (Value argument : function.getArguments())
-      for (int64_t i = 0, rank = cast<RankedTensorType>(argument.getType()).getRank(); i < rank; ++i)
-        if (dimOf(argument, i) == sizes)
-          return {argument, i};
-    return {};
-  }
-
-  /// Operators that are no longer used go at the end: samples are keyed by their
-  /// addresses.
-  void replace(Operation *op, Value by) {
-    for (Sample &sample : samples)
-      if (!sample.contains(by)) {
-        reference::Known known = sample.find(op->getResult(0))->second;
-        sample.try_emplace(by, std::move(known));
-      }
-    op->getResult(0).replaceAllUsesWith(by);
-  }
+  bool replaceByConstants(Operation *op);
+  bool replaceByOperand(Operation *op);
+  bool rewriteShape(Operation *op);
+  bool readFromArguments(Operation *op);
 
   func::FuncOp function;
-  SmallVector<Sample> samples;
-  int64_t resolved = 0;
+  Symbols symbols;
+  llvm::DenseMap<Value, Extents> inputs;
+  DataFlowSolver solver;
+  Materializer materializer;
 };
+
+/// Dimensions with the same name are equal: the runtime checks that before the call.
+Extents Resolver::dimsOf(BlockArgument argument) {
+  Extents dims;
+  auto type = dyn_cast<RankedTensorType>(argument.getType());
+  auto names = getArgAttr<onnx::attrs::Dims>(function, argument.getArgNumber());
+  for (int64_t i = 0; type && i < type.getRank(); ++i) {
+    auto name = names && static_cast<size_t>(i) < names.size() ? dyn_cast<StringAttr>(names[i]) : StringAttr();
+    dims.push_back(type.isDynamicDim(i) ? symbols.dimension(argument, i, name ? name.getValue() : "")
+                                        : Extent::constant(type.getDimSize(i)));
+  }
+  return dims;
+}
+
+/// A result whose elements are all numbers.
+bool Resolver::replaceByConstants(Operation *op) {
+  const ShapeInfo *info = op->getNumResults() == 1 ? infoOf(op->getResult(0)) : nullptr;
+  if (!info || !info->contents || isa<ConstantOp>(op))
+    return false;
+  RankedTensorType type = typeOf(op->getResult(0));
+  SmallVector<APInt> elements;
+  for (const Extent &extent : *info->contents) {
+    if (!extent.isConstant())
+      return false;
+    elements.push_back(APInt(type.getElementTypeBitWidth(), extent.value, /*isSigned=*/true, /*implicitTrunc=*/true));
+  }
+  OpBuilder builder(op);
+  Value constant = ConstantOp::create(builder, op->getLoc(), DenseElementsAttr::get(type, elements));
+  op->getResult(0).replaceAllUsesWith(constant);
+  return true;
+}
+
+/// Reshape, Expand, Slice ... that change nothing.
+bool Resolver::replaceByOperand(Operation *op) {
+  if (!isa<ReshapeOp, ExpandOp, SliceOp, TileOp, ConcatOp, FlattenOp>(op) ||
+      (isa<ConcatOp>(op) && op->getNumOperands() != 1))
+    return false;
+  // In steps of 1, a slice as long as its input is the whole.
+  if (auto slice = dyn_cast<SliceOp>(op); slice && slice.getSteps()) {
+    std::optional<SmallVector<int64_t>> steps = getConstantInts(slice.getSteps());
+    if (!steps || llvm::any_of(*steps, [](int64_t step) { return step != 1; }))
+      return false;
+  }
+  const ShapeInfo *from = infoOf(op->getOperand(0)), *to = infoOf(op->getResult(0));
+  if (!from || !to || !areSame(from->dims, to->dims))
+    return false;
+  op->getResult(0).replaceAllUsesWith(op->getOperand(0));
+  return true;
+}
+
+/// A computed shape operand becomes constant.
+bool Resolver::rewriteShape(Operation *op) {
+  if (!isa<ReshapeOp, ExpandOp>(op) || op->getOperand(1).getDefiningOp<ConstantOp>())
+    return false;
+  auto reshape = dyn_cast<ReshapeOp>(op);
+  const ShapeInfo *from = infoOf(op->getOperand(0)), *to = infoOf(op->getResult(0)), *given = infoOf(op->getOperand(1));
+  if (!from || !to)
+    return false;
+  SmallVector<int64_t> shape;
+  // Expand aligns dimensions from the end.
+  int64_t shift = reshape ? 0 : static_cast<int64_t>(to->dims.size()) - static_cast<int64_t>(from->dims.size());
+  std::optional<size_t> inferred;
+  for (auto [i, size] : llvm::enumerate(to->dims)) {
+    int64_t at = static_cast<int64_t>(i) - shift;
+    bool isCopied = at >= 0 && at < static_cast<int64_t>(from->dims.size()) && from->dims[at].isSameAs(size);
+    if (size.isConstant() && size.value > 0)
+      shape.push_back(size.value);
+    else if (isCopied)
+      shape.push_back(reshape ? 0 : 1);
+    else if (reshape && !inferred)
+      shape.push_back(-1), inferred = i;
+    else
+      return false;
+  }
+  // The operand said -1 in the same place, or the numbers of elements are equal.
+  bool saysSo = inferred && given && given->contents && (*given->contents)[*inferred].isConstant(-1);
+  auto product = [&](ArrayRef<Extent> sizes) {
+    Extent result = Extent::constant(1);
+    for (const Extent &size : sizes)
+      result = symbols.mul(result, size);
+    return result;
+  };
+  if (reshape && !saysSo && !product(from->dims).isSameAs(product(to->dims)))
+    return false;
+  OpBuilder builder(op);
+  op->setOperand(1, raise::createInts(builder, op->getLoc(), shape));
+  if (reshape)
+    reshape.setAllowzero(0);
+  return true;
+}
+
+/// The shape of an activation, from the inputs' shapes: no shape computation then hangs on
+/// the rest of the model.
+bool Resolver::readFromArguments(Operation *op) {
+  auto shape = dyn_cast<ShapeOp>(op);
+  const ShapeInfo *info = shape && !isa<BlockArgument>(shape.getData()) ? infoOf(shape.getShape()) : nullptr;
+  if (!info || !info->contents || info->contents->empty())
+    return false;
+  OpBuilder builder(op);
+  SmallVector<Value> parts;
+  for (const Extent &extent : *info->contents)
+    parts.push_back(extent.isKnown() ? materializer.create(builder, op->getLoc(), extent) : Value());
+  if (llvm::is_contained(parts, Value()))
+    return false; // what was made has no users
+  shape.getShape().replaceAllUsesWith(parts.size() == 1 ? parts[0]
+                                                        : Value(ConcatOp::create(builder, op->getLoc(), parts, 0)));
+  return true;
+}
 
 struct ResolveShapes : impl::ResolveShapesBase<ResolveShapes> {
   using Base::Base;
 
-  /// Sizes as in a decoder, else a size per name.
-  SmallVector<Sample> followSizes() {
-    func::FuncOp function = getOperation();
-    raise::ModelInputs inputs(function);
-    reference::Quiet quiet(&getContext());
-    for (bool byName : {false, true}) {
-      SmallVector<Sample> samples;
-      for (auto [i, sizes] : llvm::enumerate(kSizes)) {
-        auto types = byName ? inputs.typesByName(static_cast<int64_t>(i)) : inputs.types(sizes);
-        FailureOr<Sample> sample = reference::followSizes(function, types, kMaxElements);
-        if (failed(sample))
-          break;
-        samples.push_back(std::move(*sample));
-      }
-      if (samples.size() == std::size(kSizes))
-        return samples;
-    }
-    return {};
-  }
-
   void runOnOperation() override {
     func::FuncOp function = getOperation();
-    if (!function.getBody().hasOneBlock() ||
-        llvm::any_of(function.getArgumentTypes(), [](Type type) { return !isa<RankedTensorType>(type); }))
+    if (!function.getBody().hasOneBlock())
       return;
-    SmallVector<Sample> samples = followSizes();
-    if (samples.empty()) {
-      emitRemark(function.getLoc()) << "shapes stay dynamic: they do not follow from the sizes of the inputs";
-      return;
-    }
-    numResolved += Resolver(function, std::move(samples)).run();
+    Resolver resolver(function);
+    if (failed(resolver.analyze()))
+      return signalPassFailure();
+    numResolved += resolver.run();
   }
 };
 

@@ -144,10 +144,12 @@ def RaiseRotaryEmbedding : Pass<"qopt-raise-rotary-embedding", "::mlir::func::Fu
 def ResolveShapes : Pass<"qopt-resolve-shapes", "::mlir::func::FuncOp"> {
   let summary = "Turn shape computations into constant shapes";
   let description = [{
-    A few choices of batch, sequence and past length are followed through the
-    function. What is the same for all becomes static, the shape operands of Reshape
-    and Expand become constants (0 copies a dimension, -1 is inferred, 1 keeps the
-    input's), and operators that change nothing go.
+    Dimensions and small integers are followed through the function as polynomials of
+    the inputs' dimensions, which are equal where they have one name in `onnx.dims`.
+    What is a number becomes static, the shape operands of Reshape and Expand become
+    constants (0 copies a dimension, -1 is inferred, 1 keeps the input's), operators
+    that change nothing go, and shapes of activations are read from the inputs. What
+    is not proved stays an operation.
 
     ```mlir
     %s = onnx.Shape %ids : (tensor<?x?xi64>) -> tensor<2xi64>
@@ -160,9 +162,8 @@ def ResolveShapes : Pass<"qopt-resolve-shapes", "::mlir::func::FuncOp"> {
     %t = onnx.Constant dense<[0, 0, 2, 32]> : tensor<4xi64>
     %y = onnx.Reshape %x, %t : (tensor<?x?x64xf32>, tensor<4xi64>) -> tensor<?x?x2x32xf32>
     ```
-    Expects: the first dimension of the inputs is the batch and the second the
-    sequence, or names of dimensions in `onnx.dims`; else nothing happens. Ensures:
-    dimensions that do not depend on these sizes are static.
+    Expects: names of dimensions in `onnx.dims`; a dimension without one is equal to
+    no other. Ensures: dimensions that do not depend on these are static.
   }];
   let statistics = [Statistic<"numResolved", "resolved", "Operators made constant or removed">];
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];

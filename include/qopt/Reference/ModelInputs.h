@@ -30,9 +30,6 @@ public:
 
   /// Argument types for a call; dimensions the model fixes stay as they are.
   llvm::SmallVector<mlir::RankedTensorType> types(Sizes sizes) const;
-  /// The same with every named dimension on its own, for functions that are no
-  /// decoders; `seed` chooses the sizes.
-  llvm::SmallVector<mlir::RankedTensorType> typesByName(int64_t seed) const;
   /// `wanted`, but for what the model fixes.
   Sizes adapt(Sizes wanted) const;
 

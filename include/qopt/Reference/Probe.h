@@ -40,19 +40,6 @@ private:
   llvm::DenseMap<mlir::Value, Tensor> values;
 };
 
-/// What the sizes of a function's inputs say about a value.
-struct Known {
-  mlir::RankedTensorType type;    ///< static shape
-  std::optional<Tensor> elements; ///< where they follow from sizes and constants
-};
-
-/// Follows sizes through a function of one block whose arguments have the given
-/// types: every value's shape, and the elements of those values of at most
-/// `maxElements` elements that depend on sizes and constants only. Weights are
-/// never read. Fails, diagnosed, when the sizes contradict each other.
-mlir::FailureOr<llvm::DenseMap<mlir::Value, Known>>
-followSizes(mlir::func::FuncOp function, llvm::ArrayRef<mlir::RankedTensorType> arguments, int64_t maxElements);
-
 /// Whether two tensors have the same shape and differ by at most `tolerance` times
 /// the largest magnitude in `expected`. NaN differs from everything.
 bool isClose(const Tensor &expected, const Tensor &actual, double tolerance);

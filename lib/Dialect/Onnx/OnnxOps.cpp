@@ -1,22 +1,53 @@
 //===- OnnxOps.cpp - Folders and constants of the onnx dialect ------------===//
+//
+// Operations on small integers fold by what they do to elements; this is what makes
+// constants of the shapes that exporters compute.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Onnx/Onnx.h"
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/Matchers.h"
-#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/FoldInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace qopt::onnx;
 
+#include "qopt/Dialect/Onnx/OnnxInterfaces.cpp.inc"
 #include "qopt/Dialect/Onnx/OnnxOpsDialect.cpp.inc"
+#include "qopt/Dialect/Onnx/OnnxOpsEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "qopt/Dialect/Onnx/OnnxOpsAttributes.cpp.inc"
 #define GET_OP_CLASSES
 #include "qopt/Dialect/Onnx/OnnxOps.cpp.inc"
+
+namespace {
+/// Folds what has no folder of its own.
+struct FoldContents : DialectFoldInterface {
+  using DialectFoldInterface::DialectFoldInterface;
+
+  LogicalResult fold(Operation *op, ArrayRef<Attribute>, SmallVectorImpl<OpFoldResult> &results) const override {
+    DenseElementsAttr value = foldContents(op);
+    if (!value)
+      return failure();
+    results.push_back(value);
+    return success();
+  }
+};
+} // namespace
 
 void OnnxDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "qopt/Dialect/Onnx/OnnxOps.cpp.inc"
       >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "qopt/Dialect/Onnx/OnnxOpsAttributes.cpp.inc"
+      >();
+  addInterfaces<FoldContents>();
 }
 
 Operation *OnnxDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type, Location loc) {
@@ -26,6 +57,17 @@ Operation *OnnxDialect::materializeConstant(OpBuilder &builder, Attribute value,
   return ConstantOp::create(builder, loc, type, elements);
 }
 
+LogicalResult qopt::onnx::verifySameElements(Operation *op, unsigned first) {
+  for (Value operand : op->getOperands().drop_front(std::min(first, op->getNumOperands()))) {
+    Type expected = getElementTypeOrSelf(op->getOperand(first)), element = getElementTypeOrSelf(operand);
+    if (element != expected)
+      return op->emitOpError("requires operands of one element type but got ") << expected << " and " << element;
+  }
+  return success();
+}
+
+bool qopt::onnx::keepsValues(Operation *op) { return op->hasTrait<Rearranges>() || isa<CastOp>(op); }
+
 //===----------------------------------------------------------------------===//
 // Folders
 //===----------------------------------------------------------------------===//
@@ -34,19 +76,29 @@ OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValueAttr(); }
 
 OpFoldResult IdentityOp::fold(FoldAdaptor) { return getInput(); }
 
-OpFoldResult CastOp::fold(FoldAdaptor) { return getInput().getType() == getOutput().getType() ? getInput() : Value(); }
+OpFoldResult CastOp::fold(FoldAdaptor) {
+  if (getInput().getType() == getOutput().getType())
+    return getInput();
+  return foldContents(*this);
+}
 
-OpFoldResult ShapeOp::fold(FoldAdaptor) {
-  auto type = cast<RankedTensorType>(getData().getType());
-  auto clampDim = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + type.getRank() : i, 0, type.getRank()); };
-  int64_t start = clampDim(getStart()), end = clampDim(getEnd().value_or(type.getRank()));
-  auto result = dyn_cast<RankedTensorType>(getShape().getType());
-  if (!result || !result.hasStaticShape())
+DenseElementsAttr qopt::onnx::foldContents(Operation *op) {
+  auto contents = dyn_cast<ShapeContentsInterface>(op);
+  if (!contents || op->getNumResults() != 1 || !mayHoldShape(op->getResult(0).getType()))
     return {};
-  auto dims = type.getShape().slice(start, std::max<int64_t>(end - start, 0));
-  if (llvm::any_of(dims, ShapedType::isDynamic))
+  StaticShapes shapes(std::nullopt);
+  std::optional<Extents> elements = contents.inferContents(shapes);
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  if (!elements || static_cast<int64_t>(elements->size()) != type.getNumElements())
     return {};
-  return DenseElementsAttr::get(result, dims);
+  SmallVector<APInt> values;
+  unsigned width = type.getElementTypeBitWidth();
+  for (const Extent &element : *elements) {
+    if (!element.isConstant())
+      return {};
+    values.push_back(APInt(width, element.value, /*isSigned=*/true, /*implicitTrunc=*/true));
+  }
+  return DenseElementsAttr::get(type, values);
 }
 
 //===----------------------------------------------------------------------===//

@@ -6,7 +6,7 @@
 func.func @unary(%x: tensor<?x4xf32>) {
   // expected-error @below {{failed to infer returned types}}
   // expected-error @below {{inferred type(s) 'tensor<?x4xf32>' are incompatible}}
-  %r = onnx.Exp %x : (tensor<?x4xf32>) -> tensor<0x0x0x0x0x0xi2>
+  %r = onnx.Exp %x : (tensor<?x4xf32>) -> tensor<0x0x0x0x0x0xf32>
   return
 }
 
@@ -15,7 +15,7 @@ func.func @unary(%x: tensor<?x4xf32>) {
 func.func @predicate(%x: tensor<?x4xf32>) {
   // expected-error @below {{failed to infer returned types}}
   // expected-error @below {{inferred type(s) 'tensor<?x4xi1>' are incompatible}}
-  %r = onnx.IsNaN %x : (tensor<?x4xf32>) -> tensor<0x0x0x0x0x0xi2>
+  %r = onnx.IsNaN %x : (tensor<?x4xf32>) -> tensor<0x0x0x0x0x0xi1>
   return
 }
 
@@ -51,7 +51,7 @@ func.func @broadcast_symbol_with_one(%x: tensor<?xf32>, %y: tensor<1xf32>) {
 func.func @compare(%x: tensor<4xi64>, %y: tensor<i64>) {
   // expected-error @below {{failed to infer returned types}}
   // expected-error @below {{inferred type(s) 'tensor<4xi1>' are incompatible}}
-  %r = onnx.Less %x, %y : (tensor<4xi64>, tensor<i64>) -> tensor<0x0x0x0x0x0xi2>
+  %r = onnx.Less %x, %y : (tensor<4xi64>, tensor<i64>) -> tensor<0x0x0x0x0x0xi1>
   return
 }
 
@@ -375,7 +375,7 @@ func.func @gemm(%x: tensor<4x?xf32>, %y: tensor<3x4xf32>, %z: tensor<3xf32>) {
 func.func @attention_3d(%q: tensor<?x?x64xf32>, %k: tensor<?x?x32xf32>, %v: tensor<?x?x16xf32>) {
   // expected-error @below {{failed to infer returned types}}
   // expected-error @below {{inferred type(s) 'tensor<?x?x32xf32>' are incompatible}}
-  %r = onnx.Attention %q, %k, %v {q_num_heads = 8 : i64, kv_num_heads = 4 : i64} : (tensor<?x?x64xf32>, tensor<?x?x32xf32>, tensor<?x?x16xf32>) -> tensor<0x0x0x0x0x0xi2>
+  %r = onnx.Attention %q, %k, %v {q_num_heads = 8 : i64, kv_num_heads = 4 : i64} : (tensor<?x?x64xf32>, tensor<?x?x32xf32>, tensor<?x?x16xf32>) -> tensor<0x0x0x0x0x0xf32>
   return
 }
 
@@ -384,7 +384,7 @@ func.func @attention_3d(%q: tensor<?x?x64xf32>, %k: tensor<?x?x32xf32>, %v: tens
 func.func @attention_4d(%q: tensor<?x8x?x32xf32>, %k: tensor<?x4x?x32xf32>, %v: tensor<?x4x?x16xf32>) {
   // expected-error @below {{failed to infer returned types}}
   // expected-error @below {{inferred type(s) 'tensor<?x8x?x16xf32>' are incompatible}}
-  %r = onnx.Attention %q, %k, %v : (tensor<?x8x?x32xf32>, tensor<?x4x?x32xf32>, tensor<?x4x?x16xf32>) -> tensor<0x0x0x0x0x0xi2>
+  %r = onnx.Attention %q, %k, %v : (tensor<?x8x?x32xf32>, tensor<?x4x?x32xf32>, tensor<?x4x?x16xf32>) -> tensor<0x0x0x0x0x0xf32>
   return
 }
 // -----
@@ -403,5 +403,42 @@ func.func @split_by_count(%x: tensor<7xf32>) {
   // expected-error @below {{failed to infer returned types}}
   // expected-error @below {{inferred type(s) 'tensor<3xf32>', 'tensor<3xf32>', 'tensor<1xf32>' are incompatible}}
   %r:3 = onnx.Split %x {num_outputs = 3 : i64} : (tensor<7xf32>) -> (tensor<f32>, tensor<f32>, tensor<f32>)
+  return
+}
+
+// -----
+
+// Axes that are computed leave the rank.
+func.func @unknown_axes(%x: tensor<2x4xf32>, %a: tensor<1xi64>) {
+  // expected-error @below {{failed to infer returned types}}
+  // expected-error @below {{inferred type(s) 'tensor<?x?x?xf32>' are incompatible}}
+  %r = onnx.Unsqueeze %x, %a : (tensor<2x4xf32>, tensor<1xi64>) -> tensor<0x0x0x0x0x0xi2>
+  return
+}
+
+// -----
+
+func.func @reduce_unknown_axes(%x: tensor<2x4xf32>, %a: tensor<1xi64>) {
+  // expected-error @below {{failed to infer returned types}}
+  // expected-error @below {{inferred type(s) 'tensor<?xf32>' are incompatible}}
+  %r = onnx.ReduceSum %x, %a {keepdims = 0 : i64} : (tensor<2x4xf32>, tensor<1xi64>) -> tensor<0x0x0x0x0x0xi2>
+  return
+}
+
+// -----
+
+func.func @slice_unknown_axes(%x: tensor<2x4xf32>, %a: tensor<1xi64>) {
+  // expected-error @below {{failed to infer returned types}}
+  // expected-error @below {{inferred type(s) 'tensor<?x?xf32>' are incompatible}}
+  %r = onnx.Slice %x, %a, %a axes(%a) : (tensor<2x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<0x0x0x0x0x0xi2>
+  return
+}
+
+// -----
+
+func.func @split_unknown_sizes(%x: tensor<2x4xf32>, %s: tensor<2xi64>) {
+  // expected-error @below {{failed to infer returned types}}
+  // expected-error @below {{inferred type(s) 'tensor<?x4xf32>', 'tensor<?x4xf32>' are incompatible}}
+  %r:2 = onnx.Split %x, %s : (tensor<2x4xf32>, tensor<2xi64>) -> (tensor<f32>, tensor<f32>)
   return
 }

@@ -25,8 +25,8 @@ func.func @elementwise(%x: tensor<?x4xf32>, %i: tensor<?x4xi64>, %b: tensor<?x4x
   %20 = onnx.Tanh %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
   // CHECK: onnx.Swish %{{.*}} {alpha = 1.702000e+00 : f32} :
   %21 = onnx.Swish %x {alpha = 1.702 : f32} : (tensor<?x4xf32>) -> tensor<?x4xf32>
-  // CHECK: onnx.Gelu %{{.*}} {approximate = "tanh"} :
-  %22 = onnx.Gelu %x {approximate = "tanh"} : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  // CHECK: onnx.Gelu %{{.*}} approximate tanh :
+  %22 = onnx.Gelu %x approximate tanh : (tensor<?x4xf32>) -> tensor<?x4xf32>
   // CHECK: onnx.Cast %{{.*}} {to = f16} : (tensor<?x4xf32>) -> tensor<?x4xf16>
   %23 = onnx.Cast %x {to = f16} : (tensor<?x4xf32>) -> tensor<?x4xf16>
   %min = onnx.Constant dense<0.0> : tensor<f32>

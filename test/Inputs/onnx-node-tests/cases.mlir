@@ -170,7 +170,7 @@ func.func @test_gelu_default_1(%in0: tensor<3xf32> {test.value = dense<"0x000080
   return %r0 : tensor<3xf32>
 }
 func.func @test_gelu_tanh_1(%in0: tensor<3xf32> {test.value = dense<"0x000080BF000000000000803F"> : tensor<3xf32>}) -> (tensor<3xf32> {test.value = dense<"0x909E22BE000000005C58573F"> : tensor<3xf32>}) {
-  %r0 = "onnx.Gelu"(%in0) <{approximate = "tanh"}> : (tensor<3xf32>) -> (tensor<3xf32>)
+  %r0 = "onnx.Gelu"(%in0) <{approximate = #onnx<gelu_approximation tanh>}> : (tensor<3xf32>) -> (tensor<3xf32>)
   return %r0 : tensor<3xf32>
 }
 func.func @test_gemm_all_attributes(%in0: tensor<4x3xf32> {test.value = dense<"0x0B7F0C3FA616373FB34E1A3F777D0B3F48E9D83E5159253F6E0BE03E3C4B643F9AB2763F7252C43E7EAE4A3FA865073F"> : tensor<4x3xf32>}, %in1: tensor<5x4xf32> {test.value = dense<"0x5E6B113FE7F36C3F5A7B913DD970B23D0DA1A53C9326553F4835473F1EB95E3FBB867A3FA8954C3F0647EC3EC3D0473FDD39F23DDDD1233F34CB123ED2D5713FDA97053F924ED43ED573873E2E34463F"> : tensor<5x4xf32>}, %in2: tensor<1x5xf32> {test.value = dense<"0x898CE93EE384113F11ED993C5C1D1E3F4EB21C3F"> : tensor<1x5xf32>}) -> (tensor<3x5xf32> {test.value = dense<"0x0875C23E11A4F73EE201C03EAE03DA3EBC15E43EEEDFC83EBEED223F8408063F2A27063F864D103FB8C0D83E4C92233F6EB4FE3E8A58FE3EBBA3063F"> : tensor<3x5xf32>}) {

@@ -57,6 +57,8 @@ def attribute_text(op, attribute):
         return f"{attribute.name} = {value} : i64"
     if attribute.type == onnx.AttributeProto.FLOAT:
         return f"{attribute.name} = {value!r} : f32"
+    if op == "Gelu" and attribute.name == "approximate":
+        return f"approximate = #onnx<gelu_approximation {attribute.s.decode()}>"
     if attribute.type == onnx.AttributeProto.STRING:
         return f'{attribute.name} = "{value.decode()}"'
     if attribute.type == onnx.AttributeProto.INTS:

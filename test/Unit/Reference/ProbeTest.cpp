@@ -1,4 +1,4 @@
-//===- ProbeTest.cpp - Slices of graphs, and sizes without values ---------===//
+//===- ProbeTest.cpp - Slices of graphs -----------------------------------===//
 #include "qopt/Reference/Probe.h"
 #include "Parse.h"
 
@@ -59,28 +59,6 @@ TEST_F(Probe, QuietHidesDiagnostics) {
   Quiet quiet(&ir.context);
   EXPECT_TRUE(failed(Slice().get(returned(0))));
   EXPECT_EQ(ir.diagnostics, "");
-}
-
-TEST_F(Probe, SizesGiveShapesAndShapeValues) {
-  auto values = followSizes(function, {ints({2, 3}), floats({0, 0, 0}).type}, 64);
-  ASSERT_TRUE(succeeded(values)) << ir.diagnostics;
-  const Known &z = values->find(returned(1))->second, &c = values->find(returned(0))->second;
-  EXPECT_THAT(z.type.getShape(), ElementsAre(4, 9));
-  ASSERT_TRUE(z.elements);
-  EXPECT_EQ(z.elements->ints[35], 7);
-  // The activation's shape is known, its elements are not.
-  EXPECT_THAT(c.type.getShape(), ElementsAre(3));
-  EXPECT_FALSE(c.elements);
-}
-
-TEST_F(Probe, SizesAreNotComputedBeyondTheLimit) {
-  auto values = followSizes(function, {ints({2, 3}), floats({0, 0, 0}).type}, 35);
-  ASSERT_TRUE(succeeded(values));
-  EXPECT_FALSE(values->find(returned(1))->second.elements);
-}
-
-TEST_F(Probe, SizesThatContradictFail) {
-  EXPECT_TRUE(failed(followSizes(function, {ints({2, 3}), floats({0, 0}).type}, 64)));
 }
 
 TEST_F(Probe, CloseIsRelativeToTheLargest) {

@@ -1,4 +1,9 @@
 //===- Onnx.h - The onnx dialect ------------------------------------------===//
+//
+// Operations, traits and interfaces of the ONNX operators that language models use;
+// OnnxOps.td says what each accepts.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_DIALECT_ONNX_ONNX_H
 #define QOPT_DIALECT_ONNX_ONNX_H
 
@@ -7,11 +12,39 @@
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "qopt/Dialect/Attributes.h"
+#include "qopt/Dialect/Onnx/ShapeMath.h"
 
+namespace qopt::onnx {
+
+/// Whether all operands from the first-th on have one element type; diagnosed.
+mlir::LogicalResult verifySameElements(mlir::Operation *op, unsigned first);
+
+// The traits of OnnxInterfaces.td.
+template <typename ConcreteOp>
+class Elementwise : public mlir::OpTrait::TraitBase<ConcreteOp, Elementwise> {};
+template <typename ConcreteOp>
+class Rearranges : public mlir::OpTrait::TraitBase<ConcreteOp, Rearranges> {};
+template <unsigned first>
+struct SameElementsFrom {
+  template <typename ConcreteOp>
+  class Impl : public mlir::OpTrait::TraitBase<ConcreteOp, SameElementsFrom<first>::template Impl> {
+  public:
+    static mlir::LogicalResult verifyTrait(mlir::Operation *op) { return verifySameElements(op, first); }
+  };
+};
+
+} // namespace qopt::onnx
+
+#include "qopt/Dialect/Onnx/OnnxInterfaces.h.inc"
 #include "qopt/Dialect/Onnx/OnnxOpsDialect.h.inc"
+#include "qopt/Dialect/Onnx/OnnxOpsEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "qopt/Dialect/Onnx/OnnxOpsAttributes.h.inc"
 #define GET_OP_CLASSES
 #include "qopt/Dialect/Onnx/OnnxOps.h.inc"
 
@@ -33,6 +66,14 @@ std::optional<llvm::SmallVector<int64_t>> getConstantInts(mlir::Value value);
 
 /// The value of a constant float or integer tensor whose elements are all equal.
 std::optional<double> getConstantScalar(mlir::Value value);
+
+/// The elements of small integers that an operation computes, where all are known now:
+/// of the type of its only result. Null else.
+mlir::DenseElementsAttr foldContents(mlir::Operation *op);
+
+/// An operator that changes the type, the order or the shape of elements, not what they are:
+/// casts and operators that rearrange.
+bool keepsValues(mlir::Operation *op);
 
 } // namespace qopt::onnx
 

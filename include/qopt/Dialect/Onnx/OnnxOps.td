@@ -2,86 +2,20 @@
 //
 // Operators keep ONNX's names, operand order and attribute names, in the form of
 // the newest operator set: what older sets give as attributes (axes of Unsqueeze,
-// starts of Slice ...) the importer turns into constant operands.
+// starts of Slice ...) the importer turns into constant operands. The number behind a
+// name is the first operator set that has the operator in a form we know.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_DIALECT_ONNX_ONNXOPS_TD
 #define QOPT_DIALECT_ONNX_ONNXOPS_TD
 
-include "mlir/IR/OpBase.td"
-include "mlir/Interfaces/InferTypeOpInterface.td"
-include "mlir/Interfaces/SideEffectInterfaces.td"
-
-def Onnx_Dialect : Dialect {
-  let name = "onnx";
-  let summary = "ONNX operators of language models";
-  let description = [{
-    The operators that exporters of Llama-type models emit, with ONNX's names and
-    meaning, on ranked tensors. `?` stands for a dimension that is known at run
-    time only. ONNX's `bool` is `i1`; signed integers are signless, unsigned ones
-    are `ui8`, ....
-
-    What the file says beside the operators is kept in attributes: `onnx.name` and
-    `onnx.dims` (a name per dimension, empty where it has none) on arguments and
-    results of functions, `onnx.scope` (the module path of the exporter) on
-    operations. Another attribute of this name space is an error.
-  }];
-  let cppNamespace = "::qopt::onnx";
-  let discardableAttrs = (ins
-      "::mlir::StringAttr":$name,
-      "::mlir::ArrayAttr":$dims,
-      "::mlir::StringAttr":$scope);
-  let hasOperationAttrVerify = 1;
-  let hasRegionArgAttrVerify = 1;
-  let hasRegionResultAttrVerify = 1;
-  let hasConstantMaterializer = 1;
-}
-
-class Onnx_Op<string mnemonic, list<Trait> traits = []>
-    : Op<Onnx_Dialect, mnemonic,
-         !listconcat(traits, [Pure, InferTypeOpAdaptorWithIsCompatible])>;
-
-/// One tensor in, one of the same shape out.
-class Onnx_UnaryOp<string mnemonic, string what> : Onnx_Op<mnemonic> {
-  let summary = what;
-  let arguments = (ins AnyRankedTensor:$input);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
-}
-
-/// Two tensors broadcast to one shape.
-class Onnx_BinaryOp<string mnemonic, string what> : Onnx_Op<mnemonic> {
-  let summary = what # ", with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
-}
-
-/// One tensor or more, broadcast to one shape.
-class Onnx_VariadicOp<string mnemonic, string what> : Onnx_Op<mnemonic> {
-  let summary = what # ", with broadcasting";
-  let arguments = (ins Variadic<AnyRankedTensor>:$inputs);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$inputs attr-dict `:` functional-type(operands, results)}];
-}
-
-class Onnx_ReduceOp<string mnemonic, string what> : Onnx_Op<mnemonic> {
-  let summary = what # " over axes";
-  let description = [{
-    Without `axes`: over all dimensions, or none with `noop_with_empty_axes`.
-  }];
-  let arguments = (ins AnyRankedTensor:$data, Optional<AnyRankedTensor>:$axes,
-                       DefaultValuedAttr<I64Attr, "1">:$keepdims,
-                       DefaultValuedAttr<I64Attr, "0">:$noop_with_empty_axes);
-  let results = (outs AnyRankedTensor:$reduced);
-  let assemblyFormat = [{$data (`,` $axes^)? attr-dict `:` functional-type(operands, results)}];
-}
+include "qopt/Dialect/Onnx/OnnxBase.td"
 
 //===----------------------------------------------------------------------===//
 // Constants
 //===----------------------------------------------------------------------===//
 
-def Onnx_ConstantOp : Onnx_Op<"Constant", [ConstantLike]> {
+def Onnx_ConstantOp : Onnx_Op<"Constant", 1, [ConstantLike, Onnx_ShapeContents]> {
   let summary = "a constant tensor";
   let description = [{
     Weights are `dense_resource` attributes over the mapped model file; the key of
@@ -93,10 +27,10 @@ def Onnx_ConstantOp : Onnx_Op<"Constant", [ConstantLike]> {
   let hasFolder = 1;
 }
 
-def Onnx_ConstantOfShapeOp : Onnx_Op<"ConstantOfShape"> {
+def Onnx_ConstantOfShapeOp : Onnx_Op<"ConstantOfShape", 9, [Onnx_ShapeContents]> {
   let summary = "a tensor of the given shape, filled with one value";
-  let arguments = (ins AnyRankedTensor:$input, ElementsAttr:$value);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Shape:$input, ElementsAttr:$value);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$input `,` $value attr-dict `:` functional-type(operands, results)}];
 }
 
@@ -104,90 +38,93 @@ def Onnx_ConstantOfShapeOp : Onnx_Op<"ConstantOfShape"> {
 // Elementwise
 //===----------------------------------------------------------------------===//
 
-def Onnx_AbsOp : Onnx_UnaryOp<"Abs", "absolute value">;
-def Onnx_CeilOp : Onnx_UnaryOp<"Ceil", "round up">;
-def Onnx_CosOp : Onnx_UnaryOp<"Cos", "cosine">;
-def Onnx_ErfOp : Onnx_UnaryOp<"Erf", "error function">;
-def Onnx_ExpOp : Onnx_UnaryOp<"Exp", "exponential">;
-def Onnx_FloorOp : Onnx_UnaryOp<"Floor", "round down">;
+def Onnx_AbsOp : Onnx_UnaryOp<"Abs", 6, "absolute value">;
+def Onnx_CeilOp : Onnx_FloatOp<"Ceil", 6, "round up">;
+def Onnx_CosOp : Onnx_FloatOp<"Cos", 7, "cosine">;
+def Onnx_ErfOp : Onnx_FloatOp<"Erf", 9, "error function">;
+def Onnx_ExpOp : Onnx_FloatOp<"Exp", 6, "exponential">;
+def Onnx_FloorOp : Onnx_FloatOp<"Floor", 6, "round down">;
 
-def Onnx_IdentityOp : Onnx_UnaryOp<"Identity", "the same value"> {
+def Onnx_IdentityOp : Onnx_UnaryOp<"Identity", 1, "the same value", Onnx_Tensor, Onnx_Tensor, "operandType()",
+                                   [Onnx_Rearranges, Onnx_ShapeContents]> {
   let hasFolder = 1;
 }
 
-def Onnx_IsInfOp : Onnx_UnaryOp<"IsInf", "true where infinite">;
-def Onnx_IsNaNOp : Onnx_UnaryOp<"IsNaN", "true where not a number">;
-def Onnx_LogOp : Onnx_UnaryOp<"Log", "natural logarithm">;
-def Onnx_NegOp : Onnx_UnaryOp<"Neg", "negation">;
-def Onnx_NotOp : Onnx_UnaryOp<"Not", "logical negation">;
-def Onnx_ReciprocalOp : Onnx_UnaryOp<"Reciprocal", "1 / x">;
-def Onnx_ReluOp : Onnx_UnaryOp<"Relu", "max(x, 0)">;
-def Onnx_RoundOp : Onnx_UnaryOp<"Round", "round to nearest, halves to even">;
-def Onnx_SigmoidOp : Onnx_UnaryOp<"Sigmoid", "1 / (1 + exp(-x))">;
-def Onnx_SignOp : Onnx_UnaryOp<"Sign", "-1, 0 or 1">;
-def Onnx_SinOp : Onnx_UnaryOp<"Sin", "sine">;
-def Onnx_SoftplusOp : Onnx_UnaryOp<"Softplus", "log(1 + exp(x))">;
-def Onnx_SqrtOp : Onnx_UnaryOp<"Sqrt", "square root">;
-def Onnx_TanhOp : Onnx_UnaryOp<"Tanh", "hyperbolic tangent">;
+def Onnx_IsInfOp : Onnx_FloatTestOp<"IsInf", 10, "true where infinite">;
+def Onnx_IsNaNOp : Onnx_FloatTestOp<"IsNaN", 9, "true where not a number">;
+def Onnx_LogOp : Onnx_FloatOp<"Log", 6, "natural logarithm">;
+def Onnx_NegOp : Onnx_UnaryOp<"Neg", 6, "negation", Onnx_Tensor, Onnx_Tensor, "operandType()", [Onnx_ShapeContents]>;
+def Onnx_NotOp : Onnx_UnaryOp<"Not", 1, "logical negation", Onnx_Booleans, Onnx_Booleans, "operandType()",
+                              [Onnx_ShapeContents]>;
+def Onnx_ReciprocalOp : Onnx_FloatOp<"Reciprocal", 6, "1 / x">;
+def Onnx_ReluOp : Onnx_UnaryOp<"Relu", 6, "max(x, 0)">;
+def Onnx_RoundOp : Onnx_FloatOp<"Round", 11, "round to nearest, halves to even">;
+def Onnx_SigmoidOp : Onnx_FloatOp<"Sigmoid", 6, "1 / (1 + exp(-x))">;
+def Onnx_SignOp : Onnx_UnaryOp<"Sign", 9, "-1, 0 or 1">;
+def Onnx_SinOp : Onnx_FloatOp<"Sin", 7, "sine">;
+def Onnx_SoftplusOp : Onnx_FloatOp<"Softplus", 1, "log(1 + exp(x))">;
+def Onnx_SqrtOp : Onnx_FloatOp<"Sqrt", 6, "square root">;
+def Onnx_TanhOp : Onnx_FloatOp<"Tanh", 6, "hyperbolic tangent">;
 
-def Onnx_SwishOp : Onnx_Op<"Swish"> {
-  let summary = "x * sigmoid(alpha * x)";
-  let arguments = (ins AnyRankedTensor:$input, DefaultValuedAttr<F32Attr, "1.0f">:$alpha);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
+def Onnx_SwishOp : Onnx_FloatOp<"Swish", 24, "x * sigmoid(alpha * x)"> {
+  let arguments = (ins Onnx_Floats:$input, DefaultValuedAttr<F32Attr, "1.0f">:$alpha);
 }
 
-def Onnx_GeluOp : Onnx_Op<"Gelu"> {
-  let summary = "Gaussian error linear unit; approximate is none or tanh";
-  let arguments = (ins AnyRankedTensor:$input, DefaultValuedAttr<StrAttr, "\"none\"">:$approximate);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
+def Onnx_GeluApproximation : I32EnumAttr<"GeluApproximation", "how Gelu computes the error function", [
+  I32EnumAttrCase<"None", 0, "none">, I32EnumAttrCase<"Tanh", 1, "tanh">
+]> {
+  let cppNamespace = "::qopt::onnx";
+  let genSpecializedAttr = 0;
+}
+def Onnx_GeluApproximationAttr : EnumAttr<Onnx_Dialect, Onnx_GeluApproximation, "gelu_approximation">;
+
+def Onnx_GeluOp : Onnx_FloatOp<"Gelu", 20, "Gaussian error linear unit"> {
+  let arguments = (ins Onnx_Floats:$input,
+                       DefaultValuedAttr<Onnx_GeluApproximationAttr, "::qopt::onnx::GeluApproximation::None">:$approximate);
+  let assemblyFormat = [{$input (`approximate` $approximate^)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_CastOp : Onnx_Op<"Cast"> {
-  let summary = "conversion to another element type";
-  let arguments = (ins AnyRankedTensor:$input, TypeAttr:$to);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
+def Onnx_CastOp : Onnx_UnaryOp<"Cast", 6, "conversion to another element type", Onnx_Tensor, AnyRankedTensor, "op.getTo()",
+                               [Onnx_ShapeContents]> {
+  let arguments = (ins Onnx_Tensor:$input, TypeAttrOf<AnyTypeOf<[AnyFloat, AnyInteger]>>:$to);
   let hasFolder = 1;
 }
 
-def Onnx_ClipOp : Onnx_Op<"Clip", [AttrSizedOperandSegments]> {
+def Onnx_ClipOp : Onnx_Op<"Clip", 6, [Onnx_Elementwise, AttrSizedOperandSegments, Onnx_SameElements<>]> {
   let summary = "values limited to [min, max]";
-  let arguments = (ins AnyRankedTensor:$input, Optional<AnyRankedTensor>:$min, Optional<AnyRankedTensor>:$max);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Tensor:$input, Optional<Onnx_Scalar>:$min, Optional<Onnx_Scalar>:$max);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$input (`min` `(` $min^ `)`)? (`max` `(` $max^ `)`)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_AddOp : Onnx_BinaryOp<"Add", "a + b">;
-def Onnx_SubOp : Onnx_BinaryOp<"Sub", "a - b">;
-def Onnx_MulOp : Onnx_BinaryOp<"Mul", "a * b">;
-def Onnx_DivOp : Onnx_BinaryOp<"Div", "a / b, truncated for integers">;
-def Onnx_PowOp : Onnx_BinaryOp<"Pow", "a to the power of b">;
-def Onnx_AndOp : Onnx_BinaryOp<"And", "logical and">;
-def Onnx_OrOp : Onnx_BinaryOp<"Or", "logical or">;
-def Onnx_XorOp : Onnx_BinaryOp<"Xor", "logical exclusive or">;
-def Onnx_EqualOp : Onnx_BinaryOp<"Equal", "a == b">;
-def Onnx_LessOp : Onnx_BinaryOp<"Less", "a < b">;
-def Onnx_LessOrEqualOp : Onnx_BinaryOp<"LessOrEqual", "a <= b">;
-def Onnx_GreaterOp : Onnx_BinaryOp<"Greater", "a > b">;
-def Onnx_GreaterOrEqualOp : Onnx_BinaryOp<"GreaterOrEqual", "a >= b">;
+def Onnx_AddOp : Onnx_ArithmeticOp<"Add", 7, "a + b", [Onnx_ShapeContents]>;
+def Onnx_SubOp : Onnx_ArithmeticOp<"Sub", 7, "a - b", [Onnx_ShapeContents]>;
+def Onnx_MulOp : Onnx_ArithmeticOp<"Mul", 7, "a * b", [Onnx_ShapeContents]>;
+def Onnx_DivOp : Onnx_ArithmeticOp<"Div", 7, "a / b, truncated for integers", [Onnx_ShapeContents]>;
+/// The exponent may have a type of its own.
+def Onnx_PowOp : Onnx_BinaryOp<"Pow", 7, "a to the power of b">;
+def Onnx_AndOp : Onnx_LogicalOp<"And", 7, "logical and", [Onnx_ShapeContents]>;
+def Onnx_OrOp : Onnx_LogicalOp<"Or", 7, "logical or", [Onnx_ShapeContents]>;
+def Onnx_XorOp : Onnx_LogicalOp<"Xor", 7, "logical exclusive or">;
+def Onnx_EqualOp : Onnx_CompareOp<"Equal", 7, "a == b", [Onnx_ShapeContents]>;
+def Onnx_LessOp : Onnx_CompareOp<"Less", 7, "a < b", [Onnx_ShapeContents]>;
+def Onnx_LessOrEqualOp : Onnx_CompareOp<"LessOrEqual", 12, "a <= b", [Onnx_ShapeContents]>;
+def Onnx_GreaterOp : Onnx_CompareOp<"Greater", 7, "a > b", [Onnx_ShapeContents]>;
+def Onnx_GreaterOrEqualOp : Onnx_CompareOp<"GreaterOrEqual", 12, "a >= b", [Onnx_ShapeContents]>;
 
-def Onnx_ModOp : Onnx_Op<"Mod"> {
-  let summary = "remainder, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$lhs, AnyRankedTensor:$rhs, DefaultValuedAttr<I64Attr, "0">:$fmod);
-  let results = (outs AnyRankedTensor:$output);
-  let assemblyFormat = [{$lhs `,` $rhs attr-dict `:` functional-type(operands, results)}];
+def Onnx_ModOp : Onnx_ArithmeticOp<"Mod", 10, "remainder"> {
+  let arguments = (ins Onnx_Tensor:$lhs, Onnx_Tensor:$rhs, Onnx_Flag<0>:$fmod);
 }
 
-def Onnx_MaxOp : Onnx_VariadicOp<"Max", "largest of the operands">;
-def Onnx_MinOp : Onnx_VariadicOp<"Min", "smallest of the operands">;
-def Onnx_SumOp : Onnx_VariadicOp<"Sum", "sum of the operands">;
+def Onnx_MaxOp : Onnx_VariadicOp<"Max", 6, "largest of the operands">;
+def Onnx_MinOp : Onnx_VariadicOp<"Min", 6, "smallest of the operands">;
+def Onnx_SumOp : Onnx_VariadicOp<"Sum", 6, "sum of the operands">;
 
-def Onnx_WhereOp : Onnx_Op<"Where"> {
+def Onnx_WhereOp : Onnx_ElementwiseOp<"Where", 9, [Onnx_SameElements<1>, Onnx_ShapeContents],
+                                      "::mlir::getElementTypeOrSelf(op.getX().getType())"> {
   let summary = "x where the condition holds, y elsewhere, with broadcasting";
-  let arguments = (ins AnyRankedTensor:$condition, AnyRankedTensor:$x, AnyRankedTensor:$y);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Booleans:$condition, Onnx_Tensor:$x, Onnx_Tensor:$y);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$condition `,` $x `,` $y attr-dict `:` functional-type(operands, results)}];
 }
 
@@ -195,137 +132,135 @@ def Onnx_WhereOp : Onnx_Op<"Where"> {
 // Shapes and data movement
 //===----------------------------------------------------------------------===//
 
-def Onnx_ShapeOp : Onnx_Op<"Shape"> {
+def Onnx_ShapeOp : Onnx_Op<"Shape", 1, [Onnx_ShapeContents]> {
   let summary = "dimensions start..end of the input, as i64";
-  let arguments = (ins AnyRankedTensor:$data, DefaultValuedAttr<I64Attr, "0">:$start, OptionalAttr<I64Attr>:$end);
-  let results = (outs AnyRankedTensor:$shape);
+  let arguments = (ins Onnx_Tensor:$data, DefaultValuedAttr<I64Attr, "0">:$start, OptionalAttr<I64Attr>:$end);
+  let results = (outs Onnx_Tensor:$shape);
   let assemblyFormat = [{$data attr-dict `:` functional-type(operands, results)}];
-  let hasFolder = 1;
 }
 
-def Onnx_ReshapeOp : Onnx_Op<"Reshape"> {
+def Onnx_ReshapeOp : Onnx_Op<"Reshape", 5, [Onnx_Rearranges, Onnx_ShapeContents]> {
   let summary = "the same elements in another shape";
   let description = [{
     In `shape`, one -1 is inferred and 0 copies the input's dimension (unless
     `allowzero`).
   }];
-  let arguments = (ins AnyRankedTensor:$data, AnyRankedTensor:$shape, DefaultValuedAttr<I64Attr, "0">:$allowzero);
-  let results = (outs AnyRankedTensor:$reshaped);
+  let arguments = (ins Onnx_Tensor:$data, Onnx_Shape:$shape, Onnx_Flag<0>:$allowzero);
+  let results = (outs Onnx_Tensor:$reshaped);
   let assemblyFormat = [{$data `,` $shape attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_ExpandOp : Onnx_Op<"Expand"> {
+def Onnx_ExpandOp : Onnx_Op<"Expand", 8, [Onnx_ShapeContents]> {
   let summary = "broadcast to a shape";
-  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$shape);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Tensor:$input, Onnx_Shape:$shape);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$input `,` $shape attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_TransposeOp : Onnx_Op<"Transpose"> {
+def Onnx_TransposeOp : Onnx_Op<"Transpose", 1, [Onnx_Rearranges]> {
   let summary = "permuted dimensions";
-  let arguments = (ins AnyRankedTensor:$data, DenseI64ArrayAttr:$perm);
-  let results = (outs AnyRankedTensor:$transposed);
+  let arguments = (ins Onnx_Tensor:$data, DenseI64ArrayAttr:$perm);
+  let results = (outs Onnx_Tensor:$transposed);
   let assemblyFormat = [{$data attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_UnsqueezeOp : Onnx_Op<"Unsqueeze"> {
+def Onnx_UnsqueezeOp : Onnx_Op<"Unsqueeze", 1, [Onnx_Rearranges, Onnx_ShapeContents]> {
   let summary = "dimensions of size 1 inserted at axes";
-  let arguments = (ins AnyRankedTensor:$data, AnyRankedTensor:$axes);
-  let results = (outs AnyRankedTensor:$expanded);
+  let arguments = (ins Onnx_Tensor:$data, Onnx_Shape:$axes);
+  let results = (outs Onnx_Tensor:$expanded);
   let assemblyFormat = [{$data `,` $axes attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_SqueezeOp : Onnx_Op<"Squeeze"> {
+def Onnx_SqueezeOp : Onnx_Op<"Squeeze", 1, [Onnx_Rearranges, Onnx_ShapeContents]> {
   let summary = "dimensions of size 1 removed";
-  let arguments = (ins AnyRankedTensor:$data, Optional<AnyRankedTensor>:$axes);
-  let results = (outs AnyRankedTensor:$squeezed);
+  let arguments = (ins Onnx_Tensor:$data, Optional<Onnx_Shape>:$axes);
+  let results = (outs Onnx_Tensor:$squeezed);
   let assemblyFormat = [{$data (`,` $axes^)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_FlattenOp : Onnx_Op<"Flatten"> {
+def Onnx_FlattenOp : Onnx_Op<"Flatten", 1, [Onnx_Rearranges]> {
   let summary = "a matrix: the dimensions before axis, and from axis on";
-  let arguments = (ins AnyRankedTensor:$input, DefaultValuedAttr<I64Attr, "1">:$axis);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Tensor:$input, DefaultValuedAttr<I64Attr, "1">:$axis);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_ConcatOp : Onnx_Op<"Concat"> {
+def Onnx_ConcatOp : Onnx_Op<"Concat", 4, [Onnx_SameElements<>, Onnx_ShapeContents]> {
   let summary = "operands joined along an axis";
-  let arguments = (ins Variadic<AnyRankedTensor>:$inputs, I64Attr:$axis);
-  let results = (outs AnyRankedTensor:$concat_result);
+  let arguments = (ins Variadic<Onnx_Tensor>:$inputs, I64Attr:$axis);
+  let results = (outs Onnx_Tensor:$concat_result);
   let assemblyFormat = [{$inputs attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_SplitOp : Onnx_Op<"Split"> {
+def Onnx_SplitOp : Onnx_Op<"Split", 2, [Onnx_ShapeContentsOfEach]> {
   let summary = "parts along an axis";
-  let arguments = (ins AnyRankedTensor:$input, Optional<AnyRankedTensor>:$split,
+  let arguments = (ins Onnx_Tensor:$input, Optional<Onnx_Shape>:$split,
                        DefaultValuedAttr<I64Attr, "0">:$axis, OptionalAttr<I64Attr>:$num_outputs);
-  let results = (outs Variadic<AnyRankedTensor>:$outputs);
+  let results = (outs Variadic<Onnx_Tensor>:$outputs);
   let assemblyFormat = [{$input (`,` $split^)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_SliceOp : Onnx_Op<"Slice", [AttrSizedOperandSegments]> {
+def Onnx_SliceOp : Onnx_Op<"Slice", 1, [AttrSizedOperandSegments, Onnx_ShapeContents]> {
   let summary = "elements starts..ends along axes, in steps";
-  let arguments = (ins AnyRankedTensor:$data, AnyRankedTensor:$starts, AnyRankedTensor:$ends,
-                       Optional<AnyRankedTensor>:$axes, Optional<AnyRankedTensor>:$steps);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Tensor:$data, Onnx_Shape:$starts, Onnx_Shape:$ends, Optional<Onnx_Shape>:$axes,
+                       Optional<Onnx_Shape>:$steps);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$data `,` $starts `,` $ends (`axes` `(` $axes^ `)`)? (`steps` `(` $steps^ `)`)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_GatherOp : Onnx_Op<"Gather"> {
+def Onnx_GatherOp : Onnx_Op<"Gather", 1, [Onnx_ShapeContents]> {
   let summary = "slices of data along an axis, chosen by indices";
-  let arguments = (ins AnyRankedTensor:$data, AnyRankedTensor:$indices, DefaultValuedAttr<I64Attr, "0">:$axis);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Tensor:$data, Onnx_Indices:$indices, DefaultValuedAttr<I64Attr, "0">:$axis);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$data `,` $indices attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_GatherElementsOp : Onnx_Op<"GatherElements"> {
+def Onnx_GatherElementsOp : Onnx_Op<"GatherElements", 11> {
   let summary = "elements along an axis, chosen by indices of the same rank";
-  let arguments = (ins AnyRankedTensor:$data, AnyRankedTensor:$indices, DefaultValuedAttr<I64Attr, "0">:$axis);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Tensor:$data, Onnx_Indices:$indices, DefaultValuedAttr<I64Attr, "0">:$axis);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$data `,` $indices attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_GatherNDOp : Onnx_Op<"GatherND"> {
+def Onnx_GatherNDOp : Onnx_Op<"GatherND", 11> {
   let summary = "slices of data, chosen by index tuples";
-  let arguments = (ins AnyRankedTensor:$data, AnyRankedTensor:$indices, DefaultValuedAttr<I64Attr, "0">:$batch_dims);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Tensor:$data, Onnx_Indices:$indices, DefaultValuedAttr<I64Attr, "0">:$batch_dims);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$data `,` $indices attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_ScatterNDOp : Onnx_Op<"ScatterND"> {
+def Onnx_ScatterNDOp : Onnx_Op<"ScatterND", 11> {
   let summary = "a copy of data with slices replaced at index tuples";
-  let arguments = (ins AnyRankedTensor:$data, AnyRankedTensor:$indices, AnyRankedTensor:$updates);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Tensor:$data, Onnx_Indices:$indices, Onnx_Tensor:$updates);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$data `,` $indices `,` $updates attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_TileOp : Onnx_Op<"Tile"> {
+def Onnx_TileOp : Onnx_Op<"Tile", 6> {
   let summary = "the input repeated along each dimension";
-  let arguments = (ins AnyRankedTensor:$input, AnyRankedTensor:$repeats);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Tensor:$input, Onnx_Shape:$repeats);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$input `,` $repeats attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_TriluOp : Onnx_Op<"Trilu"> {
+def Onnx_TriluOp : Onnx_Op<"Trilu", 14> {
   let summary = "upper or lower triangle of the last two dimensions";
-  let arguments = (ins AnyRankedTensor:$input, Optional<AnyRankedTensor>:$k, DefaultValuedAttr<I64Attr, "1">:$upper);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Matrices:$input, Optional<Onnx_Shape>:$k, Onnx_Flag<1>:$upper);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$input (`,` $k^)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_RangeOp : Onnx_Op<"Range"> {
+def Onnx_RangeOp : Onnx_Op<"Range", 11, [Onnx_SameElements<>, Onnx_ShapeContents]> {
   let summary = "start, start + delta, ... below limit";
-  let arguments = (ins AnyRankedTensor:$start, AnyRankedTensor:$limit, AnyRankedTensor:$delta);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Scalar:$start, Onnx_Scalar:$limit, Onnx_Scalar:$delta);
+  let results = (outs Onnx_Tensor:$output);
   let assemblyFormat = [{$start `,` $limit `,` $delta attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_CumSumOp : Onnx_Op<"CumSum"> {
+def Onnx_CumSumOp : Onnx_Op<"CumSum", 11> {
   let summary = "running sum along an axis";
-  let arguments = (ins AnyRankedTensor:$x, AnyRankedTensor:$axis, DefaultValuedAttr<I64Attr, "0">:$exclusive,
-                       DefaultValuedAttr<I64Attr, "0">:$reverse);
-  let results = (outs AnyRankedTensor:$y);
+  let arguments = (ins Onnx_Tensor:$x, Onnx_Shape:$axis, Onnx_Flag<0>:$exclusive, Onnx_Flag<0>:$reverse);
+  let results = (outs Onnx_Tensor:$y);
   let assemblyFormat = [{$x `,` $axis attr-dict `:` functional-type(operands, results)}];
 }
 
@@ -333,16 +268,16 @@ def Onnx_CumSumOp : Onnx_Op<"CumSum"> {
 // Reductions
 //===----------------------------------------------------------------------===//
 
-def Onnx_ReduceMaxOp : Onnx_ReduceOp<"ReduceMax", "maximum">;
+def Onnx_ReduceMaxOp : Onnx_ReduceOp<"ReduceMax", "maximum", [Onnx_ShapeContents]>;
 def Onnx_ReduceMeanOp : Onnx_ReduceOp<"ReduceMean", "mean">;
-def Onnx_ReduceMinOp : Onnx_ReduceOp<"ReduceMin", "minimum">;
-def Onnx_ReduceProdOp : Onnx_ReduceOp<"ReduceProd", "product">;
-def Onnx_ReduceSumOp : Onnx_ReduceOp<"ReduceSum", "sum">;
+def Onnx_ReduceMinOp : Onnx_ReduceOp<"ReduceMin", "minimum", [Onnx_ShapeContents]>;
+def Onnx_ReduceProdOp : Onnx_ReduceOp<"ReduceProd", "product", [Onnx_ShapeContents]>;
+def Onnx_ReduceSumOp : Onnx_ReduceOp<"ReduceSum", "sum", [Onnx_ShapeContents]>;
 
-def Onnx_SoftmaxOp : Onnx_Op<"Softmax"> {
+def Onnx_SoftmaxOp : Onnx_Op<"Softmax", 1> {
   let summary = "exp(x) / sum(exp(x)) along an axis";
-  let arguments = (ins AnyRankedTensor:$input, DefaultValuedAttr<I64Attr, "-1">:$axis);
-  let results = (outs AnyRankedTensor:$output);
+  let arguments = (ins Onnx_Floats:$input, DefaultValuedAttr<I64Attr, "-1">:$axis);
+  let results = (outs Onnx_Floats:$output);
   let assemblyFormat = [{$input attr-dict `:` functional-type(operands, results)}];
 }
 
@@ -350,46 +285,46 @@ def Onnx_SoftmaxOp : Onnx_Op<"Softmax"> {
 // Linear algebra and the parts of a decoder layer
 //===----------------------------------------------------------------------===//
 
-def Onnx_MatMulOp : Onnx_Op<"MatMul"> {
+def Onnx_MatMulOp : Onnx_Op<"MatMul", 1, [Onnx_SameElements<>]> {
   let summary = "matrix product over the last two dimensions, as numpy.matmul";
-  let arguments = (ins AnyRankedTensor:$A, AnyRankedTensor:$B);
-  let results = (outs AnyRankedTensor:$Y);
+  let arguments = (ins Onnx_Tensor:$A, Onnx_Tensor:$B);
+  let results = (outs Onnx_Tensor:$Y);
   let assemblyFormat = [{$A `,` $B attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_GemmOp : Onnx_Op<"Gemm"> {
+def Onnx_GemmOp : Onnx_Op<"Gemm", 7, [Onnx_SameElements<>]> {
   let summary = "alpha * A' * B' + beta * C";
-  let arguments = (ins AnyRankedTensor:$A, AnyRankedTensor:$B, Optional<AnyRankedTensor>:$C,
+  let arguments = (ins Onnx_Matrix:$A, Onnx_Matrix:$B, Optional<Onnx_Tensor>:$C,
                        DefaultValuedAttr<F32Attr, "1.0f">:$alpha, DefaultValuedAttr<F32Attr, "1.0f">:$beta,
-                       DefaultValuedAttr<I64Attr, "0">:$transA, DefaultValuedAttr<I64Attr, "0">:$transB);
-  let results = (outs AnyRankedTensor:$Y);
+                       Onnx_Flag<0>:$transA, Onnx_Flag<0>:$transB);
+  let results = (outs Onnx_Tensor:$Y);
   let assemblyFormat = [{$A `,` $B (`,` $C^)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_RMSNormalizationOp : Onnx_Op<"RMSNormalization"> {
+def Onnx_RMSNormalizationOp : Onnx_Op<"RMSNormalization", 23> {
   let summary = "x / sqrt(mean(x^2) + epsilon) * scale over the dimensions from axis";
-  let arguments = (ins AnyRankedTensor:$X, AnyRankedTensor:$scale, DefaultValuedAttr<I64Attr, "-1">:$axis,
+  let arguments = (ins Onnx_Floats:$X, Onnx_Floats:$scale, DefaultValuedAttr<I64Attr, "-1">:$axis,
                        DefaultValuedAttr<F32Attr, "1e-5f">:$epsilon, DefaultValuedAttr<I64Attr, "1">:$stash_type);
-  let results = (outs AnyRankedTensor:$Y);
+  let results = (outs Onnx_Floats:$Y);
   let assemblyFormat = [{$X `,` $scale attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_RotaryEmbeddingOp : Onnx_Op<"RotaryEmbedding"> {
+def Onnx_RotaryEmbeddingOp : Onnx_Op<"RotaryEmbedding", 23> {
   let summary = "rotary position embedding";
   let description = [{
     `X` is [batch, heads, sequence, head size], or [batch, sequence, hidden] with
     `num_heads`. The caches are [max position, head size / 2] with `position_ids`
     [batch, sequence], or [batch or 1, sequence, head size / 2] without.
   }];
-  let arguments = (ins AnyRankedTensor:$X, AnyRankedTensor:$cos_cache, AnyRankedTensor:$sin_cache,
-                       Optional<AnyRankedTensor>:$position_ids, DefaultValuedAttr<I64Attr, "0">:$interleaved,
+  let arguments = (ins Onnx_Heads:$X, Onnx_Floats:$cos_cache, Onnx_Floats:$sin_cache,
+                       Optional<Onnx_Integers>:$position_ids, Onnx_Flag<0>:$interleaved,
                        DefaultValuedAttr<I64Attr, "0">:$num_heads,
                        DefaultValuedAttr<I64Attr, "0">:$rotary_embedding_dim);
-  let results = (outs AnyRankedTensor:$Y);
+  let results = (outs Onnx_Floats:$Y);
   let assemblyFormat = [{$X `,` $cos_cache `,` $sin_cache (`,` $position_ids^)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_AttentionOp : Onnx_Op<"Attention", [AttrSizedOperandSegments, SameVariadicResultSize]> {
+def Onnx_AttentionOp : Onnx_Op<"Attention", 23, [AttrSizedOperandSegments, SameVariadicResultSize]> {
   let summary = "scaled dot-product attention with grouped heads";
   let description = [{
     4-D form: Q [batch, q heads, q length, head size], K and V [batch, kv heads,
@@ -403,12 +338,12 @@ def Onnx_AttentionOp : Onnx_Op<"Attention", [AttrSizedOperandSegments, SameVaria
     query that sees no key gets the mean of all values (what exporters' additive
     masks do), not NaN.
   }];
-  let arguments = (ins AnyRankedTensor:$Q, AnyRankedTensor:$K, AnyRankedTensor:$V,
-                       Optional<AnyRankedTensor>:$attn_mask, Optional<AnyRankedTensor>:$past_key,
-                       Optional<AnyRankedTensor>:$past_value, DefaultValuedAttr<I64Attr, "0">:$is_causal,
+  let arguments = (ins Onnx_Heads:$Q, Onnx_Heads:$K, Onnx_Heads:$V,
+                       Optional<Onnx_Mask>:$attn_mask, Optional<Onnx_Cache>:$past_key,
+                       Optional<Onnx_Cache>:$past_value, Onnx_Flag<0>:$is_causal,
                        DefaultValuedAttr<I64Attr, "0">:$q_num_heads, DefaultValuedAttr<I64Attr, "0">:$kv_num_heads,
                        OptionalAttr<F32Attr>:$scale, DefaultValuedAttr<F32Attr, "0.0f">:$softcap);
-  let results = (outs AnyRankedTensor:$Y, Optional<AnyRankedTensor>:$present_key, Optional<AnyRankedTensor>:$present_value);
+  let results = (outs Onnx_Floats:$Y, Optional<Onnx_Floats>:$present_key, Optional<Onnx_Floats>:$present_value);
   let assemblyFormat = [{$Q `,` $K `,` $V (`mask` `(` $attn_mask^ `)`)? (`past_key` `(` $past_key^ `)`)? (`past_value` `(` $past_value^ `)`)? attr-dict `:` functional-type(operands, results)}];
 }
 
