@@ -71,6 +71,11 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "i
 // CHECK:         %[[LASTCODES:.*]] = onnx.Slice %[[CODES]],
 // CHECK:         qopt.matmul_w8a8 %[[LASTCODES]], %[[LASTSCALE]], %{{.*}}, %{{.*}} outliers(%[[LASTY]]) columns(%[[COLUMNS]])
 // CHECK-LABEL: func.func @decode(
+// CHECK-NOT:     onnx.Slice
+// CHECK:         %[[Y:.*]] = qopt.cached_attention
+// CHECK:         %[[CODES:.*]], %[[SCALE:.*]], %[[COLUMNS:.*]] = qopt.split_columns %[[Y]]
+// CHECK-NOT:     onnx.Slice
+// CHECK:         qopt.matmul_w8a8 %[[CODES]], %[[SCALE]], %{{.*}}, %{{.*}} outliers(%[[Y]]) columns(%[[COLUMNS]])
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}, %shown: tensor<?x?xi64> {onnx.name = "attention_mask", qopt.role = #qopt.role<attention_mask>},
                    %positions: tensor<?x?xi64> {onnx.name = "position_ids", qopt.role = #qopt.role<position_ids>},
                    %past_keys: tensor<?x2x?x4xf32> {onnx.name = "past_key_values.0.key", qopt.role = #qopt.role<past_key>},
@@ -103,6 +108,10 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 // CHECK:         %[[CODES:.*]], %[[SCALE:.*]], %[[OUTLIERS:.*]] = qopt.split_columns_at %[[LAST]] {{.*}} -> (tensor<?x?x8xi8>, tensor<?x?xf32>, tensor<?x?x2xf32>)
 // CHECK:         qopt.matmul_w8a8 %[[CODES]], %[[SCALE]], %{{.*}}, %{{.*}} outliers(%[[OUTLIERS]]) weights(%{{.*}}) {{.*}} -> tensor<?x?x16xf32>
 // CHECK-LABEL: func.func @decode(
+// CHECK-NOT:     onnx.Slice
+// CHECK:         %[[Y:.*]] = qopt.cached_attention
+// CHECK-NEXT:    %[[CODES:.*]], %[[SCALE:.*]], %[[OUTLIERS:.*]] = qopt.split_columns_at %[[Y]]
+// CHECK-NEXT:    qopt.matmul_w8a8 %[[CODES]], %[[SCALE]], %{{.*}}, %{{.*}} outliers(%[[OUTLIERS]]) weights(%{{.*}})
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x16xf32> {onnx.name = "logits", qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %w = qopt.parameter "o.codes" dense<1> : tensor<16x8xi8>
@@ -119,6 +128,8 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // A mask of its own for every query: a sliding window, perhaps.
 // CHECK-LABEL: func.func @forward(
+// CHECK:         %[[Y:.*]] = onnx.Attention
+// CHECK-NEXT:    return %[[Y]]
 // CHECK-NOT:   func.func
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}, %mask: tensor<?x1x?x?xi1> {onnx.name = "window"}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
@@ -131,6 +142,8 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // Every token sees every other.
 // CHECK-LABEL: func.func @forward(
+// CHECK:         %[[Y:.*]] = onnx.Attention
+// CHECK-NEXT:    return %[[Y]]
 // CHECK-NOT:   func.func
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
@@ -143,6 +156,8 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // Positions from 1 on.
 // CHECK-LABEL: func.func @forward(
+// CHECK:         %[[Y:.*]] = onnx.Attention
+// CHECK-NEXT:    return %[[Y]]
 // CHECK-NOT:   func.func
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}, %positions: tensor<?x?xi64> {onnx.name = "position_ids", qopt.role = #qopt.role<position_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
@@ -159,6 +174,8 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // Learned positions: the number of tokens before these is not in their sum.
 // CHECK-LABEL: func.func @forward(
+// CHECK:         %[[Y:.*]] = onnx.Attention
+// CHECK-NEXT:    return %[[Y]]
 // CHECK-NOT:   func.func
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
@@ -179,6 +196,8 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // An operation that is not known to treat tokens alone: here it mixes them.
 // CHECK-LABEL: func.func @forward(
+// CHECK:         %[[Y:.*]] = onnx.Attention
+// CHECK-NEXT:    return %[[Y]]
 // CHECK-NOT:   func.func
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
@@ -194,6 +213,8 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // One length only.
 // CHECK-LABEL: func.func @forward(
+// CHECK:         %[[Y:.*]] = onnx.Attention
+// CHECK-NEXT:    return %[[Y]]
 // CHECK-NOT:   func.func
 func.func @forward(%ids: tensor<1x4xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<1x4x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
@@ -206,6 +227,8 @@ func.func @forward(%ids: tensor<1x4xi64> {onnx.name = "input_ids", qopt.role = #
 
 // Other functions are left alone.
 // CHECK-LABEL: func.func @stage(
+// CHECK:         %[[Y:.*]] = onnx.Attention
+// CHECK-NEXT:    return %[[Y]]
 // CHECK-NOT:   func.func
 func.func @stage(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>

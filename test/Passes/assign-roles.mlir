@@ -187,6 +187,9 @@ func.func @skips_hidden_states(%ids: tensor<?x?xi64>) -> (tensor<?x?x8xf32> {onn
 // CHECK-SAME:    %{{.*}}: tensor<?x?xi64> {qopt.role = #qopt.role<other>}
 // CHECK-SAME:    %{{.*}}: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>}
 // CHECK-LABEL: func.func private @skips_private(%{{[a-z0-9]+}}: tensor<?x?xi64>) -> tensor<?x?x8xf32> {
+// CHECK-NEXT:    onnx.Constant
+// CHECK-NEXT:    onnx.Gather
+// CHECK-NEXT:    return
 func.func @keeps_given(%a: tensor<?x?xi64> {qopt.role = #qopt.role<other>}, %b: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x8xf32> {
   %y = call @skips_private(%a) : (tensor<?x?xi64>) -> tensor<?x?x8xf32>
   return %y : tensor<?x?x8xf32>

@@ -91,6 +91,8 @@ func.func @rejects_no_threshold(%ids: tensor<?x?xi64> {onnx.name = "input_ids", 
 
 // Nothing to observe, nothing to run.
 // CHECK-LABEL: @skips_unobserved
+// CHECK-SAME:  (%[[X:.*]]: tensor<2x4xf32>
+// CHECK-NEXT:  return %[[X]]
 func.func @skips_unobserved(%x: tensor<2x4xf32> {onnx.name = "pixels"}) -> tensor<2x4xf32> {
   return %x : tensor<2x4xf32>
 }

@@ -174,6 +174,9 @@ func.func @skips_scaled_probabilities(%q: tensor<?x?x4xf32>, %k: tensor<?x?x4xf3
 // A softmax over the queries.
 // CHECK-LABEL: @skips_other_axis
 // CHECK-NOT: onnx.Attention
+// CHECK: %[[P:.*]] = onnx.Softmax %{{.*}} {axis = 1 : i64}
+// CHECK-NEXT: %[[O:.*]] = onnx.MatMul %[[P]], %{{.*}}
+// CHECK-NEXT: return %[[O]]
 func.func @skips_other_axis(%q: tensor<?x?x4xf32>, %k: tensor<?x?x4xf32>, %v: tensor<?x?x4xf32>) -> tensor<?x?x4xf32> {
   %k1 = onnx.Transpose %k {perm = array<i64: 0, 2, 1>} : (tensor<?x?x4xf32>) -> tensor<?x4x?xf32>
   %a = onnx.MatMul %q, %k1 : (tensor<?x?x4xf32>, tensor<?x4x?xf32>) -> tensor<?x?x?xf32>

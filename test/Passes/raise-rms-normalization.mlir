@@ -61,6 +61,10 @@ func.func @widened(%x: tensor<?x4xf16>) -> tensor<?x4xf32> {
 // The mean of another value's squares.
 // CHECK-LABEL: func @skips_other_value
 // CHECK-NOT: onnx.RMSNormalization
+// CHECK: onnx.ReduceMean
+// CHECK: %[[D:.*]] = onnx.Div
+// CHECK-NEXT: %[[Y:.*]] = onnx.Mul %[[D]], %{{.*}}
+// CHECK-NEXT: return %[[Y]]
 func.func @skips_other_value(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
   %w = onnx.Constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
   %eps = onnx.Constant dense<1.0e-6> : tensor<f32>
@@ -76,6 +80,10 @@ func.func @skips_other_value(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor
 
 // CHECK-LABEL: func @skips_scale_of_another_size
 // CHECK-NOT: onnx.RMSNormalization
+// CHECK: onnx.ReduceMean
+// CHECK: %[[D:.*]] = onnx.Div
+// CHECK-NEXT: %[[Y:.*]] = onnx.Mul %[[D]], %{{.*}}
+// CHECK-NEXT: return %[[Y]]
 func.func @skips_scale_of_another_size(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   %w = onnx.Constant dense<[2.0]> : tensor<1xf32>
   %eps = onnx.Constant dense<1.0e-6> : tensor<f32>

@@ -80,6 +80,9 @@ func.func @neighbours(%q: tensor<?x?x4xf32>, %k: tensor<?x4x?xf32>, %p: tensor<?
 // A reflection is no rotation: the second half keeps its sign.
 // CHECK-LABEL: @skips_reflection
 // CHECK-NOT: onnx.RotaryEmbedding
+// CHECK: %[[C:.*]] = onnx.Concat
+// CHECK: %[[T:.*]] = onnx.Unsqueeze %[[C]]
+// CHECK-NEXT: onnx.MatMul %[[T]], %{{.*}}
 func.func @skips_reflection(%q: tensor<?x?x4xf32>, %k: tensor<?x1x4x?xf32>, %p: tensor<?x?xi64> {onnx.name = "position_ids", qopt.role = #qopt.role<position_ids>}) -> tensor<?x1x?x?xf32> {
   %cosines = onnx.Constant dense<[[1.0, 1.0], [0.5, 0.8], [-0.5, 0.28], [0.1, 0.2], [0.1, 0.3], [0.1, 0.4], [0.1, 0.5], [0.1, 0.6]]> : tensor<8x2xf32>
   %sines = onnx.Constant dense<[[0.0, 0.0], [0.866, 0.6], [0.866, 0.96], [0.2, 0.2], [0.2, 0.3], [0.2, 0.4], [0.2, 0.5], [0.2, 0.6]]> : tensor<8x2xf32>
@@ -104,7 +107,10 @@ func.func @skips_reflection(%q: tensor<?x?x4xf32>, %k: tensor<?x1x4x?xf32>, %p: 
 
 // Nothing here depends on a position.
 // CHECK-LABEL: @skips_plain_product
+// CHECK-SAME: (%[[Q:.*]]: tensor<?x?x4xf32>, %[[K:.*]]: tensor<?x4x?xf32>)
 // CHECK-NOT: onnx.RotaryEmbedding
+// CHECK: %[[S:.*]] = onnx.Mul %[[Q]], %{{.*}}
+// CHECK-NEXT: onnx.MatMul %[[S]], %[[K]]
 func.func @skips_plain_product(%q: tensor<?x?x4xf32>, %k: tensor<?x4x?xf32>) -> tensor<?x?x?xf32> {
   %scale = onnx.Constant dense<0.5> : tensor<f32>
   %s = onnx.Mul %q, %scale : (tensor<?x?x4xf32>, tensor<f32>) -> tensor<?x?x4xf32>

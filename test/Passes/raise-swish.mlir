@@ -36,7 +36,9 @@ func.func @spelled_out(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
 
 // A gate by another value.
 // CHECK-LABEL: func @skips_other_gate
-// CHECK-NOT: onnx.Swish
+// CHECK-SAME: (%[[X:.*]]: tensor<?x4xf32>, %[[Y:.*]]: tensor<?x4xf32>)
+// CHECK-NEXT: %[[S:.*]] = onnx.Sigmoid %[[Y]]
+// CHECK-NEXT: onnx.Mul %[[X]], %[[S]]
 func.func @skips_other_gate(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> tensor<?x4xf32> {
   %0 = onnx.Sigmoid %y : (tensor<?x4xf32>) -> tensor<?x4xf32>
   %1 = onnx.Mul %x, %0 : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>

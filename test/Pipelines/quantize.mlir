@@ -14,7 +14,9 @@
 // COMPAT: Cannot find option named 'other'
 
 // FLOAT-LABEL: @forward
-// FLOAT-NOT: qopt.scheme
+// FLOAT: onnx.MatMul %{{.*}}, %{{.*}} {qopt.layer = "model.layers.0.mlp.up_proj"}
+// FLOAT: onnx.MatMul %{{.*}}, %{{.*}} {qopt.layer = "model.layers.0.mlp.gate_proj"}
+// FLOAT: onnx.MatMul %{{.*}}, %{{.*}} {qopt.layer = "lm_head"}
 // INT8W-LABEL: @forward
 // INT8W: qopt.matmul_w8a16 {{.*}}up_proj", qopt.scheme = #qopt.scheme<kind = "int8-weights">
 // INT8W: qopt.matmul_w8a16 {{.*}}gate_proj"

@@ -9,6 +9,8 @@
 // CHECK-NOT:     nvvm
 // CHECK:         llvm.call %{{.*}}(%{{.*}}, %{{.*}}) : !llvm.ptr, (!llvm.ptr, !llvm.ptr) -> ()
 // CHECK-LABEL: llvm.func @hopper(
+// CHECK-NOT:     llvm.call
+// CHECK:         llvm.return
 // PRINT:       IR Dump After LowerSimOps (qopt-lower-sim-ops)
 module attributes {gpu.container_module} {
   func.func @forward() {
