@@ -1,4 +1,9 @@
 //===- Diagnostics.cpp - MLIR's diagnostics as one line -------------------===//
+//
+// Locations of imported operations are names of nodes; those of IR that was read are places
+// in its text.
+//
+//===----------------------------------------------------------------------===//
 #include "Diagnostics.h"
 #include "mlir/IR/Location.h"
 #include "qopt/Support/Utf8.h"
@@ -11,24 +16,23 @@ std::string qopt::firstLine(const std::string &text) {
   return begin == std::string::npos ? std::string() : text.substr(begin, text.find('\n', begin) - begin);
 }
 
-/// The node's name, or line and column of a .mlir file; empty when neither is known.
-static std::string place(Location location) {
+std::string qopt::describeLocation(Location location) {
   if (auto name = dyn_cast<NameLoc>(location))
     return name.getName().str();
   if (auto fused = dyn_cast<FusedLoc>(location))
     for (Location part : fused.getLocations())
-      if (std::string text = place(part); !text.empty())
+      if (std::string text = describeLocation(part); !text.empty())
         return text;
   if (auto line = dyn_cast<FileLineColLoc>(location))
     return std::to_string(line.getLine()) + ":" + std::to_string(line.getColumn());
   if (auto call = dyn_cast<CallSiteLoc>(location))
-    return place(call.getCallee());
+    return describeLocation(call.getCallee());
   return {};
 }
 
 DiagnosticCollector::DiagnosticCollector(MLIRContext &context, std::string file)
     : file(printable(file)), handler(&context, [this](Diagnostic &diagnostic) {
-        std::string where = place(diagnostic.getLocation());
+        std::string where = describeLocation(diagnostic.getLocation());
         std::string line =
             this->file + ": " + (where.empty() ? "" : printable(where) + ": ") + printable(firstLine(diagnostic.str()));
         std::lock_guard lock(mutex);

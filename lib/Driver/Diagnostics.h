@@ -1,4 +1,8 @@
 //===- Diagnostics.h - MLIR's diagnostics as one line ---------------------===//
+//
+// What passes report, as lines for the user: errors and warnings, and remarks.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_DRIVER_DIAGNOSTICS_H
 #define QOPT_LIB_DRIVER_DIAGNOSTICS_H
 
@@ -12,6 +16,9 @@
 namespace qopt {
 
 std::string firstLine(const std::string &text);
+
+/// The node's name, or line and column of a .mlir file; empty when neither is known.
+std::string describeLocation(mlir::Location location);
 
 /// Collects what passes report while it lives: the first error becomes the one
 /// line that the user sees, with the file and, where known, the node.

@@ -10,6 +10,7 @@
 #include "GraphFacts.h"
 #include "ModelFiles.h"
 #include "PassRunner.h"
+#include "RemarkCollector.h"
 #include "ReportFiles.h"
 #include "WriteModule.h"
 
@@ -44,6 +45,7 @@ public:
     context.loadAllAvailableDialects();
     if (options.threads == 1)
       context.disableMultithreading();
+    remarks.listenTo(context);
     // Every warning is remembered for the report, and for --strict.
     options.onWarning = [this, print = given.onWarning](const std::string &text) {
       report.warnings.push_back(text);
@@ -74,11 +76,13 @@ private:
   Status readCalibration();
   /// Runs the passes that a text names.
   Status runPipeline(StringRef phase, const std::string &pipeline);
+  void forwardRemarks();
   void summarize();
   /// The model's entry point; null where passes took it away.
   func::FuncOp forward() { return module->lookupSymbol<func::FuncOp>("forward"); }
 
   CompileOptions options;
+  RemarkCollector remarks;
   MLIRContext context;
   PassRunner passes;
   OwningOpRef<ModuleOp> module;
@@ -236,6 +240,19 @@ Status Compilation::lower() {
 // Results
 //===----------------------------------------------------------------------===//
 
+/// What the phase that just ended left as it was, and why.
+void Compilation::forwardRemarks() {
+  std::string file = printable(options.model) + ": ";
+  RemarkCollector::News news = remarks.takeNews();
+  for (const ReportedRemark &remark : news.remarks) {
+    if (options.onRemark)
+      options.onRemark(file + (remark.where.empty() ? "" : printable(remark.where) + ": ") + printable(remark.text));
+    report.remarks.push_back(remark);
+  }
+  for (const std::string &warning : news.warnings)
+    options.onWarning(file + warning);
+}
+
 /// The layers as the graph shows them, and their sums. Lowering takes the layers away.
 void Compilation::summarize() {
   if (func::FuncOp function = forward())
@@ -283,6 +300,7 @@ Result<CompileReport> Compilation::run(Phase last) {
       break;
     if (Status status = (this->*phase.run)(); !status)
       return status.error();
+    forwardRemarks();
     if (options.strict && !report.warnings.empty())
       return Error{report.warnings.front() + " (an error because of --strict)"};
     if (phase.description.phase == std::min(last, Phase::Quantize))

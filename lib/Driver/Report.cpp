@@ -38,11 +38,15 @@ std::string qopt::toJson(const CompileReport &report) {
   Json layers = Json::array();
   for (const LayerReport &layer : report.layers)
     layers.push_back(layerToJson(layer));
+  Json remarks = Json::array();
+  for (const ReportedRemark &remark : report.remarks)
+    remarks.push_back({{"topic", remark.topic}, {"where", printable(remark.where)}, {"text", printable(remark.text)}});
   Json result = {
       {"model", printable(report.model)},
       {"pipeline", report.pipeline},
       {"calibration_tokens", report.calibrationTokens},
       {"warnings", report.warnings},
+      {"remarks", remarks},
       {"layers", layers},
       {"total",
        {{"linear_weights", report.linearWeights},

@@ -19,6 +19,7 @@
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
+#include "qopt/Passes/Remarks.h"
 #include "qopt/Reference/ModelInputs.h"
 
 using namespace mlir;
@@ -38,15 +39,16 @@ class CachedEntry {
 public:
   CachedEntry(func::FuncOp copy, bool isOneToken)
       : function(copy), body(copy.front()), b(copy.getContext()), isOneToken(isOneToken), inputs(copy),
-        given(body.getArguments().begin(), body.getArguments().end()) {}
+        given(body.getArguments().begin(), body.getArguments().end()), culprit(copy.getLoc()) {}
 
   LogicalResult run() {
     if (failed(keepTokens()) || failed(keepLogits()) || failed(replacePositions()) || failed(replaceAttention()) ||
         failed(dropArguments()))
       return failure();
     lowering::TokenRows rows;
-    if (failed(rows.find(function, inputs.tokens, counting)))
-      return failure();
+    if (Operation *other = rows.find(function, inputs.tokens, counting))
+      return fail(other, "'" + other->getName().getStringRef() +
+                             "' is not known to compute each token's row from the same token's alone");
     if (!isOneToken)
       rows.cutToLast(function);
     returnOneRow();
@@ -55,7 +57,20 @@ public:
     return success();
   }
 
+  /// Why run() failed, and at which operation.
+  const std::string &reason() const { return why; }
+  Location where() const { return culprit; }
+  /// Whether the function is a decoder but for what failed: one that nobody would generate
+  /// text with misses no cache.
+  bool isDecoder() const { return decodes; }
+
 private:
+  LogicalResult fail(Operation *op, const Twine &text) {
+    culprit = op->getLoc();
+    why = text.str();
+    return failure();
+  }
+
   LogicalResult keepTokens();
   LogicalResult keepLogits();
   void returnOneRow();
@@ -63,7 +78,7 @@ private:
   Value countTokens();
   LogicalResult replacePositions();
   bool isPadding(Value mask);
-  bool canBeCached(onnx::AttentionOp op);
+  LogicalResult canBeCached(onnx::AttentionOp op);
   LogicalResult replaceAttention();
   LogicalResult dropArguments();
 
@@ -87,6 +102,9 @@ private:
   SmallVector<BlockArgument> given;
   BlockArgument pastLength;
   llvm::DenseSet<Operation *> counting; ///< what computes the positions
+  bool decodes = false;
+  std::string why;
+  Location culprit;
 };
 
 //===----------------------------------------------------------------------===//
@@ -94,9 +112,11 @@ private:
 //===----------------------------------------------------------------------===//
 
 LogicalResult CachedEntry::keepTokens() {
-  if (!inputs.tokens || getArgRole(function, inputs.tokens.getArgNumber()) != Role::TokenIds ||
-      !typeOf(inputs.tokens).getElementType().isInteger() || !typeOf(inputs.tokens).isDynamicDim(1))
-    return failure();
+  if (!inputs.tokens || getArgRole(function, inputs.tokens.getArgNumber()) != Role::TokenIds)
+    return fail(function, "no input holds token ids");
+  RankedTensorType type = typeOf(inputs.tokens);
+  if (!type.getElementType().isInteger() || type.getRank() != 2 || !type.isDynamicDim(1))
+    return fail(function, "expected token ids [batch, sequence] for any sequence but got " + typeText(type));
   unsigned at = inputs.tokens.getArgNumber();
   function.setArgAttrs(at, describe("input_ids", Role::TokenIds, {"batch", isOneToken ? "" : "sequence"}));
   pastLength = addArgument(RankedTensorType::get({1}, b.getI64Type()), "past_length", Role::PastLength, {""});
@@ -108,11 +128,13 @@ LogicalResult CachedEntry::keepLogits() {
   auto terminator = cast<func::ReturnOp>(body.getTerminator());
   std::optional<unsigned> logits;
   for (auto [i, value] : llvm::enumerate(terminator.getOperands())) {
-    if (getResultRole(function, i) == Role::Logits && typeOf(value).getRank() == 3)
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (getResultRole(function, i) == Role::Logits && type && type.getRank() == 3)
       logits = i;
   }
   if (!logits)
-    return failure();
+    return fail(function, "no result of " + Twine(function.getNumResults()) + " holds the logits of all tokens");
+  decodes = true;
   llvm::BitVector others(function.getNumResults(), true);
   others.reset(*logits);
   terminator->setOperands(ValueRange(terminator.getOperand(*logits)));
@@ -138,7 +160,8 @@ LogicalResult CachedEntry::dropArguments() {
     if (argument == inputs.tokens)
       continue;
     if (!argument.use_empty())
-      return failure();
+      return fail(*argument.user_begin(), "input " + Twine(argument.getArgNumber()) + " is still used by '" +
+                                              argument.user_begin()->getName().getStringRef() + "'");
     dropped.set(argument.getArgNumber());
   }
   (void)function.eraseArguments(dropped);
@@ -201,8 +224,11 @@ LogicalResult CachedEntry::replacePositions() {
   llvm::DenseSet<Value> known;
   for (onnx::RotaryEmbeddingOp rotary : rotations) {
     Value old = rotary.getPositionIds();
-    if (!old || typeOf(rotary.getX()).getRank() != 3 || (known.insert(old).second && !areCounted(old)))
-      return failure();
+    if (!old || typeOf(rotary.getX()).getRank() != 3)
+      return fail(rotary, "this rotary embedding has no positions, or not the form [batch, sequence, features]: " +
+                              typeText(rotary.getX().getType()));
+    if (known.insert(old).second && !areCounted(old))
+      return fail(rotary, "the positions of this rotary embedding are not the numbers of the tokens from 0 on");
   }
   Value positions = countTokens();
   for (onnx::RotaryEmbeddingOp rotary : rotations)
@@ -225,7 +251,7 @@ bool CachedEntry::isPadding(Value mask) {
   return mask == inputs.attentionMask;
 }
 
-bool CachedEntry::canBeCached(onnx::AttentionOp op) {
+LogicalResult CachedEntry::canBeCached(onnx::AttentionOp op) {
   auto isRow = [](Value value) {
     return typeOf(value).getRank() == 3 && typeOf(value).getElementType().isF32() && !typeOf(value).isDynamicDim(2);
   };
@@ -235,21 +261,42 @@ bool CachedEntry::canBeCached(onnx::AttentionOp op) {
       past = past.getDefiningOp()->getOperand(0);
     return !past || isa<BlockArgument>(past);
   };
-  if (!op.getIsCausal() || (op.getAttnMask() && !isPadding(op.getAttnMask())) || !isInput(op.getPastKey()) ||
-      !isInput(op.getPastValue()) || !isUnused(op.getPresentKey()) || !isUnused(op.getPresentValue()))
-    return false;
-  if (!isRow(op.getQ()) || !isRow(op.getK()) || !isRow(op.getV()))
-    return false;
+  // Without a mask of any kind tokens may see later ones because the model is no decoder.
+  if (!op.getIsCausal())
+    decodes = op.getAttnMask() && !isPadding(op.getAttnMask());
+  if (!op.getIsCausal())
+    return fail(op, "this attention is not causal, so tokens see later ones");
+  if (op.getAttnMask() && !isPadding(op.getAttnMask()))
+    return fail(op, "the mask " + typeText(op.getAttnMask().getType()) + " of this attention is not one of padding");
+  if (!isInput(op.getPastKey()) || !isInput(op.getPastValue()))
+    return fail(op, "earlier keys or values of this attention are computed, not inputs");
+  if (!isUnused(op.getPresentKey()) || !isUnused(op.getPresentValue()))
+    return fail(op, "the keys or values of this attention are used by something else");
+  for (Value rows : {op.getQ(), op.getK(), op.getV()})
+    if (!isRow(rows))
+      return fail(op,
+                  "expected float32 rows [batch, sequence, features] in attention but got " + typeText(rows.getType()));
   int64_t q = typeOf(op.getQ()).getDimSize(2), k = typeOf(op.getK()).getDimSize(2), v = typeOf(op.getV()).getDimSize(2);
   int64_t heads = op.getQNumHeads(), keyHeads = op.getKvNumHeads();
-  return heads > 0 && keyHeads > 0 && heads % keyHeads == 0 && k > 0 && v > 0 && k % keyHeads == 0 &&
-         v % keyHeads == 0 && q == heads * (k / keyHeads);
+  bool fits = heads > 0 && keyHeads > 0 && heads % keyHeads == 0 && k > 0 && v > 0 && k % keyHeads == 0 &&
+              v % keyHeads == 0 && q == heads * (k / keyHeads);
+  if (!fits)
+    return fail(op, Twine(q) + ", " + Twine(k) + " and " + Twine(v) + " features of queries, keys and values are not " +
+                        Twine(heads) + " and " + Twine(keyHeads) + " heads of one size");
+  return success();
 }
 
 LogicalResult CachedEntry::replaceAttention() {
   SmallVector<onnx::AttentionOp> attentions(body.getOps<onnx::AttentionOp>());
-  if (attentions.empty() || !llvm::all_of(attentions, [&](onnx::AttentionOp op) { return canBeCached(op); }))
-    return failure();
+  if (attentions.empty()) {
+    // A model that mixes no tokens is no decoder either, or one whose attention is still
+    // the exporter's.
+    decodes = !body.getOps<onnx::SoftmaxOp>().empty();
+    return fail(function, "there is no onnx.Attention");
+  }
+  for (onnx::AttentionOp op : attentions)
+    if (failed(canBeCached(op)))
+      return failure();
   for (auto [i, op] : llvm::enumerate(attentions)) {
     auto cache = [&](Value now, const char *what, Role role) {
       int64_t heads = op.getKvNumHeads(), size = typeOf(now).getDimSize(2) / heads;
@@ -273,7 +320,8 @@ struct AddCache : impl::AddCacheBase<AddCache> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
     auto forward = symbols.lookup<func::FuncOp>("forward");
-    if (!forward || forward.isPrivate() || !forward.getBody().hasOneBlock())
+    if (!forward || forward.isPrivate() || !forward.getBody().hasOneBlock() ||
+        !isa<func::ReturnOp>(forward.front().getTerminator()))
       return;
     Operation *last = forward;
     for (auto [name, isOneToken] : {std::pair("prefill", false), std::pair("decode", true)}) {
@@ -281,7 +329,10 @@ struct AddCache : impl::AddCacheBase<AddCache> {
         return;
       func::FuncOp copy = forward.clone();
       copy.setName(name);
-      if (failed(CachedEntry(copy, isOneToken).run())) {
+      CachedEntry entry(copy, isOneToken);
+      if (failed(entry.run())) {
+        auto remark = entry.isDecoder() ? remarkMissed : remarkChosen;
+        remark(entry.where(), topics::kCache, "the model gets no key-value cache: " + entry.reason());
         copy.erase();
         return;
       }

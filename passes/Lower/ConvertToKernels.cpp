@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 #include "qopt/Passes/Passes.h"
+#include "qopt/Passes/Remarks.h"
 
 using namespace mlir;
 
@@ -36,12 +37,29 @@ struct ConvertToKernels : impl::ConvertToKernelsBase<ConvertToKernels> {
     lowering::populateDecoderKernels(patterns, parameters);
     lowering::populateAttentionKernels(patterns, parameters);
     // In order and once each: what becomes of an operator may depend on its users.
-    walkAndApplyPatterns(getOperation(), std::move(patterns));
+    ReasonListener reasons(getOperation());
+    walkAndApplyPatterns(getOperation(), std::move(patterns), &reasons);
+    explain(reasons);
     getOperation().walk([&](kernel::KernelOpInterface) { ++numKernels; });
     // Weights that are now packed, and their casts.
     for (Operation *op : llvm::reverse(constants))
       if (op->use_empty())
         op->erase();
+  }
+
+private:
+  /// Says of each heavy operator that is left why no kernel fits. Not of Gather, which
+  /// chooses sizes as often as rows of a table.
+  void explain(const ReasonListener &reasons) {
+    if (!areRemarksWanted(getOperation()))
+      return;
+    getOperation().walk([&](Operation *op) {
+      if (isa<onnx::AttentionOp, onnx::GemmOp, onnx::MatMulOp, onnx::RMSNormalizationOp, onnx::RotaryEmbeddingOp,
+              CachedAttentionOp, DynamicQuantizeOp, MatmulW4A16Op, MatmulW8A16Op, MatmulW8A8Op, QuantizeOp,
+              SplitColumnsAtOp, SplitColumnsOp>(op))
+        remarkMissed(op->getLoc(), topics::kKernel,
+                     "'" + op->getName().getStringRef() + "' runs as a loop: " + reasons.reasonOf(op));
+    });
   }
 };
 

@@ -56,12 +56,14 @@ struct RmsNorm : KernelPattern<onnx::RMSNormalizationOp> {
     Value x = op.getX(), scale = op.getScale();
     int64_t rank = typeOf(x).getRank(), axis = op.getAxis();
     if (axis != rank - 1 && axis != -1)
-      return rewriter.notifyMatchFailure(op, "requires the last axis");
+      return rewriter.notifyMatchFailure(op, "requires the last axis of " + Twine(rank) + " but got " + Twine(axis));
     if (!isFloatTensor(x) || !isFloatTensor(scale))
-      return rewriter.notifyMatchFailure(op, "requires f32");
+      return rewriter.notifyMatchFailure(op, "requires f32 but got " + typeText(x.getType()) + " and a scale " +
+                                                 typeText(scale.getType()));
     int64_t k = typeOf(scale).getRank() == 1 ? widthOf(scale) : 0, last = typeOf(x).getShape().back();
     if (!k || (!ShapedType::isDynamic(last) && last != k))
-      return rewriter.notifyMatchFailure(op, "requires a scale for each feature, of known size");
+      return rewriter.notifyMatchFailure(op, "requires a scale for each feature of " + typeText(x.getType()) +
+                                                 ", of known size, but got " + typeText(scale.getType()));
     RowsBuilder b(op.getLoc(), rewriter);
     Value rows = b.toRows(x, k), init = b.emptyRows(rows, k, b.getF32Type());
     auto norm = kernel::RmsNormOp::create(b, init.getType(), rows, scale, init, op.getEpsilonAttr());
@@ -107,16 +109,19 @@ struct Rotary : KernelPattern<onnx::RotaryEmbeddingOp> {
     Value positions = op.getPositionIds();
     RankedTensorType table = typeOf(op.getCosCache());
     if (!isFloatTensor(op.getX()) || !isFloatTensor(op.getCosCache()) || !isFloatTensor(op.getSinCache()))
-      return rewriter.notifyMatchFailure(op, "requires f32");
+      return rewriter.notifyMatchFailure(op, "requires f32 but got " + typeText(op.getX().getType()) + " and tables " +
+                                                 typeText(table));
     if (table.getRank() != (positions ? 2 : 3) || (positions && typeOf(positions).getRank() != 2))
-      return rewriter.notifyMatchFailure(op, "requires tables for all positions, or for all tokens");
+      return rewriter.notifyMatchFailure(op, "requires tables for all positions, or for all tokens, but got " +
+                                                 typeText(table));
     if (const char *reason = whyNotHeads(op.getX(), op.getNumHeads()))
       return rewriter.notifyMatchFailure(op, reason);
     bool headsFirst = typeOf(op.getX()).getRank() == 4;
     int64_t size = headsFirst ? widthOf(op.getX()) : widthOf(op.getX()) / op.getNumHeads();
     int64_t rotated = op.getRotaryEmbeddingDim() ? op.getRotaryEmbeddingDim() : size;
     if (rotated < 2 || rotated % 2 || rotated > size)
-      return rewriter.notifyMatchFailure(op, "requires pairs of elements within a head");
+      return rewriter.notifyMatchFailure(op, "requires pairs of elements within a head of " + Twine(size) +
+                                                 " but got " + Twine(rotated) + " that turn");
 
     RowsBuilder b(op.getLoc(), rewriter);
     Value x = toHeads(b, op.getX(), op.getNumHeads());

@@ -13,6 +13,7 @@
 #include "qopt/Dialect/Kernel/Kernel.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Passes/Remarks.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace qopt::lowering {

@@ -38,11 +38,13 @@ struct FloatProduct : KernelPattern<onnx::MatMulOp> {
   LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
     RankedTensorType type = typeOf(op.getB());
     if (!isFloatTensor(op.getA()) || !type.getElementType().isF32())
-      return rewriter.notifyMatchFailure(op, "requires factors of f32");
+      return rewriter.notifyMatchFailure(op, "requires factors of f32 but got " + typeText(op.getA().getType()) +
+                                                 " and " + typeText(type));
     if (typeOf(op.getA()).getRank() < 1 || type.getRank() != 2)
-      return rewriter.notifyMatchFailure(op, "requires rows times a matrix");
+      return rewriter.notifyMatchFailure(op, "requires rows times a matrix but got " + typeText(op.getA().getType()) +
+                                                 " and " + typeText(type));
     if (!type.hasStaticShape() || type.getNumElements() == 0)
-      return rewriter.notifyMatchFailure(op, "requires a weight of known size");
+      return rewriter.notifyMatchFailure(op, "requires a weight of known size but got " + typeText(type));
     RowsBuilder b(op.getLoc(), rewriter);
     int64_t k = type.getDimSize(0), n = type.getDimSize(1);
     std::optional<ConstantView> weight = matchFloatWeight(op.getB());
@@ -61,7 +63,7 @@ struct W8A16Product : KernelPattern<MatmulW8A16Op> {
     Type i8 = rewriter.getI8Type();
     std::optional<ConstantView> w = matchData(op.getW(), i8, 2);
     if (!w || w->numElements() == 0)
-      return rewriter.notifyMatchFailure(op, "requires constant codes");
+      return rewriter.notifyMatchFailure(op, "requires constant codes [N, K] of i8");
     RowsBuilder b(op.getLoc(), rewriter);
     int64_t n = w->type.getDimSize(0), k = w->type.getDimSize(1);
     Value packed = parameters.create<int8_t>(b, *w, "columns", {blocksOf(n), k, kernel::kColumns}, i8,
@@ -85,13 +87,15 @@ struct W4A16Product : KernelPattern<MatmulW4A16Op> {
       return rewriter.notifyMatchFailure(op, "requires constant codes, scales and zero points");
     int64_t k = widthOf(op.getX()), n = w->type.getDimSize(0), size = op.getGroupSize();
     if (!k || !n)
-      return rewriter.notifyMatchFailure(op, "requires known inputs and outputs");
+      return rewriter.notifyMatchFailure(op,
+                                         "requires known inputs and outputs but got " + Twine(k) + " and " + Twine(n));
     int64_t groups = size <= 0 ? 1 : llvm::divideCeil(k, size), bytes = llvm::divideCeil(k, 2);
     SmallVector<int64_t> expected{n, groups};
     if (w->type.getDimSize(1) != bytes || scale->type.getShape() != ArrayRef(expected) ||
         (zeros && zeros->type.getShape() != ArrayRef(expected)))
       return rewriter.notifyMatchFailure(op, [&](Diagnostic &why) {
-        why << "requires " << bytes << " bytes of codes per output, and " << groups << " scales and zero points";
+        why << "requires " << bytes << " bytes of codes per output, and " << groups
+            << " scales and zero points, but got codes " << w->type << " and scales " << scale->type;
       });
     rewrite(op, rewriter, *w, *scale, zeros, k, groups);
     return success();
@@ -128,7 +132,7 @@ struct W8A8Product : KernelPattern<MatmulW8A8Op> {
   LogicalResult matchAndRewrite(MatmulW8A8Op op, PatternRewriter &rewriter) const override {
     std::optional<ConstantView> w = matchData(op.getW(), rewriter.getI8Type(), 2), kept;
     if (!w || w->numElements() == 0)
-      return rewriter.notifyMatchFailure(op, "requires constant codes");
+      return rewriter.notifyMatchFailure(op, "requires constant codes [N, K] of i8");
     if (Value weights = op.getOutlierWeights()) {
       kept = matchData(weights, typeOf(weights).getElementType(), 2);
       if (!kept)

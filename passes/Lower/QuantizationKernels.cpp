@@ -32,7 +32,8 @@ Value fromRowScale(RowsBuilder &b, Value scale, Value x, Type type) {
 }
 
 LogicalResult failWidth(PatternRewriter &rewriter, Operation *op) {
-  return rewriter.notifyMatchFailure(op, "requires rows of known size");
+  return rewriter.notifyMatchFailure(op,
+                                     "requires rows of known size but got " + typeText(op->getOperand(0).getType()));
 }
 
 /// x [R, K] and the destinations of its codes [R, K] and scales [R].

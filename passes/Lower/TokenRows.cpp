@@ -1,3 +1,9 @@
+//===- TokenRows.cpp - What a decoder computes for each token alone --------===//
+//
+// A list of operators that treat tokens alone, and how far back from the logits only the
+// last token matters.
+//
+//===----------------------------------------------------------------------===//
 #include "TokenRows.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
@@ -71,41 +77,49 @@ std::optional<SmallVector<unsigned>> TokenRows::rowOperands(Operation *op) const
       .Default([](Operation *) { return std::nullopt; });
 }
 
-LogicalResult TokenRows::find(func::FuncOp function, Value tokens, const llvm::DenseSet<Operation *> &ignored) {
+/// Which operands of an operation that reads rows are read row by row: none where it may
+/// mix tokens, as attention does. Nothing where its results are not rows.
+std::optional<SmallVector<unsigned>> TokenRows::findAlone(Operation *op) const {
+  std::optional<SmallVector<unsigned>> mixed{std::in_place};
+  auto areAll = [](const llvm::DenseSet<Value> &set, ValueRange values) {
+    return llvm::all_of(values, [&](Value value) { return set.contains(value); });
+  };
+  if (auto rotary = dyn_cast<onnx::RotaryEmbeddingOp>(op))
+    return rows.contains(rotary.getX()) && areAll(constants, {rotary.getCosCache(), rotary.getSinCache()})
+               ? mixed
+               : std::nullopt;
+  if (auto attention = dyn_cast<CachedAttentionOp>(op))
+    return areAll(rows, {attention.getQ(), attention.getK(), attention.getV()}) ? mixed : std::nullopt;
+  if (isa<SplitColumnsOp>(op))
+    return mixed;
+  std::optional<SmallVector<unsigned>> operands = rowOperands(op);
+  return operands && !operands->empty() && areRows(op, *operands) ? operands : std::nullopt;
+}
+
+Operation *TokenRows::find(func::FuncOp function, Value tokens, const llvm::DenseSet<Operation *> &ignored) {
   rows.insert(tokens);
   for (Operation &op : function.front().without_terminator()) {
     if (ignored.contains(&op))
       continue;
-    bool hasRows = llvm::any_of(op.getOperands(), [&](Value v) { return rows.contains(v); });
-    if (!hasRows) {
+    if (llvm::none_of(op.getOperands(), [&](Value v) { return rows.contains(v); })) {
       if (!isPure(&op) || llvm::any_of(op.getOperands(), [&](Value v) { return !constants.contains(v); }))
-        return failure();
+        return &op;
       constants.insert(op.result_begin(), op.result_end());
       continue;
     }
-    SmallVector<unsigned> alone;
-    if (auto rotary = dyn_cast<onnx::RotaryEmbeddingOp>(op)) {
-      if (!rows.contains(rotary.getX()) || !constants.contains(rotary.getCosCache()) ||
-          !constants.contains(rotary.getSinCache()))
-        return failure();
-    } else if (auto attention = dyn_cast<CachedAttentionOp>(op)) {
-      if (!rows.contains(attention.getQ()) || !rows.contains(attention.getK()) || !rows.contains(attention.getV()))
-        return failure();
-    } else if (isa<SplitColumnsOp>(op)) {
-      // Which columns are outliers is a matter of all tokens of a call.
+    std::optional<SmallVector<unsigned>> alone = findAlone(&op);
+    if (!alone)
+      return &op;
+    // Which columns are outliers is a matter of all tokens of a call.
+    if (isa<SplitColumnsOp>(op))
       constants.insert(op.getResult(2));
-    } else {
-      std::optional<SmallVector<unsigned>> operands = rowOperands(&op);
-      if (!operands || operands->empty() || !areRows(&op, *operands))
-        return failure();
-      alone = *operands;
-    }
     for (Value result : op.getResults())
       if (!constants.contains(result))
         rows.insert(result);
-    makers[&op] = alone;
+    makers[&op] = *alone;
   }
-  return success(rows.contains(function.front().getTerminator()->getOperand(0)));
+  Operation *terminator = function.front().getTerminator();
+  return rows.contains(terminator->getOperand(0)) ? nullptr : terminator;
 }
 
 void TokenRows::cutToLast(func::FuncOp function) {

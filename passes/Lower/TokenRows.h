@@ -1,4 +1,9 @@
 //===- TokenRows.h - What a decoder computes for each token alone ----------===//
+//
+// Decides whether a model may be called with some of its tokens only, and cuts it to the
+// last one.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_LOWER_TOKENROWS_H
 #define QOPT_PASSES_LOWER_TOKENROWS_H
 
@@ -13,16 +18,17 @@ namespace qopt::lowering {
 /// constants only.
 class TokenRows {
 public:
-  /// Follows `tokens` [batch, sequence] through the function. Fails at an operation that
-  /// is not known to treat tokens so; `ignored` ones are not looked at.
-  mlir::LogicalResult find(mlir::func::FuncOp function, mlir::Value tokens,
-                           const llvm::DenseSet<mlir::Operation *> &ignored);
+  /// Follows `tokens` [batch, sequence] through the function. Returns an operation that is
+  /// not known to treat tokens so, or null where all do; `ignored` ones are not looked at.
+  mlir::Operation *find(mlir::func::FuncOp function, mlir::Value tokens,
+                        const llvm::DenseSet<mlir::Operation *> &ignored);
 
   /// Afterwards the function computes only the last token's row of what it returns, as
   /// far back as nothing else needs the other rows. No type changes.
   void cutToLast(mlir::func::FuncOp function);
 
 private:
+  std::optional<llvm::SmallVector<unsigned>> findAlone(mlir::Operation *op) const;
   std::optional<llvm::SmallVector<unsigned>> rowOperands(mlir::Operation *op) const;
   bool areRows(mlir::Operation *op, llvm::ArrayRef<unsigned> operands) const;
 

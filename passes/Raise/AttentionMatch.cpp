@@ -1,4 +1,9 @@
 //===- AttentionMatch.cpp - The parts of a decomposed attention -----------===//
+//
+// From the softmax backwards to the product of queries and keys, forwards to the product
+// with the values, and from their factors back to the projections.
+//
+//===----------------------------------------------------------------------===//
 #include "AttentionMatch.h"
 
 #include "llvm/ADT/SetVector.h"
@@ -34,8 +39,12 @@ static Value skipLayout(Operation *op, const llvm::DenseSet<Value> &activations)
   return {};
 }
 
+/// Rules of a match, in the order in which they are tried.
+enum Rule { kIsAttention = 1, kHasScores, kHasAxis, kHasSizes, kHasHeads, kHasGroups, kHasResult };
+
 /// Follows a factor of a product back to the projection; `size` is the size of a head.
-static std::optional<Heads> findHeads(Value value, int64_t size, const llvm::DenseSet<Value> &activations) {
+static FailureOr<Heads> findHeads(StringRef what, Value value, int64_t size, const llvm::DenseSet<Value> &activations,
+                                  Reason &reason) {
   Heads heads;
   heads.size = size;
   while (Operation *op = value.getDefiningOp()) {
@@ -62,12 +71,13 @@ static std::optional<Heads> findHeads(Value value, int64_t size, const llvm::Den
     heads.heads = type.getDimSize(type.isDynamicDim(1) ? 2 : 1);
     return heads;
   }
-  return std::nullopt;
+  return reason.fail(kHasHeads, "the " + what + " come from " + typeText(type) + ", which are no heads of " +
+                                    Twine(size) + " channels");
 }
 
 /// The product of two activations behind the softmax's operand, and what is done to
 /// it on the way.
-static MatMulOp findScores(AttentionMatch &match, const llvm::DenseSet<Value> &activations) {
+static FailureOr<MatMulOp> findScores(AttentionMatch &match, const llvm::DenseSet<Value> &activations, Reason &reason) {
   llvm::SetVector<Operation *> seen;
   SmallVector<Value> open = {match.logits};
   MatMulOp scores;
@@ -76,10 +86,12 @@ static MatMulOp findScores(AttentionMatch &match, const llvm::DenseSet<Value> &a
     if (!op || !seen.insert(op))
       continue;
     if (seen.size() > kMaxOperators)
-      return {};
+      return reason.fail(kHasScores, "more than " + Twine(kMaxOperators) + " operators lie before the softmax");
     if (auto matmul = dyn_cast<MatMulOp>(op)) {
-      if (scores || !activations.contains(matmul.getA()) || !activations.contains(matmul.getB()))
-        return {};
+      if (scores)
+        return reason.fail(kHasScores, "two products go into the softmax");
+      if (!activations.contains(matmul.getA()) || !activations.contains(matmul.getB()))
+        return reason.fail(kHasScores, "the product before the softmax is none of queries and keys");
       scores = matmul;
       continue;
     }
@@ -97,7 +109,7 @@ static MatMulOp findScores(AttentionMatch &match, const llvm::DenseSet<Value> &a
             if (std::optional<double> cap = getConstantScalar(operand))
               match.softcap = *cap;
     } else if (!op->hasTrait<Elementwise>() && !op->hasTrait<Rearranges>()) {
-      return {};
+      return reason.fail(kHasScores, "'" + op->getName().getStringRef() + "' lies between the scores and the softmax");
     }
     for (Value operand : op->getOperands()) {
       if (activations.contains(operand))
@@ -106,6 +118,8 @@ static MatMulOp findScores(AttentionMatch &match, const llvm::DenseSet<Value> &a
         match.masks.push_back(operand);
     }
   }
+  if (!scores)
+    return reason.fail(kHasScores, "no product of queries and keys goes into the softmax");
   return scores;
 }
 
@@ -144,24 +158,36 @@ static Value findResult(Value mixed, int64_t columns) {
   return mixed;
 }
 
-std::optional<AttentionMatch> raise::matchAttention(Operation *op, const llvm::DenseSet<Value> &activations) {
+FailureOr<AttentionMatch> raise::matchAttention(Operation *op, const llvm::DenseSet<Value> &activations,
+                                                Reason &reason) {
   auto softmax = cast<SoftmaxOp>(op);
   AttentionMatch match;
   match.logits = softmax.getInput();
+  // A softmax that nothing is mixed with is of another kind: of a router, say.
+  MatMulOp mix = findMix(softmax);
+  if (!mix || !activations.contains(mix.getB()))
+    return failure();
+  FailureOr<MatMulOp> scores = findScores(match, activations, reason);
+  if (failed(scores))
+    return failure();
   int64_t rank = typeOf(match.logits).getRank(), axis = softmax.getAxis();
   if (rank < 3 || (axis != -1 && axis != rank - 1))
-    return std::nullopt;
-  MatMulOp scores = findScores(match, activations), mix = findMix(softmax);
-  if (!scores || !mix)
-    return std::nullopt;
-  int64_t size = typeOf(scores.getA()).getShape().back(), valueSize = typeOf(mix.getY()).getShape().back();
+    return reason.fail(kHasAxis, "the softmax is over dimension " + Twine(axis) + " of " + Twine(rank) +
+                                     ", not over the keys in the last one");
+  int64_t size = typeOf(scores->getA()).getShape().back(), valueSize = typeOf(mix.getY()).getShape().back();
   if (ShapedType::isDynamic(size) || ShapedType::isDynamic(valueSize))
-    return std::nullopt;
-  auto q = findHeads(scores.getA(), size, activations), k = findHeads(scores.getB(), size, activations),
-       v = findHeads(mix.getB(), valueSize, activations);
-  if (!q || !k || !v || q->past || !k->past != !v->past || k->heads != v->heads || k->heads == 0 ||
-      q->heads % k->heads != 0)
-    return std::nullopt;
+    return reason.fail(kHasSizes, "the size of a head is not known: queries are " + typeText(scores->getA().getType()) +
+                                      ", mixed values " + typeText(mix.getY().getType()));
+  FailureOr<Heads> q = findHeads("queries", scores->getA(), size, activations, reason);
+  FailureOr<Heads> k = findHeads("keys", scores->getB(), size, activations, reason);
+  FailureOr<Heads> v = findHeads("values", mix.getB(), valueSize, activations, reason);
+  if (failed(q) || failed(k) || failed(v))
+    return failure();
+  if (q->past || !k->past != !v->past)
+    return reason.fail(kHasGroups, "of queries, keys and values not just the last two are appended to earlier ones");
+  if (k->heads != v->heads || k->heads == 0 || q->heads % k->heads != 0)
+    return reason.fail(kHasGroups, Twine(q->heads) + " heads of queries are no groups of " + Twine(k->heads) +
+                                       " heads of keys and " + Twine(v->heads) + " of values");
   match.q = *q;
   match.k = *k;
   match.v = *v;
@@ -170,6 +196,7 @@ std::optional<AttentionMatch> raise::matchAttention(Operation *op, const llvm::D
   bool isLayoutKnown = result.getRank() <= 3 ? result.getShape().back() == q->heads * valueSize
                                              : result.getRank() == 4 && result.getDimSize(1) == q->heads;
   if (!isLayoutKnown || result.getElementType() != typeOf(q->value).getElementType())
-    return std::nullopt;
+    return reason.fail(kHasResult, "the mixed values are " + typeText(result) + ", not " + Twine(q->heads) +
+                                       " heads of " + Twine(valueSize) + " channels of the queries' type");
   return match;
 }

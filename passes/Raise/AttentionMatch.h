@@ -1,8 +1,13 @@
 //===- AttentionMatch.h - The parts of a decomposed attention -------------===//
+//
+// What RaiseAttention needs to know of the operators around a softmax.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_RAISE_ATTENTIONMATCH_H
 #define QOPT_PASSES_RAISE_ATTENTIONMATCH_H
 
 #include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Passes/Remarks.h"
 #include "llvm/ADT/DenseSet.h"
 
 namespace qopt::raise {
@@ -29,8 +34,13 @@ struct AttentionMatch {
   llvm::SmallVector<mlir::Value> masks;
 };
 
-/// Finds the parts around `softmax`; nothing when it is no attention.
-std::optional<AttentionMatch> matchAttention(mlir::Operation *softmax, const llvm::DenseSet<mlir::Value> &activations);
+/// Rules of AttentionMatch.cpp come before those that the caller checks by computing.
+inline constexpr int kFirstComputedRule = 20;
+
+/// Finds the parts around `softmax`. Fails without a reason where it is no attention at
+/// all, and with one where it could be.
+mlir::FailureOr<AttentionMatch> matchAttention(mlir::Operation *softmax, const llvm::DenseSet<mlir::Value> &activations,
+                                               Reason &reason);
 
 } // namespace qopt::raise
 

@@ -1,8 +1,14 @@
 //===- GreedyPatternPass.h - A pass that is nothing but its patterns ------===//
+//
+// What patterns say when they do not match is heard while they run, so that a pass can make
+// remarks of it at what is left.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_RAISE_GREEDYPATTERNPASS_H
 #define QOPT_PASSES_RAISE_GREEDYPATTERNPASS_H
 
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "qopt/Passes/Remarks.h"
 
 namespace qopt {
 
@@ -18,9 +24,18 @@ struct GreedyPatternPass : GeneratedBase {
   }
 
   void runOnOperation() override {
-    if (failed(mlir::applyPatternsGreedily(this->getOperation(), patterns)))
-      this->signalPassFailure();
+    ReasonListener reasons(this->getOperation());
+    mlir::GreedyRewriteConfig config;
+    config.setListener(&reasons);
+    if (failed(mlir::applyPatternsGreedily(this->getOperation(), patterns, config)))
+      return this->signalPassFailure();
+    if (areRemarksWanted(this->getOperation()))
+      explain(reasons);
   }
+
+protected:
+  /// Makes remarks on what is left; called only where they are wanted.
+  virtual void explain(const ReasonListener &reasons) {}
 
 private:
   mlir::FrozenRewritePatternSet patterns;

@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "GreedyPatternPass.h"
+#include "Raising.h"
 #include "mlir/IR/AsmState.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
@@ -118,7 +119,11 @@ struct SplitGemm : OpRewritePattern<GemmOp> {
     if (!weight.match(op.getB()) || weight.isTransposed)
       return rewriter.notifyMatchFailure(op, "requires a constant weight");
     if (op.getTransA() || !op.getAlpha().isExactlyValue(1.0) || (op.getC() && !op.getBeta().isExactlyValue(1.0)))
-      return rewriter.notifyMatchFailure(op, "requires factors of 1 and an input that is not transposed");
+      return rewriter.notifyMatchFailure(op, [&](Diagnostic &why) {
+        why << "requires factors of 1 and an input that is not transposed, but got alpha = "
+            << op.getAlpha().convertToDouble() << ", beta = " << op.getBeta().convertToDouble()
+            << ", transA = " << (op.getTransA() ? 1 : 0);
+      });
     Value weights = op.getB();
     if (op.getTransB()) {
       weights = weight.createTransposed(rewriter);
@@ -135,7 +140,51 @@ struct SplitGemm : OpRewritePattern<GemmOp> {
   }
 };
 
-struct NormalizeLinears : GreedyPatternPass<impl::NormalizeLinearsBase<NormalizeLinears>, FoldTranspose, SplitGemm> {};
+/// The operator between a constant and `value` that keeps it from being one; null where
+/// there is no constant, or nothing in between.
+Operation *findObstacle(Value value) {
+  Operation *op = value.getDefiningOp();
+  for (Operation *next = op; next && isa<CastOp, IdentityOp, ReshapeOp, SqueezeOp, TransposeOp, UnsqueezeOp>(next);
+       next = next->getOperand(0).getDefiningOp())
+    if (matchConstant(next->getOperand(0)))
+      return op;
+  return nullptr;
+}
+
+/// Why a product of an activation with constant weights is no linear layer; empty if it is
+/// one, or no such product.
+std::string whyNotLinear(MatMulOp op, const llvm::DenseSet<Value> &activations, const ReasonListener &reasons) {
+  Value a = op.getA(), b = op.getB();
+  if (std::optional<ConstantView> weight = matchWeight(a); weight && activations.contains(b))
+    return "the weights " + typeText(weight->type) + " are the first factor, not the second";
+  if (!activations.contains(a))
+    return "";
+  if (std::optional<ConstantView> weight = matchWeight(b))
+    return weight->type.getRank() == 2 ? "" : "expected weights [K, N] but got " + typeText(weight->type);
+  if (WrittenWeight weight; weight.match(b) && weight.isTransposed)
+    return reasons.reasonOf(op);
+  if (Operation *obstacle = findObstacle(b))
+    return "the weights go through '" + obstacle->getName().getStringRef().str() + "' to " + typeText(b.getType());
+  return "";
+}
+
+struct NormalizeLinears : GreedyPatternPass<impl::NormalizeLinearsBase<NormalizeLinears>, FoldTranspose, SplitGemm> {
+  void explain(const ReasonListener &reasons) override {
+    if (!raise::isGraph(getOperation()))
+      return;
+    llvm::DenseSet<Value> activations = raise::ModelInputs(getOperation()).activations();
+    for (Operation &op : getOperation().front()) {
+      std::string reason;
+      if (auto matmul = dyn_cast<MatMulOp>(op))
+        reason = whyNotLinear(matmul, activations, reasons);
+      else if (auto gemm = dyn_cast<GemmOp>(op);
+               gemm && activations.contains(gemm.getA()) && (matchWeight(gemm.getB()) || findObstacle(gemm.getB())))
+        reason = reasons.reasonOf(gemm);
+      if (!reason.empty())
+        remarkMissed(op.getLoc(), topics::kLinear, "this product is no linear layer and stays float: " + reason);
+    }
+  }
+};
 
 } // namespace
 } // namespace qopt

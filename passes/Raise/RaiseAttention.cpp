@@ -10,6 +10,7 @@
 #include "AttentionMatch.h"
 #include "Raising.h"
 #include "qopt/Passes/Passes.h"
+#include "qopt/Passes/Remarks.h"
 #include <cmath>
 
 using namespace mlir;
@@ -34,6 +35,9 @@ constexpr int64_t kSeenDistance = 32;
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
+/// Rules behind those of AttentionMatch; the calls of kTrials follow one by one.
+enum Rule { kHasScale = kFirstComputedRule, kHasMask, kIsSame };
+
 /// How scores may be hidden.
 struct Mask {
   bool causal;
@@ -45,14 +49,14 @@ public:
   Raiser(func::FuncOp function, int64_t context)
       : function(function), inputs(function), activations(inputs.activations()), context(context) {}
 
-  bool raise(onnx::SoftmaxOp softmax) {
-    std::optional<AttentionMatch> match = matchAttention(softmax, activations);
-    if (!match)
-      return false;
+  LogicalResult raise(onnx::SoftmaxOp softmax, Reason &reason) {
+    FailureOr<AttentionMatch> match = matchAttention(softmax, activations, reason);
+    if (failed(match))
+      return failure();
     reference::Quiet quiet(function.getContext());
     std::optional<double> scale = measureScale(*match);
     if (!scale)
-      return false;
+      return reason.fail(kHasScale, "the scores of tokens with themselves show no scale");
     SmallVector<Mask> masks;
     if (!llvm::any_of(match->masks, [&](Value mask) { return changesLater(mask); })) {
       masks.push_back({true, {}});
@@ -65,10 +69,12 @@ public:
     for (Value own : {match->addedMask, match->keptMask})
       if (own && typeOf(own).getRank() <= 4)
         masks.push_back({false, own});
+    if (masks.empty())
+      return reason.fail(kHasMask, "the mask is neither added to the scores nor chooses among them");
     for (const Mask &mask : masks)
-      if (replace(*match, *scale, mask))
-        return true;
-    return false;
+      if (succeeded(replace(*match, *scale, mask, reason)))
+        return success();
+    return failure();
   }
 
 private:
@@ -195,7 +201,7 @@ private:
     return onnx::ReshapeOp::create(builder, loc, value, createInts(builder, loc, {0, 0, heads.heads * heads.size}));
   }
 
-  bool replace(const AttentionMatch &match, double scale, const Mask &mask) {
+  LogicalResult replace(const AttentionMatch &match, double scale, const Mask &mask, Reason &reason) {
     Operation *last = match.result.getDefiningOp(), *before = last->getPrevNode();
     OpBuilder builder(last);
     Location loc = last->getLoc();
@@ -214,17 +220,21 @@ private:
           onnx::ReshapeOp::create(builder, loc, result, createInts(builder, loc, {0, 0, match.q.heads, match.v.size}));
       result = onnx::TransposeOp::create(builder, loc, result, ArrayRef<int64_t>{0, 2, 1, 3});
     }
-    if (!isSame(match, result, attention)) {
+    if (std::optional<size_t> trial = findDifference(match, result, attention)) {
       while (last->getPrevNode() != before)
         last->getPrevNode()->erase();
-      return false;
+      Sizes sizes = kTrials[*trial].first;
+      return reason.fail(kIsSame + static_cast<int>(*trial),
+                         "attention " + Twine(mask.causal ? "with" : "without") +
+                             " a causal mask gives another result" + " for " + Twine(sizes.batch) + " texts of " +
+                             Twine(sizes.length) + " tokens after " + Twine(sizes.past) + " earlier ones");
     }
     if (match.k.past) {
       Value(match.k.present).replaceAllUsesExcept(attention.getPresentKey(), attention);
       Value(match.v.present).replaceAllUsesExcept(attention.getPresentValue(), attention);
     }
     Value(match.result).replaceAllUsesWith(result);
-    return true;
+    return success();
   }
 
   /// Sets the rows of `tensor` that `expected` leaves undefined (NaN, or 0 by a guard
@@ -241,9 +251,11 @@ private:
     }
   }
 
-  bool isSame(const AttentionMatch &match, Value replacement, onnx::AttentionOp attention) {
+  /// The first trial in which both ways differ; nothing if they are the same.
+  std::optional<size_t> findDifference(const AttentionMatch &match, Value replacement, onnx::AttentionOp attention) {
     std::mt19937 random(3);
-    for (auto [wanted, padding] : kTrials) {
+    for (auto [trial, call] : llvm::enumerate(kTrials)) {
+      auto [wanted, padding] = call;
       Sizes sizes = inputs.adapt(wanted);
       reference::Slice slice;
       fill(slice, match, sizes, padding, random);
@@ -255,14 +267,14 @@ private:
       for (auto [i, pair] : llvm::enumerate(pairs)) {
         FailureOr<Tensor> expected = slice.get(pair.first), actual = slice.get(pair.second);
         if (failed(expected) || failed(actual) || expected->type.getShape() != actual->type.getShape())
-          return false;
+          return trial;
         if (i == 0)
           dropUndefinedRows(*expected, *actual, match.q.heads * match.v.size, match.v.size);
         if (!reference::isClose(*expected, *actual, toleranceOf(expected->type.getElementType())))
-          return false;
+          return trial;
       }
     }
-    return true;
+    return std::nullopt;
   }
 
   func::FuncOp function;
@@ -277,13 +289,20 @@ struct RaiseAttention : impl::RaiseAttentionBase<RaiseAttention> {
   using Base::Base;
 
   void runOnOperation() override {
+    if (!isGraph(getOperation()))
+      return;
     FailureOr<int64_t> context = contextLength(getOperation(), maxPosition);
     if (failed(context))
       return signalPassFailure();
     Raiser raiser(getOperation(), *context);
     SmallVector<onnx::SoftmaxOp> softmaxes(getOperation().front().getOps<onnx::SoftmaxOp>());
-    for (onnx::SoftmaxOp softmax : softmaxes)
-      numRaised += raiser.raise(softmax);
+    for (onnx::SoftmaxOp softmax : softmaxes) {
+      Reason reason;
+      if (succeeded(raiser.raise(softmax, reason)))
+        ++numRaised;
+      else if (reason.step())
+        remarkMissed(softmax.getLoc(), topics::kAttention, "this softmax is in no attention: " + reason.text());
+    }
     eraseDeadOps(getOperation());
   }
 };

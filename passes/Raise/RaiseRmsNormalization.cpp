@@ -34,21 +34,27 @@ bool isConstant(Value value, double expected) {
   return scalar && *scalar == expected;
 }
 
-/// mean(x^2) over the last dimension, dimensions kept; returns x.
-Value matchMeanOfSquares(Value value) {
-  auto mean = skipCasts(value).getDefiningOp<ReduceMeanOp>();
-  if (!mean || !mean.getKeepdims() || !mean.getAxes())
-    return {};
-  auto axes = getConstantInts(mean.getAxes());
+/// Whether a mean is over the last dimension, and keeps the dimensions.
+bool isOverColumns(ReduceMeanOp mean) {
+  auto axes = mean.getAxes() ? getConstantInts(mean.getAxes()) : std::nullopt;
   int64_t rank = cast<RankedTensorType>(mean.getData().getType()).getRank();
-  if (!axes || axes->size() != 1 || ((*axes)[0] != -1 && (*axes)[0] != rank - 1))
-    return {};
-  Value square = skipCasts(mean.getData());
+  return mean.getKeepdims() && axes && axes->size() == 1 && ((*axes)[0] == -1 || (*axes)[0] == rank - 1);
+}
+
+/// x^2; returns x.
+Value matchSquare(Value value) {
+  Value square = skipCasts(value);
   if (auto pow = square.getDefiningOp<PowOp>(); pow && isConstant(pow.getRhs(), 2))
     return skipCasts(pow.getLhs());
   if (auto mul = square.getDefiningOp<MulOp>(); mul && mul.getLhs() == mul.getRhs())
     return skipCasts(mul.getLhs());
   return {};
+}
+
+/// mean(x^2) over the last dimension, dimensions kept; returns x.
+Value matchMeanOfSquares(Value value) {
+  auto mean = skipCasts(value).getDefiningOp<ReduceMeanOp>();
+  return mean && isOverColumns(mean) ? matchSquare(mean.getData()) : Value();
 }
 
 struct Variance {
@@ -119,7 +125,8 @@ struct RaiseScaled : OpRewritePattern<MulOp> {
       std::optional<ConstantView> constant = matchConstant(scale);
       auto type = cast<RankedTensorType>(variance->x.getType());
       if (!constant || constant->type.getRank() != 1 || constant->type.getDimSize(0) != type.getShape().back())
-        return rewriter.notifyMatchFailure(op, "requires a constant scale of one value per column");
+        return rewriter.notifyMatchFailure(op, "requires a constant scale of " + Twine(type.getShape().back()) +
+                                                   " values, one per column, but got " + typeText(scale.getType()));
       Value x = variance->x;
       if (Type element = getElementTypeOrSelf(op.getOutput()); type.getElementType() != element) {
         if (!element.isF32())
@@ -136,7 +143,67 @@ struct RaiseScaled : OpRewritePattern<MulOp> {
   }
 };
 
+//===----------------------------------------------------------------------===//
+// Reasons
+//===----------------------------------------------------------------------===//
+
+/// The first user of `value` behind casts between float types that is one of `Ops`.
+template <typename... Ops>
+Operation *findUser(Value value) {
+  for (Operation *user : value.getUsers()) {
+    if (isa<Ops...>(user))
+      return user;
+    if (isa<CastOp>(user))
+      if (Operation *found = findUser<Ops...>(user->getResult(0)))
+        return found;
+  }
+  return nullptr;
+}
+
+/// Follows a mean of squares forward to where it ceases to be a normalization.
+std::string whyNotNormalization(ReduceMeanOp mean, const ReasonListener &reasons) {
+  if (!isOverColumns(mean))
+    return "the mean of squares is not over the last dimension alone, with dimensions kept";
+  auto add = dyn_cast_or_null<AddOp>(findUser<AddOp>(mean.getReduced()));
+  if (!add)
+    return "nothing is added to the mean of squares";
+  if (!getConstantScalar(add.getLhs()) && !getConstantScalar(add.getRhs()))
+    return "what is added to the mean of squares is no constant";
+  Operation *root = findUser<SqrtOp, PowOp>(add.getOutput());
+  if (auto pow = dyn_cast_or_null<PowOp>(root)) {
+    std::optional<double> exponent = getConstantScalar(pow.getRhs());
+    if (!exponent)
+      return "the root of the mean of squares has an exponent that is no constant";
+    if (*exponent != 0.5 && *exponent != -0.5)
+      return "the exponent of the mean of squares is " + std::to_string(*exponent) + ", not 0.5 or -0.5";
+  }
+  if (!root)
+    return "no root of the mean of squares is taken";
+  Value inverse = root->getResult(0);
+  while (Operation *user = findUser<ReciprocalOp, DivOp>(inverse)) {
+    bool isInverse = isa<ReciprocalOp>(user) || isConstant(user->getOperand(0), 1);
+    inverse = user->getResult(0);
+    if (!isInverse)
+      break; // x / root
+  }
+  Value normalized = inverse;
+  if (!matchNormalized(normalized))
+    if (Operation *product = findUser<MulOp>(inverse))
+      normalized = product->getResult(0);
+  if (!matchNormalized(normalized))
+    return "the value that is divided by the root is not the one whose squares it is of";
+  Operation *scaled = findUser<MulOp>(normalized);
+  return scaled ? reasons.reasonOf(scaled) : "the normalized value is not multiplied by a scale";
+}
+
 struct RaiseRmsNormalization : GreedyPatternPass<impl::RaiseRmsNormalizationBase<RaiseRmsNormalization>, RaiseScaled> {
+  void explain(const ReasonListener &reasons) override {
+    getOperation().walk([&](ReduceMeanOp mean) {
+      if (matchSquare(mean.getData()))
+        remarkMissed(mean.getLoc(), topics::kNormalization,
+                     "this is no RMS normalization: " + whyNotNormalization(mean, reasons));
+    });
+  }
 };
 
 } // namespace

@@ -11,6 +11,8 @@
 #include "RotaryTables.h"
 #include "mlir/IR/AsmState.h"
 #include "qopt/Passes/Passes.h"
+#include "qopt/Passes/Remarks.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 
@@ -26,6 +28,9 @@ using reference::Tensor;
 /// Calls with which both ways are compared.
 constexpr std::pair<Sizes, Padding> kTrials[] = {
     {{2, 7, 3}, Padding::None}, {{2, 7, 3}, Padding::Left}, {{2, 9, 2}, Padding::Holes}, {{1, 19, 5}, Padding::None}};
+
+/// Rules around those that readRotaryTables() checks by probing.
+enum Rule { kIsCut = 1, kIsRanked, kHasSource, kHasHeads, kIsSame = kLastTableRule + 1 };
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
@@ -43,50 +48,54 @@ public:
   Raiser(func::FuncOp function, int64_t maxPosition)
       : function(function), inputs(function), activations(inputs.activations()), maxPosition(maxPosition) {}
 
-  bool raise(Value value) {
+  /// Where the chain starts says which embedding it is, so it comes back with a failure
+  /// that has a reason.
+  LogicalResult raise(Value value, Value &start, Reason &reason) {
     std::optional<Chain> chain = findChain(value, activations);
     if (!chain || chain->tables.empty())
-      return false;
+      return failure();
+    start = chain->values.front();
     reference::Quiet quiet(function.getContext());
     // Where neighbouring channels turn they are joined and reshaped at the end, so
     // the first value that could be the result need not be it.
     for (size_t end : chain->cuts)
-      if (end >= chain->lastUse && tryEnd(*chain, end))
-        return true;
-    return false;
+      if (end >= chain->lastUse && succeeded(tryEnd(*chain, end, reason)))
+        return success();
+    return reason.fail(kIsCut, "what comes behind the tables of angles depends on more than one value");
   }
 
 private:
-  bool tryEnd(const Chain &chain, size_t end) {
-    std::optional<Rotation> rotation = describe(chain, end);
-    if (!rotation)
-      return false;
+  LogicalResult tryEnd(const Chain &chain, size_t end, Reason &reason) {
+    FailureOr<Rotation> rotation = describe(chain, end, reason);
+    if (failed(rotation))
+      return failure();
     for (bool headsFirst : {true, false}) {
       rotation->headsFirst = headsFirst;
       if (typeOf(rotation->rotated).getDimSize(headsFirst ? 1 : 2) != rotation->heads)
         continue;
-      std::optional<RotaryTables> tables = readRotaryTables(inputs, *rotation, maxPosition);
-      if (!tables)
+      FailureOr<RotaryTables> tables = readRotaryTables(inputs, *rotation, maxPosition, reason);
+      if (failed(tables))
         continue;
       for (Value positions : positionCandidates(chain.tables))
-        if (replace(*rotation, *tables, positions))
-          return true;
+        if (succeeded(replace(*rotation, *tables, positions, reason)))
+          return success();
     }
-    return false;
+    return reason.fail(kHasHeads,
+                       Twine(rotation->heads) + " heads were expected in " + typeText(rotation->rotated.getType()));
   }
 
   /// Where the rotation starts, and how many heads it turns.
-  std::optional<Rotation> describe(const Chain &chain, size_t end) {
+  FailureOr<Rotation> describe(const Chain &chain, size_t end, Reason &reason) {
     std::optional<size_t> start;
     for (size_t cut : chain.cuts)
       if (cut < chain.firstUse)
         start = cut;
     if (!start)
-      return std::nullopt;
+      return reason.fail(kIsCut, "what goes into the rotation is more than one value");
     Rotation rotation{{}, chain.values[end], chain.tables, 0, 0, false};
     RankedTensorType rotated = typeOf(rotation.rotated);
     if (rotated.getRank() != 4 || rotated.isDynamicDim(3))
-      return std::nullopt;
+      return reason.fail(kIsRanked, "the rotated value is " + typeText(rotated) + ", not heads in four dimensions");
     rotation.size = rotated.getDimSize(3);
     auto isStatic = [](RankedTensorType type, int64_t dim) { return !type.isDynamicDim(dim); };
     // The projection's own result is best, then the value of four dimensions that is
@@ -102,10 +111,10 @@ private:
       }
     }
     if (!rotation.source)
-      return std::nullopt;
+      return reason.fail(kHasSource, "no projection into heads of " + Twine(rotation.size) + " channels was found");
     RankedTensorType type = typeOf(rotation.source);
     if (isStatic(type, 1) == isStatic(type, 2))
-      return std::nullopt;
+      return reason.fail(kHasSource, "it is not known which dimension of " + typeText(type) + " counts heads");
     rotation.heads = type.getDimSize(isStatic(type, 1) ? 1 : 2);
     return rotation;
   }
@@ -168,7 +177,7 @@ private:
     return tableValues.back().second;
   }
 
-  bool replace(const Rotation &rotation, const RotaryTables &tables, Value positions) {
+  LogicalResult replace(const Rotation &rotation, const RotaryTables &tables, Value positions, Reason &reason) {
     Operation *last = rotation.rotated.getDefiningOp();
     OpBuilder builder(last);
     Location loc = last->getLoc();
@@ -189,22 +198,28 @@ private:
         onnx::ReshapeOp::create(builder, loc, result, createInts(builder, loc, {0, 0, rotation.heads, rotation.size}));
     if (rotation.headsFirst)
       result = onnx::TransposeOp::create(builder, loc, result, ArrayRef<int64_t>{0, 2, 1, 3});
-    if (isSame(rotation, result, tables.cos.type.getDimSize(0))) {
+    std::optional<size_t> trial = findDifference(rotation, result, tables.cos.type.getDimSize(0));
+    if (!trial) {
       activations.insert(result);
       for (Operation *op = last->getPrevNode(); op != before; op = op->getPrevNode())
         if (!isa<onnx::ConstantOp>(op))
           activations.insert(op->getResult(0));
       Value(rotation.rotated).replaceAllUsesWith(result);
-      return true;
+      return success();
     }
     while (last->getPrevNode() != before)
       last->getPrevNode()->erase();
-    return false;
+    Sizes sizes = kTrials[*trial].first;
+    return reason.fail(kIsSame + static_cast<int>(*trial), "a rotation by its tables gives another result for " +
+                                                               Twine(sizes.batch) + " texts of " + Twine(sizes.length) +
+                                                               " tokens after " + Twine(sizes.past) + " earlier ones");
   }
 
-  bool isSame(const Rotation &rotation, Value replacement, int64_t positions) {
+  /// The first trial in which both ways differ; nothing if they are the same.
+  std::optional<size_t> findDifference(const Rotation &rotation, Value replacement, int64_t positions) {
     std::mt19937 random(1);
-    for (auto [wanted, padding] : kTrials) {
+    for (auto [trial, call] : llvm::enumerate(kTrials)) {
+      auto [wanted, padding] = call;
       // Counted positions must be in the tables.
       Sizes sizes = inputs.adapt(
           {wanted.batch, std::min(wanted.length, std::max<int64_t>(positions - wanted.past, 1)), wanted.past});
@@ -214,9 +229,9 @@ private:
       FailureOr<Tensor> expected = slice.get(rotation.rotated), actual = slice.get(replacement);
       if (failed(expected) || failed(actual) ||
           !reference::isClose(*expected, *actual, toleranceOf(expected->type.getElementType())))
-        return false;
+        return trial;
     }
-    return true;
+    return std::nullopt;
   }
 
   func::FuncOp function;
@@ -232,6 +247,8 @@ struct RaiseRotaryEmbedding : impl::RaiseRotaryEmbeddingBase<RaiseRotaryEmbeddin
 
   void runOnOperation() override {
     func::FuncOp function = getOperation();
+    if (!isGraph(function))
+      return;
     FailureOr<int64_t> positions = contextLength(function, maxPosition);
     if (failed(positions))
       return signalPassFailure();
@@ -245,10 +262,48 @@ struct RaiseRotaryEmbedding : impl::RaiseRotaryEmbeddingBase<RaiseRotaryEmbeddin
           llvm::count_if(op.getOperands(), [&](Value v) { return activations.contains(v); }) >= 2)
         operands.append(op.operand_begin(), op.operand_end());
     llvm::SetVector<Value> unique(operands.begin(), operands.end());
-    for (Value operand : unique)
-      if (activations.contains(operand))
-        numRaised += raiser.raise(operand);
+    // Parts of one embedding may be operands, too: by where it starts, the reason of the
+    // way that came farthest, and the value at which that ended.
+    llvm::MapVector<Value, std::pair<Value, Reason>> missed;
+    bool isAnyRaised = false;
+    for (Value operand : unique) {
+      if (!activations.contains(operand))
+        continue;
+      Value start;
+      Reason reason;
+      if (succeeded(raiser.raise(operand, start, reason))) {
+        ++numRaised;
+        isAnyRaised = true; // which a statistic need not tell
+      } else if (auto &known = missed[start]; reason.step() > known.second.step())
+        known = {operand, reason};
+    }
+    explain(missed);
+    if (isAnyRaised)
+      explainContext(*positions);
     eraseDeadOps(function);
+  }
+
+private:
+  void explain(const llvm::MapVector<Value, std::pair<Value, Reason>> &missed) {
+    if (!areRemarksWanted(getOperation()))
+      return;
+    // What has become part of a raised embedding is not used any more.
+    llvm::DenseSet<Value> used = findUsedValues(getOperation());
+    for (const auto &[start, last] : missed)
+      if (const auto &[value, reason] = last; reason.step() && used.contains(value))
+        remarkMissed(value.getLoc(), topics::kRotary, "this is no rotary embedding: " + reason.text());
+  }
+
+  /// Tables may have fewer positions, which the model's own constants then tell.
+  void explainContext(int64_t positions) {
+    auto hasAll = [&](onnx::RotaryEmbeddingOp op) {
+      return typeOf(op.getCosCache()).getRank() == 2 && typeOf(op.getCosCache()).getDimSize(0) == positions;
+    };
+    if (isContextAssumed(getOperation(), maxPosition) &&
+        llvm::any_of(getOperation().front().getOps<onnx::RotaryEmbeddingOp>(), hasAll))
+      remarkMissed(getOperation().getLoc(), topics::kContext,
+                   "rotary tables are made for " + Twine(positions) +
+                       " positions, as the model does not tell how many");
   }
 };
 

@@ -17,11 +17,29 @@ double raise::toleranceOf(Type element) {
   return element.isF16() ? 1e-2 : 6e-2;
 }
 
+bool raise::isGraph(func::FuncOp function) { return function.getBody().hasOneBlock(); }
+
+llvm::DenseSet<Value> raise::findUsedValues(func::FuncOp function) {
+  llvm::DenseSet<Value> used;
+  SmallVector<Value> open(function.front().getTerminator()->getOperands());
+  while (!open.empty()) {
+    Value value = open.pop_back_val();
+    if (used.insert(value).second)
+      if (Operation *op = value.getDefiningOp())
+        open.append(op->operand_begin(), op->operand_end());
+  }
+  return used;
+}
+
+bool raise::isContextAssumed(func::FuncOp function, int64_t option) {
+  return option == 0 && !getAttr<attrs::ContextLength>(function->getParentOp());
+}
+
 FailureOr<int64_t> raise::contextLength(func::FuncOp function, int64_t option) {
   int64_t length = option;
   auto context = getAttr<attrs::ContextLength>(function->getParentOp());
   if (length == 0)
-    length = context ? context.getInt() : 4096;
+    length = context ? context.getInt() : kAssumedContext;
   if (length < 1 || length > (int64_t(1) << 20))
     return emitError(function.getLoc()) << "expected a context of 1 to 1048576 tokens but got " << length;
   return length;

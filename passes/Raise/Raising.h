@@ -9,6 +9,7 @@
 #include "qopt/Dialect/Functions.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Reference/ModelInputs.h"
+#include "llvm/ADT/DenseSet.h"
 
 namespace qopt::raise {
 
@@ -17,12 +18,22 @@ using reference::Padding;
 using reference::randomTensor;
 using reference::Sizes;
 
+/// Whether a function is what a model is: one block of operations. A pass leaves anything
+/// else as it is.
+bool isGraph(mlir::func::FuncOp function);
+
+/// The values that what the function returns is computed from.
+llvm::DenseSet<mlir::Value> findUsedValues(mlir::func::FuncOp function);
+
 /// By how much two ways to compute the same value in `element` may differ.
 double toleranceOf(mlir::Type element);
 
 /// The tokens a raised model must work for: `option`, else the module's
-/// `qopt.context_length`, else 4096. Fails, diagnosed, outside [1, 2^20].
+/// `qopt.context_length`, else kAssumedContext. Fails, diagnosed, outside [1, 2^20].
 mlir::FailureOr<int64_t> contextLength(mlir::func::FuncOp function, int64_t option);
+/// Whether contextLength() knows it from neither the option nor the module.
+bool isContextAssumed(mlir::func::FuncOp function, int64_t option);
+inline constexpr int64_t kAssumedContext = 4096;
 
 /// A constant vector of i64.
 mlir::Value createInts(mlir::OpBuilder &builder, mlir::Location loc, llvm::ArrayRef<int64_t> values);

@@ -37,6 +37,10 @@ RankedTensorType Rotation::sourceType(Sizes sizes) const {
 
 namespace {
 
+/// Rules of reading, behind those of finding what is rotated.
+enum Rule { kHasTokens = 10, kHasPairs, kHasTables, kHasPositions };
+static_assert(kHasPositions <= kLastTableRule);
+
 /// Factors [length, pairs] as a probe shows them.
 struct Factors {
   std::vector<double> cos, sin;
@@ -54,25 +58,27 @@ class Reader {
 public:
   Reader(const ModelInputs &inputs, const Rotation &rotation) : inputs(inputs), rotation(rotation) {}
 
-  std::optional<RotaryTables> read(int64_t maxPosition) {
+  FailureOr<RotaryTables> read(int64_t maxPosition, Reason &reason) {
     sizes = inputs.adapt({1, kLength});
     if (sizes.length < 2)
-      return std::nullopt;
+      return reason.fail(kHasTokens, "the model takes " + Twine(sizes.length) + " tokens only");
     std::optional<int64_t> partner = findPartner();
     if (!partner)
-      return std::nullopt;
+      return reason.fail(kHasPairs, "the first of " + Twine(rotation.size) +
+                                        " channels does not turn into exactly one other channel of its half");
     bool interleaved = *partner == 1 && rotation.size > 2;
     int64_t rotatedSize = interleaved ? rotation.size : 2 * *partner;
     std::optional<Factors> factors = probeFactors(interleaved, rotatedSize);
     if (!factors)
-      return std::nullopt;
+      return reason.fail(kHasPairs, "the rotation cannot be computed alone");
     std::optional<Place> cos = findPlace(factors->cos, factors->pairs), sin = findPlace(factors->sin, factors->pairs);
     if (!cos || !sin)
-      return std::nullopt;
+      return reason.fail(kHasTables, "the " + Twine(cos ? "sines" : "cosines") + " of " + Twine(factors->pairs) +
+                                         " angles are in none of " + Twine(rotation.tables.size()) + " tables");
     std::optional<Tensor> cosTable = readTable(*cos, factors->pairs, maxPosition),
                           sinTable = readTable(*sin, factors->pairs, maxPosition);
     if (!cosTable || !sinTable || cosTable->type != sinTable->type)
-      return std::nullopt;
+      return reason.fail(kHasPositions, "the tables cannot be computed for " + Twine(maxPosition) + " positions");
     return RotaryTables{std::move(*cosTable), std::move(*sinTable), interleaved, 2 * factors->pairs};
   }
 
@@ -219,7 +225,7 @@ private:
 
 } // namespace
 
-std::optional<RotaryTables> raise::readRotaryTables(const ModelInputs &inputs, const Rotation &rotation,
-                                                    int64_t maxPosition) {
-  return Reader(inputs, rotation).read(maxPosition);
+FailureOr<RotaryTables> raise::readRotaryTables(const ModelInputs &inputs, const Rotation &rotation,
+                                                int64_t maxPosition, Reason &reason) {
+  return Reader(inputs, rotation).read(maxPosition, reason);
 }

@@ -1,8 +1,13 @@
 //===- RotaryTables.h - Read a rotary embedding's tables off a graph ------===//
+//
+// What RaiseRotaryEmbedding learns by probing a computation that may be a rotation.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_RAISE_ROTARYTABLES_H
 #define QOPT_PASSES_RAISE_ROTARYTABLES_H
 
 #include "Raising.h"
+#include "qopt/Passes/Remarks.h"
 
 namespace qopt::raise {
 
@@ -27,11 +32,15 @@ struct RotaryTables {
   int64_t rotatedSize;
 };
 
+/// The rules that reading tables checks have numbers up to this one.
+inline constexpr int kLastTableRule = 20;
+
 /// Finds by probing which channels turn together, and reads the factors for
-/// positions 0 to `maxPosition` - 1, or as many as the model has. Nothing when the
-/// graph does something else. Whether it does exactly this is for the caller to
+/// positions 0 to `maxPosition` - 1, or as many as the model has. Fails with a reason when
+/// the graph does something else. Whether it does exactly this is for the caller to
 /// verify.
-std::optional<RotaryTables> readRotaryTables(const ModelInputs &inputs, const Rotation &rotation, int64_t maxPosition);
+mlir::FailureOr<RotaryTables> readRotaryTables(const ModelInputs &inputs, const Rotation &rotation, int64_t maxPosition,
+                                               Reason &reason);
 
 } // namespace qopt::raise
 

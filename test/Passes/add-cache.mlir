@@ -1,4 +1,5 @@
 // RUN: qopt-opt %s --split-input-file --qopt-add-cache | FileCheck %s
+// RUN: qopt-opt %s --split-input-file --qopt-add-cache --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 //
 // A decoder gets two more entry points, in which attention reads and fills a cache; the
 // last layer behind its attention and the head see the last token only. Nothing is added
@@ -126,6 +127,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
+// REMARK: {{\[}}Missed{{\]}} cache {{.*}}the model gets no key-value cache: the mask tensor<?x1x?x?xi1> of this attention is not one of padding
 // A mask of its own for every query: a sliding window, perhaps.
 // CHECK-LABEL: func.func @forward(
 // CHECK:         %[[Y:.*]] = onnx.Attention
@@ -140,6 +142,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
+// REMARK: {{\[}}Analysis{{\]}} cache {{.*}}: this attention is not causal, so tokens see later ones
 // Every token sees every other.
 // CHECK-LABEL: func.func @forward(
 // CHECK:         %[[Y:.*]] = onnx.Attention
@@ -154,6 +157,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
+// REMARK: cache {{.*}}: the positions of this rotary embedding are not the numbers of the tokens from 0 on
 // Positions from 1 on.
 // CHECK-LABEL: func.func @forward(
 // CHECK:         %[[Y:.*]] = onnx.Attention
@@ -172,6 +176,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
+// REMARK: cache {{.*}}: 'onnx.Shape' is not known to compute each token's row from the same token's alone
 // Learned positions: the number of tokens before these is not in their sum.
 // CHECK-LABEL: func.func @forward(
 // CHECK:         %[[Y:.*]] = onnx.Attention
@@ -194,6 +199,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
+// REMARK: cache {{.*}}: 'onnx.ReduceMean' is not known to compute each token's row from the same token's alone
 // An operation that is not known to treat tokens alone: here it mixes them.
 // CHECK-LABEL: func.func @forward(
 // CHECK:         %[[Y:.*]] = onnx.Attention
@@ -211,6 +217,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
+// REMARK: cache {{.*}}: expected token ids [batch, sequence] for any sequence but got tensor<1x4xi64>
 // One length only.
 // CHECK-LABEL: func.func @forward(
 // CHECK:         %[[Y:.*]] = onnx.Attention
@@ -236,3 +243,50 @@ func.func @stage(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qo
   %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
   return %y : tensor<?x?x8xf32>
 }
+
+// -----
+
+// Attention as the exporter wrote it.
+// REMARK: {{\[}}Missed{{\]}} cache {{.*}}: there is no onnx.Attention
+// CHECK-LABEL: func.func @forward(
+// CHECK-NOT:   func.func
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %k = onnx.Transpose %x {perm = array<i64: 0, 2, 1>} : (tensor<?x?x8xf32>) -> tensor<?x8x?xf32>
+  %s = onnx.MatMul %x, %k : (tensor<?x?x8xf32>, tensor<?x8x?xf32>) -> tensor<?x?x?xf32>
+  %p = onnx.Softmax %s : (tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
+  %y = onnx.MatMul %p, %x : (tensor<?x?x?xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// An input that only this call has.
+// REMARK: {{\[}}Missed{{\]}} cache {{.*}}: input 1 is still used by 'onnx.Add'
+// CHECK-LABEL: func.func @forward(
+// CHECK-NOT:   func.func
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}, %more: tensor<?x?x8xf32> {onnx.name = "more"}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %z = onnx.Add %x, %more : (tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %z, %z, %z {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// No decoder at all, and no function with a body.
+// REMARK: {{\[}}Analysis{{\]}} cache {{.*}}: no input holds token ids
+// REMARK-NOT: remark:
+// CHECK-LABEL: func.func @forward(
+// CHECK-NOT:   func.func
+func.func @forward(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  return %x : tensor<?x8xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func private @forward(
+// CHECK-NOT:   func.func
+func.func private @forward(tensor<?x8xf32>) -> tensor<?x8xf32>

@@ -1,4 +1,5 @@
 // RUN: qopt-opt %s --qopt-convert-to-kernels | FileCheck %s
+// RUN: qopt-opt %s --qopt-convert-to-kernels --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 //
 // Every operator that a kernel fits becomes the operation of this kernel, on flattened
 // operands.
@@ -170,6 +171,7 @@ func.func @skips_table_of_other_numbers(%ids: tensor<2xi64>) -> tensor<2x3xf32> 
   return %1 : tensor<2x3xf32>
 }
 
+// REMARK: {{\[}}Missed{{\]}} kernel {{.*}}'onnx.MatMul' runs as a loop: requires a weight of known size but got tensor<4x?xf32>
 // CHECK-LABEL: func.func @skips_weight_of_unknown_size(
 func.func @skips_weight_of_unknown_size(%x: tensor<2x4xf32>, %w: tensor<4x?xf32>) -> tensor<2x?xf32> {
   // CHECK-NEXT: onnx.MatMul
@@ -184,6 +186,7 @@ func.func @skips_axis(%x: tensor<4x8xf32>, %i: tensor<2xi64>) -> tensor<4x2xf32>
   return %0 : tensor<4x2xf32>
 }
 
+// REMARK: kernel {{.*}}'onnx.RMSNormalization' runs as a loop: requires the last axis of 2 but got 0
 // CHECK-LABEL: func.func @skips_norm_of_other_axis(
 func.func @skips_norm_of_other_axis(%x: tensor<2x4xf32>, %s: tensor<4xf32>) -> tensor<2x4xf32> {
   // CHECK-NEXT: onnx.RMSNormalization
@@ -191,6 +194,7 @@ func.func @skips_norm_of_other_axis(%x: tensor<2x4xf32>, %s: tensor<4xf32>) -> t
   return %0 : tensor<2x4xf32>
 }
 
+// REMARK: kernel {{.*}}'qopt.matmul_w8a16' runs as a loop: requires constant codes [N, K] of i8
 // CHECK-LABEL: func.func @skips_codes_that_are_no_constant(
 func.func @skips_codes_that_are_no_constant(%x: tensor<2x4xf32>, %w: tensor<8x4xi8>, %s: tensor<8xf32>) -> tensor<2x8xf32> {
   // CHECK-NEXT: qopt.matmul_w8a16
@@ -198,6 +202,7 @@ func.func @skips_codes_that_are_no_constant(%x: tensor<2x4xf32>, %w: tensor<8x4x
   return %0 : tensor<2x8xf32>
 }
 
+// REMARK: kernel {{.*}}'qopt.dynamic_quantize' runs as a loop: requires rows of known size but got tensor<2x?xf32>
 // CHECK-LABEL: func.func @skips_rows_of_unknown_size(
 func.func @skips_rows_of_unknown_size(%x: tensor<2x?xf32>) -> (tensor<2x?xi8>, tensor<2xf32>) {
   // CHECK-NEXT: qopt.dynamic_quantize
@@ -205,6 +210,7 @@ func.func @skips_rows_of_unknown_size(%x: tensor<2x?xf32>) -> (tensor<2x?xi8>, t
   return %0, %1 : tensor<2x?xi8>, tensor<2xf32>
 }
 
+// REMARK: kernel {{.*}}'onnx.RotaryEmbedding' runs as a loop: requires known features that are a multiple of known heads
 // CHECK-LABEL: func.func @skips_heads_that_do_not_divide(
 func.func @skips_heads_that_do_not_divide(%x: tensor<1x2x8xf32>, %cos: tensor<16x1xf32>, %p: tensor<1x2xi64>) -> tensor<1x2x8xf32> {
   // CHECK-NEXT: onnx.RotaryEmbedding

@@ -1,4 +1,5 @@
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(func.func(qopt-normalize-linears))' | FileCheck %s
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(func.func(qopt-normalize-linears))' --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // Linears become MatMul with a constant [K, N] weight and an Add for the bias.
 
@@ -55,12 +56,43 @@ func.func @gemm(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
   return %0 : tensor<?x3xf32>
 }
 
+// REMARK: {{\[}}Missed{{\]}} linear {{.*}}this product is no linear layer and stays float: requires factors of 1 and an input that is not transposed, but got alpha = 2.0{{.*}}, beta = 1.0{{.*}}, transA = 0
 // CHECK-LABEL: func @skips_gemm_with_factor
 // CHECK: onnx.Gemm
 func.func @skips_gemm_with_factor(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
   %w = onnx.Constant dense<[[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]> : tensor<2x3xf32>
   %0 = onnx.Gemm %x, %w {alpha = 2.0 : f32} : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
   return %0 : tensor<?x3xf32>
+}
+
+// CHECK-LABEL: func @skips_weights_per_batch
+// CHECK: onnx.MatMul
+// REMARK: linear {{.*}}: expected weights [K, N] but got tensor<3x2x2xf32>
+func.func @skips_weights_per_batch(%x: tensor<?x3x?x2xf32>) -> tensor<?x3x?x2xf32> {
+  %w = onnx.Constant dense<0.5> : tensor<3x2x2xf32>
+  %0 = onnx.MatMul %x, %w : (tensor<?x3x?x2xf32>, tensor<3x2x2xf32>) -> tensor<?x3x?x2xf32>
+  return %0 : tensor<?x3x?x2xf32>
+}
+
+// CHECK-LABEL: func @skips_weights_before_input
+// CHECK: onnx.MatMul
+// REMARK: linear {{.*}}: the weights tensor<3x2xf32> are the first factor, not the second
+func.func @skips_weights_before_input(%x: tensor<2x?xf32>) -> tensor<3x?xf32> {
+  %w = onnx.Constant dense<0.5> : tensor<3x2xf32>
+  %0 = onnx.MatMul %w, %x : (tensor<3x2xf32>, tensor<2x?xf32>) -> tensor<3x?xf32>
+  return %0 : tensor<3x?xf32>
+}
+
+// CHECK-LABEL: func @skips_reshaped_weights
+// CHECK: onnx.MatMul
+// REMARK: linear {{.*}}: the weights go through 'onnx.Reshape' to tensor<2x3xf32>
+// REMARK-NOT: remark:
+func.func @skips_reshaped_weights(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
+  %w = onnx.Constant dense<0.5> : tensor<6xf32>
+  %shape = onnx.Constant dense<[2, 3]> : tensor<2xi64>
+  %0 = onnx.Reshape %w, %shape : (tensor<6xf32>, tensor<2xi64>) -> tensor<2x3xf32>
+  %1 = onnx.MatMul %x, %0 : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+  return %1 : tensor<?x3xf32>
 }
 
 // CHECK-LABEL: func @skips_dynamic_weight

@@ -1,5 +1,6 @@
 // RUN: qopt-opt %s --split-input-file --qopt-raise-attention --cse | FileCheck %s
 // RUN: qopt-opt %s --split-input-file --qopt-raise-attention=max-position=64 --cse | FileCheck %s --check-prefix=SHORT
+// RUN: qopt-opt %s --split-input-file --qopt-raise-attention --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 // Two query heads of 4 channels share one key and value head. What masks the scores
 // is recognised by what it hides, not by how it is written.
 
@@ -156,6 +157,7 @@ func.func @keeps_long_window(%q: tensor<?x?x4xf32>, %k: tensor<?x?x4xf32>, %v: t
 // -----
 
 // Probabilities that are changed before they mix the values.
+// REMARK: {{\[}}Missed{{\]}} attention {{.*}}this softmax is in no attention: attention with a causal mask gives another result for 2 texts of 6 tokens after 3 earlier ones
 // CHECK-LABEL: @skips_scaled_probabilities
 // CHECK: onnx.Softmax
 // CHECK-NOT: onnx.Attention
@@ -172,6 +174,7 @@ func.func @skips_scaled_probabilities(%q: tensor<?x?x4xf32>, %k: tensor<?x?x4xf3
 // -----
 
 // A softmax over the queries.
+// REMARK: attention {{.*}}: the softmax is over dimension 1 of 3, not over the keys in the last one
 // CHECK-LABEL: @skips_other_axis
 // CHECK-NOT: onnx.Attention
 // CHECK: %[[P:.*]] = onnx.Softmax %{{.*}} {axis = 1 : i64}
@@ -184,3 +187,52 @@ func.func @skips_other_axis(%q: tensor<?x?x4xf32>, %k: tensor<?x?x4xf32>, %v: te
   %o = onnx.MatMul %p, %v : (tensor<?x?x?xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
   return %o : tensor<?x?x4xf32>
 }
+
+// -----
+
+// What happens to the scores is not known.
+// CHECK-LABEL: @skips_other_operator
+// CHECK-NOT: onnx.Attention
+// REMARK: attention {{.*}}: 'onnx.Softmax' lies between the scores and the softmax
+func.func @skips_other_operator(%q: tensor<?x?x4xf32>, %k: tensor<?x?x4xf32>, %v: tensor<?x?x4xf32>) -> tensor<?x?x4xf32> {
+  %k1 = onnx.Transpose %k {perm = array<i64: 0, 2, 1>} : (tensor<?x?x4xf32>) -> tensor<?x4x?xf32>
+  %a = onnx.MatMul %q, %k1 : (tensor<?x?x4xf32>, tensor<?x4x?xf32>) -> tensor<?x?x?xf32>
+  %s = onnx.Softmax %a : (tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
+  %p = onnx.Softmax %s : (tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
+  %o = onnx.MatMul %p, %v : (tensor<?x?x?xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  return %o : tensor<?x?x4xf32>
+}
+
+// -----
+
+// Three heads of queries cannot share two of keys. Each has 4 channels.
+// CHECK-LABEL: @skips_heads_without_groups
+// CHECK-NOT: onnx.Attention
+// REMARK: attention {{.*}}: 3 heads of queries are no groups of 2 heads of keys and 2 of values
+func.func @skips_heads_without_groups(%q: tensor<?x3x?x4xf32>, %k: tensor<?x2x?x4xf32>, %v: tensor<?x2x?x4xf32>) -> tensor<?x3x?x4xf32> {
+  %which = onnx.Constant dense<[0, 0, 1]> : tensor<3xi64>
+  %k3 = onnx.Gather %k, %which {axis = 1 : i64} : (tensor<?x2x?x4xf32>, tensor<3xi64>) -> tensor<?x3x?x4xf32>
+  %v3 = onnx.Gather %v, %which {axis = 1 : i64} : (tensor<?x2x?x4xf32>, tensor<3xi64>) -> tensor<?x3x?x4xf32>
+  %k1 = onnx.Transpose %k3 {perm = array<i64: 0, 1, 3, 2>} : (tensor<?x3x?x4xf32>) -> tensor<?x3x4x?xf32>
+  %a = onnx.MatMul %q, %k1 : (tensor<?x3x?x4xf32>, tensor<?x3x4x?xf32>) -> tensor<?x3x?x?xf32>
+  %p = onnx.Softmax %a : (tensor<?x3x?x?xf32>) -> tensor<?x3x?x?xf32>
+  %o = onnx.MatMul %p, %v3 : (tensor<?x3x?x?xf32>, tensor<?x3x?x4xf32>) -> tensor<?x3x?x4xf32>
+  return %o : tensor<?x3x?x4xf32>
+}
+
+// -----
+
+// A softmax that mixes no values is of another kind and needs no reason.
+// CHECK-LABEL: @ignores_router
+// REMARK-NOT: remark:
+func.func @ignores_router(%x: tensor<?x?x4xf32>, %y: tensor<?x?x4xf32>) -> tensor<?x?x4xf32> {
+  %p = onnx.Softmax %x : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  %o = onnx.Mul %p, %y : (tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  return %o : tensor<?x?x4xf32>
+}
+
+// -----
+
+// What is no graph is left alone.
+// CHECK-LABEL: @declared
+func.func private @declared(tensor<?x?x4xf32>) -> tensor<?x?x4xf32>

@@ -1,7 +1,9 @@
 // RUN: qopt-opt %s --split-input-file --qopt-raise-rotary-embedding=max-position=16 | FileCheck %s
+// RUN: qopt-opt %s --split-input-file --qopt-raise-rotary-embedding --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 // The pass looks at what meets in a product of two activations. Two heads of 4
 // channels; angles are position * [1, 0.01].
 
+// REMARK: {{\[}}Missed{{\]}} context {{.*}}rotary tables are made for 4096 positions, as the model does not tell how many
 // CHECK-LABEL: @halves
 // CHECK-SAME: %[[Q:.*]]: tensor<?x?x8xf32>
 // CHECK: %[[COUNT:.*]] = onnx.Range
@@ -78,6 +80,7 @@ func.func @neighbours(%q: tensor<?x?x4xf32>, %k: tensor<?x4x?xf32>, %p: tensor<?
 // -----
 
 // A reflection is no rotation: the second half keeps its sign.
+// REMARK: {{\[}}Missed{{\]}} rotary {{.*}}this is no rotary embedding: a rotation by its tables gives another result for 2 texts of 7 tokens after 3 earlier ones
 // CHECK-LABEL: @skips_reflection
 // CHECK-NOT: onnx.RotaryEmbedding
 // CHECK: %[[C:.*]] = onnx.Concat
@@ -117,3 +120,25 @@ func.func @skips_plain_product(%q: tensor<?x?x4xf32>, %k: tensor<?x4x?xf32>) -> 
   %scores = onnx.MatMul %s, %k : (tensor<?x?x4xf32>, tensor<?x4x?xf32>) -> tensor<?x?x?xf32>
   return %scores : tensor<?x?x?xf32>
 }
+
+// -----
+
+// A table that is added turns nothing.
+// CHECK-LABEL: @skips_added_table
+// CHECK-NOT: onnx.RotaryEmbedding
+// REMARK: rotary {{.*}}: the first of 4 channels does not turn into exactly one other channel of its half
+func.func @skips_added_table(%q: tensor<?x?x4xf32>, %k: tensor<?x1x4x?xf32>, %p: tensor<?x?xi64> {onnx.name = "position_ids", qopt.role = #qopt.role<position_ids>}) -> tensor<?x1x?x?xf32> {
+  %table = onnx.Constant dense<0.5> : tensor<8x4xf32>
+  %t = onnx.Gather %table, %p : (tensor<8x4xf32>, tensor<?x?xi64>) -> tensor<?x?x4xf32>
+  %s = onnx.Add %q, %t : (tensor<?x?x4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  %axis = onnx.Constant dense<1> : tensor<1xi64>
+  %u = onnx.Unsqueeze %s, %axis : (tensor<?x?x4xf32>, tensor<1xi64>) -> tensor<?x1x?x4xf32>
+  %scores = onnx.MatMul %u, %k : (tensor<?x1x?x4xf32>, tensor<?x1x4x?xf32>) -> tensor<?x1x?x?xf32>
+  return %scores : tensor<?x1x?x?xf32>
+}
+
+// -----
+
+// What is no graph is left alone.
+// CHECK-LABEL: @declared
+func.func private @declared(tensor<?x?x4xf32>) -> tensor<?x?x4xf32>

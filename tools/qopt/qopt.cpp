@@ -31,7 +31,7 @@ namespace {
 /// here until all options have been read.
 struct CommandLine {
   CompileOptions compile;
-  bool listLayers = false, quiet = false;
+  bool listLayers = false, quiet = false, remarks = false;
   std::string until = "end", documents = "auto", cpu;
   int64_t threads = 0, seed = 0;
   std::vector<std::string> mlirArguments;
@@ -152,6 +152,7 @@ void addOptions(Options &options, CommandLine &command) {
   options.text("report", "FILE.json", compile.report, "the figures per layer and in total, for programs");
   options.text("log", "FILE.csv", compile.log, "the figures per layer as a table");
   options.flag("quiet", command.quiet, "no progress, no warnings and no summary");
+  options.flag("remarks", command.remarks, "say what of the model was left as the exporter wrote it, and why");
   options.flag("strict", compile.strict, "warnings are errors");
 
   options.section("Resources");
@@ -222,8 +223,21 @@ Status applyMlirArguments(CommandLine &command) {
   return {};
 }
 
+/// Lets warnings go to `print` and, where they were asked for, remarks to standard error.
+void listenTo(CommandLine &command, const std::function<void(const std::string &)> &print) {
+  command.compile.onWarning = [print](const std::string &text) { print("qopt: warning: " + text); };
+  if (command.remarks)
+    command.compile.onRemark = [](const std::string &text) {
+      std::fprintf(stderr, "qopt: remark: %s\n", text.c_str());
+    };
+}
+
 /// Prints the layers and does nothing else.
-Status list(const CommandLine &command) {
+Status list(CommandLine &command) {
+  listenTo(command, [&](const std::string &text) {
+    if (!command.quiet)
+      std::fprintf(stderr, "%s\n", text.c_str());
+  });
   Result<CompileReport> report = listModelLayers(command.compile);
   if (!report)
     return report.error();
@@ -242,7 +256,7 @@ Status compile(CommandLine &command) {
   };
   CompileOptions &options = command.compile;
   options.onProgress = [&](int64_t done, int64_t total) { progress.update(done, total); };
-  options.onWarning = [&](const std::string &text) { printLine("qopt: warning: " + text); };
+  listenTo(command, printLine);
   options.onLayer = [&](const LayerReport &layer) {
     if (layer.loss)
       printLine(progressLine(layer));

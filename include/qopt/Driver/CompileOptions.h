@@ -57,6 +57,8 @@ struct CompileOptions {
 
   /// Called for things worth a line on stderr.
   std::function<void(const std::string &)> onWarning;
+  /// Called for each remark: "FILE: where: what, with numbers".
+  std::function<void(const std::string &)> onRemark;
   std::function<void(const LayerReport &)> onLayer;
   std::function<void(int64_t done, int64_t total)> onProgress;
 };

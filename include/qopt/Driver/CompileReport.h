@@ -22,15 +22,25 @@ struct Evaluation {
   int64_t tokens = 0, windows = 0, window = 0;
 };
 
+/// Why a pass did less with a part of the model than the compiler can (Remarks.h).
+struct ReportedRemark {
+  std::string topic; ///< "attention"
+  std::string where; ///< the node, or line and column; may be empty
+  std::string text;
+
+  bool operator==(const ReportedRemark &) const = default;
+};
+
 /// What `--report` writes. Layers in the order of the graph.
 struct CompileReport {
   std::string model, pipeline;
   std::vector<LayerReport> layers;
-  std::vector<std::string> warnings; ///< as they were printed
-  int64_t linearWeights = 0;         ///< weights of all linears
-  double bitsPerWeight = 0;          ///< over all linears, scales and zero points included
-  int64_t linearBytes = 0;           ///< bytes of these
-  int64_t moduleBytes = 0;           ///< of the output file; 0 when none was written
+  std::vector<std::string> warnings;   ///< as they were printed
+  std::vector<ReportedRemark> remarks; ///< in the order in which passes came upon them
+  int64_t linearWeights = 0;           ///< weights of all linears
+  double bitsPerWeight = 0;            ///< over all linears, scales and zero points included
+  int64_t linearBytes = 0;             ///< bytes of these
+  int64_t moduleBytes = 0;             ///< of the output file; 0 when none was written
   int64_t calibrationTokens = 0;
   double seconds = 0, quantizeSeconds = 0;
   int64_t peakMemoryBytes = 0;
