@@ -78,7 +78,8 @@ struct DynamicQuantize : KernelPattern<DynamicQuantizeOp> {
       return failWidth(rewriter, op);
     RowsBuilder b(op.getLoc(), rewriter);
     QuantizedRows rows(b, x);
-    auto quantized = kernel::DynamicQuantizeOp::create(b, rows.types(), rows.x, rows.codes, rows.scale);
+    auto quantized = kernel::DynamicQuantizeOp::create(b, rows.types(), rows.x, rows.codes, rows.scale,
+                                                       /*group_size=*/IntegerAttr());
     rewriter.replaceOp(op, {b.fromRows(quantized.getResult(0), x, 1, op.getCodes().getType()),
                             fromRowScale(b, quantized.getResult(1), x, op.getScale().getType())});
     return success();

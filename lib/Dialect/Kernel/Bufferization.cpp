@@ -71,6 +71,7 @@ void qopt::kernel::registerBufferization(DialectRegistry &registry) {
     GatherOp::attachInterface<KernelModel<GatherOp>>(*context);
     MatmulFloatOp::attachInterface<KernelModel<MatmulFloatOp>>(*context);
     MatmulW4A16Op::attachInterface<KernelModel<MatmulW4A16Op>>(*context);
+    MatmulW4A8Op::attachInterface<KernelModel<MatmulW4A8Op>>(*context);
     MatmulW8A16Op::attachInterface<KernelModel<MatmulW8A16Op>>(*context);
     MatmulW8A8Op::attachInterface<KernelModel<MatmulW8A8Op>>(*context);
     QuantizeOp::attachInterface<KernelModel<QuantizeOp>>(*context);

@@ -75,6 +75,10 @@ std::string MatmulW4A16Op::getFunctionName() {
   return nameOf(*this, {{"n", columns()}, {"k", inputs()}, {"g", static_cast<int64_t>(getGroupSize())}});
 }
 
+std::string MatmulW4A8Op::getFunctionName() {
+  return nameOf(*this, {{"n", columns()}, {"k", inputs()}, {"g", groupSize()}, {"x", xGroupSize()}});
+}
+
 std::string MatmulW8A8Op::getFunctionName() {
   std::string name = nameOf(*this, {{"n", columns()}, {"k", inputs()}});
   switch (outlierForm()) {
@@ -89,7 +93,9 @@ std::string MatmulW8A8Op::getFunctionName() {
 }
 
 std::string QuantizeOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
-std::string DynamicQuantizeOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
+std::string DynamicQuantizeOp::getFunctionName() {
+  return isByGroups() ? nameOf(*this, {{"k", width()}, {"g", groupSize()}}) : nameOf(*this, {{"k", width()}});
+}
 std::string SplitColumnsOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
 std::string SplitColumnsAtOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
 std::string RmsNormOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
@@ -113,17 +119,34 @@ std::string CachedAttentionOp::getFunctionName() {
 // Derived numbers
 //===----------------------------------------------------------------------===//
 
-int64_t MatmulW4A16Op::groupSize() {
-  int64_t size = static_cast<int64_t>(getGroupSize());
-  return size <= 0 || size > inputs() ? inputs() : size;
+/// The size of the groups of `inputs` inputs, where `size` is what was asked for.
+static int64_t effectiveGroupSize(int64_t size, int64_t inputs) { return size <= 0 || size > inputs ? inputs : size; }
+
+static int64_t numGroups(int64_t inputs, int64_t groupSize) {
+  return static_cast<int64_t>(llvm::divideCeil(inputs, groupSize));
 }
 
-int64_t MatmulW4A16Op::groups() { return llvm::divideCeil(inputs(), groupSize()); }
-
-int64_t MatmulW4A16Op::steps() {
-  int64_t full = groups() - 1;
-  return full * llvm::divideCeil(groupSize(), kInt4Step) + llvm::divideCeil(inputs() - full * groupSize(), kInt4Step);
+/// Steps of int4 codes: each group begins a new one.
+static int64_t numInt4Steps(int64_t inputs, int64_t groupSize) {
+  int64_t full = numGroups(inputs, groupSize) - 1;
+  return full * static_cast<int64_t>(llvm::divideCeil(groupSize, kInt4Step)) +
+         static_cast<int64_t>(llvm::divideCeil(inputs - full * groupSize, kInt4Step));
 }
+
+int64_t MatmulW4A16Op::groupSize() { return effectiveGroupSize(static_cast<int64_t>(getGroupSize()), inputs()); }
+int64_t MatmulW4A16Op::groups() { return numGroups(inputs(), groupSize()); }
+int64_t MatmulW4A16Op::steps() { return numInt4Steps(inputs(), groupSize()); }
+
+int64_t MatmulW4A8Op::groupSize() { return effectiveGroupSize(static_cast<int64_t>(getGroupSize()), inputs()); }
+int64_t MatmulW4A8Op::groups() { return numGroups(inputs(), groupSize()); }
+int64_t MatmulW4A8Op::steps() { return numInt4Steps(inputs(), groupSize()); }
+int64_t MatmulW4A8Op::xGroupSize() { return effectiveGroupSize(static_cast<int64_t>(getXGroupSize()), inputs()); }
+int64_t MatmulW4A8Op::xGroups() { return numGroups(inputs(), xGroupSize()); }
+
+int64_t DynamicQuantizeOp::groupSize() {
+  return effectiveGroupSize(static_cast<int64_t>(getGroupSize().value_or(0)), width());
+}
+int64_t DynamicQuantizeOp::groups() { return numGroups(width(), groupSize()); }
 
 static float scaleOrDefault(std::optional<APFloat> scale, int64_t headSize) {
   return scale ? scale->convertToFloat() : 1.0f / std::sqrt(static_cast<float>(headSize));

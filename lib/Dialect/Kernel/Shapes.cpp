@@ -44,6 +44,18 @@ Shapes MatmulW4A16Op::getOperandShapes() {
   return productShapes(*this, steps(), kColumns * kInt4Step / 2, own);
 }
 
+Shapes MatmulW4A8Op::getOperandShapes() {
+  SmallVector<int64_t> perGroup{blocksOf(*this), groups(), kColumns};
+  Shapes shapes{{"x", {kAny, inputs()}},
+                {"x_scale", {kAny, xGroups()}},
+                {"weights", {blocksOf(*this), steps(), kColumns * kInt4Step / 2}},
+                {"scales", perGroup}};
+  if (getZeros())
+    shapes.push_back({"zeros", perGroup});
+  shapes.push_back({"y", {kAny, columns()}});
+  return shapes;
+}
+
 Shapes MatmulW8A8Op::getOperandShapes() {
   int64_t blocks = blocksOf(*this), steps = llvm::divideCeil(inputs(), 4);
   Shapes shapes{{"x", {kAny, inputs()}},
@@ -72,7 +84,10 @@ Shapes MatmulW8A8Op::getOperandShapes() {
 Shapes QuantizeOp::getOperandShapes() { return {{"x", {kAny, width()}}, {"scale", {}}, {"codes", {kAny, width()}}}; }
 
 Shapes DynamicQuantizeOp::getOperandShapes() {
-  return {{"x", {kAny, width()}}, {"codes", {kAny, width()}}, {"scale", {kAny}}};
+  SmallVector<int64_t> scale{kAny};
+  if (isByGroups())
+    scale.push_back(groups());
+  return {{"x", {kAny, width()}}, {"codes", {kAny, width()}}, {"scale", scale}};
 }
 
 Shapes SplitColumnsOp::getOperandShapes() {

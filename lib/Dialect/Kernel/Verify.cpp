@@ -113,6 +113,17 @@ LogicalResult MatmulFloatOp::verify() { return verifyProduct(*this); }
 LogicalResult MatmulW8A16Op::verify() { return verifyProduct(*this); }
 LogicalResult MatmulW4A16Op::verify() { return verifyProduct(*this); }
 
+LogicalResult MatmulW4A8Op::verify() {
+  if (failed(verifyProduct(*this)) ||
+      failed(Checks{*this}.same("rows", {getX(), 0, "x"}, {{getXScale(), 0, "the scale of x"}})))
+    return failure();
+  int64_t ours = xGroupSize(), weights = groupSize();
+  if (ours != weights && (weights % ours || ours % kInt4Step))
+    return emitOpError() << "expected groups of x as large as those of the weights, " << weights
+                         << ", or a multiple of " << kInt4Step << " that divides them, but got " << ours;
+  return success();
+}
+
 LogicalResult MatmulW8A8Op::verify() {
   Checks checks{*this};
   if (getOutlierColumns() && getOutlierWeights())

@@ -122,6 +122,30 @@ func.func @w4a16_zeros(%x: memref<?x12xf32>, %w: memref<1x3x64xi8>, %s: memref<1
 
 // -----
 
+func.func @w4a8_scale_of_x(%x: memref<?x12xi8>, %xs: memref<?x1xf32>, %w: memref<1x3x64xi8>, %s: memref<1x2x16xf16>, %y: memref<?x8xf32>) {
+  // expected-error @below {{expected x_scale [?, 2], but got [?, 1]}}
+  kernel.matmul_w4a8 ins(%x, %xs, %w, %s : memref<?x12xi8>, memref<?x1xf32>, memref<1x3x64xi8>, memref<1x2x16xf16>) outs(%y : memref<?x8xf32>) {group_size = 9 : i64, x_group_size = 9 : i64}
+  return
+}
+
+// -----
+
+func.func @w4a8_rows(%x: memref<3x12xi8>, %xs: memref<2x2xf32>, %w: memref<1x3x64xi8>, %s: memref<1x2x16xf16>, %y: memref<?x8xf32>) {
+  // expected-error @below {{expected as many rows in the scale of x as in x, but got 2 and 3}}
+  kernel.matmul_w4a8 ins(%x, %xs, %w, %s : memref<3x12xi8>, memref<2x2xf32>, memref<1x3x64xi8>, memref<1x2x16xf16>) outs(%y : memref<?x8xf32>) {group_size = 9 : i64, x_group_size = 9 : i64}
+  return
+}
+
+// -----
+
+func.func @w4a8_groups_of_x(%x: memref<?x64xi8>, %xs: memref<?x16xf32>, %w: memref<1x8x64xi8>, %s: memref<1x1x16xf16>, %y: memref<?x8xf32>) {
+  // expected-error @below {{expected groups of x as large as those of the weights, 64, or a multiple of 8 that divides them, but got 4}}
+  kernel.matmul_w4a8 ins(%x, %xs, %w, %s : memref<?x64xi8>, memref<?x16xf32>, memref<1x8x64xi8>, memref<1x1x16xf16>) outs(%y : memref<?x8xf32>) {group_size = 64 : i64, x_group_size = 4 : i64}
+  return
+}
+
+// -----
+
 func.func @w8a8_weights(%x: memref<?x6xi8>, %xs: memref<?xf32>, %w: memref<1x6x64xi8>, %c: memref<16xi32>, %s: memref<8xf32>, %y: memref<?x8xf32>) {
   // expected-error @below {{expected weights [1, 2, 64], but got [1, 6, 64]}}
   kernel.matmul_w8a8 ins(%x, %xs, %w, %c, %s : memref<?x6xi8>, memref<?xf32>, memref<1x6x64xi8>, memref<16xi32>, memref<8xf32>) outs(%y : memref<?x8xf32>)
@@ -253,6 +277,22 @@ func.func @codes_rows(%x: memref<3x4xf32>, %c: memref<2x4xi8>, %s: memref<?xf32>
 func.func @codes_scale(%x: memref<3x4xf32>, %c: memref<?x4xi8>, %s: memref<2xf32>) {
   // expected-error @below {{expected as many rows in scale as in x, but got 2 and 3}}
   kernel.dynamic_quantize ins(%x : memref<3x4xf32>) outs(%c, %s : memref<?x4xi8>, memref<2xf32>)
+  return
+}
+
+// -----
+
+func.func @codes_groups(%x: memref<?x6xf32>, %c: memref<?x6xi8>, %s: memref<?x3xf32>) {
+  // expected-error @below {{expected scale [?, 2], but got [?, 3]}}
+  kernel.dynamic_quantize ins(%x : memref<?x6xf32>) outs(%c, %s : memref<?x6xi8>, memref<?x3xf32>) {group_size = 4 : i64}
+  return
+}
+
+// -----
+
+func.func @codes_group_size(%x: memref<?x6xf32>, %c: memref<?x6xi8>, %s: memref<?x3xf32>) {
+  // expected-error @below {{attribute 'group_size' failed to satisfy constraint: 64-bit signless integer attribute whose value is positive}}
+  kernel.dynamic_quantize ins(%x : memref<?x6xf32>) outs(%c, %s : memref<?x6xi8>, memref<?x3xf32>) {group_size = 0 : i64}
   return
 }
 

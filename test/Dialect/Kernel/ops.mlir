@@ -6,7 +6,7 @@
 func.func @products(%x: memref<?x6xf32>, %c: memref<?x6xi8>, %y: memref<?x20xf32>, %s: memref<20xf32>, %one: memref<f32>, %rows: memref<?xf32>,
                     %f: memref<2x6x16xf32>, %h: memref<2x6x16xbf16>, %i: memref<2x6x16xi8>,
                     %q: memref<2x2x64xi8>, %g: memref<2x2x16xf16>, %z: memref<2x2x16xi8>,
-                    %d: memref<2x2x64xi8>, %k: memref<32xi32>, %l: memref<6xi32>, %o: memref<?x?xf32>, %w: memref<2x?x16xf16>, %n: memref<1xi32>) {
+                    %p: memref<?x2xf32>, %d: memref<2x2x64xi8>, %k: memref<32xi32>, %l: memref<6xi32>, %o: memref<?x?xf32>, %w: memref<2x?x16xf16>, %n: memref<1xi32>) {
   // CHECK: kernel.matmul_float ins(%{{.*}}, %{{.*}} : memref<?x6xf32>, memref<2x6x16xf32>) outs(%{{.*}} : memref<?x20xf32>)
   kernel.matmul_float ins(%x, %f : memref<?x6xf32>, memref<2x6x16xf32>) outs(%y : memref<?x20xf32>)
   // CHECK: kernel.matmul_float ins(%{{.*}}, %{{.*}} : memref<?x6xf32>, memref<2x6x16xbf16>)
@@ -15,6 +15,8 @@ func.func @products(%x: memref<?x6xf32>, %c: memref<?x6xi8>, %y: memref<?x20xf32
   kernel.matmul_w8a16 ins(%x, %i, %s : memref<?x6xf32>, memref<2x6x16xi8>, memref<20xf32>) outs(%y : memref<?x20xf32>)
   // CHECK: kernel.matmul_w4a16 ins(%{{.*}}, %{{.*}}, %{{.*}} : {{.*}}) zeros(%{{.*}} : memref<2x2x16xi8>) outs(%{{.*}} : memref<?x20xf32>) {group_size = 4 : i64}
   kernel.matmul_w4a16 ins(%x, %q, %g : memref<?x6xf32>, memref<2x2x64xi8>, memref<2x2x16xf16>) zeros(%z : memref<2x2x16xi8>) outs(%y : memref<?x20xf32>) {group_size = 4 : i64}
+  // CHECK: kernel.matmul_w4a8 ins(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : {{.*}}) zeros(%{{.*}} : memref<2x2x16xi8>) outs(%{{.*}} : memref<?x20xf32>) {group_size = 4 : i64, x_group_size = 4 : i64}
+  kernel.matmul_w4a8 ins(%c, %p, %q, %g : memref<?x6xi8>, memref<?x2xf32>, memref<2x2x64xi8>, memref<2x2x16xf16>) zeros(%z : memref<2x2x16xi8>) outs(%y : memref<?x20xf32>) {group_size = 4 : i64, x_group_size = 4 : i64}
   // CHECK: kernel.matmul_w8a8
   kernel.matmul_w8a8 ins(%c, %one, %d, %k, %s : memref<?x6xi8>, memref<f32>, memref<2x2x64xi8>, memref<32xi32>, memref<20xf32>) outs(%y : memref<?x20xf32>)
   // CHECK: kernel.matmul_w8a8 {{.*}} outliers(%{{.*}} : memref<?x6xf32>) columns(%{{.*}} : memref<6xi32>) outs(
@@ -27,11 +29,13 @@ func.func @products(%x: memref<?x6xf32>, %c: memref<?x6xi8>, %y: memref<?x20xf32
 }
 
 // CHECK-LABEL: func.func @quantization
-func.func @quantization(%x: tensor<?x4xf32>, %one: tensor<f32>, %c: tensor<?x4xi8>, %s: tensor<?xf32>, %l: tensor<4xi32>, %m: tensor<?xi32>, %o: tensor<?x?xf32>) {
+func.func @quantization(%x: tensor<?x4xf32>, %one: tensor<f32>, %c: tensor<?x4xi8>, %s: tensor<?xf32>, %sg: tensor<?x2xf32>, %l: tensor<4xi32>, %m: tensor<?xi32>, %o: tensor<?x?xf32>) {
   // CHECK: %{{.*}} = kernel.quantize ins(%{{.*}}, %{{.*}} : tensor<?x4xf32>, tensor<f32>) outs(%{{.*}} : tensor<?x4xi8>) -> tensor<?x4xi8>
   %0 = kernel.quantize ins(%x, %one : tensor<?x4xf32>, tensor<f32>) outs(%c : tensor<?x4xi8>) -> tensor<?x4xi8>
   // CHECK: %{{.*}}:2 = kernel.dynamic_quantize ins(%{{.*}} : tensor<?x4xf32>) outs(%{{.*}}, %{{.*}} : tensor<?x4xi8>, tensor<?xf32>) -> tensor<?x4xi8>, tensor<?xf32>
   %1:2 = kernel.dynamic_quantize ins(%x : tensor<?x4xf32>) outs(%c, %s : tensor<?x4xi8>, tensor<?xf32>) -> tensor<?x4xi8>, tensor<?xf32>
+  // CHECK: %{{.*}}:2 = kernel.dynamic_quantize {{.*}} tensor<?x2xf32>) {group_size = 2 : i64} -> tensor<?x4xi8>, tensor<?x2xf32>
+  %g:2 = kernel.dynamic_quantize ins(%x : tensor<?x4xf32>) outs(%c, %sg : tensor<?x4xi8>, tensor<?x2xf32>) {group_size = 2 : i64} -> tensor<?x4xi8>, tensor<?x2xf32>
   // CHECK: %{{.*}}:3 = kernel.split_columns {{.*}} {threshold = 6.000000e+00 : f32} ->
   %2:3 = kernel.split_columns ins(%x : tensor<?x4xf32>) outs(%c, %s, %l : tensor<?x4xi8>, tensor<?xf32>, tensor<4xi32>) {threshold = 6.0 : f32} -> tensor<?x4xi8>, tensor<?xf32>, tensor<4xi32>
   // CHECK: %{{.*}}:3 = kernel.split_columns_at

@@ -199,6 +199,91 @@ TEST_P(MatmulKernels, W4A16) {
   }
 }
 
+// Sums of groups are exact, and what follows has one order: equal on all levels, to the bit.
+TEST_P(MatmulKernels, W4A8) {
+  struct Case {
+    Shape shape;
+    int64_t groupSize, xGroupSize;
+    bool hasZeros, half;
+  };
+  const Case cases[] = {{{172, 64}, 20, 20, true, false}, {{64, 172}, 64, 64, false, true},
+                        {{5, 33}, 16, 8, true, false},    {{48, 33}, -1, -1, false, false},
+                        {{64, 128}, 128, 32, true, true}, {{40, 300}, 128, 64, false, true}};
+  std::string text;
+  std::vector<Int4Weights> packed;
+  std::vector<std::vector<int8_t>> codes; // less zero points
+  std::vector<std::vector<float>> scaleValues;
+  auto sizeOf = [](const Case &c, int64_t asked) { return asked < 0 ? c.shape.k : asked; };
+  for (auto [i, c] : llvm::enumerate(cases)) {
+    auto [n, k] = c.shape;
+    int64_t size = sizeOf(c, c.groupSize), groups = divideUp(k, size), bytes = divideUp(k, 2);
+    std::vector<int8_t> nibbles = randomBytes(n * bytes, 3), zeros = randomBytes(n * groups, 4);
+    std::fill_n(nibbles.begin(), bytes, -1); // the largest possible sum
+    for (int8_t &zero : zeros)
+      zero &= 15;
+    if (!c.hasZeros)
+      zeros.clear();
+    std::vector<char> scales;
+    std::vector<float> values;
+    for (float scale : randomFloats(n * groups, 5)) {
+      _Float16 half = static_cast<_Float16>(scale);
+      auto *data = c.half ? reinterpret_cast<char *>(&half) : reinterpret_cast<char *>(&scale);
+      scales.insert(scales.end(), data, data + (c.half ? 2 : 4));
+      values.push_back(c.half ? static_cast<float>(half) : scale);
+    }
+    std::vector<int8_t> all(n * k);
+    for (int64_t row = 0; row < n; ++row)
+      for (int64_t j = 0; j < k; ++j)
+        all[row * k + j] =
+            ((nibbles[row * bytes + j / 2] >> (j % 2 * 4)) & 15) - (zeros.empty() ? 8 : zeros[row * groups + j / size]);
+    packed.push_back(packInt4(nibbles, scales, c.half ? 2 : 4, zeros, n, k, c.groupSize));
+    codes.push_back(std::move(all));
+    scaleValues.push_back(std::move(values));
+    std::string perGroup = memref({divideUp(n, 16), groups, 16}, c.half ? "f16" : "f32");
+    std::string types = memref({-1, k}, "i8") + ", " + memref({-1, divideUp(k, sizeOf(c, c.xGroupSize))}, "f32") +
+                        ", " + memref({divideUp(n, 16), packed.back().steps, 64}, "i8") + ", " + perGroup + ", ";
+    if (c.hasZeros)
+      types += memref({divideUp(n, 16), groups, 16}, "i8") + ", ";
+    text += kernelFunction("w4a8_" + std::to_string(i), "matmul_w4a8", types + memref({-1, n}, "f32"),
+                           "group_size = " + std::to_string(c.groupSize) +
+                               " : i64, x_group_size = " + std::to_string(c.xGroupSize) + " : i64");
+  }
+  KernelProgram program(text, GetParam());
+  for (auto [i, c] : llvm::enumerate(cases)) {
+    const Int4Weights &p = packed[i];
+    auto [n, k] = c.shape;
+    int64_t blocks = divideUp(n, 16), size = sizeOf(c, c.groupSize), xSize = sizeOf(c, c.xGroupSize);
+    int64_t groups = divideUp(k, size), xGroups = divideUp(k, xSize);
+    Buffer w = makeBuffer<int8_t>({blocks, p.steps, 64}, p.codes);
+    Buffer scale = makeBuffer<int8_t>({blocks, p.groups, 16 * (c.half ? 2 : 4)}, p.scales);
+    scale.shape[2] = 16;
+    Buffer zeros = makeBuffer<int8_t>({blocks, p.groups, 16}, p.zeros);
+    for (int64_t rows : kRows) {
+      std::vector<int8_t> values = randomBytes(rows * k, rows);
+      std::fill_n(values.begin(), k, -128);
+      std::vector<float> xScales = randomFloats(rows * xGroups, 6);
+      Buffer x = makeBuffer<int8_t>({rows, k}, values), xScale = makeBuffer<float>({rows, xGroups}, xScales);
+      Buffer y = makeBuffer<float>({rows, n});
+      std::vector<Buffer *> operands{&x, &xScale, &w, &scale, &y};
+      if (c.hasZeros)
+        operands.insert(operands.begin() + 4, &zeros);
+      program.run("w4a8_" + std::to_string(i), operands);
+      for (int64_t t = 0; t < rows; ++t)
+        for (int64_t column = 0; column < n; ++column) {
+          float total = 0;
+          for (int64_t g = 0; g < xGroups; ++g) {
+            int32_t sum = 0;
+            for (int64_t j = g * xSize; j < std::min(k, (g + 1) * xSize); ++j)
+              sum += values[t * k + j] * codes[i][column * k + j];
+            total = std::fma(static_cast<float>(sum) * xScales[t * xGroups + g],
+                             scaleValues[i][column * groups + g * xSize / size], total);
+          }
+          ASSERT_EQ(y.as<float>()[t * n + column], total) << "row " << t << " column " << column << " of case " << i;
+        }
+    }
+  }
+}
+
 // With scales of one the float result is the int32 sum, rounded once: it must be equal.
 TEST_P(MatmulKernels, W8A8IsExact) {
   std::string text;

@@ -212,6 +212,39 @@ TEST_P(RowKernels, DynamicQuantize) {
     }
 }
 
+TEST_P(RowKernels, DynamicQuantizeByGroups) {
+  constexpr int64_t rows = 3;
+  std::string text;
+  for (int64_t width : kWidths)
+    for (int64_t size : {8, 20, 1000}) {
+      std::string shape = std::to_string(width),
+                  groups = std::to_string((width + std::min(size, width) - 1) / std::min(size, width));
+      text += kernelFunction("groups_" + shape + "_" + std::to_string(size), "dynamic_quantize",
+                             "memref<?x" + shape + "xf32>, memref<?x" + shape + "xi8>, memref<?x" + groups + "xf32>",
+                             "group_size = " + std::to_string(size) + " : i64");
+    }
+  KernelProgram program(text, GetParam());
+  for (int64_t width : kWidths)
+    for (int64_t asked : {8, 20, 1000}) {
+      int64_t size = std::min(asked, width), groups = (width + size - 1) / size;
+      std::vector<float> values = randomFloats(rows * width, width, 3.0f);
+      std::fill_n(values.begin(), std::min<int64_t>(size, 8), 0.0f);
+      Buffer x = makeBuffer<float>({rows, width}, values), codes = makeBuffer<int8_t>({rows, width});
+      Buffer scale = makeBuffer<float>({rows, groups});
+      program.run("groups_" + std::to_string(width) + "_" + std::to_string(asked), {&x, &codes, &scale});
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t g = 0; g < groups; ++g) {
+          float absmax = 0;
+          int64_t first = r * width + g * size, last = r * width + std::min((g + 1) * size, width);
+          for (int64_t i = first; i < last; ++i)
+            absmax = std::max(absmax, std::abs(values[i]));
+          ASSERT_EQ(scale.as<float>()[r * groups + g], absmax / 127.0f);
+          for (int64_t i = first; i < last; ++i)
+            ASSERT_EQ(codes.as<int8_t>()[i], roundToCode(values[i] * 127.0f / absmax));
+        }
+    }
+}
+
 TEST_P(RowKernels, SplitColumns) {
   KernelProgram program(declareWidths(kernelFunction("split_W", "split_columns",
                                                      "memref<?xWxf32>, memref<?xWxi8>, memref<?xf32>, memref<Wxi32>",

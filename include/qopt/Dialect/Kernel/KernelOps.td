@@ -159,6 +159,39 @@ def Kernel_MatmulW4A16Op : Kernel_ProductOp<"matmul_w4a16", [], [{
                          attr-dict (`->` type($results)^)?}];
 }
 
+def Kernel_MatmulW4A8Op : Kernel_ProductOp<"matmul_w4a8", [], [{
+    /// Of the weights, as of `matmul_w4a16`.
+    int64_t groupSize();
+    int64_t groups();
+    int64_t steps();
+    /// Inputs that share a scale of x, and how many of them there are.
+    int64_t xGroupSize();
+    int64_t xGroups();
+  }]> {
+  let summary = "int8 activations times group-wise int4 weights, summed in int32 by groups";
+  let description = [{
+    y[r, n] = sum_g x_scale[r, g] * scales[n, g] * sum_{k in g} x[r, k] (w[n, k] - zeros[n, g]):
+    the inner sums are exact, and their products with x_scale and then scales are added in the
+    order of g. `group_size`, zeros and the packing of the weights are those of
+    `matmul_w4a16`. Groups of x have `x_group_size` inputs: as many as those of the weights,
+    or a multiple of eight that divides their size. A size below 1 means K.
+    Constraints: x [R, K], x_scale [R, x groups], weights [blocks, steps, 64], scales and zeros
+    [blocks, groups, 16] with scales of f16 or f32, y [R, N].
+
+    ```mlir
+    kernel.matmul_w4a8 ins(%x, %xs, %w, %s : memref<?x256xi8>, memref<?x2xf32>, memref<4x32x64xi8>, memref<4x2x16xf16>)
+        outs(%y : memref<?x64xf32>) {group_size = 128 : i64, x_group_size = 128 : i64}
+    ```
+  }];
+  let arguments = (ins Kernel_Rows<I8>:$x, Kernel_Rows<F32>:$x_scale, Kernel_Packed<[I8]>:$weights,
+                       Kernel_Packed<[F16, F32]>:$scales, Optional<Kernel_Packed<[I8]>>:$zeros, Kernel_Rows<F32>:$y,
+                       I64Attr:$group_size, I64Attr:$x_group_size);
+  let assemblyFormat = [{`ins` `(` $x `,` $x_scale `,` $weights `,` $scales `:`
+                             type($x) `,` type($x_scale) `,` type($weights) `,` type($scales) `)`
+                         (`zeros` `(` $zeros^ `:` type($zeros) `)`)? `outs` `(` $y `:` type($y) `)`
+                         attr-dict (`->` type($results)^)?}];
+}
+
 def Kernel_MatmulW8A8Op : Kernel_ProductOp<"matmul_w8a8", [AttrSizedOperandSegments], [{
     /// Whether every row has a scale of its own.
     bool isPerToken() { return getXScale().getType().getRank() == 1; }
@@ -207,12 +240,12 @@ def Kernel_MatmulW8A8Op : Kernel_ProductOp<"matmul_w8a8", [AttrSizedOperandSegme
 // Quantization of activations
 //===----------------------------------------------------------------------===//
 
-class Kernel_QuantizationOp<string mnemonic, int inits>
+class Kernel_QuantizationOp<string mnemonic, int inits, code methods = "">
     : Kernel_Op<mnemonic, "Quantization", [], inits, [{
         ::mlir::Value getCodesInit() { return getCodes(); }
         /// K.
         int64_t width() { return getX().getType().getDimSize(1); }
-      }]>;
+      }] # methods>;
 
 def Kernel_QuantizeOp : Kernel_QuantizationOp<"quantize", 1> {
   let summary = "float rows to int8 codes with one given scale";
@@ -224,13 +257,20 @@ def Kernel_QuantizeOp : Kernel_QuantizationOp<"quantize", 1> {
                          attr-dict (`->` type($results)^)?}];
 }
 
-def Kernel_DynamicQuantizeOp : Kernel_QuantizationOp<"dynamic_quantize", 2> {
-  let summary = "float rows to int8 codes and a scale per row";
+def Kernel_DynamicQuantizeOp : Kernel_QuantizationOp<"dynamic_quantize", 2, [{
+    bool isByGroups() { return getGroupSize().has_value(); }
+    /// Inputs that share a scale; K where the row has one.
+    int64_t groupSize();
+    int64_t groups();
+  }]> {
+  let summary = "float rows to int8 codes and a scale per row or group";
   let description = [{
     scale = absmax / 127, code = rne(x * 127 / absmax); a row of zeros has scale 0 and codes
-    0. Constraints: x and codes [R, K], scale [R].
+    0. With `group_size` each group of so many inputs, the last of a row being the rest, is
+    treated as a row. Constraints: x and codes [R, K], scale [R] or, by groups, [R, groups].
   }];
-  let arguments = (ins Kernel_Rows<F32>:$x, Kernel_Rows<I8>:$codes, Kernel_Vector<F32>:$scale);
+  let arguments = (ins Kernel_Rows<F32>:$x, Kernel_Rows<I8>:$codes, Kernel_Array<[1, 2], [F32]>:$scale,
+                       ConfinedAttr<OptionalAttr<I64Attr>, [IntPositive]>:$group_size);
   let assemblyFormat = [{`ins` `(` $x `:` type($x) `)` `outs` `(` $codes `,` $scale `:` type($codes) `,` type($scale) `)`
                          attr-dict (`->` type($results)^)?}];
 }

@@ -129,6 +129,10 @@ void Emitter::forLoop(Value begin, Value end, int64_t step, function_ref<void(Va
 
 Values Emitter::forLoop(Value begin, Value end, int64_t step, ValueRange initial,
                         function_ref<Values(Value, ValueRange)> body) {
+  if (initial.empty()) { // a loop without values ends by itself
+    forLoop(begin, end, step, [&](Value i) { body(i, {}); });
+    return {};
+  }
   auto loop = scf::ForOp::create(*this, begin, end, index(step), initial);
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPointToEnd(loop.getBody());

@@ -32,6 +32,7 @@ struct Kernel : Emitter {
 void emit(Kernel &k, kernel::MatmulFloatOp op);
 void emit(Kernel &k, kernel::MatmulW8A16Op op);
 void emit(Kernel &k, kernel::MatmulW4A16Op op);
+void emit(Kernel &k, kernel::MatmulW4A8Op op);
 void emit(Kernel &k, kernel::MatmulW8A8Op op);
 void emit(Kernel &k, kernel::QuantizeOp op);
 void emit(Kernel &k, kernel::DynamicQuantizeOp op);

@@ -34,7 +34,7 @@ Value magnitude(Kernel &k, Value v) {
 /// Up to 16 elements of a row, from the first one and so many.
 using RowLoader = function_ref<Value(Value, int64_t)>;
 
-/// Largest magnitude of a row.
+/// Largest magnitude of `width` elements of a row.
 Value rowAbsmax(Kernel &k, int64_t width, RowLoader load) {
   Values largest = k.chunks(width, {k.splat(0.0f)}, [&](Value i, int64_t valid, ValueRange carried) {
     return Values{k.max(magnitude(k, load(i, valid)), carried[0])};
@@ -42,17 +42,17 @@ Value rowAbsmax(Kernel &k, int64_t width, RowLoader load) {
   return k.maxLanes(largest[0]);
 }
 
-/// Codes of a row, in this order of roundings: (x * 127) / absmax. Where absmax is 0, so
-/// are x and the code.
-void storeRowCodes(Kernel &k, Value row, int64_t width, Value absmax, Value codes, RowLoader load) {
+/// Codes of `width` elements at `place`, a row or a row and an element, in this order of
+/// roundings: (x * 127) / absmax. Where absmax is 0, so are x and the code.
+void storeRowCodes(Kernel &k, ValueRange place, int64_t width, Value absmax, Value codes, RowLoader load) {
   k.chunks(width, [&](Value i, int64_t valid) {
     Value scaled = arith::DivFOp::create(k, k.mul(load(i, valid), k.splat(127.0f)), k.broadcast(absmax));
-    k.storeVector(toCodes(k, scaled), codes, {row, i}, valid);
+    k.storeVector(toCodes(k, scaled), codes, {place[0], place.size() == 1 ? i : k.add(place[1], i)}, valid);
   });
 }
 
-void storeRowScale(Kernel &k, Value row, Value absmax, Value scale) {
-  k.store(arith::DivFOp::create(k, absmax, k.f32(127.0f)), scale, {row});
+void storeRowScale(Kernel &k, ValueRange place, Value absmax, Value scale) {
+  k.store(arith::DivFOp::create(k, absmax, k.f32(127.0f)), scale, place);
 }
 
 /// An i32 for each column, and as many more as fill vectors.
@@ -81,10 +81,26 @@ void emit(Kernel &k, kernel::QuantizeOp op) {
   });
 }
 
+/// Group `group` of a row, whose first element is `first`.
+static void quantizeGroup(Kernel &k, kernel::DynamicQuantizeOp op, Value row, Value group, Value first, int64_t size) {
+  auto load = [&](Value i, int64_t valid) { return k.loadVector(op.getX(), {row, k.add(first, i)}, valid); };
+  Value absmax = rowAbsmax(k, size, load);
+  storeRowScale(k, {row, group}, absmax, op.getScale());
+  storeRowCodes(k, {row, first}, size, absmax, op.getCodes(), load);
+}
+
 void emit(Kernel &k, kernel::DynamicQuantizeOp op) {
   Value x = op.getX();
   int64_t width = op.width();
   k.parallel(k.dim(x, 0), grainOfRows(width * 4), [&](Value row) {
+    if (op.isByGroups()) {
+      int64_t size = op.groupSize(), full = width / size, rest = width % size;
+      k.forLoop(k.index(0), k.index(full), 1,
+                [&](Value group) { quantizeGroup(k, op, row, group, k.mul(group, k.index(size)), size); });
+      if (rest)
+        quantizeGroup(k, op, row, k.index(full), k.index(full * size), rest);
+      return;
+    }
     auto load = [&](Value i, int64_t valid) { return k.loadVector(x, {row, i}, valid); };
     Value absmax = rowAbsmax(k, width, load);
     storeRowScale(k, row, absmax, op.getScale());
