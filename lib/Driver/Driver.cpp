@@ -123,8 +123,8 @@ Status Compilation::import() {
   module = loadModel(options.model, context, ImportOptions(), error);
   if (!module)
     return Error{error};
-  if (func::FuncOp entry = forward(); !entry || entry.isExternal())
-    return inFile(options.model, {"expected a function @forward with a body, the model's entry point"});
+  if (func::FuncOp entry = forward(); !entry || !entry.getBody().hasOneBlock())
+    return inFile(options.model, {"expected a function @forward with a body of one block, the model's entry point"});
   contextLength = readContextLength(options.model);
   if (contextLength > 0)
     setAttr<attrs::ContextLength>(*module, Builder(&context).getI64IntegerAttr(contextLength));

@@ -90,7 +90,9 @@ private:
       windows = driver->samples;
     }
     if (windows.empty())
-      return emitError(location) << "requires calibration data";
+      return emitError(location)
+             << "requires calibration data: qopt takes it from --calibration, a pipeline alone from "
+                "its option calibration";
     return success();
   }
 };

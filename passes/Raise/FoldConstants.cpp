@@ -50,6 +50,8 @@ struct FoldConstants : impl::FoldConstantsBase<FoldConstants> {
   using Base::Base;
 
   void runOnOperation() override {
+    if (!raise::isGraph(getOperation()))
+      return;
     for (Operation &op : llvm::make_early_inc_range(getOperation().front())) {
       if (!isa<onnx::OnnxDialect>(op.getDialect()) || isa<onnx::ConstantOp>(op) || castsWeights(&op))
         continue;

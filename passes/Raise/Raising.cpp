@@ -7,6 +7,7 @@
 #include "Raising.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Passes/Remarks.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -17,7 +18,14 @@ double raise::toleranceOf(Type element) {
   return element.isF16() ? 1e-2 : 6e-2;
 }
 
-bool raise::isGraph(func::FuncOp function) { return function.getBody().hasOneBlock(); }
+bool raise::isGraph(func::FuncOp function) {
+  if (function.getBody().hasOneBlock())
+    return true;
+  if (!function.isExternal())
+    remarkMissed(function.getLoc(), topics::kGraph,
+                 "expected a function of one block but got " + Twine(function.getBlocks().size()));
+  return false;
+}
 
 llvm::DenseSet<Value> raise::findUsedValues(func::FuncOp function) {
   llvm::DenseSet<Value> used;

@@ -19,7 +19,7 @@ using reference::randomTensor;
 using reference::Sizes;
 
 /// Whether a function is what a model is: one block of operations. A pass leaves anything
-/// else as it is.
+/// else as it is; of a function with branches a remark says so.
 bool isGraph(mlir::func::FuncOp function);
 
 /// The values that what the function returns is computed from.

@@ -6,6 +6,7 @@
 // lose no more than the weights already have.
 //
 //===----------------------------------------------------------------------===//
+#include "Raising.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Passes/Passes.h"
@@ -80,6 +81,8 @@ private:
     b.setInsertionPointAfter(op);
     if (isa<QoptDialect>(op->getDialect())) // has been quantized already
       return success();
+    if (op->getNumRegions() > 0)
+      return op->emitOpError("has a region, but 16-bit floats are widened in operations without regions only");
     if (auto constant = dyn_cast<ConstantOp>(op))
       return convertConstant(constant);
     if (auto result = dyn_cast<func::ReturnOp>(op)) {
@@ -149,6 +152,8 @@ struct WidenFloats : impl::WidenFloatsBase<WidenFloats> {
   using Base::Base;
 
   void runOnOperation() override {
+    if (!raise::isGraph(getOperation()))
+      return;
     FailureOr<int64_t> count = Widening(getOperation()).run();
     if (failed(count))
       return signalPassFailure();

@@ -25,6 +25,8 @@ struct RemarkTopic {
 
 namespace topics {
 inline constexpr const char *kListed = "--remarks lists them with reasons";
+inline constexpr RemarkTopic kGraph = {"graph", "function has branches and stays as it is",
+                                       "functions have branches and stay as they are", kListed};
 inline constexpr RemarkTopic kLinear = {"linear", "product with constant weights is no linear layer and stays float",
                                         "products with constant weights are no linear layers and stay float", kListed};
 inline constexpr RemarkTopic kAttention = {"attention", "attention was not recognised and runs operator by operator",
