@@ -27,6 +27,7 @@ static Result<Loaded> load(const std::string &path, int threads) {
   auto module = Module::open(path);
   if (!module)
     return inFile(path, module.error());
+  // Evaluation is on the CPU, whatever the module is for besides.
   auto session = qrt::Session::create(*module, {.threads = threads});
   if (!session)
     return inFile(path, session.error());
@@ -68,6 +69,7 @@ Result<Evaluation> qopt::evaluateModel(const CompileOptions &options) {
   auto rows = qrt::readScoringRows(text, scoring, tokenizer->tokenizer.get(), *quantized->model);
   if (!rows)
     return inFile(text, rows.error());
+  // The text has been read and judged by now: compiling the float model takes longest.
   Result<Loaded> original = compileFloat(options);
   if (!original)
     return original.error();

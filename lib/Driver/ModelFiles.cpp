@@ -1,4 +1,9 @@
 //===- ModelFiles.cpp - What lies beside a model and what goes into it ----===//
+//
+// Exporters put a tokenizer and a configuration beside a model. What is found is used, what is
+// missing is asked of the graph, or assumed with a warning.
+//
+//===----------------------------------------------------------------------===//
 #include "ModelFiles.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
@@ -24,6 +29,7 @@ static int64_t findNumber(const nlohmann::json &json, const char *name, const ch
 }
 
 int64_t qopt::readContextLength(const std::string &model) {
+  // transformers first, then onnxruntime-genai.
   struct {
     const char *file, *name, *inner;
   } places[] = {{"config.json", "max_position_embeddings", "text_config"},
@@ -43,6 +49,7 @@ int64_t qopt::readContextLength(const std::string &model) {
 Result<TokenizerFile> qopt::readTokenizer(const CompileOptions &options) {
   TokenizerFile result;
   result.path = options.tokenizer.empty() ? beside(options.model, "tokenizer.json").string() : options.tokenizer;
+  // No tokenizer is no error, unless one was asked for: ids need none.
   std::error_code ignored;
   if (options.tokenizer.empty() && !fs::exists(result.path, ignored))
     return TokenizerFile();

@@ -1,4 +1,8 @@
 //===- ModelFiles.h - What lies beside a model and what goes into it ------===//
+//
+// The files around the model: configuration, tokenizer, calibration data.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_DRIVER_MODELFILES_H
 #define QOPT_LIB_DRIVER_MODELFILES_H
 

@@ -1,4 +1,9 @@
 //===- Report.cpp - The report as JSON and CSV ----------------------------===//
+//
+// Numbers are written so that they read back as they are, in every locale; names may hold
+// anything and are made printable.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Driver/CompileReport.h"
 #include "qopt/Support/Utf8.h"
 
@@ -9,8 +14,10 @@
 using namespace qopt;
 using Json = nlohmann::ordered_json;
 
+/// null for what was not measured, and for what JSON cannot express.
 static Json optional(std::optional<double> value) { return value && std::isfinite(*value) ? Json(*value) : Json(); }
 
+/// One row. Keys that only some schemes have are left out for the others.
 static Json layerToJson(const LayerReport &layer) {
   Json result = {
       {"name", printable(layer.name)},

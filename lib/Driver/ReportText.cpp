@@ -1,4 +1,9 @@
 //===- ReportText.cpp - The report for people -----------------------------===//
+//
+// Everything that comes from the model or the command line is made printable before it goes
+// to a terminal.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Driver/ReportText.h"
 #include "qopt/Support/Utf8.h"
 #include "llvm/Support/Format.h"
@@ -20,11 +25,13 @@ std::string qopt::toText(const Evaluation &evaluation) {
   return text;
 }
 
+/// Outputs first, as PyTorch writes the shape of a weight.
 static std::string shapeOf(const LayerReport &layer) {
   return std::to_string(layer.outFeatures) + "x" + std::to_string(layer.inFeatures);
 }
 
 std::string qopt::layerTable(const CompileReport &report) {
+  // At least as wide as the word "layer".
   size_t width = 5;
   for (const LayerReport &layer : report.layers)
     width = std::max(width, printable(layer.name).size());

@@ -1,3 +1,9 @@
+//===- AddedTokens.cpp - Tokens found in the text before anything else ----===//
+//
+// Added tokens are cut out of the text before it is normalized and split, as Hugging Face's
+// tokenizers do; a prompt may contain thousands of them, and a file thousands to look for.
+//
+//===----------------------------------------------------------------------===//
 #include "AddedTokens.h"
 #include "Unicode.h"
 #include "qopt/Support/Utf8.h"
@@ -26,6 +32,8 @@ static bool endsWithWord(std::string_view text) {
 
 void AddedTokenFinder::add(std::string text, const AddedToken &token) { entries.push_back({std::move(text), token}); }
 
+/// Sorts the tokens, which is what longestAt() searches in, and notes how they begin: at
+/// nearly every byte of an ordinary text no token does.
 void AddedTokenFinder::prepare() {
   std::sort(entries.begin(), entries.end(), [](const Entry &a, const Entry &b) {
     return a.text != b.text ? a.text < b.text : a.token.id < b.token.id;
@@ -66,10 +74,12 @@ std::vector<Segment> AddedTokenFinder::split(std::string_view text) const {
     size_t end = at + entry->text.size();
     at = end;
     const AddedToken &token = entry->token;
+    // What a token has stripped belongs to it, so a token that begins there is no match.
     if (begin < done) // inside what the token before it stripped
       continue;
     if (token.isSingleWord && (endsWithWord(text.substr(0, begin)) || beginsWithWord(text.substr(end))))
       continue;
+    // White space on the left is taken up to the token before; on the right, without limit.
     if (token.stripsLeft)
       while (begin > done) {
         size_t previous = lastCharacterStart(text.substr(0, begin));
@@ -100,6 +110,7 @@ static constexpr size_t maxTokenSize = 4096;
 AddedTokens::AddedTokens(const Field &root, const Bpe &model, const Normalizer &normalizer) {
   std::optional<Field> list = root.find("added_tokens");
   size_t count = list ? list->size() : 0;
+  // A token may be in the vocabulary, too; then both must agree on its number.
   std::unordered_map<int32_t, std::string_view> modelTokens;
   for (const auto &[token, id] : model.vocabulary())
     modelTokens.emplace(id, token);
@@ -139,6 +150,8 @@ AddedTokens::AddedTokens(const Field &root, const Bpe &model, const Normalizer &
 
     AddedToken &added = all.back();
     added.decoded = added.content;
+    // Tokens that are looked for behind the normalizer are found in its output, so they
+    // go through it themselves.
     if (!added.isNormalized) {
       rawFinder.add(added.content, added);
       continue;

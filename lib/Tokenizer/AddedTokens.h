@@ -1,4 +1,8 @@
 //===- AddedTokens.h - Tokens found in the text before anything else ------===//
+//
+// Special tokens such as <s>, and ordinary words that a model got later.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_TOKENIZER_ADDEDTOKENS_H
 #define QOPT_LIB_TOKENIZER_ADDEDTOKENS_H
 

@@ -1,3 +1,9 @@
+//===- Bpe.cpp - Byte pair encoding ---------------------------------------===//
+//
+// Sennrich et al., arXiv 1508.07909: a word begins as its characters, and the two neighbours
+// whose merge was learned first become one symbol until no pair is left that was learned.
+//
+//===----------------------------------------------------------------------===//
 #include "Bpe.h"
 #include "Unicode.h"
 #include "qopt/Support/Utf8.h"
@@ -78,12 +84,14 @@ void Bpe::readVocabulary(const Field &field) {
                  std::to_string(*id));
   }
 
+  // Most symbols are short characters: their ids are looked up in an array.
   shortIds.fill(-1);
   for (char32_t c = 0; c < shortIds.size(); ++c) {
     std::string text;
     appendCharacter(text, c);
     shortIds[c] = find(text);
   }
+  // Tokens that stand for the bytes of a character without a token of its own.
   for (size_t byte = 0; byte < byteIds.size(); ++byte) {
     char text[8];
     std::snprintf(text, sizeof text, "<0x%02X>", static_cast<unsigned>(byte));
@@ -113,6 +121,8 @@ void Bpe::readMerges(const Field &field) {
       left = text.substr(0, space);
       right = text.substr(space + 1);
     }
+    // Both parts and the result must be tokens, or an encoding could end in a symbol
+    // that has no number.
     auto idOf = [&](const std::string &token, const char *what) {
       int32_t id = find(token);
       if (id < 0)
@@ -145,6 +155,8 @@ int32_t Bpe::characterId(std::string_view character) const {
   return value < shortIds.size() ? shortIds[value] : find(character);
 }
 
+/// The word as a doubly linked list of the smallest symbols: characters, or their bytes,
+/// or the unknown token where neither is in the vocabulary.
 std::vector<Bpe::Symbol> Bpe::symbolsOf(std::string_view word) const {
   std::vector<Symbol> symbols;
   symbols.reserve(word.size());
@@ -152,6 +164,7 @@ std::vector<Bpe::Symbol> Bpe::symbolsOf(std::string_view word) const {
     int32_t index = static_cast<int32_t>(symbols.size());
     symbols.push_back({id, index - 1, index + 1, false});
   };
+  // With fuse_unk a run of unknown characters is one token, so it is added only at its end.
   bool unknownPending = false;
   for (size_t at = 0; at < word.size();) {
     size_t length = characterLength(word[at]);
@@ -195,6 +208,8 @@ std::vector<Bpe::Symbol> Bpe::symbolsOf(std::string_view word) const {
   return symbols;
 }
 
+/// Merges in the order of rank, then from left to right. A heap of candidates makes that
+/// n log n; pairs that a merge has destroyed stay in it and are recognised when they come up.
 void Bpe::mergeAll(std::vector<Symbol> &symbols) const {
   struct Candidate {
     uint32_t rank;
@@ -226,12 +241,14 @@ void Bpe::mergeAll(std::vector<Symbol> &symbols) const {
     std::optional<Candidate> current = candidateAt(top.position);
     if (!current || current->result != top.result)
       continue;
+    // The left symbol becomes the result, the right one drops out of the list.
     Symbol &right = symbols[static_cast<size_t>(left.next)];
     left.id = top.result;
     left.next = right.next;
     right.isDead = true;
     if (left.next >= 0)
       symbols[static_cast<size_t>(left.next)].previous = top.position;
+    // The new symbol has two new neighbourhoods, each a candidate.
     for (int32_t position : {left.previous, top.position})
       if (position >= 0)
         if (std::optional<Candidate> candidate = candidateAt(position))
@@ -239,6 +256,8 @@ void Bpe::mergeAll(std::vector<Symbol> &symbols) const {
   }
 }
 
+/// Where no merge crosses a mark from the left, what stands before it is encoded alone: a
+/// sentence of a sentencepiece model is one word, and its parts repeat.
 size_t Bpe::independentPrefix(std::string_view word) const {
   if (!cutsBeforeMarks)
     return word.size();
@@ -251,6 +270,7 @@ size_t Bpe::independentPrefix(std::string_view word) const {
 void Bpe::encode(std::string_view word, std::vector<int32_t> &ids) const {
   if (word.empty())
     return;
+  // Llama 3: a word that is a token is that token, whatever the merges would make of it.
   if (ignoreMerges)
     if (int32_t id = find(word); id >= 0) {
       ids.push_back(id);

@@ -1,3 +1,9 @@
+//===- ByteLevel.cpp - Bytes as printable characters ----------------------===//
+//
+// GPT-2 writes each byte as a character, so that a vocabulary is text: printable bytes as
+// themselves, all others as the characters from U+0100 on, in the order of the bytes.
+//
+//===----------------------------------------------------------------------===//
 #include "ByteLevel.h"
 #include "Unicode.h"
 #include <cstdint>
@@ -5,12 +11,15 @@
 using namespace qopt::tokenizer;
 
 namespace {
+/// Both directions: 256 bytes, and the 0x144 characters up to the last one used.
 struct Table {
   std::array<char16_t, 256> characterOf;
   std::array<int16_t, 0x144> byteOf; // -1: none
 };
 } // namespace
 
+/// "Printable" is bytes_to_unicode() of GPT-2's encoder.py: ASCII and Latin-1 without
+/// spaces, control characters and the soft hyphen (0xAD).
 static constexpr Table makeTable() {
   Table table = {};
   table.byteOf.fill(-1);

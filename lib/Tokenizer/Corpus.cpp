@@ -1,3 +1,9 @@
+//===- Corpus.cpp - Token ids from files of text or ids -------------------===//
+//
+// What a file is follows from its ending, where documents begin and end from its content or
+// from the caller. Everything ends as documents of ids that fit the model's vocabulary.
+//
+//===----------------------------------------------------------------------===//
 #include "Json.h"
 #include "qopt/Support/File.h"
 #include "qopt/Support/Npy.h"
@@ -40,6 +46,8 @@ static Error idError(const std::string &where, int64_t id, int64_t vocabularySiz
           (id < 0 ? " is negative" : " is not in the vocabulary of " + std::to_string(vocabularySize))};
 }
 
+/// One document per row, after a look at each id: a wrong one would read outside of the
+/// embedding table.
 template <typename Integer>
 static Status addRows(const NpyArray &array, int64_t vocabularySize, Corpus &corpus) {
   std::span<const Integer> elements = array.as<Integer>();
@@ -57,6 +65,7 @@ static Status addRows(const NpyArray &array, int64_t vocabularySize, Corpus &cor
   return {};
 }
 
+/// An .npy file: rows that are windows already and are not cut again.
 static Result<Corpus> readRows(std::span<const std::byte> file, int64_t vocabularySize) {
   Result<NpyArray> array = parseNpy(file);
   if (!array)
@@ -79,6 +88,7 @@ static Result<Corpus> readRows(std::span<const std::byte> file, int64_t vocabula
   return corpus;
 }
 
+/// Decimal numbers between white space, the form that other programs print.
 static Result<std::vector<int32_t>> readIds(std::string_view text, int64_t vocabularySize) {
   std::vector<int32_t> ids;
   for (size_t at = text.find_first_not_of(whiteSpace); at != std::string_view::npos;) {
@@ -141,6 +151,7 @@ static std::string_view trim(std::string_view text, std::string_view characters)
   return text.substr(begin, text.find_last_not_of(characters) + 1 - begin);
 }
 
+/// Some editors begin UTF-8 with a mark that no tokenizer expects.
 static std::string_view dropByteOrderMark(std::string_view text) {
   if (text.starts_with("\xEF\xBB\xBF"))
     text.remove_prefix(3);
@@ -169,6 +180,8 @@ static Status forEachPart(std::string_view text, std::string_view separator, Vis
   return {};
 }
 
+/// Cuts text into documents by `rule`. Automatic: a file that separates documents says so
+/// with the marker, and any other is one document.
 static Status addText(std::string_view file, DocumentRule rule, Encoder &encoder) {
   std::string text = unixNewlines(dropByteOrderMark(file));
   if (rule == DocumentRule::Automatic)
@@ -198,6 +211,7 @@ static Status addText(std::string_view file, DocumentRule rule, Encoder &encoder
   return status ? flush() : status;
 }
 
+/// One line of a .jsonl: an object with "text", or else with "input_ids".
 static Status addJsonLine(std::string_view line, int64_t vocabularySize, Encoder &encoder, Corpus &corpus) {
   Result<Json> parsed = parseJson(replaceInvalidUtf8(line));
   if (!parsed)
@@ -226,6 +240,7 @@ static Status addJsonLine(std::string_view line, int64_t vocabularySize, Encoder
   return {};
 }
 
+/// An error names the line, as the fields of a line do not.
 static Status addJsonLines(std::string_view file, int64_t vocabularySize, Encoder &encoder, Corpus &corpus) {
   size_t number = 0;
   return forEachPart(dropByteOrderMark(file), "\n", [&](std::string_view line) -> Status {
@@ -254,6 +269,7 @@ static std::string_view endingOf(std::string_view path) {
   return dot == std::string_view::npos || dot == 0 ? std::string_view() : path.substr(dot);
 }
 
+/// Standard input has no ending and is text.
 static Result<Corpus> parseCorpus(std::string_view ending, std::string_view file, const Tokenizer *tokenizer,
                                   int64_t vocabularySize, const CorpusOptions &options) {
   if (ending == ".npy")

@@ -1,3 +1,9 @@
+//===- Decoder.cpp - Tokens back to text ----------------------------------===//
+//
+// The steps of the field "decoder", in order. Each rewrites the list of tokens; what is left
+// is joined.
+//
+//===----------------------------------------------------------------------===//
 #include "Decoder.h"
 #include "ByteLevel.h"
 #include "Unicode.h"
@@ -11,6 +17,7 @@ using Tokens = std::vector<std::string>;
 
 static constexpr const char *replacementCharacter = "\xEF\xBF\xBD";
 
+/// Joins first: a character of several bytes may be spread over tokens.
 static Status decodeByteLevel(Tokens &tokens) {
   std::string bytes;
   for (const std::string &token : tokens)
@@ -55,6 +62,7 @@ static Status decodeByteFallback(Tokens &tokens) {
   return {};
 }
 
+/// All tokens in one text.
 static std::string concatenate(const Tokens &tokens, std::string_view separator = "") {
   std::string text;
   for (size_t i = 0; i < tokens.size(); ++i)
@@ -62,6 +70,8 @@ static std::string concatenate(const Tokens &tokens, std::string_view separator 
   return text;
 }
 
+/// The mark for a space becomes a space, but at the beginning it goes where encoding has
+/// put one there.
 static std::function<Status(Tokens &)> makeMetaspace(const Field &field) {
   std::string replacement = field.stringOr("replacement", "\xE2\x96\x81");
   if (replacement.empty())
@@ -79,6 +89,8 @@ static std::function<Status(Tokens &)> makeMetaspace(const Field &field) {
   };
 }
 
+/// A pattern within each token. A file could make a text grow without end, so what all
+/// steps write together is limited.
 static std::function<Status(Tokens &)> makeReplace(const Field &field) {
   return [pattern = Pattern::parse(field["pattern"]), content = field["content"].string()](Tokens &tokens) -> Status {
     size_t size = concatenate(tokens).size();

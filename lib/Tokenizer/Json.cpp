@@ -1,3 +1,9 @@
+//===- Json.cpp - JSON with errors that say where -------------------------===//
+//
+// A tokenizer.json comes from anywhere, so it is parsed with limits, and a field that is
+// missing or of another kind is reported by its path.
+//
+//===----------------------------------------------------------------------===//
 #include "Json.h"
 #include "qopt/Support/Utf8.h"
 #include <limits>
@@ -31,6 +37,7 @@ public:
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
 
+  // Of two equal keys one would be ignored: which one differs from parser to parser.
   bool key(string_t &name) override {
     auto [place, isNew] = stack.back()->get_ref<Json::object_t &>().try_emplace(std::move(name));
     if (!isNew)
@@ -58,6 +65,7 @@ private:
     return false;
   }
 
+  /// Puts a value where the parser is: the root, the end of an array, or behind a key.
   Json *place(Json &&value) {
     if (stack.empty())
       return &(root = std::move(value));
@@ -99,6 +107,7 @@ Result<Json> qopt::tokenizer::parseJson(std::string_view text) {
 // Fields
 //===----------------------------------------------------------------------===//
 
+/// For messages; long strings are cut.
 std::string qopt::tokenizer::describe(const Json &value) {
   switch (value.type()) {
   case Json::value_t::null:
@@ -116,6 +125,7 @@ std::string qopt::tokenizer::describe(const Json &value) {
   }
 }
 
+/// Ids are below the largest int32_t, so that their number is an int32_t, too.
 std::optional<int32_t> qopt::tokenizer::asId(const Json &value) {
   constexpr int64_t limit = std::numeric_limits<int32_t>::max() - 1;
   if (value.is_number_unsigned() && value.get<uint64_t>() <= static_cast<uint64_t>(limit))
@@ -146,6 +156,7 @@ Field Field::operator[](const char *key) const {
   return {*place, join(path, key)};
 }
 
+/// null is how some writers say that a field is not there.
 std::optional<Field> Field::find(const char *key) const {
   auto place = object().find(key);
   if (place == value->end() || place->is_null())

@@ -1,3 +1,8 @@
+//===- Normalizer.cpp - What happens to text before it is split -----------===//
+//
+// The steps of the field "normalizer", in order. Unicode's normal forms are ICU's.
+//
+//===----------------------------------------------------------------------===//
 #include "Normalizer.h"
 #include "Unicode.h"
 #include <unicode/bytestream.h>
@@ -6,6 +11,7 @@
 using namespace qopt;
 using namespace qopt::tokenizer;
 
+/// ICU writes UTF-8 straight into the result; most texts are in normal form already.
 static Result<std::string> normalizeUnicode(const icu::Normalizer2 &form, const std::string &text) {
   UErrorCode code = U_ZERO_ERROR;
   std::string result;
@@ -16,6 +22,7 @@ static Result<std::string> normalizeUnicode(const icu::Normalizer2 &form, const 
   return result;
 }
 
+/// White space as Unicode defines it, not only ASCII's.
 static std::string strip(std::string_view text, bool left, bool right) {
   while (left && !text.empty() && isWhiteSpace(firstCharacter(text)))
     text.remove_prefix(characterLength(text[0]));
@@ -28,6 +35,8 @@ static std::string strip(std::string_view text, bool left, bool right) {
   return std::string(text);
 }
 
+/// A step is a function of the text and of how long its result may become: files are not
+/// trusted not to make a text explode.
 void Normalizer::add(const Field &field) {
   const std::string &type = field.type();
   auto addUnicode = [&](const icu::Normalizer2 *(*instance)(UErrorCode &)) {

@@ -1,3 +1,9 @@
+//===- OnigurumaSyntax.cpp - Oniguruma patterns in PCRE2's syntax ---------===//
+//
+// A small translation from left to right: what both understand is copied, and only escapes,
+// classes and option letters need a look.
+//
+//===----------------------------------------------------------------------===//
 #include "OnigurumaSyntax.h"
 #include <algorithm>
 #include <cctype>
@@ -13,6 +19,7 @@ static constexpr std::string_view wordSet = R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc})";
 static constexpr std::string_view hexSet = "0-9A-Fa-f";
 
 namespace {
+/// Eats `rest` and grows `result`.
 class Translator {
 public:
   explicit Translator(std::string_view pattern) : rest(pattern) {}
@@ -103,6 +110,7 @@ private:
       ++end;
     if (end == rest.size() || (rest[end] != ':' && rest[end] != ')'))
       return;
+    // Only the letters of this group: an "m" in the text behind it stays.
     size_t start = result.size();
     copy(end);
     std::replace(result.begin() + static_cast<std::ptrdiff_t>(start), result.end(), 'm', 's');

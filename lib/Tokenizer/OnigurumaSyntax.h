@@ -1,4 +1,9 @@
 //===- OnigurumaSyntax.h - Oniguruma patterns in PCRE2's syntax -----------===//
+//
+// Hugging Face's tokenizers use Oniguruma; PCRE2 is what distributions have with a compiler to
+// machine code.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_TOKENIZER_ONIGURUMASYNTAX_H
 #define QOPT_LIB_TOKENIZER_ONIGURUMASYNTAX_H
 

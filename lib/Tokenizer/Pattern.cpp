@@ -1,3 +1,9 @@
+//===- Pattern.cpp - Literal and regular patterns -------------------------===//
+//
+// PCRE2 with its just-in-time compiler, under limits: a pattern from a file must not take
+// exponential time or memory on a text from another file.
+//
+//===----------------------------------------------------------------------===//
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "Pattern.h"
 #include "OnigurumaSyntax.h"
@@ -16,12 +22,14 @@ using namespace qopt::tokenizer;
 // Compiling
 //===----------------------------------------------------------------------===//
 
+/// PCRE2's words for an error.
 static std::string pcreMessage(int code) {
   char text[256];
   pcre2_get_error_message_8(code, reinterpret_cast<PCRE2_UCHAR8 *>(text), sizeof text);
   return text;
 }
 
+/// Compiled code is shared by copies of a Pattern and is read only.
 static Result<std::shared_ptr<const pcre2_code_8>> compile(std::string_view pcre) {
   std::shared_ptr<pcre2_compile_context_8> context(pcre2_compile_context_create_8(nullptr),
                                                    pcre2_compile_context_free_8);
@@ -74,6 +82,8 @@ Pattern Pattern::literal(std::string_view text) {
 // Matching
 //===----------------------------------------------------------------------===//
 
+/// What a match writes to. Each Matcher has its own, so patterns can be used by several
+/// threads.
 struct Matcher::State {
   explicit State(const pcre2_code_8 *code)
       : data(pcre2_match_data_create_from_pattern_8(code, nullptr)), context(pcre2_match_context_create_8(nullptr)),
@@ -137,6 +147,7 @@ Status Matcher::findRegex(std::string_view text, std::vector<Span> &matches) {
     size_t end = bounds[1];
     if (begin > end || end < at) // \K inside a lookaround may do that
       return Error{"regex moves backwards at byte " + std::to_string(at) + " of the text"};
+    // An empty match right behind another one would be found for ever: a character on.
     if (begin == end && lastEnd == end) {
       at += at < text.size() ? characterLength(text[at]) : 1;
       continue;
@@ -153,6 +164,7 @@ Result<std::string> qopt::tokenizer::replaceAll(std::string_view text, const Pat
   std::vector<Span> matches;
   if (Status status = Matcher(pattern).find(text, matches); !status)
     return status.error();
+  // The length of the result is known before it is built, so the limit costs no memory.
   size_t removed = 0;
   for (Span match : matches)
     removed += match.end - match.begin;

@@ -1,3 +1,8 @@
+//===- PostProcessor.cpp - Tokens around a text ---------------------------===//
+//
+// What the field "post_processor" puts around one text; pairs of texts do not occur here.
+//
+//===----------------------------------------------------------------------===//
 #include "PostProcessor.h"
 #include "qopt/Support/Utf8.h"
 
@@ -37,6 +42,7 @@ static void addTemplate(const Field &field, const std::function<bool(int32_t)> &
 
 PostProcessor::PostProcessor(const Field &field, const std::function<bool(int32_t)> &isToken) {
   const std::string &type = field.type();
+  // Each part of a sequence puts its tokens around those of the parts before it.
   if (type == "Sequence") {
     Field parts = field["processors"];
     for (size_t i = 0; i < parts.size(); ++i) {

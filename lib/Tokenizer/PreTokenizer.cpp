@@ -1,3 +1,9 @@
+//===- PreTokenizer.cpp - From text to words ------------------------------===//
+//
+// The steps of the field "pre_tokenizer", in order. Words are spans of one text, so that a
+// step which only cuts copies nothing.
+//
+//===----------------------------------------------------------------------===//
 #include "PreTokenizer.h"
 #include "ByteLevel.h"
 #include "qopt/Support/Utf8.h"
@@ -28,6 +34,7 @@ struct Part {
 };
 } // namespace
 
+/// The names stand in the order of the enumeration.
 static Behavior parseBehavior(const Field &field) {
   static constexpr std::array<std::string_view, 5> names = {"Removed", "Isolated", "MergedWithPrevious",
                                                             "MergedWithNext", "Contiguous"};
@@ -65,11 +72,14 @@ static void joinParts(const std::vector<Part> &parts, Behavior behavior, std::ve
   }
 }
 
+/// Cuts every word at the matches of a pattern; with `invert` what matches is the word and
+/// what lies between is the separator.
 static Status splitWords(Words &words, const Pattern &pattern, Behavior behavior, bool invert = false) {
   Matcher matcher(pattern);
   std::vector<Span> matches;
   std::vector<Part> parts;
   std::vector<Span> result;
+  // Whether the first word still begins the text decides if a space is put before it.
   size_t start = words.spans.empty() ? 0 : words.spans[0].begin;
   for (Span word : words.spans) {
     std::string_view text = std::string_view(words.text).substr(word.begin, word.end - word.begin);
@@ -112,6 +122,8 @@ static void rewriteWords(Words &words, Rewrite rewrite) {
 // Types
 //===----------------------------------------------------------------------===//
 
+/// GPT-2: contractions, letters, digits and the rest, each with the space before it, and
+/// then every byte as a printable character.
 static std::function<Status(Words &)> makeByteLevel(bool addPrefixSpace, bool useRegex) {
   // GPT-2's own pattern.
   static const Pattern gpt2 =
@@ -132,6 +144,7 @@ static std::function<Status(Words &)> makeByteLevel(bool addPrefixSpace, bool us
   };
 }
 
+/// Sentencepiece: spaces become marks that belong to the word behind them.
 static std::function<Status(Words &)> makeMetaspace(const Field &field) {
   std::string replacement = field.stringOr("replacement", "\xE2\x96\x81");
   // Files of before 2024 have "add_prefix_space" instead of "prepend_scheme".

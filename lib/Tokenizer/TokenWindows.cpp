@@ -1,3 +1,9 @@
+//===- TokenWindows.cpp - Token ids in windows of one length --------------===//
+//
+// Documents are joined and cut without overlap. Drawing depends on the seed alone, on every
+// machine: no std:: distribution, whose results the standard leaves open.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Tokenizer/TokenWindows.h"
 #include <algorithm>
 #include <numeric>
@@ -13,6 +19,7 @@ Result<TokenWindows> qopt::makeWindows(const Corpus &corpus, int64_t length) {
     return Error{"a window of " + std::to_string(windows.length) + " tokens holds nothing"};
   if (available < windows.length)
     return Error{std::to_string(available) + " tokens are fewer than one window of " + std::to_string(windows.length)};
+  // The rest that fills no window is left out.
   size_t wanted = static_cast<size_t>(available / windows.length * windows.length);
   windows.ids.reserve(wanted);
   for (const std::vector<int32_t> &document : corpus.documents) {
@@ -34,6 +41,7 @@ static TokenWindows select(const TokenWindows &windows, std::span<const int64_t>
   return result;
 }
 
+/// Every n-th, so that a part of a long text stands for all of it.
 TokenWindows qopt::pickEvenly(const TokenWindows &windows, int64_t count) {
   int64_t available = windows.count();
   if (count >= available)
@@ -66,6 +74,7 @@ TokenWindows qopt::drawWindows(const TokenWindows &windows, int64_t count, uint6
     std::swap(indices[static_cast<size_t>(k)], indices[static_cast<size_t>(k) + other]);
   }
   indices.resize(static_cast<size_t>(count));
+  // In the order of the text: the choice is random, the order need not be.
   std::sort(indices.begin(), indices.end());
   return select(windows, indices);
 }

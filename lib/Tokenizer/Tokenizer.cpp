@@ -1,3 +1,9 @@
+//===- Tokenizer.cpp - Text to token ids and back -------------------------===//
+//
+// The parts of a tokenizer.json in the order in which they act: added tokens, normalizer, more
+// added tokens, pre-tokenizer, model, post-processor; and the decoder for the way back.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Tokenizer/Tokenizer.h"
 #include "AddedTokens.h"
 #include "Bpe.h"
@@ -43,6 +49,7 @@ private:
   std::vector<int32_t> stored;
 };
 
+/// A tokenizer.json with a model of type BPE.
 class BpeTokenizer : public Tokenizer {
 public:
   explicit BpeTokenizer(const Field &root);
@@ -76,6 +83,7 @@ private:
 };
 } // namespace
 
+/// A part that does nothing where the file has none.
 template <typename Part>
 static Part parsePart(const Field &root, const char *name) {
   std::optional<Field> field = root.find(name);
@@ -91,6 +99,7 @@ BpeTokenizer::BpeTokenizer(const Field &root)
     tokenOfId[token.id] = {token.decoded, token.isSpecial};
     addedIds[token.content] = token.id;
   }
+  // Ids may have gaps, and the model has logits for those, too.
   for (const auto &[id, token] : tokenOfId)
     size = std::max<int64_t>(size, int64_t(id) + 1);
   if (size == 0)
@@ -126,6 +135,8 @@ Status BpeTokenizer::encodeText(std::string_view text, bool startsText, WordCach
       continue;
     }
     size_t length = segment.span.end - segment.span.begin;
+    // Only what begins the text, and not what stands behind an added token, counts as its
+    // beginning.
     Words parts{normalized->substr(segment.span.begin, length), {{0, length}}, startsText && segment.span.begin == 0};
     if (Status status = preTokenizer.apply(parts); !status)
       return status;
@@ -180,6 +191,7 @@ Result<std::string> BpeTokenizer::decode(std::span<const int32_t> ids, bool skip
   return decoder.apply(std::move(tokens));
 }
 
+/// The only place where exceptions of the parser and of Field end.
 Result<std::unique_ptr<Tokenizer>> Tokenizer::parse(std::string_view json) {
   try {
     Result<Json> root = parseJson(json);

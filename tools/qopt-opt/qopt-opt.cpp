@@ -1,4 +1,9 @@
 //===- qopt-opt.cpp - mlir-opt with qopt's dialects and passes ------------===//
+//
+// Runs passes and pipelines on IR. Of MLIR's own passes only those are registered that our
+// tests and pipelines name, which keeps linking quick.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"

@@ -1,4 +1,8 @@
 //===- qopt-translate.cpp - ONNX to MLIR ----------------------------------===//
+//
+// Imports a model and prints it, without running a pass.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
@@ -15,6 +19,7 @@ static cl::opt<std::string> output("o", cl::desc("output file: .mlir (default: t
                                    cl::value_desc("file"), cl::init("-"));
 static cl::opt<bool> weights("weights", cl::desc("print the weights in full (.mlirbc always has them)"));
 
+/// The one line of an error, and the exit code.
 static int fail(const std::string &message) {
   errs() << "qopt-translate: error: " << message << '\n';
   return 1;
@@ -39,10 +44,12 @@ int main(int argc, char **argv) {
   } else {
     mlir::OpPrintingFlags flags;
     if (!weights)
+      // Weights of a model are gigabytes as text.
       flags.useLocalScope(); // which leaves out the resources
     module->print(stream, flags);
     stream << '\n';
   }
+  // A file appears complete or not at all; a pipe gets what there is.
   if (output == "-") {
     outs() << text;
     return 0;

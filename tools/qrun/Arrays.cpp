@@ -1,4 +1,9 @@
 //===- Arrays.cpp - qrun --input NAME=FILE --output=DIR -------------------===//
+//
+// Runs the first entry point once on arrays from files, so that any program can compare what a
+// module computes.
+//
+//===----------------------------------------------------------------------===//
 #include "Commands.h"
 #include "qopt/Runtime/Describe.h"
 #include "qopt/Runtime/TensorFile.h"
@@ -57,6 +62,7 @@ static std::string fileNameFor(const std::string &output) {
   return name + ".npy";
 }
 
+/// Reads the inputs, runs the module, and says what came out and how long that took.
 Status runOnce(const Request &request) {
   Result<std::map<std::string, std::string>> files = parseInputs(request.inputs);
   if (!files)
@@ -77,6 +83,7 @@ Status runOnce(const Request &request) {
     return inFile(request.modulePath, outputs.error());
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
+  // Made only now: a call that fails leaves no empty folder.
   if (!request.outputFolder.empty()) {
     std::error_code code;
     std::filesystem::create_directories(request.outputFolder, code);
@@ -93,6 +100,7 @@ Status runOnce(const Request &request) {
       if (Status status = qrt::writeTensorFile(path, (*outputs)[i]); !status)
         return inFile(path, status.error());
     }
+    // The module declares dimensions by name; what is printed are their sizes.
     TensorInfo actual = info;
     for (size_t axis = 0; axis < actual.dims.size(); ++axis)
       actual.dims[axis] = {(*outputs)[i].dims()[axis], ""};

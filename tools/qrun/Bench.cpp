@@ -1,3 +1,8 @@
+//===- Bench.cpp - qrun --bench -------------------------------------------===//
+//
+// The speed of a module as users see it: prompt tokens in one call, then one after the other.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Runtime/Bench.h"
 #include "Commands.h"
 #include <cstdio>
@@ -6,6 +11,7 @@
 using namespace qopt;
 using Json = nlohmann::ordered_json;
 
+/// Prints a line for each speed and writes both with what they were measured on.
 Status bench(const Request &request) {
   Result<OpenModel> opened = openModel(request, request.modulePath);
   if (!opened)
@@ -13,6 +19,7 @@ Status bench(const Request &request) {
   Result<qrt::BenchResult> result = qrt::runBench(*opened->model);
   if (!result)
     return inFile(request.modulePath, result.error());
+  // A module that cannot generate has no second line.
   if (!request.jsonToStdout()) {
     std::printf("prompt      %8.1f tokens/s (%lld tokens)\n", result->promptTokensPerSecond,
                 static_cast<long long>(result->promptTokens));

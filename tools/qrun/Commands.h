@@ -1,4 +1,8 @@
 //===- Commands.h - What qrun can do with a module ------------------------===//
+//
+// One function for each command, and the opening of modules that they share.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_TOOLS_QRUN_COMMANDS_H
 #define QOPT_TOOLS_QRUN_COMMANDS_H
 

@@ -1,4 +1,9 @@
 //===- Measure.cpp - qrun --perplexity=FILE -------------------------------===//
+//
+// Perplexity of a module on a text, and where another module is given, how far their
+// distributions are apart.
+//
+//===----------------------------------------------------------------------===//
 #include "Commands.h"
 #include "qopt/Runtime/ScoringText.h"
 #include "qopt/Support/Progress.h"
@@ -11,6 +16,8 @@
 using namespace qopt;
 using Json = nlohmann::ordered_json;
 
+/// Everything that was measured, and on what. NLL per row is what other programs average
+/// and compare.
 static Json toJson(const qrt::Perplexity &result, const qrt::Session &session) {
   Json json = {{"perplexity", result.perplexity},
                {"nll", result.nll},
@@ -36,6 +43,7 @@ static Json toJson(const qrt::Perplexity &result, const qrt::Session &session) {
   return json;
 }
 
+/// The figures with the words of the mode: rows are texts or windows.
 static void print(const qrt::Perplexity &result) {
   bool isByText = result.mode == qrt::PerplexityMode::PerText || result.mode == qrt::PerplexityMode::Seed;
   if (isByText)
@@ -71,6 +79,7 @@ Status measure(const Request &request) {
   if (!rows)
     return inFile(request.perplexityFile, rows.error());
 
+  // Both modules run where --device says, and see the same rows.
   OpenModel other;
   if (!request.compareModule.empty()) {
     Result<OpenModel> opened = openModel(request, request.compareModule);
@@ -83,6 +92,7 @@ Status measure(const Request &request) {
   qrt::PerplexityOptions options;
   options.mode = mode;
   options.progress = [&](int64_t done, int64_t total) { progress.update(done, total); };
+  // Rows of one batch have one length; what fills up the shorter ones must be chosen.
   if (mode == qrt::PerplexityMode::Seed) {
     int64_t padding = request.paddingId >= 0 ? request.paddingId : tokenizer ? tokenizer->endOfText() : -1;
     if (padding < 0)

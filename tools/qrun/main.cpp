@@ -11,6 +11,7 @@
 
 using namespace qopt;
 
+/// Only the form is checked here. Whether there is such a device shows when it is opened.
 static Status setDevice(const std::string &name, Request &request) {
   if (name != "auto" && !parseDevice(name))
     return Error{"expected " + deviceForms("or")};
@@ -18,6 +19,7 @@ static Status setDevice(const std::string &name, Request &request) {
   return {};
 }
 
+/// All options with their help, in the order in which it is printed.
 static void addOptions(Options &options, Request &request) {
   options.section("What to do (one of these)");
   options.text("perplexity", "FILE", request.perplexityFile,
@@ -105,12 +107,14 @@ static Status checkCombination(const Options &options) {
 }
 
 namespace {
+/// An option that says what to do, and what does it.
 struct Command {
   const char *option;
   Status (*run)(const Request &);
 };
 } // namespace
 
+/// Exactly one command; two could not share standard output.
 static Result<Command> chooseCommand(const Options &options) {
   static constexpr Command commands[] = {
       {"perplexity", measure},  {"prompt", continuePrompt},  {"input", runOnce}, {"info", showInfo},
