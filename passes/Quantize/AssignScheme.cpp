@@ -6,8 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/CalibrationContext.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Linear.h"
 #include "qopt/Passes/Passes.h"
+#include "qopt/Passes/Remarks.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/GlobPattern.h"
 #include "llvm/Support/Regex.h"
@@ -145,16 +147,26 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
       std::optional<Linear> linear = Linear::match(op);
       if (!linear)
         return;
-      const Spec *spec = linear->name == "lm_head" && !head ? &left : &chosen;
+      bool isLeftHead = linear->name == "lm_head" && !head;
+      const Spec *spec = isLeftHead ? &left : &chosen;
+      std::string reason = "it is the head, which is quantized with head=true";
       for (Override &one : all)
         if (one.matches(linear->name)) {
           one.used = true;
           spec = &one.spec;
+          reason = ("override \"" + one.text.getValue() + "\"").str();
         }
+      if (spec->kind == SchemeKind::Float && chosen.kind != SchemeKind::Float)
+        remarkChosen(op->getLoc(), topics::kLinear,
+                     "layer \"" + linear->name + "\" of " + Twine(linear->outFeatures * linear->inFeatures) +
+                         " weights stays float: " + reason);
       op->setAttr(kSchemeAttr, spec->get(&getContext(), linear->inFeatures));
       ++count;
     });
     numLinears += count;
+    if (count == 0 && hasUnnamedProduct())
+      emitWarning(getOperation().getLoc())
+          << "none of the products with constant weights has a name, so none is quantized; qopt-raise names them";
 
     for (const Override &one : all)
       if (!one.used) {
@@ -165,6 +177,13 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
   }
 
 private:
+  /// Whether there is what would be a linear layer if it had a name.
+  bool hasUnnamedProduct() {
+    auto result = getOperation().walk(
+        [](onnx::MatMulOp op) { return matchWeight(op.getB()) ? WalkResult::interrupt() : WalkResult::advance(); });
+    return result.wasInterrupted();
+  }
+
   LogicalResult readOptions(Spec &chosen, std::vector<Override> &all) {
     Location location = getOperation().getLoc();
     std::optional<SchemeKind> kind = symbolizeSchemeKind(scheme);
