@@ -1,4 +1,4 @@
-#include "../../../runtime/Cuda/ChooseCode.h"
+#include "runtime/Cuda/ChooseCode.h"
 #include <gtest/gtest.h>
 
 using namespace qrt::cuda;

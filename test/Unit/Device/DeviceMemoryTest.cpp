@@ -1,4 +1,4 @@
-#include "../../../runtime/DeviceMemory.h"
+#include "runtime/DeviceMemory.h"
 #include <gtest/gtest.h>
 #include <map>
 

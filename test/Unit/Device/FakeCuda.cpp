@@ -19,10 +19,10 @@
 // (".entry NAME(") and cubins (a section ".text.NAME").
 //
 //===----------------------------------------------------------------------===//
-#include "../../../runtime/Cuda/ChooseCode.h"
-#include "../../../runtime/Cuda/Driver.h"
 #include "qopt/Runtime/Sim.h"
 #include "qopt/Support/File.h"
+#include "runtime/Cuda/ChooseCode.h"
+#include "runtime/Cuda/Driver.h"
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "../../../lib/Module/Layout.h"
+#include "lib/Module/Layout.h"
 #include "qopt/Runtime/Abi.h"
 #include "qopt/Support/Sha256.h"
 #include <filesystem>
