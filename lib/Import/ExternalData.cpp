@@ -1,3 +1,9 @@
+//===- ExternalData.cpp - Weights outside the model file ------------------===//
+//
+// Paths in a model are written by whoever made it. The kernel resolves them (openat2), so that
+// no check of ours can be overtaken by a link that changes in between.
+//
+//===----------------------------------------------------------------------===//
 #include "ExternalData.h"
 #include "qopt/Support/Utf8.h"
 #include <cerrno>
@@ -51,6 +57,7 @@ static int openBeneath(const std::string &folder, const std::string &location) {
   int directory = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0)
     return -1;
+  // O_NONBLOCK, as a pipe in the place of a file would wait for a writer.
   open_how how = {};
   how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;

@@ -1,4 +1,8 @@
 //===- ExternalData.h - Weights outside the model file --------------------===//
+//
+// Maps the files that a model names for its weights.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_IMPORT_EXTERNALDATA_H
 #define QOPT_LIB_IMPORT_EXTERNALDATA_H
 

@@ -1,3 +1,8 @@
+//===- GraphOrder.cpp - Nodes in an order in which they can run -----------===//
+//
+// Kahn's algorithm with a heap of what is ready, which gives the order nearest to the file's.
+//
+//===----------------------------------------------------------------------===//
 #include "GraphOrder.h"
 #include "qopt/Support/Utf8.h"
 #include <algorithm>
@@ -28,6 +33,7 @@ static Result<Definitions> collectDefinitions(const pb::GraphProto &graph) {
   for (const pb::ValueInfoProto &input : graph.input())
     if (!definitions.emplace(input.name(), kNotANode).second)
       return Error{printable(input.name()) + ": is a graph input twice"};
+  // An initializer may have the name of an input, for which it then is a default.
   Definitions initializers;
   for (const pb::TensorProto &tensor : graph.initializer()) {
     if (tensor.name().empty())
@@ -100,6 +106,7 @@ Result<std::vector<int>> qopt::sortNodes(const pb::GraphProto &graph) {
       ++waitingFor[static_cast<size_t>(i)];
     }
 
+  // The node that stands first in the file comes first.
   std::priority_queue<int, std::vector<int>, std::greater<>> ready;
   for (size_t i = 0; i < count; ++i)
     if (waitingFor[i] == 0)
@@ -114,6 +121,7 @@ Result<std::vector<int>> qopt::sortNodes(const pb::GraphProto &graph) {
       if (--waitingFor[static_cast<size_t>(reader)] == 0)
         ready.push(reader);
   }
+  // What is left waits for itself.
   if (order.size() < count)
     return describeCycle(graph, *definitions, waitingFor);
   return order;

@@ -1,4 +1,8 @@
 //===- GraphOrder.h - Nodes in an order in which they can run -------------===//
+//
+// ONNX demands sorted nodes, exporters do not always obey.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_IMPORT_GRAPHORDER_H
 #define QOPT_LIB_IMPORT_GRAPHORDER_H
 

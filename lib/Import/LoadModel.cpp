@@ -1,4 +1,9 @@
 //===- LoadModel.cpp - Models in any form ---------------------------------===//
+//
+// ONNX goes to the importer. MLIR is parsed with its diagnostics caught, and what neither parser
+// nor verifier looks at (resources without data) is checked here.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Import/Import.h"
 #include "qopt/Support/CheckedMath.h"

@@ -1,3 +1,9 @@
+//===- ModelFile.cpp - An ONNX file, mapped and parsed --------------------===//
+//
+// Protobuf sees the structure only. What is not ONNX is recognised before, as its messages say
+// nothing to a user.
+//
+//===----------------------------------------------------------------------===//
 #include "ModelFile.h"
 #include "Wire.h"
 #include "qopt/Support/Utf8.h"
@@ -31,6 +37,7 @@ static Status checkVersions(ModelFile &file) {
   if (model.opset_import().empty())
     return Error{"model imports no operator set"};
   std::set<std::string> seen;
+  // Other domains have versions of their own, which nothing here depends on.
   for (const pb::OperatorSetIdProto &import : model.opset_import()) {
     std::string domain = import.domain() == "ai.onnx" ? "" : import.domain();
     if (!seen.insert(domain).second)

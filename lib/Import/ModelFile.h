@@ -1,4 +1,8 @@
 //===- ModelFile.h - An ONNX file, mapped and parsed ----------------------===//
+//
+// What the importer starts from: structure by protobuf, weights as mapped bytes.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_IMPORT_MODELFILE_H
 #define QOPT_LIB_IMPORT_MODELFILE_H
 

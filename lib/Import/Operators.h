@@ -1,4 +1,8 @@
 //===- Operators.h - ONNX nodes to operations of the onnx dialect ---------===//
+//
+// The interface between the importer and the tables of operators.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_IMPORT_OPERATORS_H
 #define QOPT_LIB_IMPORT_OPERATORS_H
 

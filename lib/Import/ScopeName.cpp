@@ -1,3 +1,8 @@
+//===- ScopeName.cpp - The module a node comes from -----------------------===//
+//
+// Two spellings of it in the metadata of a node; the newer one is preferred.
+//
+//===----------------------------------------------------------------------===//
 #include "ScopeName.h"
 #include "qopt/Support/Utf8.h"
 #include <string_view>

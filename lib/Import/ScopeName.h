@@ -1,4 +1,8 @@
 //===- ScopeName.h - The module a node comes from -------------------------===//
+//
+// One of the sources of the names of layers.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_IMPORT_SCOPENAME_H
 #define QOPT_LIB_IMPORT_SCOPENAME_H
 

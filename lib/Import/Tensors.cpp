@@ -1,3 +1,9 @@
+//===- Tensors.cpp - ONNX tensors to attributes ---------------------------===//
+//
+// Where the elements of a tensor are depends on its type and its writer: in the file, beside it,
+// or in a field for some types. All are checked against the shape before they are looked at.
+//
+//===----------------------------------------------------------------------===//
 #include "Tensors.h"
 #include "Wire.h"
 #include "qopt/Support/CheckedMath.h"
@@ -50,6 +56,7 @@ enum DataType {
 /// The fields of TensorProto that can hold elements.
 enum class Field { None, FloatData, Int32Data, Int64Data, DoubleData, UInt64Data };
 
+/// What ONNX calls a type, how large an element is, and which field may hold it.
 struct DataTypeInfo {
   const char *name;
   int bits; // 0: elements of no fixed size
@@ -174,6 +181,7 @@ static int64_t countIn(const pb::TensorProto &tensor, Field field) {
   return 0;
 }
 
+/// The elements of a repeated field as they would lie in raw_data.
 static OwnedBytes packField(const pb::TensorProto &tensor, Field field, size_t size) {
   switch (field) {
   case Field::FloatData:
@@ -202,6 +210,7 @@ Result<OwnedBytes> Tensors::dataOf(const pb::TensorProto &tensor, int64_t elemen
   bool isExternal = tensor.data_location() == 1;
   if (tensor.data_location() != 0 && !isExternal)
     return Error{"unknown data location " + std::to_string(tensor.data_location())};
+  // Two places could disagree, and readers differ in which one they believe.
   if (isExternal + tensor.has_raw_data() + (typed > 0) > 1)
     return Error{"has data in two places"};
   if (isExternal)
@@ -230,6 +239,7 @@ static constexpr int64_t kMaxDenseFloats = 32;
 /// Integers up to so many bytes may take part in the computation of a shape.
 static constexpr uint64_t kMaxDenseIntegerBytes = 1 << 16;
 
+/// MLIR packs booleans into bits, ONNX writes bytes.
 static ElementsAttr makeBools(RankedTensorType type, std::span<const std::byte> bytes) {
   SmallVector<bool> values;
   values.reserve(bytes.size());
@@ -241,6 +251,7 @@ static ElementsAttr makeBools(RankedTensorType type, std::span<const std::byte> 
 /// A resource over `data`, which lives as long as the context.
 static ElementsAttr makeResource(RankedTensorType type, StringRef key, OwnedBytes data, size_t align) {
   ArrayRef<char> bytes(reinterpret_cast<const char *>(data.bytes.data()), data.bytes.size());
+  // Only data that the file has at an odd place are copied.
   if (reinterpret_cast<uintptr_t>(bytes.data()) % align != 0)
     return DenseResourceElementsAttr::get(
         type, key, HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, align, /*dataIsMutable=*/false));

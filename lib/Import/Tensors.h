@@ -1,4 +1,8 @@
 //===- Tensors.h - ONNX tensors to attributes -----------------------------===//
+//
+// From TensorProto to DenseElementsAttr or a resource over the file.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_IMPORT_TENSORS_H
 #define QOPT_LIB_IMPORT_TENSORS_H
 

@@ -1,3 +1,9 @@
+//===- Wire.cpp - A model's structure without its weights -----------------===//
+//
+// Protobuf's wire format is followed just far enough to know where tensors have their bytes; all
+// else is copied as it is. Offsets are checked against the enclosing message before they are used.
+//
+//===----------------------------------------------------------------------===//
 #include "Wire.h"
 #include <cstring>
 #include <optional>
@@ -104,6 +110,7 @@ static bool isModelField(uint64_t field) {
 bool Stripper::varint(uint64_t &position, uint64_t end, uint64_t &value) {
   uint64_t start = position;
   value = 0;
+  // Ten bytes of seven bits; the last may hold one bit more only.
   for (int shift = 0; shift < 70; shift += 7) {
     if (position == end)
       return fail(start, "truncated number");
@@ -149,6 +156,7 @@ bool Stripper::message(Kind kind, uint64_t position, uint64_t end, int depth, st
                                " bytes where " + std::to_string(end - position) + " are left");
     }
 
+    // A message that may hold tensors is written again, as its length changes.
     std::optional<Kind> child = type == Bytes ? childKind(kind, field) : std::nullopt;
     if (child) {
       std::string inner;

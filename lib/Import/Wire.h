@@ -1,4 +1,8 @@
 //===- Wire.h - A model's structure without its weights -------------------===//
+//
+// Keeps weights out of protobuf, which copies what it parses and stops at 2 GiB.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_IMPORT_WIRE_H
 #define QOPT_LIB_IMPORT_WIRE_H
 

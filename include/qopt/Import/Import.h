@@ -1,4 +1,8 @@
 //===- Import.h - ONNX files to MLIR --------------------------------------===//
+//
+// Models from files: ONNX, and MLIR that an earlier run has written.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_IMPORT_IMPORT_H
 #define QOPT_IMPORT_IMPORT_H
 
