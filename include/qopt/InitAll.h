@@ -1,4 +1,9 @@
 //===- InitAll.h - Everything a tool registers ----------------------------===//
+//
+// The dialects and passes that qopt-opt, the language server and the compiler know, in
+// one list.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_INITALL_H
 #define QOPT_INITALL_H
 

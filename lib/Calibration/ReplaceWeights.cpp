@@ -41,7 +41,7 @@ public:
     int64_t n = linear.outFeatures, k = linear.inFeatures;
     Value codes = parameter<int8_t>("codes", {n, k}, builder.getI8Type(), channels.codes.values);
     Value scale = parameter<float>("scale", {n}, builder.getF32Type(), channels.scales);
-    return DequantizeOp::create(builder, op.getLoc(), weightType(), codes, scale, Value(), IntegerAttr());
+    return DequantizeOp::create(builder, op.getLoc(), codes, scale);
   }
 
   Value build(const SplitCodes &split) {
@@ -50,7 +50,7 @@ public:
       return rest;
     Value kept = floats("outliers", {linear.outFeatures, split.kept.cols}, split.kept.values);
     SmallVector<int32_t> columns(split.columns.begin(), split.columns.end());
-    return ReplaceColumnsOp::create(builder, op.getLoc(), weightType(), rest, kept, columns);
+    return ReplaceColumnsOp::create(builder, op.getLoc(), rest, kept, columns);
   }
 
   Value build(const GroupCodes &groups) {
@@ -61,8 +61,10 @@ public:
     Value zeros;
     if (llvm::any_of(groups.zeros.values, [](uint8_t zero) { return zero != 8; }))
       zeros = parameter<uint8_t>("zeros", {n, numGroups}, builder.getI8Type(), groups.zeros.values);
-    return DequantizeOp::create(builder, op.getLoc(), weightType(), codes, scale, zeros,
-                                builder.getI64IntegerAttr(groups.groupSize));
+    // The last byte of a row holds one code where their number is odd.
+    IntegerAttr columns = linear.inFeatures % 2 ? builder.getI64IntegerAttr(linear.inFeatures) : IntegerAttr();
+    return DequantizeOp::create(builder, op.getLoc(), codes, scale, zeros, builder.getI64IntegerAttr(groups.groupSize),
+                                columns);
   }
 
   void finish(Value weights) {
@@ -78,10 +80,6 @@ public:
   }
 
 private:
-  RankedTensorType weightType() {
-    return RankedTensorType::get({linear.outFeatures, linear.inFeatures}, builder.getF32Type());
-  }
-
   const Linear &linear;
   onnx::MatMulOp op;
   OpBuilder builder;

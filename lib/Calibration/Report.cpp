@@ -82,7 +82,7 @@ static std::optional<int64_t> countOutlierColumns(Operation *op, SchemeAttr sche
 }
 
 std::optional<LayerReport> qopt::describeLayer(Operation *op) {
-  auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
+  auto name = getAttr<attrs::Layer>(op);
   SmallVector<Value> arrays = name ? weightArrays(op) : SmallVector<Value>();
   if (arrays.empty())
     return std::nullopt;
@@ -90,7 +90,7 @@ std::optional<LayerReport> qopt::describeLayer(Operation *op) {
   layer.name = name.str();
   if (auto location = dyn_cast<NameLoc>(op->getLoc()))
     layer.node = location.getName().str();
-  auto scheme = op->getAttrOfType<SchemeAttr>(kSchemeAttr);
+  auto scheme = getAttr<attrs::Scheme>(op);
   layer.scheme = stringifySchemeKind(scheme ? scheme.getKind() : SchemeKind::Float).str();
   if (auto matmul = dyn_cast<onnx::MatMulOp>(op)) {
     auto weights = cast<RankedTensorType>(matmul.getB().getType());

@@ -59,9 +59,9 @@ FailureOr<EntryPoint> describeEntry(func::FuncOp function) {
 }
 
 LogicalResult addParameter(memref::GlobalOp global, LoweredModule &lowered) {
-  auto value = global->getAttrOfType<ElementsAttr>(kParameterValueAttr);
+  auto value = getAttr<attrs::Value>(global);
   Parameter parameter;
-  parameter.name = global->getAttrOfType<StringAttr>(kParameterNameAttr).str();
+  parameter.name = getAttr<attrs::Name>(global).str();
   ConstantView view = viewConstant(value);
   std::optional<ElementType> type = toElementType(view.type.getElementType());
   if (!type)
@@ -96,7 +96,7 @@ FailureOr<LoweredModule> qopt::describeLoweredModule(ModuleOp module) {
     lowered.entryPoints.push_back(*entry);
   }
   for (memref::GlobalOp global : module.getOps<memref::GlobalOp>())
-    if (global->hasAttr(kParameterValueAttr) && failed(addParameter(global, lowered)))
+    if (hasAttr<attrs::Value>(global) && failed(addParameter(global, lowered)))
       return failure();
   return lowered;
 }

@@ -9,12 +9,14 @@
 using namespace mlir;
 
 void qopt::eraseDeadOps(func::FuncOp function) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.front())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
+  for (Block &block : function.getBody())
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (isOpTriviallyDead(&op))
+        op.erase();
 }
 
 void qopt::updateResultTypes(func::FuncOp function) {
-  function.setType(FunctionType::get(function.getContext(), function.getArgumentTypes(),
-                                     function.front().getTerminator()->getOperandTypes()));
+  for (Block &block : function.getBody())
+    if (auto result = dyn_cast<func::ReturnOp>(block.getTerminator()))
+      function.setType(FunctionType::get(function.getContext(), function.getArgumentTypes(), result.getOperandTypes()));
 }

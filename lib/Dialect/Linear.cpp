@@ -7,13 +7,13 @@ using namespace qopt;
 
 std::optional<Linear> Linear::match(Operation *op) {
   auto matmul = dyn_cast<onnx::MatMulOp>(op);
-  auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
+  auto name = getAttr<attrs::Layer>(op);
   if (!matmul || !name || name.empty())
     return std::nullopt;
   std::optional<ConstantView> weights = matchWeight(matmul.getB());
   if (!weights || weights->type.getRank() != 2 || weights->numElements() == 0)
     return std::nullopt;
-  Linear linear{matmul, name.getValue(), op->getAttrOfType<SchemeAttr>(kSchemeAttr), weights->value};
+  Linear linear{matmul, name.getValue(), getAttr<attrs::Scheme>(op), weights->value};
   linear.inFeatures = weights->type.getDimSize(0);
   linear.outFeatures = weights->type.getDimSize(1);
   return linear;

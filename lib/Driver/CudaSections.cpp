@@ -34,8 +34,8 @@ static LogicalResult checkHostFunctions(ModuleOp module) {
 static std::vector<KernelInfo> describeKernels(ModuleOp module) {
   std::vector<KernelInfo> kernels;
   for (gpu::GPUFuncOp function : listKernels(module)) {
-    auto sharedBytes = function->getAttrOfType<IntegerAttr>(kSharedBytesAttr);
-    auto arch = function->getAttrOfType<StringAttr>(kArchAttr);
+    auto sharedBytes = getAttr<attrs::SharedBytes>(function);
+    auto arch = getAttr<attrs::Arch>(function);
     kernels.push_back({function.getName().str(), sharedBytes ? sharedBytes.getInt() : 0, {}, arch ? arch.str() : ""});
   }
   return kernels;

@@ -5,11 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "OperatorTable.h"
+#include "qopt/Dialect/Types.h"
 
 using namespace mlir;
 using namespace qopt;
-
-static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 static NamedAttribute floatAttribute(NodeImport &node, StringRef name, float fallback) {
   auto value = node.take<FloatAttr>(name);

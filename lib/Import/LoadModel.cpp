@@ -4,6 +4,7 @@
 // nor verifier looks at (resources without data) is checked here.
 //
 //===----------------------------------------------------------------------===//
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Import/Import.h"
 #include "qopt/Support/CheckedMath.h"
@@ -97,12 +98,8 @@ static std::string place(const std::string &path, Location location) {
 
 /// Neither MLIR's parser nor its verifier looks at the size of a blob.
 static Status checkResource(DenseResourceElementsAttr resource) {
-  std::string name = "dense resource \"" + printable(resource.getRawHandle().getKey()) + "\"";
-  AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-  if (resource.getRawHandle().getKey() == "__elided__" || (!blob && resource.getRawHandle().getKey() == "elided"))
-    return Error{"weights were elided when this file was printed"};
-  if (!blob)
-    return Error{name + " has no data: was this file printed without its weights?"};
+  StringRef key = resource.getRawHandle().getKey();
+  std::string name = "dense resource \"" + printable(key) + "\"";
   ShapedType type = resource.getType();
   std::string text;
   llvm::raw_string_ostream(text) << type;
@@ -112,11 +109,17 @@ static Status checkResource(DenseResourceElementsAttr resource) {
   std::optional<int64_t> elements =
       checkedNumElements(std::span<const int64_t>(type.getShape().data(), type.getRank()));
   std::optional<int64_t> size = elements ? checkedMul(*elements, llvm::divideCeil(bits, 8)) : std::nullopt;
-  if (!size || static_cast<uint64_t>(*size) != blob->getData().size())
-    return Error{name + " has " + std::to_string(blob->getData().size()) + " bytes but " + text + " needs " +
+  ArrayRef<char> bytes = viewConstant(resource).bytes;
+  bool isMissing = bytes.empty() && size != 0;
+  if (key == "__elided__" || (isMissing && key == "elided"))
+    return Error{"weights were elided when this file was printed"};
+  if (isMissing)
+    return Error{name + " has no data: was this file printed without its weights?"};
+  if (!size || static_cast<uint64_t>(*size) != bytes.size())
+    return Error{name + " has " + std::to_string(bytes.size()) + " bytes but " + text + " needs " +
                  (size ? std::to_string(*size) : "more than 63 bits can count")};
   size_t align = llvm::divideCeil(bits, 8);
-  if (reinterpret_cast<uintptr_t>(blob->getData().data()) % align != 0)
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % align != 0)
     return Error{name + " is not aligned to " + std::to_string(align) + " bytes"};
   return {};
 }

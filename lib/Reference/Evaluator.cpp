@@ -8,7 +8,6 @@
 #include "Kernels.h"
 
 #include "mlir/IR/Builders.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -17,9 +16,7 @@ using namespace qopt::reference;
 /// Operands up to this size may be what an operator's result type depends on.
 static constexpr int64_t kMaxShapeOperand = 64;
 
-/// Asks the operator's inference about operands of the given types; those with a
-/// value are shown as constants.
-static LogicalResult inferOnnxTypes(Operation *op, ArrayRef<RankedTensorType> operandTypes, Operands values,
+LogicalResult reference::inferTypes(Operation *op, ArrayRef<RankedTensorType> operandTypes, Operands values,
                                     SmallVectorImpl<Type> &types) {
   auto *inference = op->getName().getInterface<InferTypeOpInterface>();
   if (!inference)
@@ -37,49 +34,6 @@ static LogicalResult inferOnnxTypes(Operation *op, ArrayRef<RankedTensorType> op
   }
   return inference->inferReturnTypes(op->getContext(), op->getLoc(), operands, op->getRawDictionaryAttrs(),
                                      op->getPropertiesStorage(), op->getRegions(), types);
-}
-
-/// The verifiers of the qopt dialect tie results to operands; here only the shape
-/// that the operands give is taken over.
-static void inferQoptTypes(Operation *op, ArrayRef<RankedTensorType> in, SmallVectorImpl<Type> &types) {
-  auto like = [&](unsigned result, ArrayRef<int64_t> shape) {
-    types.push_back(
-        RankedTensorType::get(shape, cast<RankedTensorType>(op->getResult(result).getType()).getElementType()));
-  };
-  auto rows = [&](RankedTensorType x, int64_t columns) {
-    Dims dims(x.getShape().drop_back());
-    dims.push_back(columns);
-    return dims;
-  };
-  llvm::TypeSwitch<Operation *>(op)
-      .Case<ParameterOp, DequantizeOp, ReplaceColumnsOp>(
-          [&](auto) { types.append(op->result_type_begin(), op->result_type_end()); })
-      .Case<ObserveOp, QuantizeOp>([&](auto) { like(0, in[0].getShape()); })
-      .Case([&](DynamicQuantizeOp) {
-        like(0, in[0].getShape());
-        like(1, in[0].getShape().drop_back());
-      })
-      .Case([&](SplitColumnsOp) {
-        like(0, in[0].getShape());
-        like(1, in[0].getShape().drop_back());
-        like(2, in[0].getShape().take_back());
-      })
-      .Case([&](SplitColumnsAtOp split) {
-        like(0, in[0].getShape());
-        like(1, in[0].getShape().drop_back());
-        like(2, rows(in[0], split.getColumns().size()));
-      })
-      .Case([&](MatmulW8A8Op) { like(0, rows(in[0], in[2].getDimSize(0))); })
-      .Case<MatmulW8A16Op, MatmulW4A16Op>([&](auto) { like(0, rows(in[0], in[1].getDimSize(0))); });
-}
-
-LogicalResult reference::inferTypes(Operation *op, ArrayRef<RankedTensorType> operandTypes, Operands values,
-                                    SmallVectorImpl<Type> &types) {
-  if (isa_and_present<QoptDialect>(op->getDialect())) {
-    inferQoptTypes(op, operandTypes, types);
-    return success(types.size() == op->getNumResults());
-  }
-  return inferOnnxTypes(op, operandTypes, values, types);
 }
 
 LogicalResult reference::evaluateInto(Operation *op, Operands operands, std::vector<Tensor> &results) {

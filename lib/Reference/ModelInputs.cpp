@@ -13,17 +13,18 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::reference;
 
-static RankedTensorType typeOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
+/// Null for what is no ranked tensor, as an argument of a function may be.
+static RankedTensorType rankedTypeOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
 
 static bool isMatrixOfInts(Value value) {
-  RankedTensorType type = typeOf(value);
+  RankedTensorType type = rankedTypeOf(value);
   return type && type.getRank() == 2 && type.getElementType().isInteger();
 }
 
 ModelInputs::ModelInputs(func::FuncOp function) : function(function) {
   BlockArgument likely;
   for (BlockArgument argument : function.getArguments()) {
-    RankedTensorType type = typeOf(argument);
+    RankedTensorType type = rankedTypeOf(argument);
     if (!type)
       continue;
     hasPast |= type.getRank() == 4;
@@ -45,10 +46,10 @@ ModelInputs::ModelInputs(func::FuncOp function) : function(function) {
 Sizes ModelInputs::adapt(Sizes wanted) const {
   if (!tokens)
     return wanted;
-  RankedTensorType type = typeOf(tokens);
-  if (!type.isDynamicDim(0))
+  RankedTensorType type = rankedTypeOf(tokens);
+  if (type.getRank() > 0 && !type.isDynamicDim(0))
     wanted.batch = type.getDimSize(0);
-  if (!type.isDynamicDim(1))
+  if (type.getRank() > 1 && !type.isDynamicDim(1))
     wanted.length = type.getDimSize(1);
   if (!hasPast)
     wanted.past = 0;
@@ -59,7 +60,7 @@ SmallVector<RankedTensorType> ModelInputs::types(Sizes sizes) const {
   sizes = adapt(sizes);
   SmallVector<RankedTensorType> result;
   for (BlockArgument argument : function.getArguments()) {
-    RankedTensorType type = typeOf(argument);
+    RankedTensorType type = rankedTypeOf(argument);
     SmallVector<int64_t> dims(type.getShape());
     for (auto [i, dim] : llvm::enumerate(dims)) {
       if (dim != ShapedType::kDynamic)

@@ -59,7 +59,7 @@ TensorMaps findTensorMaps(gpu::GPUModuleOp kernels) {
   TensorMaps maps;
   for (auto kernel : kernels.getOps<gpu::GPUFuncOp>())
     for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
-      if (kernel.getArgAttr(i, kTensorMapAttr))
+      if (getArgAttr<attrs::TensorMap>(kernel, i))
         maps.emplace_back(kernel.getName().str(), i);
   return maps;
 }

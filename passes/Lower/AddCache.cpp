@@ -18,6 +18,7 @@
 #include "qopt/Dialect/Functions.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Passes.h"
 #include "qopt/Passes/Remarks.h"
 #include "qopt/Reference/ModelInputs.h"
@@ -31,8 +32,6 @@ namespace qopt {
 namespace {
 
 using reference::Tensor;
-
-RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 /// Turns a copy of @forward into an entry point with a cache.
 class CachedEntry {
@@ -306,9 +305,13 @@ LogicalResult CachedEntry::replaceAttention() {
     };
     Value keys = cache(op.getK(), "key", Role::KeyCache), values = cache(op.getV(), "value", Role::ValueCache);
     b.setInsertionPoint(op);
-    auto cached = CachedAttentionOp::create(b, op.getLoc(), op.getY().getType(), op.getQ(), op.getK(), op.getV(), keys,
-                                            values, pastLength, op.getScaleAttr(), op.getSoftcapAttr());
-    op.getY().replaceAllUsesWith(cached.getY());
+    auto cached = CachedAttentionOp::create(b, op.getLoc(), op.getQ(), op.getK(), op.getV(), keys, values, pastLength,
+                                            op.getScaleAttr(), op.getSoftcapAttr());
+    // The attention may have known less or more of its batch than q does.
+    Value y = cached.getY();
+    if (y.getType() != op.getY().getType())
+      y = tensor::CastOp::create(b, op.getLoc(), op.getY().getType(), y);
+    op.getY().replaceAllUsesWith(y);
     op.erase();
   }
   return success();

@@ -48,8 +48,8 @@ struct ExtractParameters : impl::ExtractParametersBase<ExtractParameters> {
         global = memref::GlobalOp::create(top, op->getLoc(), "parameter_" + std::to_string(globals.size() - 1),
                                           top.getStringAttr("private"), buffer, Attribute(), /*constant=*/false,
                                           IntegerAttr());
-        global->setAttr(kParameterValueAttr, value);
-        global->setAttr(kParameterNameAttr, top.getStringAttr(given));
+        setAttr<attrs::Value>(global, value);
+        setAttr<attrs::Name>(global, top.getStringAttr(given));
         symbols.insert(global);
         last = global;
         ++numParameters;

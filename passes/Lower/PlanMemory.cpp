@@ -60,7 +60,7 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
     }
     SmallVector<Group> groups;
     for (auto alloc : llvm::to_vector(block.getOps<memref::AllocOp>())) {
-      if (alloc->hasAttr(kOutputAttr))
+      if (hasAttr<attrs::Output>(alloc))
         continue;
       if (alloc.use_empty()) {
         alloc.erase();
@@ -87,7 +87,7 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
       while (isa_and_nonnull<memref::CastOp, memref::CollapseShapeOp, memref::ExpandShapeOp>(root))
         root = root->getOperand(0).getDefiningOp();
       if (isa_and_nonnull<memref::AllocOp>(root) && root->getBlock() == ret->getBlock() && taken.insert(root).second) {
-        root->setAttr(kOutputAttr, b.getUnitAttr());
+        setFlag<attrs::Output>(root);
         continue;
       }
       SmallVector<Value> sizes;
@@ -96,7 +96,7 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
           sizes.push_back(b.createOrFold<memref::DimOp>(ret.getLoc(), operand.get(), i));
       auto dense = MemRefType::get(type.getShape(), type.getElementType());
       auto copy = memref::AllocOp::create(b, ret.getLoc(), dense, sizes);
-      copy->setAttr(kOutputAttr, b.getUnitAttr());
+      setFlag<attrs::Output>(copy);
       linalg::CopyOp::create(b, ret.getLoc(), operand.get(), copy.getResult());
       operand.set(copy);
     }

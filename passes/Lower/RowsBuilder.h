@@ -10,14 +10,11 @@
 
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "qopt/Dialect/Types.h"
 
 namespace qopt::lowering {
 
 constexpr int64_t kUnknown = mlir::ShapedType::kDynamic;
-
-inline mlir::RankedTensorType typeOf(mlir::Value tensor) {
-  return llvm::cast<mlir::RankedTensorType>(tensor.getType());
-}
 
 inline bool isFloatTensor(mlir::Value tensor) { return typeOf(tensor).getElementType().isF32(); }
 

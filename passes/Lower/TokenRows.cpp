@@ -8,13 +8,12 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Dialect/Types.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace qopt;
 using namespace qopt::lowering;
-
-static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 /// Whether broadcasting a constant gives all tokens the same.
 static bool isSameForAllTokens(Value constant) {

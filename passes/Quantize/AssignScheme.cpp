@@ -160,7 +160,7 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
         remarkChosen(op->getLoc(), topics::kLinear,
                      "layer \"" + linear->name + "\" of " + Twine(linear->outFeatures * linear->inFeatures) +
                          " weights stays float: " + reason);
-      op->setAttr(kSchemeAttr, spec->get(&getContext(), linear->inFeatures));
+      setAttr<attrs::Scheme>(op, spec->get(&getContext(), linear->inFeatures));
       ++count;
     });
     numLinears += count;

@@ -46,8 +46,8 @@ private:
     auto scaleType = RankedTensorType::get({}, builder.getF32Type());
     Value parameter = ParameterOp::create(builder, op.getLoc(), (op.getName() + ".input_scale").str(),
                                           DenseElementsAttr::get(scaleType, scale));
-    Value codes = QuantizeOp::create(builder, op.getLoc(), type.clone(builder.getI8Type()), op.getInput(), parameter);
-    Value folded = DequantizeOp::create(builder, op.getLoc(), type, codes, parameter, Value(), IntegerAttr());
+    Value codes = QuantizeOp::create(builder, op.getLoc(), op.getInput(), parameter);
+    Value folded = DequantizeOp::create(builder, op.getLoc(), codes, parameter);
     op.replaceAllUsesWith(folded);
     op.erase();
     return success();

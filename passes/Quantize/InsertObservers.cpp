@@ -45,9 +45,9 @@ struct InsertObservers : impl::InsertObserversBase<InsertObservers> {
     for (auto &[key, linears] : groups) {
       auto [value, statistic] = key;
       OpBuilder builder(linears.front().op);
-      auto observe = ObserveOp::create(builder, linears.front().op.getLoc(), value.getType(), value,
-                                       builder.getStringAttr(linears.front().name),
-                                       builder.getStrArrayAttr({statistic}), FloatAttr());
+      auto observe =
+          ObserveOp::create(builder, linears.front().op.getLoc(), value, builder.getStringAttr(linears.front().name),
+                            builder.getStrArrayAttr({statistic}), FloatAttr());
       for (Linear &linear : linears)
         linear.op.getAMutable().assign(observe.getResult());
       ++numObservers;

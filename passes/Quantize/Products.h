@@ -12,7 +12,7 @@
 namespace qopt {
 
 /// The scheme of a product; null when nobody assigned one.
-inline SchemeAttr getScheme(onnx::MatMulOp op) { return op->getAttrOfType<SchemeAttr>(kSchemeAttr); }
+inline SchemeAttr getScheme(onnx::MatMulOp op) { return getAttr<attrs::Scheme>(op); }
 
 /// Whether `op` has a scheme, of this kind.
 inline bool hasScheme(onnx::MatMulOp op, SchemeKind kind) {
@@ -34,14 +34,16 @@ inline DequantizeOp getChannelWeights(onnx::MatMulOp op) {
 }
 
 /// Whether x and y of `op` are float32 and of the shapes that the products of the
-/// qopt dialect take: the rows of x, K known.
+/// qopt dialect take and give: K known, y with the rows of x and a column per output.
 inline bool hasProductShape(onnx::MatMulOp op) {
   auto x = llvm::dyn_cast<mlir::RankedTensorType>(op.getA().getType());
   auto y = llvm::dyn_cast<mlir::RankedTensorType>(op.getY().getType());
   if (!x || !y || !x.getElementType().isF32() || !y.getElementType().isF32() || x.getRank() < 1 ||
       x.isDynamicDim(x.getRank() - 1))
     return false;
-  return y.getRank() == x.getRank() && y.getShape().drop_back() == x.getShape().drop_back();
+  auto weights = llvm::cast<mlir::RankedTensorType>(op.getB().getType());
+  return y.getRank() == x.getRank() && y.getShape().drop_back() == x.getShape().drop_back() &&
+         y.getShape().back() == weights.getShape().back();
 }
 
 /// Replaces `op` by `product`, which keeps its layer and scheme.

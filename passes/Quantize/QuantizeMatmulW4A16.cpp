@@ -19,8 +19,8 @@ struct GroupProduct : OpRewritePattern<onnx::MatMulOp> {
       return rewriter.notifyMatchFailure(op, "requires int4 weights with a scale per group");
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
-    auto product = MatmulW4A16Op::create(rewriter, op.getLoc(), op.getType(), op.getA(), weights.getCodes(),
-                                         weights.getScale(), weights.getZeros(), weights.getGroupSizeAttr());
+    auto product = MatmulW4A16Op::create(rewriter, op.getLoc(), op.getA(), weights.getCodes(), weights.getScale(),
+                                         weights.getZeros(), weights.getGroupSizeAttr());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();

@@ -24,8 +24,7 @@ struct WeightProduct : OpRewritePattern<onnx::MatMulOp> {
       return rewriter.notifyMatchFailure(op, "requires int8 weights with a scale per output");
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
-    auto product =
-        MatmulW8A16Op::create(rewriter, op.getLoc(), op.getType(), op.getA(), weights.getCodes(), weights.getScale());
+    auto product = MatmulW8A16Op::create(rewriter, op.getLoc(), op.getA(), weights.getCodes(), weights.getScale());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();

@@ -29,8 +29,8 @@ struct StaticScale : OpRewritePattern<onnx::MatMulOp> {
       return rewriter.notifyMatchFailure(op, "requires int8 weights with a scale per output");
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
-    auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(),
-                                        weights.getCodes(), weights.getScale(), Value(), Value(), Value());
+    auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), x.getCodes(), x.getScale(), weights.getCodes(),
+                                        weights.getScale(), Value(), Value(), Value());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();
@@ -54,8 +54,8 @@ struct ScalePerToken : OpRewritePattern<onnx::MatMulOp> {
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
     DynamicQuantizeOp x = getQuantized(op.getA(), rewriter);
-    auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(),
-                                        weights.getCodes(), weights.getScale(), Value(), Value(), Value());
+    auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), x.getCodes(), x.getScale(), weights.getCodes(),
+                                        weights.getScale(), Value(), Value(), Value());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();
@@ -68,9 +68,7 @@ struct ScalePerToken : OpRewritePattern<onnx::MatMulOp> {
         return existing;
     OpBuilder::InsertionGuard guard(rewriter);
     rewriter.setInsertionPointAfterValue(value);
-    auto type = cast<RankedTensorType>(value.getType());
-    auto scale = RankedTensorType::get(type.getShape().drop_back(), rewriter.getF32Type());
-    return DynamicQuantizeOp::create(rewriter, value.getLoc(), type.clone(rewriter.getI8Type()), scale, value);
+    return DynamicQuantizeOp::create(rewriter, value.getLoc(), value);
   }
 
   Pass::Statistic &count;

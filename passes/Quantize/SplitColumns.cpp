@@ -32,8 +32,8 @@ struct SplitProduct : OpRewritePattern<onnx::MatMulOp> {
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
     SplitColumnsOp x = getSplit(op.getA(), threshold, rewriter);
-    auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(),
-                                        weights.getCodes(), weights.getScale(), op.getA(), x.getColumns(), Value());
+    auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), x.getCodes(), x.getScale(), weights.getCodes(),
+                                        weights.getScale(), op.getA(), x.getColumns(), Value());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();
@@ -46,11 +46,7 @@ struct SplitProduct : OpRewritePattern<onnx::MatMulOp> {
         return existing;
     OpBuilder::InsertionGuard guard(rewriter);
     rewriter.setInsertionPointAfterValue(value);
-    auto type = cast<RankedTensorType>(value.getType());
-    auto scale = RankedTensorType::get(type.getShape().drop_back(), rewriter.getF32Type());
-    auto columns = RankedTensorType::get(type.getShape().take_back(), rewriter.getI32Type());
-    return SplitColumnsOp::create(rewriter, value.getLoc(), type.clone(rewriter.getI8Type()), scale, columns, value,
-                                  threshold);
+    return SplitColumnsOp::create(rewriter, value.getLoc(), value, threshold);
   }
 
   Pass::Statistic &count;
@@ -69,9 +65,8 @@ struct SplitProductAt : OpRewritePattern<onnx::MatMulOp> {
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
     SplitColumnsAtOp x = getSplit(op.getA(), kept.getColumnsAttr(), rewriter);
-    auto product =
-        MatmulW8A8Op::create(rewriter, op.getLoc(), op.getType(), x.getCodes(), x.getScale(), weights.getCodes(),
-                             weights.getScale(), x.getOutliers(), Value(), kept.getValues());
+    auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), x.getCodes(), x.getScale(), weights.getCodes(),
+                                        weights.getScale(), x.getOutliers(), Value(), kept.getValues());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();
@@ -84,12 +79,7 @@ struct SplitProductAt : OpRewritePattern<onnx::MatMulOp> {
         return existing;
     OpBuilder::InsertionGuard guard(rewriter);
     rewriter.setInsertionPointAfterValue(value);
-    auto type = cast<RankedTensorType>(value.getType());
-    SmallVector<int64_t> shape(type.getShape());
-    auto scale = RankedTensorType::get(ArrayRef(shape).drop_back(), rewriter.getF32Type());
-    shape.back() = columns.size();
-    return SplitColumnsAtOp::create(rewriter, value.getLoc(), type.clone(rewriter.getI8Type()), scale,
-                                    type.clone(shape), value, columns);
+    return SplitColumnsAtOp::create(rewriter, value.getLoc(), value, columns);
   }
 
   Pass::Statistic &count;

@@ -73,8 +73,8 @@ private:
   LogicalResult verify(Operation *op) {
     if (auto observe = dyn_cast<ObserveOp>(op))
       return op->emitOpError() << "is left over at \"" << observe.getName() << '"';
-    auto name = op->getAttrOfType<StringAttr>(kLayerAttr);
-    auto scheme = op->getAttrOfType<SchemeAttr>(kSchemeAttr);
+    auto name = getAttr<attrs::Layer>(op);
+    auto scheme = getAttr<attrs::Scheme>(op);
     if (!scheme) {
       if (Linear::match(op))
         return op->emitOpError() << "requires a scheme for layer \"" << name.getValue() << '"';

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "AttentionMatch.h"
 
+#include "qopt/Dialect/Types.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -15,8 +16,6 @@ using namespace qopt::raise;
 
 /// Between scores and softmax, or softmax and values, lie a handful of operators.
 static constexpr size_t kMaxOperators = 24;
-
-static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 bool Heads::isHeadsFirst() const {
   RankedTensorType type = typeOf(value);

@@ -53,7 +53,7 @@ struct FoldConstants : impl::FoldConstantsBase<FoldConstants> {
     if (!raise::isGraph(getOperation()))
       return;
     for (Operation &op : llvm::make_early_inc_range(getOperation().front())) {
-      if (!isa<onnx::OnnxDialect>(op.getDialect()) || isa<onnx::ConstantOp>(op) || castsWeights(&op))
+      if (!isa_and_present<onnx::OnnxDialect>(op.getDialect()) || isa<onnx::ConstantOp>(op) || castsWeights(&op))
         continue;
       auto results = foldOp(&op, maxElements);
       if (failed(results) ||

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "AttentionMatch.h"
 #include "Raising.h"
+#include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Passes.h"
 #include "qopt/Passes/Remarks.h"
 #include <cmath>
@@ -32,8 +33,6 @@ constexpr std::pair<Sizes, Padding> kTrials[] = {{{2, 6, 3}, Padding::None},
                                                  {{1, 40, 2}, Padding::None}};
 /// Distances between tokens up to this one occur in the trials.
 constexpr int64_t kSeenDistance = 32;
-
-RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 /// Rules behind those of AttentionMatch; the calls of kTrials follow one by one.
 enum Rule { kHasScale = kFirstComputedRule, kHasMask, kIsSame };

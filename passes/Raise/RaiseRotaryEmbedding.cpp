@@ -10,6 +10,7 @@
 #include "GraphCut.h"
 #include "RotaryTables.h"
 #include "mlir/IR/AsmState.h"
+#include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Passes.h"
 #include "qopt/Passes/Remarks.h"
 #include "llvm/ADT/MapVector.h"
@@ -31,8 +32,6 @@ constexpr std::pair<Sizes, Padding> kTrials[] = {
 
 /// Rules around those that readRotaryTables() checks by probing.
 enum Rule { kIsCut = 1, kIsRanked, kHasSource, kHasHeads, kIsSame = kLastTableRule + 1 };
-
-RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 /// What may move elements between the projection and the rotation.
 Value skipMovement(Value value) {

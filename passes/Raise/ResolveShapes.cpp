@@ -9,6 +9,7 @@
 #include "Raising.h"
 #include "mlir/Analysis/DataFlow/DeadCodeAnalysis.h"
 #include "qopt/Dialect/Onnx/SymbolicShapes.h"
+#include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -19,8 +20,6 @@ namespace qopt {
 #include "qopt/Passes/Passes.h.inc"
 
 namespace {
-
-RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 bool areSame(ArrayRef<Extent> a, ArrayRef<Extent> b) {
   return a.size() == b.size() &&

@@ -14,7 +14,8 @@ using namespace qopt;
 using namespace qopt::onnx;
 using namespace qopt::raise;
 
-static RankedTensorType typeOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
+/// Null for what is no ranked tensor, as an argument of a function may be.
+static RankedTensorType rankedTypeOf(Value value) { return dyn_cast<RankedTensorType>(value.getType()); }
 
 Value raise::skipCasts(Value value) {
   while (value.getDefiningOp<CastOp>() || value.getDefiningOp<IdentityOp>())
@@ -27,7 +28,7 @@ static bool isWeight(Value value) {
   value = skipCasts(value);
   if (auto transpose = value.getDefiningOp<TransposeOp>())
     value = skipCasts(transpose.getOperand());
-  RankedTensorType type = typeOf(value);
+  RankedTensorType type = rankedTypeOf(value);
   return type && type.getRank() == 2 && isa<FloatType>(type.getElementType()) && matchConstant(value);
 }
 
@@ -112,7 +113,7 @@ private:
 
   /// As the index of a gather.
   void visitGather(GatherOp gather, History history) {
-    RankedTensorType data = typeOf(gather.getData());
+    RankedTensorType data = rankedTypeOf(gather.getData());
     if (data && isa<FloatType>(data.getElementType())) {
       if (history.isCounted)
         return;
@@ -186,7 +187,7 @@ std::optional<int64_t> raise::findProductWidth(Value value) {
     Operation *op = at.getDefiningOp();
     if (!isa_and_present<MatMulOp, GemmOp>(op))
       return true;
-    RankedTensorType type = typeOf(at);
+    RankedTensorType type = rankedTypeOf(at);
     if (isWeight(op->getOperand(1)) && type && !type.isDynamicDim(type.getRank() - 1))
       width = type.getShape().back();
     return false;
@@ -197,11 +198,11 @@ std::optional<int64_t> raise::findProductWidth(Value value) {
 bool raise::hasOneRow(Value value) {
   bool found = false;
   walkBack(value, [&](Value at) {
-    RankedTensorType type = typeOf(at);
+    RankedTensorType type = rankedTypeOf(at);
     found |= type && type.getRank() == 3 && type.getDimSize(1) == 1;
     // Behind the product are the rows that went into it.
     if (Operation *op = at.getDefiningOp(); isa_and_present<MatMulOp>(op)) {
-      RankedTensorType rows = typeOf(op->getOperand(0));
+      RankedTensorType rows = rankedTypeOf(op->getOperand(0));
       found |= rows && rows.getRank() == 3 && rows.getDimSize(1) == 1;
       return false;
     }

@@ -79,7 +79,7 @@ private:
 
   LogicalResult convert(Operation *op) {
     b.setInsertionPointAfter(op);
-    if (isa<QoptDialect>(op->getDialect())) // has been quantized already
+    if (isa_and_present<QoptDialect>(op->getDialect())) // has been quantized already
       return success();
     if (op->getNumRegions() > 0)
       return op->emitOpError("has a region, but 16-bit floats are widened in operations without regions only");
@@ -136,9 +136,8 @@ private:
   void convertReturn(func::ReturnOp op) {
     b.setInsertionPoint(op);
     for (auto [operand, type] : llvm::zip(op->getOpOperands(), function.getResultTypes())) {
-      Type element = mlir::cast<RankedTensorType>(type).getElementType();
       if (isNarrow(type) && !isNarrow(operand.get().getType()))
-        operand.set(cast(op.getLoc(), operand.get(), element));
+        operand.set(cast(op.getLoc(), operand.get(), mlir::cast<RankedTensorType>(type).getElementType()));
     }
   }
 

@@ -16,7 +16,7 @@ func.func @rewrites(%x: tensor<?x4xf32>, %w: tensor<2x2xi8>, %v: tensor<2x2xf16>
 // CHECK-SAME: (%[[X:[^:]*]]: tensor<?x3xf32>, %[[W:.*]]: tensor<2x2xi8>, %[[V:.*]]: tensor<2x2xf16>, %[[Z:.*]]: tensor<2x2xi8>)
 // CHECK-NEXT: qopt.matmul_w4a16 %[[X]], %[[W]], %[[V]], %[[Z]] {group_size = 2 : i64} :
 func.func @rewrites_zeros(%x: tensor<?x3xf32>, %w: tensor<2x2xi8>, %v: tensor<2x2xf16>, %z: tensor<2x2xi8>) -> tensor<?x2xf32> {
-  %d = qopt.dequantize %w, %v, %z {group_size = 2} : (tensor<2x2xi8>, tensor<2x2xf16>, tensor<2x2xi8>) -> tensor<2x3xf32>
+  %d = qopt.dequantize %w, %v, %z {columns = 3, group_size = 2} : (tensor<2x2xi8>, tensor<2x2xf16>, tensor<2x2xi8>) -> tensor<2x3xf32>
   %t = onnx.Transpose %d {perm = array<i64: 1, 0>} : (tensor<2x3xf32>) -> tensor<3x2xf32>
   %0 = onnx.MatMul %x, %t : (tensor<?x3xf32>, tensor<3x2xf32>) -> tensor<?x2xf32>
   return %0 : tensor<?x2xf32>

@@ -25,7 +25,7 @@ func.func @channels(%x: tensor<2x2xf32>) -> tensor<2x3xf32> {
 // CHECK: qopt.parameter "up.weight.codes" dense_resource<up.weight.codes> : tensor<1x2xi8>
 // CHECK: qopt.parameter "up.weight.scale" dense_resource<up.weight.scale> : tensor<1x2xf16>
 // CHECK-NOT: zeros
-// CHECK: qopt.dequantize {{.*}} {group_size = 2 : i64} : (tensor<1x2xi8>, tensor<1x2xf16>) -> tensor<1x3xf32>
+// CHECK: qopt.dequantize {{.*}} {columns = 3 : i64, group_size = 2 : i64} : (tensor<1x2xi8>, tensor<1x2xf16>) -> tensor<1x3xf32>
 // Codes 0, 12 and 0; scales 1 and 0.5.
 // CHECK: up.weight.codes: "0x40000000C000"
 // CHECK: up.weight.scale: "0x40000000003C0038"

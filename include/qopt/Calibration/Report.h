@@ -1,4 +1,9 @@
 //===- Report.h - What became of one linear layer -------------------------===//
+//
+// One row per layer, filled in by whoever knows a figure: the walk over the IR, the
+// weight quantizer, calibration.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_CALIBRATION_REPORT_H
 #define QOPT_CALIBRATION_REPORT_H
 

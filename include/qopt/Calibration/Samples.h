@@ -1,4 +1,9 @@
 //===- Samples.h - Token windows as a function's inputs -------------------===//
+//
+// Calibration text is tokens; a graph wants masks, positions and empty caches as well.
+// What an argument is stands on it as its role.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_CALIBRATION_SAMPLES_H
 #define QOPT_CALIBRATION_SAMPLES_H
 

@@ -1,4 +1,9 @@
 //===- StageRunner.h - Whatever can run the functions of a stage module ---===//
+//
+// Calibration does not care how a stage is computed: by compiled code in practice, by
+// the reference evaluator in tests.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_CALIBRATION_STAGERUNNER_H
 #define QOPT_CALIBRATION_STAGERUNNER_H
 

@@ -1,4 +1,9 @@
 //===- Codegen.h - From lowered IR to code of a module --------------------===//
+//
+// The last step of the compiler in two halves: what a module says of its entry points
+// and parameters, and the machine code for the host.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_CODEGEN_CODEGEN_H
 #define QOPT_CODEGEN_CODEGEN_H
 

@@ -26,8 +26,8 @@ inline constexpr llvm::StringLiteral kBaselineChip = "sm_80";
 /// in it a host body of size arithmetic and `gpu.launch_func`s. Operands of launches
 /// are device addresses (!llvm.ptr, of the first element), i32, i64 and f32; sizes of
 /// grids and blocks are index values. A gpu.func knows its block size
-/// (known_block_size) and its dynamic shared memory (kSharedBytesAttr), which begins
-/// at the external global `qopt_shared`; one with kArchAttr is launched only where
+/// (known_block_size) and its dynamic shared memory (`qopt.shared_bytes`), which begins
+/// at the external global `qopt_shared`; one with `qopt.arch` is launched only where
 /// QrtApi::capability allows it. Emits a diagnostic on a malformed
 /// declaration, an unknown kernel and loops that no kernel can be made of.
 mlir::LogicalResult emitCudaKernels(mlir::ModuleOp module);

@@ -30,33 +30,9 @@ inline constexpr llvm::StringLiteral kCapabilityFunction = "qrt_capability";
 /// QrtApi::tensorMap, into memory of the caller. Only to be passed to launches.
 inline constexpr llvm::StringLiteral kTensorMapFunction = "qrt_tensor_map";
 
-/// UnitAttr on an argument (!llvm.ptr) of a gpu.func: a tensor map, passed by value.
-inline constexpr llvm::StringLiteral kTensorMapAttr = attrs::TensorMap::getNameStr();
-/// StringAttr on a gpu.func: the one architecture ("sm_90a") that has such
-/// instructions; without it kBaselineChip and all later ones.
-inline constexpr llvm::StringLiteral kArchAttr = attrs::Arch::getNameStr();
-
-/// IntegerAttr (i64) on a gpu.func: bytes of dynamic shared memory that its
-/// launches need at most.
-inline constexpr llvm::StringLiteral kSharedBytesAttr = attrs::SharedBytes::getNameStr();
-
 /// The kernels of all gpu.modules of `module`, in the order of the module's kernel
 /// table.
 std::vector<mlir::gpu::GPUFuncOp> listKernels(mlir::ModuleOp module);
-
-/// IntegerAttr on an scf.parallel: indices that are worth a range of their own.
-/// Without it 1.
-inline constexpr llvm::StringLiteral kGrainAttr = attrs::Grain::getNameStr();
-
-/// ElementsAttr on a memref.global without initial value: the array is an entry
-/// of the parameter table. The order of such globals in the module is the order
-/// of the table; `qopt.name` (StringAttr) is the parameter's name.
-inline constexpr llvm::StringLiteral kParameterValueAttr = attrs::Value::getNameStr();
-inline constexpr llvm::StringLiteral kParameterNameAttr = attrs::Name::getNameStr();
-
-/// UnitAttr on a memref.alloc in an entry function: becomes the memory of an
-/// output and is handed to the caller.
-inline constexpr llvm::StringLiteral kOutputAttr = attrs::Output::getNameStr();
 
 /// Make `qopt.fail` and `qopt.require`; `a` and `b` are integers of at most 64 bits, or
 /// indices.

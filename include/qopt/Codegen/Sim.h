@@ -1,4 +1,9 @@
 //===- Sim.h - GPU kernels to code for the simulator ----------------------===//
+//
+// The same gpu.funcs that become PTX become host functions, of which the simulator
+// calls one per GPU thread.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_CODEGEN_SIM_H
 #define QOPT_CODEGEN_SIM_H
 

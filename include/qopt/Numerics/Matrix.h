@@ -1,4 +1,9 @@
 //===- Matrix.h - Views of row-major arrays -------------------------------===//
+//
+// Weights are matrices [N, K] of many element types; the quantizers take views, so that
+// nobody copies to call them.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_NUMERICS_MATRIX_H
 #define QOPT_NUMERICS_MATRIX_H
 

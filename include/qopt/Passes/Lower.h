@@ -1,4 +1,9 @@
 //===- Lower.h - From a graph to what host code is made of ----------------===//
+//
+// Calibration and the driver lower modules in the same way, and both need what the
+// result looks like to a caller.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_LOWER_H
 #define QOPT_PASSES_LOWER_H
 

@@ -1,4 +1,9 @@
 //===- Passes.h - qopt's passes and pipelines -----------------------------===//
+//
+// Passes are declared in Passes.td and listed in Pipelines.cpp; code that runs a
+// pipeline asks for it here.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_PASSES_H
 #define QOPT_PASSES_PASSES_H
 

@@ -1,4 +1,9 @@
 //===- Bench.h - Tokens per second ----------------------------------------===//
+//
+// A prompt and the tokens after it use the machine in different ways, so they are
+// measured apart.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_RUNTIME_BENCH_H
 #define QOPT_RUNTIME_BENCH_H
 

@@ -1,4 +1,8 @@
 //===- Describe.h - A module in words -------------------------------------===//
+//
+// What `qrun info` prints, for people and for programs.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_RUNTIME_DESCRIBE_H
 #define QOPT_RUNTIME_DESCRIBE_H
 

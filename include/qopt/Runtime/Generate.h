@@ -1,4 +1,9 @@
 //===- Generate.h - Text from a language model ----------------------------===//
+//
+// One token after the other: the likeliest, or one drawn from the likely ones by a
+// seeded generator.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_RUNTIME_GENERATE_H
 #define QOPT_RUNTIME_GENERATE_H
 

@@ -1,4 +1,9 @@
 //===- ScoringText.h - Rows of tokens to score, and text from tokens -------===//
+//
+// The perplexity of a text depends on how it is cut; each mode cuts as the program that
+// it is compared with.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_RUNTIME_SCORINGTEXT_H
 #define QOPT_RUNTIME_SCORINGTEXT_H
 

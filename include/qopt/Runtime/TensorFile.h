@@ -1,4 +1,8 @@
 //===- TensorFile.h - Tensors from and to files ---------------------------===//
+//
+// Inputs and outputs of `qrun` are the files of NumPy and those of ONNX's test data.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_RUNTIME_TENSORFILE_H
 #define QOPT_RUNTIME_TENSORFILE_H
 

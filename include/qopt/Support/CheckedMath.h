@@ -1,4 +1,9 @@
 //===- CheckedMath.h - Arithmetic on sizes that come from files -----------===//
+//
+// A file may claim any size. Sums and products of such numbers go through here, and do
+// not wrap.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_SUPPORT_CHECKEDMATH_H
 #define QOPT_SUPPORT_CHECKEDMATH_H
 

@@ -1,4 +1,9 @@
 //===- Progress.h - How far long work is ----------------------------------===//
+//
+// Quantizing takes minutes. Whoever watches a terminal sees how many are left; a log
+// file sees nothing of it.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_SUPPORT_PROGRESS_H
 #define QOPT_SUPPORT_PROGRESS_H
 

@@ -1,4 +1,9 @@
 //===- TemporaryDirectory.h - A directory that vanishes -------------------===//
+//
+// Tools of others want files. They are gone when the work is done, when it fails and
+// when it is interrupted.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_SUPPORT_TEMPORARYDIRECTORY_H
 #define QOPT_SUPPORT_TEMPORARYDIRECTORY_H
 

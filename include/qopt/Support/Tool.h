@@ -1,4 +1,9 @@
 //===- Tool.h - What the mains of all tools share -------------------------===//
+//
+// Exit codes, error lines and signals are the same for qopt and qrun, and are dealt
+// with once.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_SUPPORT_TOOL_H
 #define QOPT_SUPPORT_TOOL_H
 

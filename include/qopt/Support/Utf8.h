@@ -1,4 +1,8 @@
 //===- Utf8.h - Text from files, safe to print ----------------------------===//
+//
+// Names and texts come from files that anyone may have written, and end on a terminal.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_SUPPORT_UTF8_H
 #define QOPT_SUPPORT_UTF8_H
 

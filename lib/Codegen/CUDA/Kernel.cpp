@@ -105,12 +105,12 @@ void Kernel::launch(const Launch &launch, ArrayRef<Argument> arguments, ThreadBo
   kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), getUnitAttr());
   kernel.setKnownBlockSizeAttr(getDenseI32ArrayAttr({static_cast<int32_t>(launch.threads), 1, 1}));
   kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), getI32IntegerAttr(launch.blocksAtATime));
-  kernel->setAttr(kSharedBytesAttr, getI64IntegerAttr(launch.sharedBytes));
+  setAttr<attrs::SharedBytes>(kernel, getI64IntegerAttr(launch.sharedBytes));
   if (!launch.arch.empty())
-    kernel->setAttr(kArchAttr, getStringAttr(launch.arch));
+    setAttr<attrs::Arch>(kernel, getStringAttr(launch.arch));
   for (auto [i, argument] : llvm::enumerate(arguments)) {
     if (argument.isTensorMap) {
-      kernel.setArgAttr(i, kTensorMapAttr, getUnitAttr());
+      setArgAttr<attrs::TensorMap>(kernel, i, getUnitAttr());
       continue;
     }
     if (!isa<LLVM::LLVMPointerType>(argument.value.getType()))

@@ -37,7 +37,7 @@ LLVM::LLVMStructType host::getLaunchType(MLIRContext *context) {
 
 Value host::getFrame(func::FuncOp function) {
   for (Operation &op : function.getBody().front())
-    if (op.hasAttr(kFrameAttr))
+    if (hasAttr<attrs::Frame>(&op))
       return op.getResult(0);
   return function.getArgument(0);
 }

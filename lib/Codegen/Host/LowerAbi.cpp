@@ -68,7 +68,7 @@ private:
     table = incoming[2], outputs = incoming[4];
     LLVM::LLVMStructType frameType = getFrameType(context), tensorType = getTensorType(context);
     frame = b.stackSlot(frameType);
-    frame.getDefiningOp()->setAttr(kFrameAttr, b.getUnitAttr());
+    setFlag<attrs::Frame>(frame.getDefiningOp());
     b.store(incoming[0], b.field(frameType, frame, FrameField::Api));
     b.store(incoming[1], b.field(frameType, frame, FrameField::Context));
     b.storeStatus(frame, b.i64(QRT_OK));
@@ -245,7 +245,7 @@ private:
     leaveUnless(LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ne, memory, b.null()), alloc);
     Value buffer = b.memref(type, memory, sizes);
     slotOf[buffer] = slot;
-    if (alloc->hasAttr(kOutputAttr))
+    if (hasAttr<attrs::Output>(alloc))
       outputSlots.push_back(slot);
     alloc.replaceAllUsesWith(buffer);
     alloc.erase();
@@ -316,7 +316,7 @@ private:
 LogicalResult host::lowerAbi(ModuleOp module) {
   ParameterTable parameters;
   for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>()))
-    if (global->hasAttr(kParameterValueAttr))
+    if (hasAttr<attrs::Value>(global))
       parameters.try_emplace(global.getSymName(), parameters.size());
   MLIRContext *context = module.getContext();
   for (func::FuncOp function : module.getOps<func::FuncOp>())
@@ -332,7 +332,7 @@ LogicalResult host::lowerAbi(ModuleOp module) {
     if (Operation *declaration = module.lookupSymbol(name))
       declaration->erase();
   for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>()))
-    if (global->hasAttr(kParameterValueAttr))
+    if (hasAttr<attrs::Value>(global))
       global.erase();
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
   LLVM::GlobalOp::create(b, module.getLoc(), b.getI32Type(), /*isConstant=*/true, LLVM::Linkage::External,

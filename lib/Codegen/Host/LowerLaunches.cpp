@@ -82,7 +82,7 @@ private:
     Value addresses = slot(b.pointerType(), std::max<int64_t>(launch.getNumKernelOperands(), 1));
     for (auto [i, argument] : llvm::enumerate(launch.getKernelOperands())) {
       Value storage = argument;
-      if (!callee.getArgAttr(i, kTensorMapAttr)) {
+      if (!getArgAttr<attrs::TensorMap>(callee, i)) {
         storage = slot(argument.getType());
         b.store(argument, storage);
       }

@@ -49,7 +49,7 @@ public:
     int64_t inner = 1;
     for (size_t i = outer; i < sizes.size(); ++i)
       inner *= std::max<int64_t>(getConstantIntValue(sizes[i]).value_or(kAssumedSize), 1);
-    loop->setAttr(qopt::kGrainAttr, b.getI64IntegerAttr(std::max<int64_t>(kGrainIterations / inner, 1)));
+    qopt::setAttr<qopt::attrs::Grain>(loop, b.getI64IntegerAttr(std::max<int64_t>(kGrainIterations / inner, 1)));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     Value rest = loop.getInductionVars()[0];

@@ -91,7 +91,7 @@ private:
     for (auto [i, value] : llvm::enumerate(captured))
       b.store(b.castTo(value, packed.getBody()[i]), b.field(packed, arguments, i));
     Value count = b.toI64(loop.getUpperBound()[0]);
-    auto grainAttr = loop->getAttrOfType<IntegerAttr>(kGrainAttr);
+    auto grainAttr = getAttr<attrs::Grain>(loop);
     Value grain = b.i64(grainAttr ? std::max<int64_t>(grainAttr.getInt(), 1) : 1);
     Value isSmall = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, count, grain);
     auto choice = scf::IfOp::create(b, TypeRange(), isSmall, /*withElseRegion=*/true);

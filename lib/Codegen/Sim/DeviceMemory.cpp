@@ -54,7 +54,7 @@ public:
   LogicalResult run() {
     SmallVector<Operation *> work;
     function.walk([&](Operation *op) {
-      if (!op->hasAttr(kOwnAccessAttr))
+      if (!hasAttr<attrs::SimOwn>(op))
         work.push_back(op);
     });
     // Address spaces tell what must be checked, so they stay until all that is done.

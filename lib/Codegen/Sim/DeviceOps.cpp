@@ -14,7 +14,7 @@ DeviceOpBuilder::DeviceOpBuilder(LLVM::LLVMFuncOp function)
 Value DeviceOpBuilder::call(host::LlvmBuilder &b, ApiFunction which, ValueRange operands, Type result) {
   Value callee = b.load(b.pointerType(), b.element(b.pointerType(), api, int64_t(which)));
   callee.getDefiningOp<LLVM::LoadOp>().setInvariant(true);
-  callee.getDefiningOp()->setAttr(kOwnAccessAttr, b.getUnitAttr());
+  setFlag<attrs::SimOwn>(callee.getDefiningOp());
   auto type = LLVM::LLVMFunctionType::get(result ? result : LLVM::LLVMVoidType::get(b.getContext()),
                                           llvm::to_vector(operands.getTypes()));
   SmallVector<Value> all{callee};
@@ -42,7 +42,7 @@ Value DeviceOpBuilder::constant(host::LlvmBuilder &b, StringRef name, StringRef 
 }
 
 Value DeviceOpBuilder::site(host::LlvmBuilder &b, Operation *op) {
-  auto name = op->getAttrOfType<StringAttr>(kSiteAttr);
+  auto name = getAttr<attrs::Site>(op);
   StringRef &symbol = sites[name];
   if (symbol.empty()) {
     std::string text = name.str();

@@ -16,7 +16,7 @@ public:
   LogicalResult run() {
     SmallVector<Operation *> work;
     function.walk([&](Operation *op) {
-      if (isa<NVVM::NVVMDialect>(op->getDialect()) ||
+      if (isa_and_present<NVVM::NVVMDialect>(op->getDialect()) ||
           isa<LLVM::CallIntrinsicOp, LLVM::CallOp, LLVM::InlineAsmOp, LLVM::Trap>(op))
         work.push_back(op);
     });

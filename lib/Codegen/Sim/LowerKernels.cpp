@@ -22,7 +22,7 @@ Value sim::readField(host::LlvmBuilder &b, Value self, Field field, int64_t dime
   Value address = b.element(b.getI8Type(), self, offsets[int(field)] + 4 * dimension);
   auto load = LLVM::LoadOp::create(b, type, address, /*alignment=*/type.isInteger(32) ? 4 : 8);
   load.setInvariant(true);
-  load->setAttr(kOwnAccessAttr, b.getUnitAttr());
+  setFlag<attrs::SimOwn>(load);
   return load;
 }
 
@@ -55,7 +55,7 @@ public:
     function.walk([&](Operation *op) {
       std::string name = siteName(op);
       if (!name.empty())
-        op->setAttr(kSiteAttr, top.getStringAttr(name + " #" + Twine(++numSites)));
+        setAttr<attrs::Site>(op, top.getStringAttr(name + " #" + Twine(++numSites)));
     });
     return success();
   }
@@ -73,7 +73,7 @@ private:
       if (!isa<LLVM::LLVMPointerType>(type) && !type.isIntOrFloat())
         return kernel.emitOpError("has an argument of type ") << type << ", which the simulator does not know";
       Value value = ownLoad(top.pointerType(), top.element(top.pointerType(), arguments, i));
-      if (!kernel.getArgAttr(i, kTensorMapAttr))
+      if (!getArgAttr<attrs::TensorMap>(kernel, i))
         value = ownLoad(type, value);
       argument.replaceAllUsesWith(value);
     }
@@ -84,13 +84,13 @@ private:
   Value ownLoad(Type type, Value address) {
     auto load = LLVM::LoadOp::create(top, type, address);
     load.setInvariant(true);
-    load->setAttr(kOwnAccessAttr, top.getUnitAttr());
+    setFlag<attrs::SimOwn>(load);
     return load;
   }
 
   /// The mnemonic of what others may have to meet; empty for other operations.
   static std::string siteName(Operation *op) {
-    if (isa<NVVM::NVVMDialect>(op->getDialect()))
+    if (isa_and_present<NVVM::NVVMDialect>(op->getDialect()))
       return op->getName().stripDialect().str();
     auto assembly = dyn_cast<LLVM::InlineAsmOp>(op);
     if (!assembly)
@@ -143,7 +143,7 @@ private:
       fma.replaceAllUsesWith(arith::TruncFOp::create(b, narrow, sum).getResult());
     } else {
       // Other nvvm operations: lowerDeviceOps says what it knows.
-      return success(!isa<gpu::GPUDialect>(op->getDialect()));
+      return success(!isa_and_present<gpu::GPUDialect>(op->getDialect()));
     }
     op->erase();
     return success();

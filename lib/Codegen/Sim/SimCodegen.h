@@ -8,15 +8,6 @@
 
 namespace qopt::sim {
 
-/// On an operation that reads or writes the simulator's own structures: such
-/// accesses are not the kernel's, and are not checked.
-inline constexpr llvm::StringLiteral kOwnAccessAttr = attrs::SimOwn::getNameStr();
-
-/// StringAttr on an nvvm operation: which one of its kernel it is, "shfl.sync #3".
-/// Set before anything is optimized: two equal operations in two branches must not
-/// become one that the lanes of both meet at.
-inline constexpr llvm::StringLiteral kSiteAttr = attrs::Site::getNameStr();
-
 /// The fields of QrtSimThread, in its order.
 enum class Field { Api, Shared, SharedBytes, ThreadId, BlockId, BlockDim, GridDim, Lane, Warp };
 

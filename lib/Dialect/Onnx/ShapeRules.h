@@ -8,6 +8,7 @@
 #define QOPT_LIB_DIALECT_ONNX_SHAPERULES_H
 
 #include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Types.h"
 
 namespace qopt::onnx {
 
@@ -16,7 +17,6 @@ using namespace mlir;
 inline constexpr int64_t kMaxRank = 64;
 using Axes = SmallVector<int64_t>;
 
-inline RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 inline Type elementOf(Value value) { return typeOf(value).getElementType(); }
 inline int64_t rankOf(Value value) { return typeOf(value).getRank(); }
 

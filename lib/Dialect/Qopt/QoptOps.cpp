@@ -1,4 +1,9 @@
 //===- QoptOps.cpp - Verifiers of the qopt dialect ------------------------===//
+//
+// What types cannot say. Result types are compared with what is inferred before
+// (InferTypes.cpp), so here results are as operands and attributes want them.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Qopt/Qopt.h"
 
 #include "mlir/IR/Builders.h"
@@ -43,14 +48,8 @@ LogicalResult RequireOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
-// ParameterOp, ObserveOp
+// ObserveOp
 //===----------------------------------------------------------------------===//
-
-LogicalResult ParameterOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor adaptor,
-                                            SmallVectorImpl<Type> &types) {
-  types.push_back(adaptor.getValue().getShapedType());
-  return success();
-}
 
 LogicalResult ObserveOp::verify() {
   if (getName().empty())
@@ -71,34 +70,12 @@ LogicalResult ObserveOp::verify() {
 LogicalResult QuantizeOp::verify() {
   if (getScale().getType().getRank() != 0)
     return emitOpError("expected a scale of rank 0 but got rank ") << getScale().getType().getRank();
-  if (getCodes().getType().getShape() != getInput().getType().getShape())
-    return emitOpError("requires codes of the input's shape");
   return success();
-}
-
-/// What dynamic_quantize and both ways to split share: a scale per row of the input.
-static LogicalResult verifyRowCodes(Operation *op, RankedTensorType input, RankedTensorType codes,
-                                    RankedTensorType scale) {
-  if (input.getRank() < 1)
-    return op->emitOpError("requires an input of rank 1 or more");
-  if (codes.getShape() != input.getShape())
-    return op->emitOpError("requires codes of the input's shape");
-  if (scale.getShape() != rowShape(input))
-    return op->emitOpError("requires a scale of the input's shape without its last dimension");
-  return success();
-}
-
-LogicalResult DynamicQuantizeOp::verify() {
-  return verifyRowCodes(*this, getInput().getType(), getCodes().getType(), getScale().getType());
 }
 
 LogicalResult SplitColumnsOp::verify() {
-  if (failed(verifyRowCodes(*this, getInput().getType(), getCodes().getType(), getScale().getType())))
-    return failure();
   if (!(getThreshold().convertToFloat() > 0))
     return emitOpError("requires a threshold above 0");
-  if (getColumns().getType().getShape() != getInput().getType().getShape().take_back())
-    return emitOpError("requires one entry of columns per input column");
   return success();
 }
 
@@ -116,27 +93,14 @@ static LogicalResult verifyColumns(Operation *op, ArrayRef<int32_t> columns, int
 }
 
 LogicalResult SplitColumnsAtOp::verify() {
-  RankedTensorType input = getInput().getType(), outliers = getOutliers().getType();
-  if (failed(verifyRowCodes(*this, input, getCodes().getType(), getScale().getType())))
-    return failure();
-  if (ShapedType::isDynamic(input.getShape().back()))
+  int64_t width = getInput().getType().getShape().back();
+  if (ShapedType::isDynamic(width))
     return emitOpError("requires a known number of input columns");
-  if (failed(verifyColumns(*this, getColumns(), input.getShape().back())))
-    return failure();
-  SmallVector<int64_t> expected(rowShape(input));
-  expected.push_back(getColumns().size());
-  if (outliers.getShape() != ArrayRef<int64_t>(expected))
-    return emitOpError("expected outliers of ")
-           << getColumns().size() << " columns and the rows of the input, but got " << outliers;
-  return success();
+  return verifyColumns(*this, getColumns(), width);
 }
 
 LogicalResult ReplaceColumnsOp::verify() {
   RankedTensorType input = getInput().getType(), values = getValues().getType();
-  if (input.getRank() != 2 || !input.hasStaticShape())
-    return emitOpError("requires a static weight matrix");
-  if (getResult().getType() != input)
-    return emitOpError("requires a result of the type of the input");
   if (failed(verifyColumns(*this, getColumns(), input.getDimSize(1))))
     return failure();
   int64_t count = getColumns().size();
@@ -165,13 +129,11 @@ LogicalResult DequantizeOp::verify() {
   RankedTensorType codes = getCodes().getType(), scale = getScale().getType(), result = getResult().getType();
   if (getGroupSize()) {
     if (result.getRank() != 2 || !result.hasStaticShape())
-      return emitOpError("requires a static matrix as result of groups");
+      return emitOpError("requires a static matrix of codes in groups");
     return verifyGroups(*this, result.getDimSize(0), result.getDimSize(1), *getGroupSize(), codes, scale, getZeros());
   }
-  if (getZeros())
-    return emitOpError("requires group_size with zeros");
-  if (codes.getShape() != result.getShape())
-    return emitOpError("requires a result of the shape of codes");
+  if (getZeros() || getColumns())
+    return emitOpError("requires group_size with zeros or columns");
   if (scale.getRank() != 0 &&
       (scale.getRank() != 1 || codes.getRank() != 2 || scale.getDimSize(0) != codes.getDimSize(0)))
     return emitOpError("expected a scale of rank 0 or one per row of codes, but got ") << scale;
@@ -182,21 +144,15 @@ LogicalResult DequantizeOp::verify() {
 // Matrix products
 //===----------------------------------------------------------------------===//
 
-/// y must be x with its last dimension K replaced by N.
-static LogicalResult verifyProduct(Operation *op, RankedTensorType x, int64_t n, int64_t k, RankedTensorType y) {
-  if (x.getRank() < 1 || x.getShape().back() != k)
+/// x must have as many columns as w, a matrix of K columns.
+static LogicalResult verifyProduct(Operation *op, RankedTensorType x, int64_t k) {
+  if (x.getShape().back() != k)
     return op->emitOpError("expected x with ") << k << " columns but got " << x;
-  SmallVector<int64_t> expected(rowShape(x));
-  expected.push_back(n);
-  if (y.getShape() != ArrayRef<int64_t>(expected))
-    return op->emitOpError("expected a result of ") << n << " columns and the rows of x, but got " << y;
   return success();
 }
 
-/// A static weight matrix [N, K] of int8 with one scale per row.
-static LogicalResult verifyChannels(Operation *op, RankedTensorType w, RankedTensorType scale) {
-  if (w.getRank() != 2 || !w.hasStaticShape())
-    return op->emitOpError("requires a static weight matrix");
+/// One scale for each row of a weight matrix [N, K] of int8.
+static LogicalResult verifyScales(Operation *op, RankedTensorType w, RankedTensorType scale) {
   if (scale.getShape() != w.getShape().take_front())
     return op->emitOpError("expected ") << w.getDimSize(0) << " weight scales but got " << scale;
   return success();
@@ -218,9 +174,8 @@ static LogicalResult verifyOutliers(MatmulW8A8Op op) {
     return success();
   }
   RankedTensorType type = weights.getType();
-  if (type.getRank() != 2 || !type.hasStaticShape() || type.getDimSize(0) != w.getDimSize(0))
-    return op.emitOpError("expected a static matrix of outlier weights with ")
-           << w.getDimSize(0) << " rows but got " << type;
+  if (type.getDimSize(0) != w.getDimSize(0))
+    return op.emitOpError("expected outlier weights of ") << w.getDimSize(0) << " rows but got " << type;
   SmallVector<int64_t> expected(rowShape(x));
   expected.push_back(type.getDimSize(1));
   if (outliers.getType().getShape() != ArrayRef<int64_t>(expected))
@@ -231,9 +186,7 @@ static LogicalResult verifyOutliers(MatmulW8A8Op op) {
 
 LogicalResult MatmulW8A8Op::verify() {
   RankedTensorType x = getX().getType(), w = getW().getType(), xScale = getXScale().getType();
-  if (failed(verifyChannels(*this, w, getWScale().getType())))
-    return failure();
-  if (failed(verifyProduct(*this, x, w.getDimSize(0), w.getDimSize(1), getY().getType())))
+  if (failed(verifyScales(*this, w, getWScale().getType())) || failed(verifyProduct(*this, x, w.getDimSize(1))))
     return failure();
   if (xScale.getRank() != 0 && xScale.getShape() != rowShape(x))
     return emitOpError("expected x_scale of rank 0 or one per row of x, but got ") << xScale;
@@ -242,21 +195,16 @@ LogicalResult MatmulW8A8Op::verify() {
 
 LogicalResult MatmulW8A16Op::verify() {
   RankedTensorType w = getW().getType();
-  if (failed(verifyChannels(*this, w, getWScale().getType())))
+  if (failed(verifyScales(*this, w, getWScale().getType())))
     return failure();
-  return verifyProduct(*this, getX().getType(), w.getDimSize(0), w.getDimSize(1), getY().getType());
+  return verifyProduct(*this, getX().getType(), w.getDimSize(1));
 }
 
 LogicalResult MatmulW4A16Op::verify() {
-  RankedTensorType x = getX().getType(), w = getW().getType();
-  if (w.getRank() != 2 || !w.hasStaticShape())
-    return emitOpError("requires a static weight matrix");
-  if (x.getRank() < 1 || x.isDynamicDim(x.getRank() - 1))
+  int64_t n = getW().getType().getDimSize(0), k = getX().getType().getShape().back();
+  if (ShapedType::isDynamic(k))
     return emitOpError("requires x with a known number of columns");
-  int64_t n = w.getDimSize(0), k = x.getShape().back();
-  if (failed(verifyGroups(*this, n, k, getGroupSize(), w, getScale().getType(), getZeros())))
-    return failure();
-  return verifyProduct(*this, x, n, k, getY().getType());
+  return verifyGroups(*this, n, k, getGroupSize(), getW().getType(), getScale().getType(), getZeros());
 }
 
 //===----------------------------------------------------------------------===//
@@ -265,26 +213,20 @@ LogicalResult MatmulW4A16Op::verify() {
 
 LogicalResult CachedAttentionOp::verify() {
   auto keyCache = cast<MemRefType>(getKeyCache().getType()), valueCache = cast<MemRefType>(getValueCache().getType());
-  for (MemRefType cache : {keyCache, valueCache})
-    if (!cache.getLayout().isIdentity() || cache.isDynamicDim(1) || cache.isDynamicDim(3))
-      return emitOpError("requires dense caches of known heads and head size, but got ") << cache;
   int64_t keyHeads = keyCache.getDimSize(1), keySize = keyCache.getDimSize(3), valueSize = valueCache.getDimSize(3);
-  if (keyHeads < 1 || keySize < 1 || valueSize < 1 || valueCache.getDimSize(1) != keyHeads)
-    return emitOpError("requires caches of as many heads of at least one element, but got ")
-           << keyCache << " and " << valueCache;
+  if (valueCache.getDimSize(1) != keyHeads)
+    return emitOpError("requires caches of as many heads, but got ") << keyCache << " and " << valueCache;
   if (getPastLength().getType().getShape() != ArrayRef<int64_t>{1})
     return emitOpError("expected one past_length but got ") << getPastLength().getType();
-  RankedTensorType q = getQ().getType();
-  if (q.getRank() != 3 || q.isDynamicDim(2) || q.getDimSize(2) % (keyHeads * keySize) != 0 || q.getDimSize(2) == 0)
-    return emitOpError("expected q of a multiple of ") << keyHeads * keySize << " columns but got " << q;
+  int64_t columns = getQ().getType().getDimSize(2);
+  if (ShapedType::isDynamic(columns) || columns % (keyHeads * keySize) != 0 || columns == 0)
+    return emitOpError("expected q of a multiple of ") << keyHeads * keySize << " columns but got " << getQ().getType();
   auto verifyColumns = [&](StringRef name, RankedTensorType type, int64_t columns) -> LogicalResult {
-    if (type.getRank() == 3 && type.getDimSize(2) == columns)
+    if (type.getDimSize(2) == columns)
       return success();
     return emitOpError("expected ") << name << " of " << columns << " columns but got " << type;
   };
-  int64_t heads = q.getDimSize(2) / keySize;
-  if (failed(verifyColumns("k", getK().getType(), keyHeads * keySize)) ||
-      failed(verifyColumns("v", getV().getType(), keyHeads * valueSize)))
+  if (failed(verifyColumns("k", getK().getType(), keyHeads * keySize)))
     return failure();
-  return verifyColumns("a result", getY().getType(), heads * valueSize);
+  return verifyColumns("v", getV().getType(), keyHeads * valueSize);
 }

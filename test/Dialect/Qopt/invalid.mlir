@@ -33,7 +33,8 @@ func.func @quantize_scale(%x: tensor<4xf32>, %s: tensor<4xf32>) {
 // -----
 
 func.func @quantize_shape(%x: tensor<4xf32>, %s: tensor<f32>) {
-  // expected-error @below {{requires codes of the input's shape}}
+  // expected-error @below {{inferred type(s) 'tensor<4xi8>' are incompatible with return type(s) of operation 'tensor<5xi8>'}}
+  // expected-error @below {{failed to infer returned types}}
   %r = qopt.quantize %x, %s : (tensor<4xf32>, tensor<f32>) -> tensor<5xi8>
   return
 }
@@ -41,7 +42,7 @@ func.func @quantize_shape(%x: tensor<4xf32>, %s: tensor<f32>) {
 // -----
 
 func.func @dynamic_rank(%x: tensor<f32>) {
-  // expected-error @below {{requires an input of rank 1 or more}}
+  // expected-error @below {{operand #0 must be tensor of rank 1 or more of 32-bit float values, but got 'tensor<f32>'}}
   %r, %s = qopt.dynamic_quantize %x : (tensor<f32>) -> (tensor<i8>, tensor<f32>)
   return
 }
@@ -49,7 +50,8 @@ func.func @dynamic_rank(%x: tensor<f32>) {
 // -----
 
 func.func @dynamic_shape(%x: tensor<2x4xf32>) {
-  // expected-error @below {{requires codes of the input's shape}}
+  // expected-error @below {{inferred type(s) 'tensor<2x4xi8>', 'tensor<2xf32>' are incompatible with return type(s) of operation 'tensor<2x5xi8>', 'tensor<2xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
   %r, %s = qopt.dynamic_quantize %x : (tensor<2x4xf32>) -> (tensor<2x5xi8>, tensor<2xf32>)
   return
 }
@@ -57,7 +59,8 @@ func.func @dynamic_shape(%x: tensor<2x4xf32>) {
 // -----
 
 func.func @dynamic_scale(%x: tensor<2x4xf32>) {
-  // expected-error @below {{requires a scale of the input's shape without its last dimension}}
+  // expected-error @below {{inferred type(s) 'tensor<2x4xi8>', 'tensor<2xf32>' are incompatible with return type(s) of operation 'tensor<2x4xi8>', 'tensor<3xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
   %r, %s = qopt.dynamic_quantize %x : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<3xf32>)
   return
 }
@@ -105,7 +108,8 @@ func.func @split_at_unknown_width(%x: tensor<2x?xf32>) {
 // -----
 
 func.func @split_at_outliers(%x: tensor<2x4xf32>) {
-  // expected-error @below {{expected outliers of 1 columns and the rows of the input, but got 'tensor<2x2xf32>'}}
+  // expected-error @below {{inferred type(s) 'tensor<2x4xi8>', 'tensor<2xf32>', 'tensor<2x1xf32>' are incompatible with return type(s) of operation 'tensor<2x4xi8>', 'tensor<2xf32>', 'tensor<2x2xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
   %r, %s, %o = qopt.split_columns_at %x {columns = array<i32: 1>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x2xf32>)
   return
 }
@@ -113,7 +117,8 @@ func.func @split_at_outliers(%x: tensor<2x4xf32>) {
 // -----
 
 func.func @split_at_codes(%x: tensor<2x4xf32>) {
-  // expected-error @below {{requires codes of the input's shape}}
+  // expected-error @below {{inferred type(s) 'tensor<2x4xi8>', 'tensor<2xf32>', 'tensor<2x1xf32>' are incompatible with return type(s) of operation 'tensor<2x3xi8>', 'tensor<2xf32>', 'tensor<2x1xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
   %r, %s, %o = qopt.split_columns_at %x {columns = array<i32: 1>} : (tensor<2x4xf32>) -> (tensor<2x3xi8>, tensor<2xf32>, tensor<2x1xf32>)
   return
 }
@@ -121,7 +126,7 @@ func.func @split_at_codes(%x: tensor<2x4xf32>) {
 // -----
 
 func.func @replace_columns_static(%w: tensor<?x4xf32>, %v: tensor<2x1xf16>) {
-  // expected-error @below {{requires a static weight matrix}}
+  // expected-error @below {{operand #0 must be static matrix of 32-bit float values, but got 'tensor<?x4xf32>'}}
   %r = qopt.replace_columns %w, %v {columns = array<i32: 1>} : (tensor<?x4xf32>, tensor<2x1xf16>) -> tensor<?x4xf32>
   return
 }
@@ -129,7 +134,8 @@ func.func @replace_columns_static(%w: tensor<?x4xf32>, %v: tensor<2x1xf16>) {
 // -----
 
 func.func @replace_columns_result(%w: tensor<2x4xf32>, %v: tensor<2x1xf16>) {
-  // expected-error @below {{requires a result of the type of the input}}
+  // expected-error @below {{inferred type(s) 'tensor<2x4xf32>' are incompatible with return type(s) of operation 'tensor<2x5xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
   %r = qopt.replace_columns %w, %v {columns = array<i32: 1>} : (tensor<2x4xf32>, tensor<2x1xf16>) -> tensor<2x5xf32>
   return
 }
@@ -145,7 +151,8 @@ func.func @replace_columns_values(%w: tensor<2x4xf32>, %v: tensor<2x1xf16>) {
 // -----
 
 func.func @split_columns(%x: tensor<2x4xf32>) {
-  // expected-error @below {{requires one entry of columns per input column}}
+  // expected-error @below {{inferred type(s) 'tensor<2x4xi8>', 'tensor<2xf32>', 'tensor<4xi32>' are incompatible with return type(s) of operation 'tensor<2x4xi8>', 'tensor<2xf32>', 'tensor<2xi32>'}}
+  // expected-error @below {{failed to infer returned types}}
   %r, %s, %k = qopt.split_columns %x {threshold = 6.0 : f32} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2xi32>)
   return
 }
@@ -162,7 +169,7 @@ func.func @group_size(%c: tensor<8x32xi8>, %s: tensor<8x1xf16>) {
 
 func.func @group_codes(%c: tensor<8x64xi8>, %s: tensor<8x2xf16>) {
   // expected-error @below {{expected 8x32 bytes of codes but got 'tensor<8x64xi8>'}}
-  %r = qopt.dequantize %c, %s {group_size = 32} : (tensor<8x64xi8>, tensor<8x2xf16>) -> tensor<8x64xf32>
+  %r = qopt.dequantize %c, %s {group_size = 32, columns = 64} : (tensor<8x64xi8>, tensor<8x2xf16>) -> tensor<8x64xf32>
   return
 }
 
@@ -184,24 +191,50 @@ func.func @group_zeros(%c: tensor<8x32xi8>, %s: tensor<8x2xf16>, %z: tensor<8xi8
 
 // -----
 
-func.func @group_result(%c: tensor<8x32xi8>, %s: tensor<8x2xf16>) {
-  // expected-error @below {{requires a static matrix as result of groups}}
-  %r = qopt.dequantize %c, %s {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<?x64xf32>
+func.func @group_result(%c: tensor<?x32xi8>, %s: tensor<8x2xf16>) {
+  // expected-error @below {{requires a static matrix of codes in groups}}
+  %r = qopt.dequantize %c, %s {group_size = 32} : (tensor<?x32xi8>, tensor<8x2xf16>) -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @group_odd(%c: tensor<8x32xi8>, %s: tensor<8x2xf16>) {
+  // expected-error @below {{inferred type(s) 'tensor<8x64xf32>' are incompatible with return type(s) of operation 'tensor<8x63xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
+  %r = qopt.dequantize %c, %s {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<8x63xf32>
+  return
+}
+
+// -----
+
+func.func @group_columns(%c: tensor<8x32xi8>, %s: tensor<8x2xf16>) {
+  // expected-error @below {{attribute 'columns' failed to satisfy constraint}}
+  %r = qopt.dequantize %c, %s {group_size = 32, columns = 0} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<8x64xf32>
   return
 }
 
 // -----
 
 func.func @zeros_without_groups(%c: tensor<8x64xi8>, %s: tensor<8xf32>, %z: tensor<8xi8>) {
-  // expected-error @below {{requires group_size with zeros}}
+  // expected-error @below {{requires group_size with zeros or columns}}
   %r = qopt.dequantize %c, %s, %z : (tensor<8x64xi8>, tensor<8xf32>, tensor<8xi8>) -> tensor<8x64xf32>
   return
 }
 
 // -----
 
+func.func @columns_without_groups(%c: tensor<8x64xi8>, %s: tensor<8xf32>) {
+  // expected-error @below {{requires group_size with zeros or columns}}
+  %r = qopt.dequantize %c, %s {columns = 64} : (tensor<8x64xi8>, tensor<8xf32>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
 func.func @dequantize_shape(%c: tensor<8x64xi8>, %s: tensor<8xf32>) {
-  // expected-error @below {{requires a result of the shape of codes}}
+  // expected-error @below {{inferred type(s) 'tensor<8x64xf32>' are incompatible with return type(s) of operation 'tensor<8x32xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
   %r = qopt.dequantize %c, %s : (tensor<8x64xi8>, tensor<8xf32>) -> tensor<8x32xf32>
   return
 }
@@ -225,15 +258,42 @@ func.func @product_columns(%x: tensor<2x32xf32>, %w: tensor<8x64xi8>, %s: tensor
 // -----
 
 func.func @product_result(%x: tensor<2x64xf32>, %w: tensor<8x64xi8>, %s: tensor<8xf32>) {
-  // expected-error @below {{expected a result of 8 columns and the rows of x, but got 'tensor<2x9xf32>'}}
+  // expected-error @below {{inferred type(s) 'tensor<2x8xf32>' are incompatible with return type(s) of operation 'tensor<2x9xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
   %r = qopt.matmul_w8a16 %x, %w, %s : (tensor<2x64xf32>, tensor<8x64xi8>, tensor<8xf32>) -> tensor<2x9xf32>
   return
 }
 
 // -----
 
+func.func @w8a8_result(%x: tensor<?x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<f32>) {
+  // expected-error @below {{inferred type(s) 'tensor<?x8xf32>' are incompatible with return type(s) of operation 'tensor<2x8xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
+  %r = qopt.matmul_w8a8 %x, %t, %w, %s : (tensor<?x64xi8>, tensor<f32>, tensor<8x64xi8>, tensor<8xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w4a16_result(%x: tensor<2x64xf32>, %w: tensor<8x32xi8>, %g: tensor<8x2xf16>) {
+  // expected-error @below {{inferred type(s) 'tensor<2x8xf32>' are incompatible with return type(s) of operation 'tensor<2x64xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
+  %r = qopt.matmul_w4a16 %x, %w, %g {group_size = 32 : i64} : (tensor<2x64xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<2x64xf32>
+  return
+}
+
+// -----
+
+func.func @product_rank(%x: tensor<f32>, %w: tensor<8x64xi8>, %s: tensor<8xf32>) {
+  // expected-error @below {{operand #0 must be tensor of rank 1 or more of 32-bit float values, but got 'tensor<f32>'}}
+  %r = qopt.matmul_w8a16 %x, %w, %s : (tensor<f32>, tensor<8x64xi8>, tensor<8xf32>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
 func.func @product_static(%x: tensor<2x64xf32>, %w: tensor<?x64xi8>, %s: tensor<?xf32>) {
-  // expected-error @below {{requires a static weight matrix}}
+  // expected-error @below {{operand #1 must be static matrix of 8-bit signless integer values, but got 'tensor<?x64xi8>'}}
   %r = qopt.matmul_w8a16 %x, %w, %s : (tensor<2x64xf32>, tensor<?x64xi8>, tensor<?xf32>) -> tensor<2x?xf32>
   return
 }
@@ -296,8 +356,16 @@ func.func @w8a8_weights_alone(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tens
 
 // -----
 
+func.func @w8a8_weights_static(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %o: tensor<2x?xf32>, %v: tensor<8x?xf16>) {
+  // expected-error @below {{operand #5 must be static matrix of 16-bit float or 32-bit float values, but got 'tensor<8x?xf16>'}}
+  %r = qopt.matmul_w8a8 %x, %t, %w, %s outliers(%o) weights(%v) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<2x?xf32>, tensor<8x?xf16>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
 func.func @w8a8_weights_rows(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %t: tensor<2xf32>, %o: tensor<2x3xf32>, %v: tensor<7x3xf16>) {
-  // expected-error @below {{expected a static matrix of outlier weights with 8 rows but got 'tensor<7x3xf16>'}}
+  // expected-error @below {{expected outlier weights of 8 rows but got 'tensor<7x3xf16>'}}
   %r = qopt.matmul_w8a8 %x, %t, %w, %s outliers(%o) weights(%v) : (tensor<2x64xi8>, tensor<2xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<2x3xf32>, tensor<7x3xf16>) -> tensor<2x8xf32>
   return
 }
@@ -313,7 +381,7 @@ func.func @w8a8_weights_columns(%x: tensor<2x64xi8>, %w: tensor<8x64xi8>, %s: te
 // -----
 
 func.func @w4a16_static(%x: tensor<2x64xf32>, %w: tensor<?x32xi8>, %g: tensor<8x2xf16>) {
-  // expected-error @below {{requires a static weight matrix}}
+  // expected-error @below {{operand #1 must be static matrix of 8-bit signless integer values, but got 'tensor<?x32xi8>'}}
   %r = qopt.matmul_w4a16 %x, %w, %g {group_size = 32 : i64} : (tensor<2x64xf32>, tensor<?x32xi8>, tensor<8x2xf16>) -> tensor<2x8xf32>
   return
 }
@@ -329,7 +397,7 @@ func.func @w4a16_columns(%x: tensor<2x?xf32>, %w: tensor<8x32xi8>, %g: tensor<8x
 // -----
 
 func.func @cache_heads(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x?x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
-  // expected-error @below {{requires dense caches of known heads and head size, but got 'memref<1x?x9x8xf32>'}}
+  // expected-error @below {{operand #3 must be dense cache of rank 4 of 32-bit float values, with known heads and head size, but got 'memref<1x?x9x8xf32>'}}
   %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x?x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x64xf32>
   return
 }
@@ -337,7 +405,7 @@ func.func @cache_heads(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tenso
 // -----
 
 func.func @cache_layout(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32, strided<[576, 144, 16, 1]>>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
-  // expected-error @below {{requires dense caches of known heads and head size}}
+  // expected-error @below {{operand #3 must be dense cache}}
   %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32, strided<[576, 144, 16, 1]>>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x64xf32>
   return
 }
@@ -345,7 +413,7 @@ func.func @cache_layout(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tens
 // -----
 
 func.func @caches_differ(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x2x9x8xf32>, %past: tensor<1xi64>) {
-  // expected-error @below {{requires caches of as many heads of at least one element, but got}}
+  // expected-error @below {{requires caches of as many heads, but got}}
   %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x2x9x8xf32>, tensor<1xi64>) -> tensor<1x2x64xf32>
   return
 }
@@ -355,6 +423,14 @@ func.func @caches_differ(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: ten
 func.func @cache_past(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<2xi64>) {
   // expected-error @below {{expected one past_length but got 'tensor<2xi64>'}}
   %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x4x9x8xf32>, tensor<2xi64>) -> tensor<1x2x64xf32>
+  return
+}
+
+// -----
+
+func.func @cache_rank(%q: tensor<2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
+  // expected-error @below {{operand #0 must be tensor of rank 3 of 32-bit float values, but got 'tensor<2x64xf32>'}}
+  %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<2x64xf32>
   return
 }
 
@@ -385,7 +461,8 @@ func.func @cache_values(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tens
 // -----
 
 func.func @cache_result(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
-  // expected-error @below {{expected a result of 64 columns but got 'tensor<1x2x32xf32>'}}
+  // expected-error @below {{inferred type(s) 'tensor<1x2x64xf32>' are incompatible with return type(s) of operation 'tensor<1x2x32xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
   %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x32xf32>
   return
 }

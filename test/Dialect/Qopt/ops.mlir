@@ -24,6 +24,8 @@ func.func @weights(%c: tensor<8x64xi8>, %s: tensor<8xf32>, %p: tensor<8x32xi8>, 
   %1 = qopt.dequantize %p, %g {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<8x64xf32>
   // CHECK: qopt.dequantize %{{.*}}, %{{.*}}, %{{.*}} {group_size = 32 : i64}
   %2 = qopt.dequantize %p, %g, %z {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>, tensor<8x2xi8>) -> tensor<8x64xf32>
+  // CHECK: qopt.dequantize %{{.*}}, %{{.*}} {columns = 63 : i64, group_size = 32 : i64}
+  %4 = qopt.dequantize %p, %g {columns = 63, group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<8x63xf32>
   // CHECK: qopt.replace_columns %{{.*}}, %{{.*}} {columns = array<i32: 3, 17>} : (tensor<8x64xf32>, tensor<8x2xf16>) -> tensor<8x64xf32>
   %3 = qopt.replace_columns %0, %g {columns = array<i32: 3, 17>} : (tensor<8x64xf32>, tensor<8x2xf16>) -> tensor<8x64xf32>
   return

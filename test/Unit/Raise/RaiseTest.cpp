@@ -92,7 +92,7 @@ TEST_P(Raise, LeavesStandardOperatorsOnly) {
 
   std::set<std::string> names;
   module->walk([&](onnx::MatMulOp op) {
-    if (auto name = op->getAttrOfType<StringAttr>(kLayerAttr))
+    if (auto name = getAttr<attrs::Layer>(op))
       names.insert(name.str());
   });
   EXPECT_EQ(static_cast<int>(names.size()), 7 * layers + 1);

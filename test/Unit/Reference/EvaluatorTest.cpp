@@ -136,7 +136,7 @@ TEST_F(Evaluator, UnpacksGroupsOfFourBits) {
     %s = onnx.Constant dense<[[0.5, 2.0]]> : tensor<1x2xf16>
     %z = onnx.Constant dense<[[1, 5]]> : tensor<1x2xi8>
     %y = qopt.matmul_w4a16 %x, %w, %s, %z {group_size = 2 : i64} : (tensor<?x3xf32>, tensor<1x2xi8>, tensor<1x2xf16>, tensor<1x2xi8>) -> tensor<?x1xf32>
-    %d = qopt.dequantize %w, %s {group_size = 2 : i64} : (tensor<1x2xi8>, tensor<1x2xf16>) -> tensor<1x3xf32>
+    %d = qopt.dequantize %w, %s {columns = 3, group_size = 2} : (tensor<1x2xi8>, tensor<1x2xf16>) -> tensor<1x3xf32>
     return %y, %d : tensor<?x1xf32>, tensor<1x3xf32>
   })",
                      {floats({1, 3}, {1, 10, 100})});

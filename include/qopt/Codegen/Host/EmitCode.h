@@ -1,4 +1,9 @@
 //===- EmitCode.h - LLVM IR to machine code --------------------------------===//
+//
+// The one place where LLVM's optimizer and code generator run, for the host and for
+// GPUs.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_CODEGEN_HOST_EMITCODE_H
 #define QOPT_CODEGEN_HOST_EMITCODE_H
 

@@ -1,4 +1,9 @@
 //===- LlvmBuilder.h - Pointers, structs and the runtime's functions ------===//
+//
+// Generated code reads structs of Abi.h by field and calls the runtime through its
+// table of functions; both have names here, and no number is written twice.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_CODEGEN_HOST_LLVMBUILDER_H
 #define QOPT_CODEGEN_HOST_LLVMBUILDER_H
 
@@ -65,9 +70,8 @@ mlir::LLVM::LLVMStructType getFrameType(mlir::MLIRContext *context);
 mlir::LLVM::LLVMStructType getTensorType(mlir::MLIRContext *context);
 /// QrtLaunch.
 mlir::LLVM::LLVMStructType getLaunchType(mlir::MLIRContext *context);
-/// Marks the call frame of an entry point; other functions get it as argument 0.
-inline constexpr llvm::StringLiteral kFrameAttr = attrs::Frame::getNameStr();
-/// The call frame of a function after lowerAbi.
+/// The call frame of a function after lowerAbi: what `qopt.frame` marks in an entry point,
+/// argument 0 of other functions.
 mlir::Value getFrame(mlir::func::FuncOp function);
 
 } // namespace qopt::host

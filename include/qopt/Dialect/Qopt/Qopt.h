@@ -1,4 +1,8 @@
 //===- Qopt.h - The qopt dialect ------------------------------------------===//
+//
+// Its operations and attributes are defined in QoptOps.td.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_DIALECT_QOPT_QOPT_H
 #define QOPT_DIALECT_QOPT_QOPT_H
 
@@ -55,14 +59,6 @@ namespace qopt {
 /// What an input or output of the model is; `Other` where nothing says it.
 Role getArgRole(mlir::FunctionOpInterface function, unsigned index);
 Role getResultRole(mlir::FunctionOpInterface function, unsigned index);
-
-/// The attribute on an `onnx.MatMul`, and on what it becomes, that holds the
-/// layer's recovered name (StringAttr), e.g. "model.layers.0.self_attn.q_proj".
-inline constexpr llvm::StringLiteral kLayerAttr = attrs::Layer::getNameStr();
-/// The attribute that names the array a transposed weight was copied from.
-inline constexpr llvm::StringLiteral kTiedAttr = attrs::Tied::getNameStr();
-/// The attribute that holds what becomes of the layer (#qopt.scheme).
-inline constexpr llvm::StringLiteral kSchemeAttr = attrs::Scheme::getNameStr();
 
 } // namespace qopt
 

@@ -1,4 +1,9 @@
 //===- QoptOps.td - How a tensor is quantized -----------------------------===//
+//
+// The operations that decide and carry out quantization, and every attribute of ours
+// on operations of other dialects.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_DIALECT_QOPT_QOPTOPS_TD
 #define QOPT_DIALECT_QOPT_QOPTOPS_TD
 
@@ -24,20 +29,20 @@ def Qopt_Dialect : Dialect {
 
     | attribute | on | meaning |
     | --- | --- | --- |
-    | `layer` | what computes a linear | the layer's recovered name |
+    | `layer` | what computes a linear | the layer's recovered name, "model.layers.0.self_attn.q_proj" |
     | `tied` | a linear | the array that its transposed weight was copied from, where others read it too |
     | `scheme` | a linear | what becomes of it (`#qopt.scheme`) |
     | `role` | argument or result of a function | what it is in the model (`#qopt.role`) |
     | `context_length` | module | tokens that the model was made for |
-    | `value`, `name` | `memref.global` | the data of a parameter, and what it is called |
-    | `output` | `memref.alloc` | its memory becomes an output's and is the caller's |
+    | `value`, `name` | `memref.global` | the data of a parameter, and what it is called; their order is that of the parameter table |
+    | `output` | `memref.alloc` of an entry | its memory becomes an output's and is the caller's |
     | `grain` | `scf.parallel` | indices that are worth a range of their own, 1 without |
     | `entry` | function | the entry point whose loop it was, while loops are outlined |
-    | `arch` | GPU function | the one architecture that can run it |
+    | `arch` | GPU function | the one architecture that can run it ("sm_90a"); without it the baseline and all later ones |
     | `shared_bytes` | GPU function | dynamic shared memory of its launches, at most |
-    | `tensor_map` | argument of a GPU function | a tensor map, passed by value |
+    | `tensor_map` | argument of a GPU function, a pointer | a tensor map, passed by value |
     | `frame` | `llvm.alloca` | the frame of a call, which tasks share |
-    | `site` | what the simulator checks | kernel and number, for its messages |
+    | `site` | what the simulator checks | which one of its kernel it is, for messages ("shfl.sync #3"); set before two equal ones could become one |
     | `sim_own` | access to memory | the simulator's own, which it does not check |
     | `kernel`, `config`, `group`, `scratch` | private function, its arguments | which kernel it is, and its parameters |
   }];
@@ -72,11 +77,32 @@ def Qopt_Dialect : Dialect {
 class Qopt_Op<string mnemonic, list<Trait> traits = []> : Op<Qopt_Dialect, mnemonic, traits>;
 class Qopt_Attr<string name, string attrMnemonic> : AttrDef<Qopt_Dialect, name> { let mnemonic = attrMnemonic; }
 
+/// What is computed from other values: a pure operation whose result types follow from its
+/// operands and attributes (lib/Dialect/Qopt/InferTypes.cpp).
+class Qopt_ValueOp<string mnemonic, list<Trait> traits = []>
+    : Qopt_Op<mnemonic, !listconcat([Pure, InferTypeOpAdaptor], traits)>;
+
 def Qopt_F32Tensor : RankedTensorOf<[F32]>;
 def Qopt_I8Tensor : RankedTensorOf<[I8]>;
 def Qopt_I32Tensor : RankedTensorOf<[I32]>;
 def Qopt_I64Tensor : RankedTensorOf<[I64]>;
 def Qopt_FloatTensor : RankedTensorOf<[F16, F32]>;
+
+class Qopt_Shaped<string condition> : CPred<"::llvm::cast<::mlir::RankedTensorType>($_self)." # condition>;
+
+/// Rows of the last dimension, as many as all others make.
+class Qopt_RowsOf<Type element>
+    : ConfinedType<RankedTensorOf<[element]>, [Qopt_Shaped<"getRank() >= 1">],
+                   "tensor of rank 1 or more of " # element.summary # " values", "::mlir::RankedTensorType">;
+/// [N, K], or what belongs to it.
+class Qopt_StaticMatrixOf<list<Type> elements>
+    : ConfinedType<RankedTensorOf<elements>, [Qopt_Shaped<"getRank() == 2">, Qopt_Shaped<"hasStaticShape()">],
+                   "static matrix of " # !interleave(!foreach(e, elements, e.summary), " or ") # " values",
+                   "::mlir::RankedTensorType">;
+/// [batch, sequence, heads * head size].
+def Qopt_HeadsTensor
+    : ConfinedType<Qopt_F32Tensor, [Qopt_Shaped<"getRank() == 3">], "tensor of rank 3 of 32-bit float values",
+                   "::mlir::RankedTensorType">;
 
 //===----------------------------------------------------------------------===//
 // Attributes
@@ -200,7 +226,7 @@ def Qopt_FailOp : Qopt_CheckOp<"fail"> {
 // Weights
 //===----------------------------------------------------------------------===//
 
-def Qopt_ParameterOp : Qopt_Op<"parameter", [Pure, InferTypeOpAdaptor]> {
+def Qopt_ParameterOp : Qopt_ValueOp<"parameter"> {
   let summary = "a named array of the module: weights, codes, scales";
   let description = [{
     ```mlir
@@ -238,11 +264,10 @@ def Qopt_ObserveOp : Qopt_Op<"observe", [Pure, SameOperandsAndResultType]> {
 // Quantization of values
 //===----------------------------------------------------------------------===//
 
-def Qopt_QuantizeOp : Qopt_Op<"quantize", [Pure]> {
+def Qopt_QuantizeOp : Qopt_ValueOp<"quantize"> {
   let summary = "float to int8 with one given scale";
   let description = [{
-    clamp(rne(x / scale), -128, 127), per tensor. Constraints: the scale has rank 0;
-    the result has the shape of the input.
+    clamp(rne(x / scale), -128, 127), per tensor. Constraint: the scale has rank 0.
   }];
   let arguments = (ins Qopt_F32Tensor:$input, Qopt_F32Tensor:$scale);
   let results = (outs Qopt_I8Tensor:$codes);
@@ -250,20 +275,19 @@ def Qopt_QuantizeOp : Qopt_Op<"quantize", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Qopt_DynamicQuantizeOp : Qopt_Op<"dynamic_quantize", [Pure]> {
+def Qopt_DynamicQuantizeOp : Qopt_ValueOp<"dynamic_quantize"> {
   let summary = "float to int8 with a scale per token measured at run time";
   let description = [{
     Over the last dimension: scale = absmax / 127, code = rne(x * 127 / absmax). A row
     of zeros has scale 0 and codes 0. `scale` has the shape of the input without its
     last dimension.
   }];
-  let arguments = (ins Qopt_F32Tensor:$input);
+  let arguments = (ins Qopt_RowsOf<F32>:$input);
   let results = (outs Qopt_I8Tensor:$codes, Qopt_F32Tensor:$scale);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
-  let hasVerifier = 1;
 }
 
-def Qopt_SplitColumnsOp : Qopt_Op<"split_columns", [Pure]> {
+def Qopt_SplitColumnsOp : Qopt_ValueOp<"split_columns"> {
   let summary = "LLM.int8: int8 codes of the ordinary columns and the list of outlier columns";
   let description = [{
     As `dynamic_quantize`, but magnitudes of at least `threshold` take no part in a
@@ -272,13 +296,13 @@ def Qopt_SplitColumnsOp : Qopt_Op<"split_columns", [Pure]> {
     rising order, then -1. [Dettmers et al., arXiv 2208.07339; bitsandbytes
     int8_vectorwise_quant]
   }];
-  let arguments = (ins Qopt_F32Tensor:$input, F32Attr:$threshold);
+  let arguments = (ins Qopt_RowsOf<F32>:$input, F32Attr:$threshold);
   let results = (outs Qopt_I8Tensor:$codes, Qopt_F32Tensor:$scale, Qopt_I32Tensor:$columns);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
-def Qopt_SplitColumnsAtOp : Qopt_Op<"split_columns_at", [Pure]> {
+def Qopt_SplitColumnsAtOp : Qopt_ValueOp<"split_columns_at"> {
   let summary = "int8 codes of the ordinary columns, and the given columns as they are";
   let description = [{
     As `dynamic_quantize`, but the listed columns take no part in a row's absmax and
@@ -290,26 +314,26 @@ def Qopt_SplitColumnsAtOp : Qopt_Op<"split_columns_at", [Pure]> {
     %q, %s, %o = qopt.split_columns_at %x {columns = array<i32: 10, 68>} : (tensor<?x256xf32>) -> (tensor<?x256xi8>, tensor<?xf32>, tensor<?x2xf32>)
     ```
   }];
-  let arguments = (ins Qopt_F32Tensor:$input, DenseI32ArrayAttr:$columns);
+  let arguments = (ins Qopt_RowsOf<F32>:$input, DenseI32ArrayAttr:$columns);
   let results = (outs Qopt_I8Tensor:$codes, Qopt_F32Tensor:$scale, Qopt_F32Tensor:$outliers);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
-def Qopt_ReplaceColumnsOp : Qopt_Op<"replace_columns", [Pure]> {
+def Qopt_ReplaceColumnsOp : Qopt_ValueOp<"replace_columns"> {
   let summary = "a weight matrix some of whose columns were kept";
   let description = [{
     `input` [N, K] with its columns `columns` (strictly rising, in [0, K)) replaced by
     those of `values` [N, M]. It stands behind a `dequantize`, until products take the
     two parts.
   }];
-  let arguments = (ins Qopt_F32Tensor:$input, Qopt_FloatTensor:$values, DenseI32ArrayAttr:$columns);
+  let arguments = (ins Qopt_StaticMatrixOf<[F32]>:$input, Qopt_FloatTensor:$values, DenseI32ArrayAttr:$columns);
   let results = (outs Qopt_F32Tensor:$result);
   let assemblyFormat = "$input `,` $values attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
-def Qopt_DequantizeOp : Qopt_Op<"dequantize", [Pure]> {
+def Qopt_DequantizeOp : Qopt_ValueOp<"dequantize"> {
   let summary = "integers to float";
   let description = [{
     scale * (code - zero). The granularity follows from the shape of `scale`:
@@ -318,15 +342,20 @@ def Qopt_DequantizeOp : Qopt_Op<"dequantize", [Pure]> {
     - [N] for codes [N, K]: per channel;
     - [N, G] with `group_size`: per group of inputs, G = ceil(K / group_size). Codes
       are unsigned 4-bit numbers, two per byte along K, even k in the low nibble:
-      [N, ceil(K / 2)] as i8. `zeros` [N, G] defaults to 8.
+      [N, ceil(K / 2)] as i8; `columns` is K where the last byte of a row holds one
+      code, and not needed otherwise. `zeros` [N, G] defaults to 8.
 
     ```mlir
     %w = qopt.dequantize %codes, %scale {group_size = 32} : (tensor<64x32xi8>, tensor<64x2xf16>) -> tensor<64x64xf32>
     ```
   }];
-  let arguments = (ins Qopt_I8Tensor:$codes, Qopt_FloatTensor:$scale, Optional<Qopt_I8Tensor>:$zeros, OptionalAttr<I64Attr>:$group_size);
+  let arguments = (ins Qopt_I8Tensor:$codes, Qopt_FloatTensor:$scale, Optional<Qopt_I8Tensor>:$zeros, OptionalAttr<I64Attr>:$group_size,
+                       OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>:$columns);
   let results = (outs Qopt_F32Tensor:$result);
   let assemblyFormat = "$codes `,` $scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
+  let builders = [OpBuilder<(ins "::mlir::Value":$codes, "::mlir::Value":$scale), [{
+    build($_builder, $_state, codes, scale, ::mlir::Value(), ::mlir::IntegerAttr(), ::mlir::IntegerAttr());
+  }]>];
   let hasVerifier = 1;
 }
 
@@ -334,7 +363,7 @@ def Qopt_DequantizeOp : Qopt_Op<"dequantize", [Pure]> {
 // Matrix products
 //===----------------------------------------------------------------------===//
 
-def Qopt_MatmulW8A8Op : Qopt_Op<"matmul_w8a8", [Pure, AttrSizedOperandSegments]> {
+def Qopt_MatmulW8A8Op : Qopt_ValueOp<"matmul_w8a8", [AttrSizedOperandSegments]> {
   let summary = "int8 activations times int8 weights, summed in int32";
   let description = [{
     y[t, n] = x_scale[t] * w_scale[n] * sum_k x[t, k] w[n, k]; `x_scale` has rank 0
@@ -346,31 +375,32 @@ def Qopt_MatmulW8A8Op : Qopt_Op<"matmul_w8a8", [Pure, AttrSizedOperandSegments]>
     `split_columns_at` took out: with `weights` [N, M], outliers [..., M] add
     sum_i outliers[t, i] * weights[n, i].
   }];
-  let arguments = (ins Qopt_I8Tensor:$x, Qopt_F32Tensor:$x_scale, Qopt_I8Tensor:$w, Qopt_F32Tensor:$w_scale,
+  let arguments = (ins Qopt_RowsOf<I8>:$x, Qopt_F32Tensor:$x_scale, Qopt_StaticMatrixOf<[I8]>:$w, Qopt_F32Tensor:$w_scale,
                        Optional<Qopt_F32Tensor>:$outliers, Optional<Qopt_I32Tensor>:$columns,
-                       Optional<Qopt_FloatTensor>:$outlier_weights);
+                       Optional<Qopt_StaticMatrixOf<[F16, F32]>>:$outlier_weights);
   let results = (outs Qopt_F32Tensor:$y);
   let assemblyFormat = [{$x `,` $x_scale `,` $w `,` $w_scale (`outliers` `(` $outliers^ `)`)? (`columns` `(` $columns^ `)`)?
                          (`weights` `(` $outlier_weights^ `)`)? attr-dict `:` functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 
-def Qopt_MatmulW8A16Op : Qopt_Op<"matmul_w8a16", [Pure]> {
+def Qopt_MatmulW8A16Op : Qopt_ValueOp<"matmul_w8a16"> {
   let summary = "float activations times int8 weights";
   let description = [{y[t, n] = w_scale[n] * sum_k x[t, k] w[n, k].}];
-  let arguments = (ins Qopt_F32Tensor:$x, Qopt_I8Tensor:$w, Qopt_F32Tensor:$w_scale);
+  let arguments = (ins Qopt_RowsOf<F32>:$x, Qopt_StaticMatrixOf<[I8]>:$w, Qopt_F32Tensor:$w_scale);
   let results = (outs Qopt_F32Tensor:$y);
   let assemblyFormat = "$x `,` $w `,` $w_scale attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
-def Qopt_MatmulW4A16Op : Qopt_Op<"matmul_w4a16", [Pure]> {
+def Qopt_MatmulW4A16Op : Qopt_ValueOp<"matmul_w4a16"> {
   let summary = "float activations times group-wise int4 weights";
   let description = [{
     y[t, n] = sum_k x[t, k] * scale[n, k / group_size] * (w[n, k] - zero[n, k / group_size]);
     `w`, `scale`, `zeros` as in `dequantize` per group.
   }];
-  let arguments = (ins Qopt_F32Tensor:$x, Qopt_I8Tensor:$w, Qopt_FloatTensor:$scale, Optional<Qopt_I8Tensor>:$zeros, I64Attr:$group_size);
+  let arguments = (ins Qopt_RowsOf<F32>:$x, Qopt_StaticMatrixOf<[I8]>:$w, Qopt_FloatTensor:$scale,
+                       Optional<Qopt_I8Tensor>:$zeros, I64Attr:$group_size);
   let results = (outs Qopt_F32Tensor:$y);
   let assemblyFormat = "$x `,` $w `,` $scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
@@ -380,10 +410,18 @@ def Qopt_MatmulW4A16Op : Qopt_Op<"matmul_w4a16", [Pure]> {
 // Attention
 //===----------------------------------------------------------------------===//
 
-/// Keys or values of all tokens so far, read and written in place.
-def Qopt_Cache : Arg<MemRefRankOf<[F32], [4]>, "[batch, kv heads, capacity, head size]", [MemRead, MemWrite]>;
+/// Keys or values of all tokens so far, read and written in place. (A size that is not known
+/// is a negative number.)
+class Qopt_CacheIs<string condition> : CPred<"::llvm::cast<::mlir::MemRefType>($_self)." # condition>;
+def Qopt_CacheType
+    : ConfinedType<MemRefRankOf<[F32], [4]>,
+                   [Qopt_CacheIs<"getLayout().isIdentity()">, Qopt_CacheIs<"getDimSize(1) >= 1">,
+                    Qopt_CacheIs<"getDimSize(3) >= 1">],
+                   "dense cache of rank 4 of 32-bit float values, with known heads and head size",
+                   "::mlir::MemRefType">;
+def Qopt_Cache : Arg<Qopt_CacheType, "[batch, kv heads, capacity, head size]", [MemRead, MemWrite]>;
 
-def Qopt_CachedAttentionOp : Qopt_Op<"cached_attention"> {
+def Qopt_CachedAttentionOp : Qopt_Op<"cached_attention", [InferTypeOpAdaptor]> {
   let summary = "causal attention of new tokens to those in a cache and themselves";
   let description = [{
     Writes `k` and `v` to the caches at `past_length` (one element), then attends:
@@ -398,7 +436,7 @@ def Qopt_CachedAttentionOp : Qopt_Op<"cached_attention"> {
     %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<?x?x64xf32>, tensor<?x?x32xf32>, tensor<?x?x32xf32>, memref<?x4x?x8xf32>, memref<?x4x?x8xf32>, tensor<1xi64>) -> tensor<?x?x64xf32>
     ```
   }];
-  let arguments = (ins Qopt_F32Tensor:$q, Qopt_F32Tensor:$k, Qopt_F32Tensor:$v, Qopt_Cache:$key_cache,
+  let arguments = (ins Qopt_HeadsTensor:$q, Qopt_HeadsTensor:$k, Qopt_HeadsTensor:$v, Qopt_Cache:$key_cache,
                        Qopt_Cache:$value_cache, Qopt_I64Tensor:$past_length, OptionalAttr<F32Attr>:$scale,
                        DefaultValuedAttr<F32Attr, "0.0f">:$softcap);
   let results = (outs Qopt_F32Tensor:$y);

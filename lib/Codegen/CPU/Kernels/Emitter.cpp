@@ -162,7 +162,7 @@ Values Emitter::chunks(int64_t size, ValueRange initial, function_ref<Values(Val
 void Emitter::parallel(Value count, int64_t grain, function_ref<void(Value)> body) {
   auto loop = scf::ParallelOp::create(*this, ValueRange{index(0)}, ValueRange{count}, ValueRange{index(1)});
   if (grain > 1)
-    loop->setAttr(kGrainAttr, getI64IntegerAttr(grain));
+    setAttr<attrs::Grain>(loop, getI64IntegerAttr(grain));
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPoint(loop.getBody()->getTerminator());
   // One iteration's stack memory ends with it, however the loop is cut up later.
