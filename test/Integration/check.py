@@ -151,8 +151,17 @@ def check_scales(args):
             fail(f"input scale of {name} is {layers[name]['input_scale']}, expected {reference['input_scale']}")
 
 
+CHECKS = {
+    "value": check_value,
+    "less": check_less,
+    "list": check_list,
+    "array": check_array,
+    "codes": check_codes,
+    "int8": check_int8,
+    "scales": check_scales,
+}
 parser = argparse.ArgumentParser()
-parser.add_argument("what", choices=["value", "less", "list", "array", "codes", "int8", "scales"])
+parser.add_argument("what", choices=CHECKS)
 parser.add_argument("files", nargs="+")
 parser.add_argument("--rel", type=float)
 parser.add_argument("--abs", type=float)
@@ -162,4 +171,4 @@ parser.add_argument("--equal", type=float)
 parser.add_argument("--factor", type=float, default=1)
 parser.add_argument("--scale-divisor", type=float, default=1)
 arguments = parser.parse_args()
-globals()["check_" + arguments.what](arguments)
+CHECKS[arguments.what](arguments)
