@@ -54,6 +54,9 @@ public:
     if (!chain || chain->tables.empty())
       return failure();
     start = chain->values.front();
+    // Tokens that choose rows of a table are embedded, not turned.
+    if (!isa<FloatType>(typeOf(start).getElementType()))
+      return failure();
     reference::Quiet quiet(function.getContext());
     // Where neighbouring channels turn they are joined and reshaped at the end, so
     // the first value that could be the result need not be it.
