@@ -1,3 +1,8 @@
+//===- Bench.cpp - Tokens per second --------------------------------------===//
+//
+// The median of several passes over tokens that are always the same.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Runtime/Bench.h"
 #include "qopt/Runtime/Generate.h"
 #include <algorithm>

@@ -1,4 +1,8 @@
 //===- CacheEntries.h - The entry points of a module that have caches -----===//
+//
+// A decoder calls two entry points that read and fill the same caches.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_RUNTIME_CACHEENTRIES_H
 #define QOPT_LIB_RUNTIME_CACHEENTRIES_H
 

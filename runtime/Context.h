@@ -1,4 +1,8 @@
 //===- Context.h - One call of an entry point -----------------------------===//
+//
+// Generated code has no state of its own: all of it is here, one object per call.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_RUNTIME_CONTEXT_H
 #define QOPT_LIB_RUNTIME_CONTEXT_H
 

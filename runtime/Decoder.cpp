@@ -1,4 +1,9 @@
 //===- Decoder.cpp - What decoders of all devices have in common ----------===//
+//
+// Which entry points a text needs, what their caches look like, and whether ids are in
+// the vocabulary.
+//
+//===----------------------------------------------------------------------===//
 #include "CacheEntries.h"
 #include "Shapes.h"
 #include "qopt/Support/CheckedMath.h"

@@ -1,3 +1,8 @@
+//===- Describe.cpp - A module in words -----------------------------------===//
+//
+// Both forms are made of the same header, in the same order.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Runtime/Describe.h"
 #include "CacheEntries.h"
 #include "qopt/Support/ElementType.h"

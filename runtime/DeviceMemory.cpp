@@ -1,3 +1,9 @@
+//===- DeviceMemory.cpp - Memory of a device that is used again -----------===//
+//
+// What a call allocates is kept for the next one, which is given the smallest block
+// that fits.
+//
+//===----------------------------------------------------------------------===//
 #include "DeviceMemory.h"
 #include <algorithm>
 #include <bit>

@@ -1,3 +1,8 @@
+//===- Generate.cpp - Text from a language model --------------------------===//
+//
+// The same seed gives the same text on every machine.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Runtime/Generate.h"
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,8 @@
 //===- HostLevel.h - Which host code this machine can run -----------------===//
+//
+// A module has code for several levels of x86-64; the best that runs here is taken.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_RUNTIME_HOSTLEVEL_H
 #define QOPT_LIB_RUNTIME_HOSTLEVEL_H
 

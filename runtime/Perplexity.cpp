@@ -1,3 +1,8 @@
+//===- Perplexity.cpp - How well a model predicts a text ------------------===//
+//
+// A mean of log probabilities over the tokens that the mode counts.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Runtime/Perplexity.h"
 #include <algorithm>
 #include <chrono>

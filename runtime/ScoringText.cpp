@@ -1,3 +1,9 @@
+//===- ScoringText.cpp - Rows of tokens to score, and text from tokens ----===//
+//
+// How a text is cut decides its perplexity, so each mode cuts as the program it stands
+// for.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Runtime/ScoringText.h"
 #include <algorithm>
 

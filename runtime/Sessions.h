@@ -1,4 +1,9 @@
 //===- Sessions.h - The kinds of sessions ---------------------------------===//
+//
+// A session is made for the CPU or for a device; callers see the one interface of
+// Runtime.h.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_RUNTIME_SESSIONS_H
 #define QOPT_LIB_RUNTIME_SESSIONS_H
 

@@ -1,4 +1,8 @@
 //===- Shapes.h - Tensors against what a module declares ------------------===//
+//
+// Generated code trusts its inputs, so they are checked before it is called.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_RUNTIME_SHAPES_H
 #define QOPT_LIB_RUNTIME_SHAPES_H
 

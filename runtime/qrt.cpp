@@ -1,3 +1,9 @@
+//===- qrt.cpp - The C interface ------------------------------------------===//
+//
+// Every function catches what the C++ below may throw and keeps the message for
+// qrt_last_error().
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Runtime/qrt.h"
 #include "qopt/Runtime/Runtime.h"
 #include "qopt/Support/CheckedMath.h"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks what no compiler checks: FileCheck directives, relative includes, length of files.
+"""Checks what no compiler checks: FileCheck directives, relative includes, length and banners of files, names written twice.
 
 usage: lint.py TREE [--self-test]
 
@@ -27,6 +27,10 @@ LONG_FILES = {
     "runtime/Cuda/CudaDevice.cpp": 390,
     "runtime/DeviceSession.cpp": 470,
 }
+# The generators for CUDA still look kernels up by name, and some of their files open without a sentence.
+UNFINISHED = ("lib/Codegen/CUDA/",)
+# Phases of the compiler and topics of remarks are called so too.
+PLAIN_WORDS = {"attention", "gather", "quantize", "rotary"}
 # Unit tests of private parts of the runtime and of the module reader include their headers.
 PRIVATE_HEADERS_ALLOWED = ("test/Unit/Device/", "test/Unit/Module/")
 
@@ -91,9 +95,74 @@ def check_length(tree):
             yield f"{path}: {len(lines)} lines, but at most {limit} are allowed"
 
 
-RULES = [check_directives, check_includes, check_length]
+def check_blocks(tree):
+    """What follows a label must say something that is there: a CHECK-NOT alone, or a label alone, passes whenever the
+    pass does nothing, for whatever reason. A check with another prefix beside the label, as of a remark, will do, and a
+    function without a body has nothing to check."""
+    for path, lines in sources(tree, ["test"], (".mlir",)):
+        runs = "\n".join(line for line in lines if "RUN:" in line)
+        prefixes = {"CHECK"}
+        for names in re.findall(r"--?check-prefix(?:es)?[= ]([\w,-]+)", runs):
+            prefixes.update(names.split(","))
+        known = "|".join(sorted(map(re.escape, prefixes), key=len, reverse=True))
+        blocks, last, paragraph, open_blocks = [], {}, [], []
+        for number, line in enumerate(lines, 1):
+            directive = re.match(rf"\s*//\s*({known})({SUFFIX})?:", line)
+            if not line.startswith("//"):
+                # The comment above a function ends here; what it checks belongs together.
+                has_body = not re.match(r"func\.func private @.*[^{]$", line)
+                for _, suffixes in open_blocks:
+                    suffixes.extend([suffix for suffix in paragraph if suffix is None] if has_body else [None])
+                paragraph, open_blocks = [], []
+            if not directive:
+                continue
+            prefix, suffix = directive.groups()
+            if suffix == "-LABEL":
+                last[prefix] = (number, [])
+                blocks.append(last[prefix])
+                open_blocks.append(last[prefix])
+            else:
+                paragraph.append(suffix)
+                if prefix in last:
+                    last[prefix][1].append(suffix)
+        for number, suffixes in blocks:
+            if all(suffix == "-NOT" for suffix in suffixes):
+                yield f"{path}:{number}: {'only a CHECK-NOT' if suffixes else 'nothing'} is checked below this label"
 
-# One tree per fault: file, its text, and what lint must print about it.
+
+def check_banners(tree):
+    """A file opens with its name, what it is, and a sentence about it."""
+    for path, lines in sources(tree, ["include", "lib", "passes", "runtime", "tools"], (".h", ".cpp", ".td")):
+        if path.startswith(UNFINISHED):
+            continue
+        name = re.escape(os.path.basename(path))
+        if not lines or not re.match(rf"(//|/\*)===- {name} - \S.* -*===(//)?$", lines[0]):
+            yield f"{path}:1: expected the banner \"//===- {os.path.basename(path)} - What it is ---===//\""
+        elif len(lines) < 3 or not re.match(r"( ?\*|//)$", lines[1]) or not re.match(r"( ?\*|//) +\S", lines[2]):
+            yield f"{path}:2: expected a sentence below the banner, between two lines that are empty"
+
+
+def check_kernel_names(tree):
+    """Kernels are operations: who needs one's name asks the operation."""
+    kernels = set()
+    for _, lines in sources(tree, ["include/qopt/Dialect/Kernel"], (".td",)):
+        kernels.update(re.findall(r'^def Kernel_\w+Op : Kernel_\w+<"(\w+)"', "\n".join(lines), re.MULTILINE))
+    if not kernels - PLAIN_WORDS:
+        return
+    literal = re.compile('"(' + "|".join(sorted(kernels - PLAIN_WORDS)) + ')"')
+    for path, lines in sources(tree, ["include", "lib", "passes", "runtime", "tools"], (".h", ".cpp")):
+        if path.startswith(UNFINISHED):
+            continue
+        for number, line in enumerate(lines, 1):
+            if literal.search(line):
+                yield f"{path}:{number}: the name of a kernel as text: {line.strip()}"
+
+
+RULES = [check_directives, check_blocks, check_includes, check_length, check_banners, check_kernel_names]
+
+BANNER = "//===- a.cpp - What it is ---===//\n//\n// A sentence.\n//\n//===---===//\n"
+KERNELS = "include/qopt/Dialect/Kernel/KernelOps.td"
+# One tree per fault: file, its text, perhaps others, and what lint must print about it.
 FAULTS = [
     ("test/a.mlir", "// RUN: x | FileCheck %s\n// CHECK-NEXT y\n", "without its colon"),
     ("test/a.mlir", "// RUN: x | FileCheck %s\n// CHECK y\n", "without its colon"),
@@ -103,11 +172,21 @@ FAULTS = [
     ("lib/A/a.cpp", '#include "../../runtime/b.h"\n', "relative include across folders"),
     ("passes/Lower/a.cpp", '#include "../Raise/b.h"\n', "relative include across folders"),
     ("lib/A/a.cpp", "\n" * (MAX_LINES + 1), "but at most 350 are allowed"),
+    ("test/a.mlir", "// RUN: x | FileCheck %s\n// CHECK-LABEL: f\n// CHECK-NOT: y\n", "only a CHECK-NOT"),
+    ("test/a.mlir", "// RUN: x | FileCheck %s\n// CHECK-LABEL: f\n// CHECK-LABEL: g\n// CHECK: y\n", "nothing is checked"),
+    ("lib/A/a.cpp", "int a;\n", "expected the banner"),
+    ("lib/A/a.cpp", BANNER.replace("a.cpp", "b.cpp"), "expected the banner"),
+    ("lib/A/a.cpp", BANNER.splitlines()[0] + "\nint a;\n", "expected a sentence"),
+    (KERNELS, 'def Kernel_FooBarOp : Kernel_Op<"foo_bar">;\n', {"lib/A/a.cpp": BANNER + 'f("foo_bar");\n'}, "as text"),
 ]
 CLEAN = [
     ("test/a.mlir", "// RUN: x | FileCheck %s --check-prefixes=A,B\n// A: y\n// B-NOT: y\n// The prefix A.\n"),
-    ("lib/A/B/a.cpp", '#include "../b.h"\n'),
-    ("passes/Lower/a.cpp", '#include "b.h"\n'),
+    ("test/a.mlir", "// RUN: x | FileCheck %s\n// CHECK-LABEL: f\n// CHECK-SAME: y\n// CHECK-NOT: z\n"),
+    ("test/a.mlir", "// RUN: x | FileCheck %s --check-prefixes=CHECK,A\n\n// A: y\n// CHECK-LABEL: f\n// CHECK-NOT: z\nf {\n"),
+    ("test/a.mlir", "// RUN: x | FileCheck %s\n// CHECK-LABEL: f\nfunc.func private @f()\n"),
+    ("lib/A/B/a.cpp", BANNER + '#include "../b.h"\n'),
+    ("passes/Lower/a.cpp", BANNER + '#include "b.h"\n'),
+    ("include/a.h", "/*===- a.h - For C ---===\n *\n * A sentence.\n */\n"),
 ]
 
 
@@ -117,11 +196,12 @@ def run(tree):
 
 def self_test():
     failures = 0
-    for path, text, expected in FAULTS + [(path, text, None) for path, text in CLEAN]:
+    for path, text, *others, expected in FAULTS + [(path, text, None) for path, text in CLEAN]:
         with tempfile.TemporaryDirectory() as tree:
-            os.makedirs(os.path.join(tree, os.path.dirname(path)))
-            with open(os.path.join(tree, path), "w", encoding="utf-8") as file:
-                file.write(text)
+            for name, content in {path: text, **(others[0] if others else {})}.items():
+                os.makedirs(os.path.join(tree, os.path.dirname(name)), exist_ok=True)
+                with open(os.path.join(tree, name), "w", encoding="utf-8") as file:
+                    file.write(content)
             found = run(tree)
         if (expected is None and found) or (expected and not any(expected in fault for fault in found)):
             print(f"{path}: expected {expected or 'no fault'}, but got {found}: {text[:80]!r}")

@@ -1,4 +1,9 @@
 //===- CalibrationContext.cpp - What a driver and the passes hand over ----===//
+//
+// It hangs on the dialect, which lives as long as the MLIR context and is reached from
+// every pass.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 

@@ -1,4 +1,9 @@
 //===- Calibrator.cpp - Measure, quantize, go on --------------------------===//
+//
+// Stage by stage: the values alive at a cut are kept for all samples, then the group
+// that reads them is quantized, and the next stage computes with its codes.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Calibrator.h"
 #include "Statistics.h"
 #include "qopt/Calibration/ReplaceWeights.h"

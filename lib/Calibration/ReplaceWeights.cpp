@@ -1,4 +1,9 @@
 //===- ReplaceWeights.cpp - Codes instead of weights in the IR ------------===//
+//
+// Codes, scales and zero points become parameters, and a dequantize with a transpose
+// takes the place of the constant.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/ReplaceWeights.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Builders.h"

@@ -1,4 +1,9 @@
 //===- Report.cpp - What became of one linear layer -----------------------===//
+//
+// Before quantization a layer is a MatMul of a constant, after it a product of codes; a
+// row can be made of either.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Report.h"
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/Constants.h"

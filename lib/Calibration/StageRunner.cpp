@@ -1,4 +1,9 @@
 //===- StageRunner.cpp - Tensors, threads and the reference runner --------===//
+//
+// What both kinds of runners need: tensors from constants, and the threads of the
+// runtime's pool.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/StageRunner.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinAttributes.h"

@@ -1,4 +1,9 @@
 //===- Stages.cpp - A function cut at its observed values -----------------===//
+//
+// What observer i needs and no earlier one needed becomes stage i; equal stages share
+// one function.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Stages.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/OperationSupport.h"

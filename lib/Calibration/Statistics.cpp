@@ -1,4 +1,9 @@
 //===- Statistics.cpp - What one observer gathers -------------------------===//
+//
+// Which statistics an observer asks for decides what a batch costs: nothing is summed
+// that nobody reads.
+//
+//===----------------------------------------------------------------------===//
 #include "Statistics.h"
 #include "llvm/ADT/StringSwitch.h"
 #include <algorithm>

@@ -1,4 +1,8 @@
 //===- Statistics.h - What one observer gathers ---------------------------===//
+//
+// A statistic sees each batch once, in the order of the samples.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CALIBRATION_STATISTICS_H
 #define QOPT_LIB_CALIBRATION_STATISTICS_H
 

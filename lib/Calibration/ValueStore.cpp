@@ -1,4 +1,9 @@
 //===- ValueStore.cpp - Activations between stages ------------------------===//
+//
+// What does not fit into the limit goes to one temporary file and is read back when it
+// is wanted.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/ValueStore.h"
 #include <cerrno>
 #include <cstdlib>

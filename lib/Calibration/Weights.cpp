@@ -1,4 +1,9 @@
 //===- Weights.cpp - The weights of a linear layer as numbers -------------===//
+//
+// Models keep W transposed, [K, N]; quantizers want rows of outputs. The copy is made
+// tile by tile.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Weights.h"
 #include "qopt/Dialect/Constants.h"
 #include <cmath>

@@ -1,4 +1,9 @@
 //===- DescribeModule.cpp - Entry points and parameters of lowered IR -----===//
+//
+// Names, symbols and roles of inputs and outputs come from the attributes of the
+// function; the order of the marked globals is that of the parameter table.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "qopt/Codegen/Codegen.h"

@@ -1,4 +1,9 @@
 //===- Linear.cpp - A linear layer of the raised graph --------------------===//
+//
+// A linear is recognised by its name: qopt-name-layers gave one to each MatMul that may
+// be quantized.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Linear.h"
 #include "qopt/Dialect/Constants.h"
 

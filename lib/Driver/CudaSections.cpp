@@ -1,3 +1,9 @@
+//===- CudaSections.cpp - Sections for GPUs and their simulator -----------===//
+//
+// PTX, cubins and code for the simulator come from the same kernels; a table says how
+// each is launched.
+//
+//===----------------------------------------------------------------------===//
 #include "CudaSections.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -1,4 +1,9 @@
 //===- CudaSections.h - What a module holds for GPUs ----------------------===//
+//
+// A module for a GPU has host code of its own, and its kernels in as many forms as
+// --target and --cuda-arch ask for.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_DRIVER_CUDASECTIONS_H
 #define QOPT_LIB_DRIVER_CUDASECTIONS_H
 

@@ -1,4 +1,8 @@
 //===- WriteModule.cpp - Lowered IR to files ------------------------------===//
+//
+// Code for every target is made of the same lowered module, in a section of its own.
+//
+//===----------------------------------------------------------------------===//
 #include "WriteModule.h"
 #include "CudaSections.h"
 #include "Diagnostics.h"

@@ -1,4 +1,9 @@
 //===- WriteModule.h - Lowered IR to files --------------------------------===//
+//
+// The last phase: code for every target, the weights, the tokenizer and the header go
+// into one file.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_DRIVER_WRITEMODULE_H
 #define QOPT_LIB_DRIVER_WRITEMODULE_H
 

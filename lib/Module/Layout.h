@@ -1,4 +1,8 @@
 //===- Layout.h - Where things are in a .qmod file ------------------------===//
+//
+// Private to the reader and the writer, so that the numbers stand once.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_MODULE_LAYOUT_H
 #define QOPT_LIB_MODULE_LAYOUT_H
 

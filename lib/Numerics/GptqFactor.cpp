@@ -1,4 +1,9 @@
 //===- GptqFactor.cpp - Order, damping and factor of H --------------------===//
+//
+// One Cholesky factorization of the damped H in double; dampings grow until it
+// succeeds.
+//
+//===----------------------------------------------------------------------===//
 #include "GptqFactor.h"
 #include "Parallel.h"
 #include <algorithm>

@@ -1,4 +1,8 @@
 //===- GptqFactor.h - Order, damping and factor of H ----------------------===//
+//
+// GPTQ needs of the Hessian only the order of columns and one triangular factor.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_NUMERICS_GPTQFACTOR_H
 #define QOPT_LIB_NUMERICS_GPTQFACTOR_H
 

@@ -1,4 +1,8 @@
 //===- GroupQuantizers.cpp - Group-wise round to nearest ------------------===//
+//
+// Rows are independent of each other, so they are what threads share out.
+//
+//===----------------------------------------------------------------------===//
 #include "GroupScales.h"
 #include "Parallel.h"
 #include <algorithm>

@@ -1,4 +1,9 @@
 //===- GroupScales.h - The scale and zero point of a group ----------------===//
+//
+// Round to nearest and GPTQ quantize groups alike and differ in the weights they see;
+// the scale of a group is found here for both.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_NUMERICS_GROUPSCALES_H
 #define QOPT_LIB_NUMERICS_GROUPSCALES_H
 

@@ -1,4 +1,8 @@
 //===- Observers.cpp - Running statistics of activations ------------------===//
+//
+// Loops over a batch keep several lanes, which compilers turn into vectors.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Numerics/Observers.h"
 #include "Vectorize.h"
 #include <algorithm>

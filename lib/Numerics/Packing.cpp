@@ -1,4 +1,8 @@
 //===- Packing.cpp - Two 4-bit codes per byte -----------------------------===//
+//
+// The low nibble comes first; rows begin on a byte.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Numerics/Quantizers.h"
 #include <cassert>
 

@@ -1,4 +1,8 @@
 //===- Parallel.cpp - Threads from the caller, BLAS on one each -----------===//
+//
+// OpenBLAS would start threads of its own beside those of the caller.
+//
+//===----------------------------------------------------------------------===//
 #include "Parallel.h"
 #include <cblas.h>
 

@@ -1,4 +1,8 @@
 //===- Parallel.h - Threads from the caller, BLAS on one each -------------===//
+//
+// The library starts no threads. Who calls it says how a range is shared out.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_NUMERICS_PARALLEL_H
 #define QOPT_LIB_NUMERICS_PARALLEL_H
 

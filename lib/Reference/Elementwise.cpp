@@ -1,4 +1,8 @@
 //===- Elementwise.cpp - Operators that work element by element -----------===//
+//
+// In double or in 64-bit integers, and rounded to the element type afterwards.
+//
+//===----------------------------------------------------------------------===//
 #include "Kernels.h"
 
 #include "llvm/ADT/STLFunctionalExtras.h"

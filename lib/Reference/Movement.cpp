@@ -1,4 +1,8 @@
 //===- Movement.cpp - Constants, shapes and operators that move elements --===//
+//
+// Nothing is computed here, so every element type is moved in the same way.
+//
+//===----------------------------------------------------------------------===//
 #include "Kernels.h"
 
 #include "llvm/ADT/TypeSwitch.h"

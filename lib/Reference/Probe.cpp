@@ -1,4 +1,9 @@
 //===- Probe.cpp - Recognise parts of a graph by what they compute --------===//
+//
+// A slice is evaluated backwards from the value that is asked for, so only what it
+// needs is computed.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Reference/Probe.h"
 #include "Kernels.h"
 

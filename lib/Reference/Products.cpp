@@ -1,4 +1,8 @@
 //===- Products.cpp - Matrix products of floats and integers --------------===//
+//
+// Sums are exact for integers and in double for floats.
+//
+//===----------------------------------------------------------------------===//
 #include "Kernels.h"
 
 #include "llvm/ADT/TypeSwitch.h"

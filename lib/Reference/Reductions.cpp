@@ -1,4 +1,8 @@
 //===- Reductions.cpp - Reductions, softmax and running sums --------------===//
+//
+// In double over the reduced axes, in row-major order.
+//
+//===----------------------------------------------------------------------===//
 #include "Kernels.h"
 
 #include "llvm/ADT/TypeSwitch.h"

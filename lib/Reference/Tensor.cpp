@@ -1,4 +1,9 @@
 //===- Tensor.cpp - Tensors of the evaluator and constant attributes ------===//
+//
+// Floats are held as double and rounded to the element type, so one loop does for all
+// of them.
+//
+//===----------------------------------------------------------------------===//
 #include "Kernels.h"
 
 #include "qopt/Dialect/Constants.h"

@@ -1,3 +1,8 @@
+//===- File.cpp - Whole files, mapped and written at once -----------------===//
+//
+// A file that is being written has a temporary name until it is complete.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Support/File.h"
 #include "qopt/Support/TemporaryDirectory.h"
 #include <array>

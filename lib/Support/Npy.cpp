@@ -1,3 +1,8 @@
+//===- Npy.cpp - NumPy's array files --------------------------------------===//
+//
+// The header is a Python literal, of which just what NumPy writes is understood.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Support/Npy.h"
 #include "qopt/Support/CheckedMath.h"
 #include "qopt/Support/File.h"

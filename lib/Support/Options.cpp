@@ -1,3 +1,8 @@
+//===- Options.cpp - Command-line options ---------------------------------===//
+//
+// Options are a table: parsing, --help and the messages about mistakes come from it.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Support/Options.h"
 #include "qopt/Support/Utf8.h"
 #include <algorithm>

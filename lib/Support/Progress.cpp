@@ -1,3 +1,8 @@
+//===- Progress.cpp - How far long work is --------------------------------===//
+//
+// Redrawn some times per second at most, however often it is told.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Support/Progress.h"
 #include <cstdio>
 #include <unistd.h>

@@ -1,3 +1,8 @@
+//===- Sha256.cpp - SHA-256 of modules ------------------------------------===//
+//
+// FIPS 180-4, with the instructions of x86-64 where the machine has them.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Support/Sha256.h"
 #include <algorithm>
 #include <bit>

@@ -1,3 +1,8 @@
+//===- Tool.cpp - What the mains of all tools share -----------------------===//
+//
+// Everything that can go wrong ends as one line on standard error and an exit code.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/File.h"
 #include "qopt/Support/Utf8.h"

@@ -1,3 +1,9 @@
+//===- Utf8.cpp - Text from files, safe to print --------------------------===//
+//
+// Which bytes may follow each other is what the Unicode standard says of well-formed
+// UTF-8.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Support/Utf8.h"
 #include <cstdio>
 

@@ -1,4 +1,8 @@
 //===- EmitCudaKernels.cpp - The pass around the CUDA kernel generators ----===//
+//
+// The generators are in lib/Codegen/CUDA.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"

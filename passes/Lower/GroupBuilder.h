@@ -1,4 +1,8 @@
 //===- GroupBuilder.h - Building kernel.group --------------------------------===//
+//
+// What a group reads or writes becomes an argument of it.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_LOWER_GROUPBUILDER_H
 #define QOPT_PASSES_LOWER_GROUPBUILDER_H
 

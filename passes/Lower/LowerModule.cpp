@@ -1,4 +1,8 @@
 //===- LowerModule.cpp - A graph to functions and a parameter table -------===//
+//
+// The pipeline is run as any other; only its result is described for callers.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Arith/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Bufferization/Transforms/FuncBufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Linalg/Transforms/BufferizableOpInterfaceImpl.h"

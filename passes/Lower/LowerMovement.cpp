@@ -1,4 +1,8 @@
 //===- LowerMovement.cpp - Operators that move elements -------------------===//
+//
+// Each is a loop whose body reads at another index, so it fuses with its readers.
+//
+//===----------------------------------------------------------------------===//
 #include "OnnxLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"

@@ -1,4 +1,8 @@
 //===- LowerShapes.cpp - Operators that only change the shape -------------===//
+//
+// They cost nothing: a view of the same elements, and shapes as values.
+//
+//===----------------------------------------------------------------------===//
 #include "OnnxLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 

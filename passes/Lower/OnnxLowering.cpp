@@ -1,4 +1,9 @@
 //===- OnnxLowering.cpp - State of the conversion of onnx to linalg -------===//
+//
+// One object per function: dimensions that were computed once are used again by all
+// operators.
+//
+//===----------------------------------------------------------------------===//
 #include "OnnxLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"

@@ -1,4 +1,8 @@
 //===- OnnxLoweringIndices.cpp - Index arithmetic, folded and shared ------===//
+//
+// Sizes are numbers where they are known, and then no operation is made for them.
+//
+//===----------------------------------------------------------------------===//
 #include "OnnxLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"

@@ -1,4 +1,8 @@
 //===- OnnxLoweringTensors.cpp - Loops over tensors and their shapes ------===//
+//
+// What the handlers of operators share: empty results, broadcasting maps, reshapes.
+//
+//===----------------------------------------------------------------------===//
 #include "OnnxLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 

@@ -1,4 +1,8 @@
 //===- CompiledRunner.cpp - Stages as host code of this machine -----------===//
+//
+// The code generator of modules, in process: calibration computes what the module will.
+//
+//===----------------------------------------------------------------------===//
 #include "CompiledRunner.h"
 #include "qopt/Passes/Lower.h"
 

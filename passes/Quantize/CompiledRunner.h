@@ -1,4 +1,8 @@
 //===- CompiledRunner.h - Stages as host code of this machine -------------===//
+//
+// It stands with the passes because it lowers stages with their pipeline.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_QUANTIZE_COMPILEDRUNNER_H
 #define QOPT_PASSES_QUANTIZE_COMPILEDRUNNER_H
 

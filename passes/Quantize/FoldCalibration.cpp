@@ -1,4 +1,9 @@
 //===- FoldCalibration.cpp - Measured ranges become scales ----------------===//
+//
+// An observer that has its magnitude becomes a quantize and a dequantize with that
+// scale.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;

@@ -1,4 +1,9 @@
 //===- InsertObservers.cpp - Observe what schemes need data about ---------===//
+//
+// One observer for all linears that read a value and want the same of it: they are a
+// group.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Linear.h"
 #include "qopt/Passes/Passes.h"
 #include "llvm/ADT/MapVector.h"

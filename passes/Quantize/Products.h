@@ -1,4 +1,9 @@
 //===- Products.h - What the passes that form integer products share ------===//
+//
+// A product is formed where scheme, weights and shapes allow it; the reasons against
+// are given one by one.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_QUANTIZE_PRODUCTS_H
 #define QOPT_PASSES_QUANTIZE_PRODUCTS_H
 

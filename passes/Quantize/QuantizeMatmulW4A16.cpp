@@ -1,4 +1,9 @@
 //===- QuantizeMatmulW4A16.cpp - Float activations times int4 weights -----===//
+//
+// The codes of a weight stay packed; what is multiplied with is dequantized in
+// registers by the kernel.
+//
+//===----------------------------------------------------------------------===//
 #include "Products.h"
 #include "qopt/Passes/Passes.h"
 

@@ -1,4 +1,8 @@
 //===- QuantizeMatmulW8A16.cpp - Float activations times int8 weights -----===//
+//
+// The scale of an output is taken out of its sum: y_n = s_n (x . q_n).
+//
+//===----------------------------------------------------------------------===//
 #include "Products.h"
 #include "qopt/Passes/Passes.h"
 

@@ -1,4 +1,8 @@
 //===- QuantizeWeights.cpp - Weights whose scheme needs no data -----------===//
+//
+// One layer after the other; the rows of each are shared out to threads.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/ReplaceWeights.h"
 #include "qopt/Calibration/StageRunner.h"

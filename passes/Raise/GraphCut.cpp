@@ -1,4 +1,9 @@
 //===- GraphCut.cpp - Where a computation narrows to one value ------------===//
+//
+// Operators are followed from one activation; a cut is a value through which all paths
+// go.
+//
+//===----------------------------------------------------------------------===//
 #include "GraphCut.h"
 
 #include "qopt/Dialect/Onnx/Onnx.h"

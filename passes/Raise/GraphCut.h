@@ -1,4 +1,9 @@
 //===- GraphCut.h - Where a computation narrows to one value --------------===//
+//
+// A rotary embedding or a head repetition is a chain between two values, whatever it is
+// made of.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_RAISE_GRAPHCUT_H
 #define QOPT_PASSES_RAISE_GRAPHCUT_H
 

@@ -1,4 +1,9 @@
 //===- ChooseCode.h - Which code of a module suits a GPU ------------------===//
+//
+// Assembled code for the very device is preferred, then PTX that the driver can compile
+// for it.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_RUNTIME_CUDA_CHOOSECODE_H
 #define QOPT_LIB_RUNTIME_CUDA_CHOOSECODE_H
 

@@ -1,3 +1,8 @@
+//===- Driver.cpp - The CUDA driver, opened when it is asked for ----------===//
+//
+// No library of CUDA is linked, so the same program runs where there is none.
+//
+//===----------------------------------------------------------------------===//
 #include "Driver.h"
 #include "../Device.h"
 #include "qopt/Support/Utf8.h"

@@ -1,4 +1,9 @@
 //===- Block.cpp - One thread block under simulation ----------------------===//
+//
+// Threads are fibers that run until they must wait for others; when none can go on, the
+// block is stuck, and the message says where.
+//
+//===----------------------------------------------------------------------===//
 #include "Block.h"
 #include <algorithm>
 #include <bit>

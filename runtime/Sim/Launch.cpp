@@ -1,4 +1,9 @@
 //===- Launch.cpp - A grid of simulated blocks ----------------------------===//
+//
+// Blocks are shared out to the threads of the pool; the first fault ends the launch
+// with one message.
+//
+//===----------------------------------------------------------------------===//
 #include "Block.h"
 #include "qopt/Support/Targets.h"
 #include <atomic>

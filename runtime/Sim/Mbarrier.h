@@ -1,4 +1,9 @@
 //===- Mbarrier.h - Barriers that count bytes, and tensor copies ----------===//
+//
+// Data of a copy arrive at the wait that a program must have, so that a missing wait is
+// seen.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_RUNTIME_SIM_MBARRIER_H
 #define QOPT_RUNTIME_SIM_MBARRIER_H
 

@@ -1,4 +1,9 @@
 //===- Mma.h - Matrix products of a warp ----------------------------------===//
+//
+// Registers of the lanes are put together as PTX describes it, multiplied, and spread
+// out again.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_RUNTIME_SIM_MMA_H
 #define QOPT_RUNTIME_SIM_MMA_H
 

@@ -1,4 +1,9 @@
 //===- Stacks.cpp - Stacks of fibers, and switching between them ----------===//
+//
+// Memory comes in large mappings with guard pages, and is placed so that lanes do not
+// evict each other.
+//
+//===----------------------------------------------------------------------===//
 #include "Stacks.h"
 #include <cstdint>
 #include <sys/mman.h>

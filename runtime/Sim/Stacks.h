@@ -1,4 +1,9 @@
 //===- Stacks.h - Stacks of fibers, and switching between them ------------===//
+//
+// Tens of thousands of simulated threads need stacks that cost little when they are not
+// used.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_RUNTIME_SIM_STACKS_H
 #define QOPT_RUNTIME_SIM_STACKS_H
 

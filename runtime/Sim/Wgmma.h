@@ -1,4 +1,9 @@
 //===- Wgmma.h - Asynchronous products of a warp --------------------------===//
+//
+// The hardware may do such a product at any time until it is waited for; the simulator
+// makes code that relies on a time fail.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_RUNTIME_SIM_WGMMA_H
 #define QOPT_RUNTIME_SIM_WGMMA_H
 

@@ -1,4 +1,8 @@
 //===- CompileHost.cpp - Lowered functions to code for one x86-64 level ---===//
+//
+// Each level has code of its own, made of a copy of the same lowered functions.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"

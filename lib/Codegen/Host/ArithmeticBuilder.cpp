@@ -1,4 +1,8 @@
 //===- ArithmeticBuilder.cpp - Functions of f32 for all targets ------------===//
+//
+// Polynomials and bits instead of a library, for the host and for GPUs.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Codegen/Host/ArithmeticBuilder.h"
 
 using namespace mlir;

@@ -1,3 +1,9 @@
+//===- EmitCode.cpp - LLVM IR to machine code -----------------------------===//
+//
+// Optimized at O3 without a library: generated code calls nothing that it was not
+// given.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Codegen/Host/EmitCode.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"

@@ -1,4 +1,8 @@
 //===- EmitObject.cpp - LLVM dialect to an object file --------------------===//
+//
+// One target machine per level; the ELF file is written in memory.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"

@@ -1,4 +1,8 @@
 //===- HostAbi.cpp - How lowered functions talk to the runtime ------------===//
+//
+// Checks are operations until the interface of a call is lowered; here they are made.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Codegen/HostAbi.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

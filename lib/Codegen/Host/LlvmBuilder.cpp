@@ -1,4 +1,9 @@
 //===- LlvmBuilder.cpp - Pointers, structs and the runtime's functions ----===//
+//
+// Types of structs are literal, so that each module needs no declarations; that they
+// lie in memory as Abi.h has them is asserted.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Codegen/Host/LlvmBuilder.h"
 #include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

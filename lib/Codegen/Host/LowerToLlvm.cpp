@@ -1,4 +1,8 @@
 //===- LowerToLlvm.cpp - What is left to the LLVM dialect -----------------===//
+//
+// MLIR's own conversions in one partial order, preceded by what they cannot do.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"

@@ -1,4 +1,9 @@
 //===- DeviceMemory.cpp - Checked accesses in one address space -----------===//
+//
+// Bounds and alignment are looked at in front of each access, by compares that a right
+// program never takes.
+//
+//===----------------------------------------------------------------------===//
 #include "DeviceMemory.h"
 #include "mlir/Interfaces/DataLayoutInterfaces.h"
 

@@ -1,4 +1,8 @@
 //===- DeviceMemory.h - Checked accesses in one address space -------------===//
+//
+// A GPU faults on a misaligned access, and the simulator must as well.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_SIM_DEVICEMEMORY_H
 #define QOPT_LIB_CODEGEN_SIM_DEVICEMEMORY_H
 

@@ -1,4 +1,8 @@
 //===- DeviceOps.cpp - Calls of the simulator in place of operations ------===//
+//
+// All of them go through the table of functions that the thread has a pointer to.
+//
+//===----------------------------------------------------------------------===//
 #include "DeviceOps.h"
 
 using namespace mlir;

@@ -1,4 +1,9 @@
 //===- DeviceOps.h - Calls of the simulator in place of operations --------===//
+//
+// One builder for both steps that make such calls: operations of many threads, and
+// checks of memory.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_SIM_DEVICEOPS_H
 #define QOPT_LIB_CODEGEN_SIM_DEVICEOPS_H
 

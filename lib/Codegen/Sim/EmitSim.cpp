@@ -1,4 +1,8 @@
 //===- EmitSim.cpp - Simulator code in the LLVM dialect to a shared object --===//
+//
+// The same object emitter and linker as for host code.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/Sim.h"

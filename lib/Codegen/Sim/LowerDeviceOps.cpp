@@ -1,4 +1,9 @@
 //===- LowerDeviceOps.cpp - nvvm operations to calls of the simulator -----===//
+//
+// What all lanes of a warp do together is a call that waits for them; what one thread
+// does alone becomes plain code.
+//
+//===----------------------------------------------------------------------===//
 #include "DeviceMemory.h"
 #include "DeviceOps.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"

@@ -1,4 +1,9 @@
 //===- LowerKernels.cpp - gpu.func to functions of the simulator ----------===//
+//
+// Arguments come in an array of pointers, as in a launch; numbers of threads and blocks
+// are fields of the thread.
+//
+//===----------------------------------------------------------------------===//
 #include "SimCodegen.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"

@@ -1,4 +1,9 @@
 //===- SimCodegen.h - Steps of making simulator code ----------------------===//
+//
+// Private to lib/Codegen/Sim: fields of a simulated thread and intrinsics that are
+// arithmetic.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_SIM_SIMCODEGEN_H
 #define QOPT_LIB_CODEGEN_SIM_SIMCODEGEN_H
 

@@ -1,4 +1,9 @@
-//===- Emitter.cpp ---------------------------------------------------------===//
+//===- Emitter.cpp - Vectors, loops and tiles of kernels ------------------===//
+//
+// Every kernel of the CPU is written with these few words, in widths that the level
+// has.
+//
+//===----------------------------------------------------------------------===//
 #include "Emitter.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"

@@ -1,4 +1,8 @@
 //===- Packing.cpp - Weights in the order in which kernels read them -------===//
+//
+// Done once, when a module is compiled: a kernel then reads its weights front to back.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Codegen/Kernels.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstring>

@@ -1,4 +1,9 @@
 //===- Tiles.h - The loops that all matrix products share ------------------===//
+//
+// A tile's sums stay in vector registers over all of K, so how many there are decides
+// the size of a tile.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_CPU_KERNELS_TILES_H
 #define QOPT_LIB_CODEGEN_CPU_KERNELS_TILES_H
 
