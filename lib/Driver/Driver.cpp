@@ -12,6 +12,7 @@
 #include "PassRunner.h"
 #include "RemarkCollector.h"
 #include "ReportFiles.h"
+#include "Resources.h"
 #include "WriteModule.h"
 
 #include "mlir/Pass/PassRegistry.h"
@@ -23,19 +24,13 @@
 #include "qopt/Support/Utf8.h"
 #include "llvm/ADT/StringRef.h"
 
-#include <chrono>
 #include <filesystem>
 #include <mutex>
-#include <sys/resource.h>
 
 using namespace mlir;
 using namespace qopt;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// One compilation: the context, the IR and what was read beside the model.
 class Compilation {
@@ -152,6 +147,7 @@ static std::string describeParseError(StringRef pipeline, const std::string &mes
   return "pipeline \"" + printable(pipeline.str()) + "\": " + printable(reason.str());
 }
 
+/// MLIR writes what is wrong with a pipeline to a stream, not to the diagnostics.
 Status Compilation::runPipeline(StringRef phase, const std::string &pipeline) {
   return passes.run(*module, phase, [&](OpPassManager &manager) -> Status {
     std::string parseError;
@@ -197,6 +193,7 @@ static Result<std::string> pipelineText(const CompileOptions &options) {
   return (name + "{compat=" + options.compat + (text.contains('{') ? " " + rest.str() : "}")).str();
 }
 
+/// Hands to the passes what their options, which are text, cannot hold.
 Status Compilation::readCalibration() {
   auto &calibration = CalibrationContext::attach(context);
   calibration.threads = options.threads;
@@ -220,12 +217,12 @@ Status Compilation::quantize() {
     return {};
   if (Status status = readCalibration(); !status)
     return status;
-  Clock::time_point start = Clock::now();
+  Stopwatch watch;
   Result<std::string> pipeline = pipelineText(options);
   if (!pipeline)
     return pipeline.error();
   Status status = runPipeline("quantize", *pipeline);
-  report.quantizeSeconds = secondsSince(start);
+  report.quantizeSeconds = watch.seconds();
   return status;
 }
 
@@ -257,17 +254,7 @@ void Compilation::forwardRemarks() {
 void Compilation::summarize() {
   if (func::FuncOp function = forward())
     report.layers = listLayers(function);
-  double bits = 0;
-  for (const LayerReport &layer : report.layers) {
-    // The average is over what a scheme has quantized, so skipped layers do not count.
-    if (layer.scheme == "float" && !options.pipeline.empty())
-      continue;
-    int64_t weights = layer.outFeatures * layer.inFeatures;
-    report.linearWeights += weights;
-    bits += layer.bitsPerWeight * weights;
-  }
-  report.bitsPerWeight = report.linearWeights ? bits / report.linearWeights : 0;
-  report.linearBytes = static_cast<int64_t>(bits / 8);
+  addTotals(report);
 }
 
 Status Compilation::write() {
@@ -286,13 +273,8 @@ Status Compilation::write() {
   return {};
 }
 
-static int64_t peakMemory() {
-  rusage usage;
-  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss * int64_t(1024) : 0;
-}
-
 Result<CompileReport> Compilation::run(Phase last) {
-  Clock::time_point start = Clock::now();
+  Stopwatch watch;
   report.model = std::filesystem::path(options.model).filename().string();
   report.pipeline = options.pipeline;
   for (const PhaseInfo &phase : kPhases) {
@@ -309,7 +291,7 @@ Result<CompileReport> Compilation::run(Phase last) {
   if (last < Phase::End && !options.output.empty())
     if (Status status = writeIr(*module, options.output); !status)
       return status.error();
-  report.seconds = secondsSince(start);
+  report.seconds = watch.seconds();
   report.peakMemoryBytes = peakMemory();
   return std::move(report);
 }

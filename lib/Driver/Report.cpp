@@ -14,6 +14,20 @@
 using namespace qopt;
 using Json = nlohmann::ordered_json;
 
+void qopt::addTotals(CompileReport &report) {
+  double bits = 0;
+  for (const LayerReport &layer : report.layers) {
+    // The average is over what a scheme has quantized, so layers left in float do not count.
+    if (layer.scheme == "float" && !report.pipeline.empty())
+      continue;
+    int64_t weights = layer.outFeatures * layer.inFeatures;
+    report.linearWeights += weights;
+    bits += layer.bitsPerWeight * weights;
+  }
+  report.bitsPerWeight = report.linearWeights ? bits / report.linearWeights : 0;
+  report.linearBytes = static_cast<int64_t>(bits / 8);
+}
+
 /// null for what was not measured, and for what JSON cannot express.
 static Json optional(std::optional<double> value) { return value && std::isfinite(*value) ? Json(*value) : Json(); }
 

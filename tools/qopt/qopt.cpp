@@ -65,6 +65,7 @@ Result<std::vector<std::string>> splitList(const std::string &text, bool (*isKno
   return items;
 }
 
+/// Names of devices, as they also name what a module is for.
 Status setTargets(const std::string &text, CompileOptions &compile) {
   auto isTarget = [](const std::string &name) { return deviceKindByName(name).has_value(); };
   Result<std::vector<std::string>> targets = splitList(text, isTarget, "a list of cpu, cuda and sim");
@@ -74,6 +75,7 @@ Status setTargets(const std::string &text, CompileOptions &compile) {
   return {};
 }
 
+/// Only the form and the least architecture are checked here; ptxas knows which there are.
 Status setCudaArchs(const std::string &text, CompileOptions &compile) {
   auto isArch = [](const std::string &name) {
     std::optional<GpuArch> arch = parseGpuArch(name);
@@ -105,6 +107,7 @@ void addUntil(Options &options, CommandLine &command) {
   options.choice("until", names, command.until, help);
 }
 
+/// All options with their help, in the order in which it is printed.
 void addOptions(Options &options, CommandLine &command) {
   CompileOptions &compile = command.compile;
   options.section("Compilation");

@@ -47,6 +47,9 @@ struct CompileReport {
   std::optional<Evaluation> evaluation;
 };
 
+/// Adds up the layers: weights, bits and bytes.
+void addTotals(CompileReport &report);
+
 /// The report as JSON (keys as in docs) and as CSV, one row per layer.
 std::string toJson(const CompileReport &report);
 std::string toCsv(const CompileReport &report);
