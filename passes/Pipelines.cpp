@@ -15,8 +15,8 @@
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
-#include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/Host/Steps.h"
+#include "qopt/Support/Targets.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -141,12 +141,33 @@ void qopt::buildLowerPipeline(OpPassManager &pm) {
 
 namespace {
 
+struct HostOptions : PassPipelineOptions<HostOptions> {
+  Option<std::string> level{*this, "level", llvm::cl::desc("Level of x86-64 to compile for"),
+                            llvm::cl::init(std::string(kHostV3.name))};
+};
+
 struct PtxOptions : PassPipelineOptions<PtxOptions> {
   Option<std::string> chip{*this, "chip", llvm::cl::desc("Architecture to compile for"),
-                           llvm::cl::init(kBaselineChip.str())};
+                           llvm::cl::init(std::string(kBaselineArch))};
 };
 
 } // namespace
+
+void qopt::buildHostPipeline(OpPassManager &pm, StringRef level) {
+  // Kernels and what is left of linalg to loops.
+  EmitCpuKernelsOptions kernels;
+  kernels.level = level.str();
+  pm.addPass(createEmitCpuKernels(kernels));
+  pm.addNestedPass<func::FuncOp>(createLowerToLoops());
+  // Memory, errors, launches and threads are the runtime's.
+  pm.addPass(createLowerHostAbi());
+  pm.addPass(createLowerLaunches());
+  pm.addPass(createOutlineTasks());
+  pm.addPass(createExpandMath());
+  // All dialects to LLVM's.
+  pm.addPass(createPrepareForLlvm());
+  host::addLlvmLowering(pm);
+}
 
 void qopt::buildPtxPipeline(OpPassManager &pm, StringRef chip) {
   SelectKernelsOptions select;
@@ -185,6 +206,33 @@ void qopt::buildSimPipeline(OpPassManager &pm) {
 // Names
 //===----------------------------------------------------------------------===//
 
+void qopt::registerUpstreamPasses() {
+  // Of all phases.
+  registerCanonicalizerPass();
+  registerCSEPass();
+  registerSymbolDCEPass();
+  // Lowering.
+  bufferization::registerOneShotBufferizePass();
+  func::registerDuplicateFunctionEliminationPass();
+  registerLinalgElementwiseOpFusionPass();
+  // Code.
+  arith::registerArithExpandOpsPass();
+  memref::registerExpandStridedMetadataPass();
+  registerArithToLLVMConversionPass();
+  registerConvertControlFlowToLLVMPass();
+  registerConvertFuncToLLVMPass();
+  registerConvertIndexToLLVMPass();
+  registerConvertMathToLLVMPass();
+  registerConvertNVVMToLLVMPass();
+  registerConvertVectorToLLVMPass();
+  registerConvertVectorToSCF();
+  registerFinalizeMemRefToLLVMConversionPass();
+  registerLowerAffinePass();
+  registerReconcileUnrealizedCastsPass();
+  registerSCFToControlFlowPass();
+  registerUBToLLVMConversionPass();
+}
+
 void qopt::registerPipelines() {
   // Phases.
   PassPipelineRegistration<>("qopt-raise", "Exporters' decompositions to standard operators", buildRaise);
@@ -200,6 +248,9 @@ void qopt::registerPipelines() {
   PassPipelineRegistration<>("qopt-lower", "A graph to functions on memrefs", buildLowerPipeline);
 
   // Code.
+  registerPipeline<HostOptions>(
+      "qopt-host", "Functions on memrefs to what is compiled for one level of x86-64",
+      [](OpPassManager &pm, const HostOptions &options) { buildHostPipeline(pm, options.level); });
   registerPipeline<PtxOptions>(
       "qopt-ptx", "GPU kernels to what is written as PTX",
       [](OpPassManager &pm, const PtxOptions &options) { buildPtxPipeline(pm, options.chip); });

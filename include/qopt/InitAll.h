@@ -36,9 +36,15 @@ inline void registerAllDialects(mlir::DialectRegistry &registry) {
   registerLowerInterfaces(registry);
 }
 
+/// qopt's passes and pipelines, and the passes of MLIR that they consist of.
 inline void registerAllPasses() {
-  registerQoptPasses();
-  registerPipelines();
+  static const bool once = [] {
+    registerQoptPasses();
+    registerUpstreamPasses();
+    registerPipelines();
+    return true;
+  }();
+  (void)once;
 }
 
 } // namespace qopt

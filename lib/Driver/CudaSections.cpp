@@ -9,11 +9,11 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "qopt/Codegen/Codegen.h"
 #include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Codegen.h"
+#include "qopt/Support/Targets.h"
 
 #include <map>
 
@@ -52,13 +52,14 @@ namespace {
 /// Text for GPUs: PTX for each architecture that needs its own, and what ptxas makes of it.
 class TextSections {
 public:
-  TextSections(ModuleOp module, CudaSections &result) : module(module), result(result) {}
+  TextSections(ModuleOp module, CudaSections &result, TimingScope &timing)
+      : module(module), result(result), timing(timing) {}
 
   LogicalResult addPtx() {
-    if (failed(add("ptx", kBaselineChip)))
+    if (failed(add(std::string(kPtxSection), kBaselineArch)))
       return failure();
     for (const KernelInfo &kernel : result.kernels)
-      if (!kernel.arch.empty() && !texts.count(kernel.arch) && failed(add("ptx:" + kernel.arch, kernel.arch)))
+      if (!kernel.arch.empty() && !texts.count(kernel.arch) && failed(add(ptxSection(kernel.arch), kernel.arch)))
         return failure();
     return success();
   }
@@ -70,7 +71,7 @@ public:
     FailureOr<Cubin> cubin = compileCubin(module.getLoc(), *text, arch);
     if (failed(cubin))
       return failure();
-    result.sections.emplace_back("cubin:" + arch, std::move(cubin->bytes));
+    result.sections.emplace_back(cubinSection(arch), std::move(cubin->bytes));
     for (KernelInfo &kernel : result.kernels)
       if (auto use = cubin->kernels.find(kernel.name); use != cubin->kernels.end())
         kernel.resources.push_back({arch, use->second.registers, use->second.spilledBytes});
@@ -82,7 +83,7 @@ private:
   FailureOr<StringRef> ptx(StringRef arch) {
     auto [at, isNew] = texts.try_emplace(arch.str());
     if (isNew) {
-      FailureOr<std::string> text = compilePtx(module, arch);
+      FailureOr<std::string> text = compilePtx(module, arch, timing.nest(ptxSection(arch)));
       if (failed(text))
         return failure();
       at->second = std::move(*text);
@@ -100,35 +101,36 @@ private:
 
   ModuleOp module;
   CudaSections &result;
+  TimingScope &timing;
   std::map<std::string, std::string> texts; // by architecture
 };
 
 } // namespace
 
-FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, const CudaTargets &targets) {
+FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, const CudaTargets &targets, TimingScope &timing) {
   if (!targets.cubins.empty() && findPtxas().empty())
     return module.emitError("--cuda-arch needs ptxas of the CUDA toolkit, which is neither in $PATH nor in "
                             "$CUDA_HOME/bin or /usr/local/cuda/bin");
   OwningOpRef<ModuleOp> copy(module.clone());
-  if (failed(emitKernelsForCuda(*copy)) || failed(checkHostFunctions(*copy)))
+  if (failed(emitKernelsForCuda(*copy, timing.nest("emit CUDA kernels"))) || failed(checkHostFunctions(*copy)))
     return failure();
   CudaSections result;
   result.kernels = describeKernels(*copy);
-  FailureOr<std::vector<char>> host = compileHost(*copy, "x86-64-v3");
+  FailureOr<std::vector<char>> host = compileHost(*copy, kHostV3, timing.nest(kCudaHostSection));
   if (failed(host))
     return failure();
-  result.sections.emplace_back("host:cuda", std::move(*host));
-  TextSections texts(*copy, result);
+  result.sections.emplace_back(kCudaHostSection, std::move(*host));
+  TextSections texts(*copy, result, timing);
   if (targets.cuda && failed(texts.addPtx()))
     return failure();
   for (const std::string &arch : targets.cubins)
     if (failed(texts.addCubin(arch)))
       return failure();
   if (targets.sim) {
-    FailureOr<std::vector<char>> sim = compileSim(*copy);
+    FailureOr<std::vector<char>> sim = compileSim(*copy, /*detectRaces=*/false, timing.nest(kSimSection));
     if (failed(sim))
       return failure();
-    result.sections.emplace_back("sim", std::move(*sim));
+    result.sections.emplace_back(kSimSection, std::move(*sim));
   }
   return result;
 }

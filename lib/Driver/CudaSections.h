@@ -8,6 +8,7 @@
 #define QOPT_LIB_DRIVER_CUDASECTIONS_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Support/Timing.h"
 #include "qopt/Module/Module.h"
 #include <string>
 #include <vector>
@@ -21,7 +22,7 @@ struct CudaSections {
 
 /// What of a module's GPU code is wanted.
 struct CudaTargets {
-  bool cuda = false;               ///< PTX for kBaselineChip and each architecture with kernels of its own
+  bool cuda = false;               ///< PTX for kBaselineArch and each architecture with kernels of its own
   bool sim = false;                ///< code for the simulator
   std::vector<std::string> cubins; ///< architectures to assemble PTX for; needs `cuda` and ptxas
 };
@@ -30,7 +31,8 @@ struct CudaTargets {
 /// same for all, and the kernels for `targets`.
 /// Leaves `module` as it was. Emits a diagnostic on failure: a kernel or a loop that
 /// has no form for GPUs, no ptxas where cubins are wanted.
-mlir::FailureOr<CudaSections> compileCudaSections(mlir::ModuleOp module, const CudaTargets &targets);
+mlir::FailureOr<CudaSections> compileCudaSections(mlir::ModuleOp module, const CudaTargets &targets,
+                                                  mlir::TimingScope &timing);
 
 } // namespace qopt
 

@@ -25,7 +25,6 @@
 #include "llvm/ADT/StringRef.h"
 
 #include <filesystem>
-#include <mutex>
 
 using namespace mlir;
 using namespace qopt;
@@ -63,8 +62,7 @@ private:
   static DialectRegistry registry() {
     DialectRegistry registry;
     registerAllDialects(registry);
-    static std::once_flag once;
-    std::call_once(once, registerAllPasses);
+    registerAllPasses();
     return registry;
   }
 
@@ -114,6 +112,7 @@ std::vector<PhaseDescription> qopt::describePhases() {
 //===----------------------------------------------------------------------===//
 
 Status Compilation::import() {
+  TimingScope scope = passes.timing().nest("import");
   std::string error;
   module = loadModel(options.model, context, ImportOptions(), error);
   if (!module)
@@ -266,7 +265,7 @@ Status Compilation::write() {
   contents.layers = report.layers;
   if (tokenizer.file)
     contents.tokenizer = tokenizer.file->text();
-  Result<int64_t> bytes = writeModule(*module, contents, options);
+  Result<int64_t> bytes = writeModule(*module, contents, options, passes.timing());
   if (!bytes)
     return bytes.error();
   report.moduleBytes = *bytes;

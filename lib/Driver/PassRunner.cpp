@@ -12,21 +12,21 @@ using namespace qopt;
 
 PassRunner::PassRunner(const CompileOptions &options) : options(options) {
   if (options.mlirOptions)
-    applyDefaultTimingManagerCLOptions(timing);
+    applyDefaultTimingManagerCLOptions(manager);
   // Without --mlir-timing this is an empty scope, and so are all nested in it.
-  all = timing.getRootScope();
+  all = manager.getRootScope();
 }
 
 Status PassRunner::run(ModuleOp module, StringRef phase, function_ref<Status(OpPassManager &)> build) {
   DiagnosticCollector diagnostics(*module.getContext(), options.model);
-  PassManager manager(module.getContext());
-  if (options.mlirOptions && failed(applyPassManagerCLOptions(manager)))
+  PassManager passes(module.getContext());
+  if (options.mlirOptions && failed(applyPassManagerCLOptions(passes)))
     return diagnostics.error("cannot apply the MLIR options");
-  if (Status status = build(manager); !status)
+  if (Status status = build(passes); !status)
     return status;
   TimingScope scope = all.nest(phase);
-  manager.enableTiming(scope);
-  if (failed(manager.run(module)))
+  passes.enableTiming(scope);
+  if (failed(passes.run(module)))
     return diagnostics.error("a pass failed");
   diagnostics.forwardWarnings(options.onWarning);
   return {};

@@ -25,9 +25,12 @@ public:
   /// Warnings go to options.onWarning. An error names the model and, where known, the node.
   Status run(mlir::ModuleOp module, llvm::StringRef phase, llvm::function_ref<Status(mlir::OpPassManager &)> build);
 
+  /// For what takes time outside of passes.
+  mlir::TimingScope &timing() { return all; }
+
 private:
   const CompileOptions &options;
-  mlir::DefaultTimingManager timing;
+  mlir::DefaultTimingManager manager;
   mlir::TimingScope all;
 };
 

@@ -9,7 +9,9 @@
 
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "qopt/Codegen/Codegen.h"
+#include "qopt/Passes/Codegen.h"
 #include "qopt/Support/File.h"
+#include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -33,11 +35,12 @@ static ModuleInfo describe(const ModuleContents &contents, const LoweredModule &
   return info;
 }
 
-static bool isTarget(const CompileOptions &options, const char *target) {
-  return llvm::is_contained(options.targets, target);
+static bool isTarget(const CompileOptions &options, DeviceKind target) {
+  return llvm::is_contained(options.targets, deviceKindName(target));
 }
 
-Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &contents, const CompileOptions &options) {
+Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &contents, const CompileOptions &options,
+                                  TimingScope &timing) {
   DiagnosticCollector diagnostics(*module.getContext(), options.model);
   FailureOr<LoweredModule> lowered = describeLoweredModule(module);
   if (failed(lowered))
@@ -45,17 +48,17 @@ Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &content
 
   std::vector<std::pair<std::string, std::vector<char>>> code;
   for (const HostLevel &level : kHostLevels) {
-    if (!isTarget(options, "cpu") || (!options.cpus.empty() && !llvm::is_contained(options.cpus, level.name)))
+    if (!isTarget(options, DeviceKind::Cpu) || (!options.cpus.empty() && !llvm::is_contained(options.cpus, level.name)))
       continue;
-    FailureOr<std::vector<char>> object = compileHost(module, level.name);
+    FailureOr<std::vector<char>> object = compileHost(module, level, timing.nest(hostSection(level)));
     if (failed(object))
       return diagnostics.error("cannot generate code for " + std::string(level.name));
     code.emplace_back(hostSection(level), std::move(*object));
   }
   ModuleInfo info = describe(contents, *lowered);
-  if (CudaTargets targets{isTarget(options, "cuda"), isTarget(options, "sim"), options.cudaArchs};
+  if (CudaTargets targets{isTarget(options, DeviceKind::Cuda), isTarget(options, DeviceKind::Sim), options.cudaArchs};
       targets.cuda || targets.sim) {
-    FailureOr<CudaSections> cuda = compileCudaSections(module, targets);
+    FailureOr<CudaSections> cuda = compileCudaSections(module, targets, timing);
     if (failed(cuda))
       return diagnostics.error("cannot generate code for GPUs");
     std::move(cuda->sections.begin(), cuda->sections.end(), std::back_inserter(code));
@@ -65,8 +68,9 @@ Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &content
   for (const auto &[name, bytes] : code)
     sections.push_back({name, bytes});
   if (!contents.tokenizer.empty())
-    sections.push_back({"tokenizer", {contents.tokenizer.data(), contents.tokenizer.size()}});
+    sections.push_back({std::string(kTokenizerSection), {contents.tokenizer.data(), contents.tokenizer.size()}});
 
+  TimingScope writing = timing.nest("write");
   if (Status status = ModuleWriter::write(options.output, std::move(info), sections, lowered->weights); !status)
     return inFile(options.output, status.error());
   std::error_code ignored;

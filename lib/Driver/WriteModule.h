@@ -8,6 +8,7 @@
 #define QOPT_LIB_DRIVER_WRITEMODULE_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Support/Timing.h"
 #include "qopt/Driver/Driver.h"
 #include <string_view>
 
@@ -22,8 +23,9 @@ struct ModuleContents {
 };
 
 /// Generates code of a lowered module for all targets asked for and writes options.output.
-/// Returns the bytes of the file.
-Result<int64_t> writeModule(mlir::ModuleOp module, const ModuleContents &contents, const CompileOptions &options);
+/// Returns the bytes of the file. `timing` gets what each step takes.
+Result<int64_t> writeModule(mlir::ModuleOp module, const ModuleContents &contents, const CompileOptions &options,
+                           mlir::TimingScope &timing);
 
 /// Writes .mlirbc as bytecode, everything else as text; weights included.
 Status writeIr(mlir::ModuleOp module, const std::string &path);

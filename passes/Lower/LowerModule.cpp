@@ -9,6 +9,7 @@
 #include "mlir/Dialect/SCF/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Tensor/Transforms/BufferizableOpInterfaceImpl.h"
 #include "qopt/Dialect/Kernel/Kernel.h"
+#include "qopt/Passes/Codegen.h"
 #include "qopt/Passes/Lower.h"
 
 using namespace mlir;
@@ -23,10 +24,8 @@ void qopt::registerLowerInterfaces(DialectRegistry &registry) {
   tensor::registerBufferizableOpInterfaceExternalModels(registry);
 }
 
-FailureOr<LoweredModule> qopt::lowerModule(ModuleOp module) {
-  PassManager passes(module.getContext());
-  buildLowerPipeline(passes);
-  if (failed(passes.run(module)))
+FailureOr<LoweredModule> qopt::lowerModule(ModuleOp module, TimingScope timing) {
+  if (failed(runPipeline(module, timing, buildLowerPipeline)))
     return failure();
   return describeLoweredModule(module);
 }

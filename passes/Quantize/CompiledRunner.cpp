@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "CompiledRunner.h"
+#include "qopt/Passes/Codegen.h"
 #include "qopt/Passes/Lower.h"
 
 using namespace mlir;
@@ -16,14 +17,14 @@ public:
   explicit CompiledRunner(qrt::ThreadPool &threads) : threads(threads) {}
 
   LogicalResult compile(ModuleOp module) {
-    std::string level = qrt::hostLevel();
-    if (level.empty())
+    const HostLevel *level = findHostLevel(qrt::hostLevel());
+    if (!level)
       return module.emitError("calibration needs a processor with AVX2");
     FailureOr<LoweredModule> result = lowerModule(module);
     if (failed(result))
       return failure();
     lowered = std::move(*result);
-    FailureOr<std::vector<char>> object = compileHost(module, level);
+    FailureOr<std::vector<char>> object = compileHost(module, *level);
     if (failed(object))
       return failure();
     auto loaded = qrt::HostCode::load(*object);

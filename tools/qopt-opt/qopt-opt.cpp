@@ -4,7 +4,6 @@
 // tests and pipelines name, which keeps linking quick.
 //
 //===----------------------------------------------------------------------===//
-#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 #include "qopt/InitAll.h"
@@ -14,6 +13,5 @@ int main(int argc, char **argv) {
   qopt::registerAllDialects(registry);
   qopt::registerAllPasses();
   mlir::registerTransformsPasses();
-  mlir::bufferization::registerOneShotBufferizePass();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "qopt optimizer\n", registry));
 }

@@ -6,11 +6,13 @@
 //===----------------------------------------------------------------------===//
 #include "qopt/Driver/Driver.h"
 #include "qopt/Driver/ReportText.h"
+#include "qopt/InitAll.h"
 #include "qopt/Support/Progress.h"
 #include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 
+#include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
@@ -212,16 +214,26 @@ Status chooseOutput(CommandLine &command) {
 Status applyMlirArguments(CommandLine &command) {
   if (command.mlirArguments.empty())
     return {};
+  registerAllPasses(); // whose names are values of options
   mlir::registerPassManagerCLOptions();
   mlir::registerMLIRContextCLOptions();
+  mlir::registerAsmPrinterCLOptions();
   mlir::registerDefaultTimingManagerCLOptions();
   std::vector<const char *> forwarded = {"qopt"};
   for (const std::string &argument : command.mlirArguments)
     forwarded.push_back(argument.c_str());
   std::string message;
   llvm::raw_string_ostream stream(message);
+  llvm::SmallVector<llvm::cl::Option *> forgotten;
   if (!llvm::cl::ParseCommandLineOptions(forwarded.size(), forwarded.data(), "", &stream))
     return usageError(printable(message.substr(0, message.find('\n'))));
+  // lld resets all options that the parser knows, at every link; those it does not know keep
+  // their values.
+  for (auto &[name, option] : llvm::cl::getRegisteredOptions())
+    if (name.starts_with("mlir-"))
+      forgotten.push_back(option);
+  for (llvm::cl::Option *option : forgotten)
+    option->removeArgument();
   command.compile.mlirOptions = true;
   return {};
 }

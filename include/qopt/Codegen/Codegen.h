@@ -1,7 +1,6 @@
 //===- Codegen.h - From lowered IR to code of a module --------------------===//
 //
-// The last step of the compiler in two halves: what a module says of its entry points
-// and parameters, and the machine code for the host.
+// What a module says about itself. Its code is made by qopt/Passes/Codegen.h.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_CODEGEN_CODEGEN_H
@@ -9,7 +8,6 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Module/Module.h"
-#include "qopt/Support/Targets.h"
 #include <string>
 #include <vector>
 
@@ -31,11 +29,6 @@ struct LoweredModule {
 /// symbols of inputs and outputs are those of the importer (`onnx.name`, `onnx.dims`).
 /// Emits a diagnostic on types that the runtime does not take and on missing data.
 mlir::FailureOr<LoweredModule> describeLoweredModule(mlir::ModuleOp module);
-
-/// Compiles `module` (functions on memrefs: memref, scf, vector, arith, math,
-/// func) for one level into an ELF shared object without imports whose public
-/// functions are QrtEntry. Leaves `module` as it was. Emits a diagnostic on failure.
-mlir::FailureOr<std::vector<char>> compileHost(mlir::ModuleOp module, llvm::StringRef level);
 
 } // namespace qopt
 

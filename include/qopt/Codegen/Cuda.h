@@ -18,9 +18,6 @@ namespace qopt {
 
 /// The gpu.module that holds all kernels.
 inline constexpr llvm::StringLiteral kKernelsModule = "kernels";
-/// What kernels are compiled for unless something else is asked: they run on this
-/// GPU and every later one.
-inline constexpr llvm::StringLiteral kBaselineChip = "sm_80";
 
 /// Gives every kernel declaration and every private function on memrefs with loops
 /// in it a host body of size arithmetic and `gpu.launch_func`s. Operands of launches

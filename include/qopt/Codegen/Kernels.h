@@ -12,20 +12,21 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Codegen/Packing.h"
 #include "qopt/Dialect/Kernel/Kernel.h"
+#include "qopt/Support/Targets.h"
 
 namespace qopt {
 
 using kernel::kColumns;
 
-/// Replaces every kernel in `module`, also those of groups, by code for `level` ("x86-64-v3" or
-/// "x86-64-v4") of func, scf, memref, vector, arith and math ops plus
+/// Replaces every kernel in `module`, also those of groups, by code for `level` of func, scf,
+/// memref, vector, arith and math ops plus
 /// `llvm.call_intrinsic`. Independent work is in one-dimensional `scf.parallel` at
 /// the top of the function. Every element has one owner and one order of
 /// summation, so results depend neither on the number of threads nor on how many
 /// rows are computed together; float results are the same on both levels.
-/// Emits a diagnostic on a kernel that is not alone on memory in a function, and on an
-/// unknown level.
-mlir::LogicalResult emitKernels(mlir::ModuleOp module, llvm::StringRef level);
+/// Emits a diagnostic on a kernel that is not alone on memory in a function. Returns how many
+/// kernels there were.
+mlir::FailureOr<int64_t> emitKernels(mlir::ModuleOp module, const HostLevel &level);
 
 } // namespace qopt
 

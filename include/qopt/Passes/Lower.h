@@ -7,6 +7,7 @@
 #ifndef QOPT_PASSES_LOWER_H
 #define QOPT_PASSES_LOWER_H
 
+#include "mlir/Support/Timing.h"
 #include "qopt/Codegen/Codegen.h"
 #include "qopt/Passes/Passes.h"
 
@@ -15,7 +16,7 @@ namespace qopt {
 /// Runs the pipeline `qopt-lower` on `module` (the onnx and qopt dialects) and
 /// says what compileHost's code of it has for entry points and parameters. Every
 /// public function is an entry point; all share one parameter table.
-mlir::FailureOr<LoweredModule> lowerModule(mlir::ModuleOp module);
+mlir::FailureOr<LoweredModule> lowerModule(mlir::ModuleOp module, mlir::TimingScope timing = {});
 
 } // namespace qopt
 

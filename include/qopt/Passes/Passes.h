@@ -20,9 +20,15 @@ namespace qopt {
 
 /// Registers the named pipelines of Pipelines.cpp.
 void registerPipelines();
+/// Registers the passes of MLIR that these consist of, so that options can name them and the
+/// text of any part of a pipeline can be run.
+void registerUpstreamPasses();
 
 /// The pipeline `qopt-lower`: a graph to functions on memrefs.
 void buildLowerPipeline(mlir::OpPassManager &pm);
+/// The pipeline `qopt-host`: what qopt-lower or qopt-emit-cuda-kernels leaves to the LLVM
+/// dialect, for the level of x86-64 of that name.
+void buildHostPipeline(mlir::OpPassManager &pm, llvm::StringRef level);
 /// The pipeline `qopt-ptx`: the kernels of what qopt-emit-cuda-kernels leaves to what is
 /// written as PTX for `chip`.
 void buildPtxPipeline(mlir::OpPassManager &pm, llvm::StringRef chip);

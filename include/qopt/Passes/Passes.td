@@ -355,8 +355,9 @@ def Calibrate : Pass<"qopt-calibrate", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numStages", "stages", "Stages run">,
                     Statistic<"numDistinct", "distinct", "Stages compiled">];
   // Of the code generator too, which runs within the pass.
-  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect", "::mlir::arith::ArithDialect",
-                           "::mlir::bufferization::BufferizationDialect", "::mlir::cf::ControlFlowDialect",
+  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::bufferization::BufferizationDialect",
+                           "::mlir::cf::ControlFlowDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::vector::VectorDialect"];
@@ -739,6 +740,162 @@ def OutlineKernels : Pass<"qopt-outline-kernels", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numFunctions", "functions", "Kernels, groups and loop nests outlined">];
   let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect"];
 }
+
+//===----------------------------------------------------------------------===//
+// Code for hosts: from functions on memory to the LLVM dialect
+//===----------------------------------------------------------------------===//
+
+def EmitCpuKernels : Pass<"qopt-emit-cpu-kernels", "::mlir::ModuleOp"> {
+  let summary = "Make loops of kernels, for one level of x86-64";
+  let description = [{
+    Kernels of groups, too: the stages of a group run one after the other, since calls cost
+    a CPU little.
+
+    ```mlir
+    func.func private @cache_append(%x: memref<?x4xf32>, %length: memref<1xi64>, %cache: memref<?x4xf32>) {
+      kernel.cache_append ins(%x, %length : memref<?x4xf32>, memref<1xi64>) outs(%cache : memref<?x4xf32>)
+      return
+    }
+    ```
+    ==>
+    ```mlir
+    func.func private @cache_append(%x: memref<?x4xf32>, %length: memref<1xi64>, %cache: memref<?x4xf32>) {
+      ...
+      scf.parallel (%i) = (%c0) to (%n) step (%c1) {
+        %v = vector.load %x[%i, %c0] : memref<?x4xf32>, vector<4xf32>
+        ...
+      }
+      return
+    }
+    ```
+    Expects: kernels on memory, each alone in a function (qopt-outline-kernels). Ensures: no
+    operation of the `kernel` dialect; what can run in parallel is in one-dimensional
+    scf.parallel at the top of the function.
+  }];
+  let options = [Option<"level", "level", "std::string", /*default=*/"\"x86-64-v3\"",
+                        "Level of x86-64 to make code for: x86-64-v3 or x86-64-v4">];
+  let statistics = [Statistic<"numKernels", "kernels", "Kernels made loops">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect", "::qopt::QoptDialect"];
+}
+
+def LowerToLoops : Pass<"qopt-lower-to-loops", "::mlir::func::FuncOp"> {
+  let summary = "Make loops of linalg operations on memory";
+  let description = [{
+    The leading parallel dimensions become one scf.parallel that knows how many of its
+    iterations are worth a thread; inner sums stay in registers. Where all dimensions are
+    parallel the last one is a loop of its own, for vectors, unless `parallel-innermost`:
+    a thread of a GPU computes one element.
+
+    ```mlir
+    linalg.generic {iterator_types = ["parallel", "parallel"], ...}
+        ins(%x : memref<?x4xf32>) outs(%y : memref<?x4xf32>) {...}
+    ```
+    ==>
+    ```mlir
+    scf.parallel (%i) = (%c0) to (%n) step (%c1) {
+      scf.for %j = %c0 to %c4 step %c1 {
+        %a = memref.load %x[%i, %j] : memref<?x4xf32>
+        ...
+        memref.store %b, %y[%i, %j] : memref<?x4xf32>
+      }
+    } {qopt.grain = 2048 : i64}
+    ```
+    Expects: linalg operations on memrefs. Ensures: none is left.
+  }];
+  let options = [Option<"parallelInnermost", "parallel-innermost", "bool", /*default=*/"false",
+                        "Make the innermost dimension parallel, too">];
+  let statistics = [Statistic<"numLoops", "loops", "Operations made loops">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
+def LowerHostAbi : Pass<"qopt-lower-host-abi", "::mlir::ModuleOp"> {
+  let summary = "Make of functions what the runtime calls";
+  let description = [{
+    ```mlir
+    memref.global "private" @parameter_0 : memref<8xf32> {qopt.name = "w", qopt.value = dense_resource<w> : tensor<8xf32>}
+    func.func @forward(%x: memref<?x8xf32>) -> memref<?x8xf32> {
+      %w = memref.get_global @parameter_0 : memref<8xf32>
+      %y = memref.alloc(%n) {qopt.output} : memref<?x8xf32>
+      call @scale(%x, %w, %y) : (memref<?x8xf32>, memref<8xf32>, memref<?x8xf32>) -> ()
+      return %y : memref<?x8xf32>
+    }
+    ```
+    ==>
+    ```mlir
+    func.func @forward(%api: !llvm.ptr, %context: !llvm.ptr, %parameters: !llvm.ptr, %inputs: !llvm.ptr, %outputs: !llvm.ptr) -> i64 {
+      %frame = llvm.alloca ... {qopt.frame} : (i64) -> !llvm.ptr
+      ...
+      call @scale(%frame, %x, %w, %y) : (!llvm.ptr, memref<?x8xf32>, memref<8xf32>, memref<?x8xf32>) -> ()
+      ...
+    }
+    ```
+    Public functions become QrtEntry (Abi.h), which read their inputs and parameters from
+    tables and write their outputs to one; private functions get the frame of the call
+    first. Memory is asked of the runtime and given back whatever happens: after a call that
+    failed, or without memory, a function leaves at once.
+    Expects: what lowering leaves, after qopt-emit-cpu-kernels or qopt-emit-cuda-kernels:
+    functions of one block whose allocations, uses of parameters and qopt.require are at the top.
+    Ensures: no memory is allocated and no error reported but through the runtime.
+  }];
+  let statistics = [Statistic<"numEntries", "entries", "Entry points">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
+def LowerLaunches : Pass<"qopt-lower-launches", "::mlir::ModuleOp"> {
+  let summary = "Make calls of the runtime of kernel launches";
+  let description = [{
+    ```mlir
+    gpu.launch_func @kernels::@scale blocks in (%n, %c1, %c1) threads in (%c32, %c1, %c1) args(%x : !llvm.ptr, %n : i64)
+    gpu.module @kernels {...}
+    ```
+    ==>
+    ```mlir
+    llvm.store %number, %kernel : i64, !llvm.ptr
+    ...  // sizes, and the addresses of the arguments
+    llvm.call %launch(%context, %description, %addresses) : !llvm.ptr, (!llvm.ptr, !llvm.ptr, !llvm.ptr) -> ()
+    ```
+    A kernel is known by its number among all kernels of the module.
+    Expects: qopt-lower-host-abi; launches outside of parallel loops, with arguments of type
+    !llvm.ptr, i32, i64 or f32. Ensures: no gpu.module.
+  }];
+  let statistics = [Statistic<"numLaunches", "launches", "Launches made calls">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
+}
+
+def OutlineTasks : Pass<"qopt-outline-tasks", "::mlir::ModuleOp"> {
+  let summary = "Make tasks of the runtime of parallel loops";
+  let description = [{
+    ```mlir
+    func.func private @scale(%frame: !llvm.ptr, %x: memref<?xf32>) {
+      scf.parallel (%i) = (%c0) to (%n) step (%c1) {...} {qopt.grain = 8192 : i64}
+    ```
+    ==>
+    ```mlir
+    llvm.func internal @scale_task_0(%captured: !llvm.ptr, %begin: i64, %end: i64) {...}
+    func.func private @scale(%frame: !llvm.ptr, %x: memref<?xf32>) {
+      %small = arith.cmpi sle, %count, %grain : i64
+      scf.if %small {
+        llvm.call @scale_task_0(%captured, %zero, %count) : (!llvm.ptr, i64, i64) -> ()
+      } else {
+        llvm.call %parallel_for(%context, %task, %captured, %count, %grain) : ...
+      }
+    ```
+    What a loop uses is packed into a struct on the stack; constants are made again inside.
+    Parallel loops within one stay loops: the outermost has the threads.
+    Expects: qopt-lower-host-abi; loops of one dimension from 0 in steps of 1 without
+    reductions. Ensures: no scf.parallel outside of a task.
+  }];
+  let statistics = [Statistic<"numTasks", "tasks", "Tasks made">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::scf::SCFDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// Code for GPUs and their simulator: from functions on memory to the LLVM dialect
+//===----------------------------------------------------------------------===//
 
 def EmitCudaKernels : Pass<"qopt-emit-cuda-kernels", "::mlir::ModuleOp"> {
   let summary = "Make GPU kernels of kernel declarations and outlined loops";

@@ -20,8 +20,9 @@
 #include <mutex>
 
 using namespace mlir;
+using qopt::HostLevel;
 
-static std::unique_ptr<llvm::TargetMachine> createTargetMachine(StringRef level, std::string &error) {
+static std::unique_ptr<llvm::TargetMachine> createTargetMachine(const HostLevel &level, std::string &error) {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeX86TargetInfo();
@@ -34,16 +35,12 @@ static std::unique_ptr<llvm::TargetMachine> createTargetMachine(StringRef level,
   const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
   if (!target)
     return nullptr;
-  // 512-bit vectors are left out by default for the sake of the oldest machines
-  // that have them.
-  bool isV4 = level == "x86-64-v4";
   llvm::TargetOptions options;
   options.FunctionSections = true;
   options.DataSections = true;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return std::unique_ptr<llvm::TargetMachine>(
-      target->createTargetMachine(triple, level, isV4 ? "+avx512vnni,-prefer-256-bit" : "", options, llvm::Reloc::PIC_,
-                                  std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
+      triple, level.name, level.features, options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
 /// LLVM may call memcpy, memmove and memset for large copies. They are hidden
@@ -105,7 +102,7 @@ static void defineMemoryFunctions(llvm::Module &module) {
   builder.CreateRet(set->getArg(0));
 }
 
-FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, StringRef level, bool detectRaces) {
+FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, const HostLevel &level, bool detectRaces) {
   std::string error;
   std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(level, error);
   if (!machine)

@@ -44,7 +44,8 @@ Value host::getFrame(func::FuncOp function) {
   for (Operation &op : function.getBody().front())
     if (hasAttr<attrs::Frame>(&op))
       return op.getResult(0);
-  return function.getArgument(0);
+  bool isPassed = function.getNumArguments() > 0 && isa<LLVM::LLVMPointerType>(function.getArgument(0).getType());
+  return isPassed ? Value(function.getArgument(0)) : Value();
 }
 
 Value LlvmBuilder::i64(int64_t value) { return LLVM::ConstantOp::create(*this, getI64Type(), value); }

@@ -38,6 +38,8 @@ public:
   LogicalResult run() {
     if (!function.getBody().hasOneBlock())
       return function.emitOpError("expected one block but got ") << function.getBody().getBlocks().size();
+    if (failed(checkForm()))
+      return failure();
     for (Operation &op : function.getBody().front())
       work.push_back(&op);
     if (isEntry)
@@ -56,6 +58,29 @@ public:
   }
 
 private:
+  /// What crosses the boundary is memory as QrtTensor describes it, and what is lowered here
+  /// belongs to the function as a whole.
+  LogicalResult checkForm() {
+    for (Type type : isEntry ? function.getArgumentTypes() : ArrayRef<Type>()) {
+      auto memory = dyn_cast<MemRefType>(type);
+      if (!memory || !memory.getLayout().isIdentity())
+        return function.emitOpError("expected arguments that are dense memrefs but got ") << type;
+    }
+    for (Type type : function.getResultTypes())
+      if (!isa<MemRefType>(type))
+        return function.emitOpError("expected results that are memrefs but got ") << type;
+    WalkResult result = function.walk([&](Operation *op) {
+      auto global = dyn_cast<memref::GetGlobalOp>(op);
+      bool belongsToFunction =
+          isa<memref::AllocOp, memref::DeallocOp, RequireOp>(op) || (global && parameters.contains(global.getName()));
+      if (!belongsToFunction || op->getParentOp() == function)
+        return WalkResult::advance();
+      op->emitOpError("expected at the top of its function, outside of loops and branches");
+      return WalkResult::interrupt();
+    });
+    return failure(result.wasInterrupted());
+  }
+
   void startEntry() {
     MLIRContext *context = function.getContext();
     Block &block = function.getBody().front();
@@ -313,7 +338,7 @@ private:
 
 } // namespace
 
-LogicalResult host::lowerAbi(ModuleOp module) {
+FailureOr<int64_t> host::lowerAbi(ModuleOp module) {
   ParameterTable parameters;
   for (auto global : llvm::make_early_inc_range(module.getOps<memref::GlobalOp>()))
     if (hasAttr<attrs::Value>(global))
@@ -325,9 +350,12 @@ LogicalResult host::lowerAbi(ModuleOp module) {
         return function.emitOpError("expected no results but got ") << function.getNumResults();
       (void)function.insertArgument(0, LLVM::LLVMPointerType::get(context), DictionaryAttr(), function.getLoc());
     }
-  for (func::FuncOp function : module.getOps<func::FuncOp>())
+  int64_t numEntries = 0;
+  for (func::FuncOp function : module.getOps<func::FuncOp>()) {
     if (!function.isExternal() && failed(FunctionLowering(function, parameters).run()))
       return failure();
+    numEntries += !function.isPrivate();
+  }
   for (StringRef name : {kErrorsFunction, kCapabilityFunction, kTensorMapFunction})
     if (Operation *declaration = module.lookupSymbol(name))
       declaration->erase();
@@ -337,5 +365,5 @@ LogicalResult host::lowerAbi(ModuleOp module) {
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
   LLVM::GlobalOp::create(b, module.getLoc(), b.getI32Type(), /*isConstant=*/true, LLVM::Linkage::External,
                          "qrt_abi_version", b.getI32IntegerAttr(QRT_ABI_VERSION));
-  return success();
+  return numEntries;
 }

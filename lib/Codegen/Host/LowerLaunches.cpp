@@ -35,8 +35,11 @@ public:
       if (!isArgument(argument.getType()))
         return launch.emitOpError("expected arguments of type !llvm.ptr, i32, i64 or f32 but got ")
                << argument.getType();
+    Value frame = getFrame(function);
+    if (!frame)
+      return launch.emitOpError("expected a function with a call frame, as qopt-lower-host-abi leaves it");
     Value description = fillDescription(), addresses = fillArguments();
-    b.callApi(getFrame(function), ApiFunction::Launch, {description, addresses});
+    b.callApi(frame, ApiFunction::Launch, {description, addresses});
     launch.erase();
     return success();
   }
@@ -100,7 +103,7 @@ private:
 
 } // namespace
 
-LogicalResult host::lowerLaunches(ModuleOp module) {
+FailureOr<int64_t> host::lowerLaunches(ModuleOp module) {
   llvm::DenseMap<Operation *, int64_t> numbers;
   for (gpu::GPUFuncOp kernel : listKernels(module))
     numbers.try_emplace(kernel, numbers.size());
@@ -117,5 +120,5 @@ LogicalResult host::lowerLaunches(ModuleOp module) {
   for (auto gpuModule : llvm::make_early_inc_range(module.getOps<gpu::GPUModuleOp>()))
     gpuModule.erase();
   module->removeAttr(gpu::GPUDialect::getContainerModuleAttrName());
-  return success();
+  return static_cast<int64_t>(launches.size());
 }

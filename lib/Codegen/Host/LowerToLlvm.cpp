@@ -1,6 +1,7 @@
 //===- LowerToLlvm.cpp - What is left to the LLVM dialect -----------------===//
 //
-// MLIR's own conversions in one partial order, preceded by what they cannot do.
+// Upstream's conversions, in the order that leaves no cast between types behind, and what
+// must be rewritten before them.
 //
 //===----------------------------------------------------------------------===//
 #include "mlir/Conversion/Passes.h"
@@ -92,11 +93,4 @@ void qopt::host::addLlvmLowering(OpPassManager &passes) {
   passes.addPass(createConvertControlFlowToLLVMPass());
   passes.addPass(createUBToLLVMConversionPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
-}
-
-LogicalResult qopt::host::lowerToLlvm(ModuleOp module) {
-  prepareForLlvm(module);
-  PassManager passes(module.getContext());
-  addLlvmLowering(passes);
-  return passes.run(module);
 }

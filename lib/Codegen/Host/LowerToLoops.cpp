@@ -159,9 +159,9 @@ private:
 
 } // namespace
 
-LogicalResult qopt::host::lowerToLoops(ModuleOp module, bool parallelInnermost) {
+FailureOr<int64_t> qopt::host::lowerToLoops(Operation *root, bool parallelInnermost) {
   SmallVector<linalg::LinalgOp> ops;
-  module.walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+  root->walk([&](linalg::LinalgOp op) { ops.push_back(op); });
   for (linalg::LinalgOp op : ops) {
     if (!op.hasPureBufferSemantics())
       return op->emitOpError("expected operands that are memrefs");
@@ -169,5 +169,5 @@ LogicalResult qopt::host::lowerToLoops(ModuleOp module, bool parallelInnermost) 
     LoopNest(op, b).emit(parallelInnermost);
     op->erase();
   }
-  return success();
+  return static_cast<int64_t>(ops.size());
 }

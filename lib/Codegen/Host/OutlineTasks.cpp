@@ -28,6 +28,9 @@ public:
     if (loop.getNumLoops() != 1 || loop.getNumReductions() != 0 || !isOneInteger(loop.getStep()[0]) ||
         !isZeroInteger(loop.getLowerBound()[0]))
       return loop.emitOpError("expected one loop from 0 in steps of 1 without reductions");
+    frame = getFrame(function);
+    if (!frame)
+      return loop.emitOpError("expected a function with a call frame, as qopt-lower-host-abi leaves it");
     sinkConstants();
     llvm::SetVector<Value> used;
     getUsedValuesDefinedAbove(loop.getRegion(), used);
@@ -99,13 +102,14 @@ private:
     LLVM::CallOp::create(b, task, ValueRange{arguments, b.i64(0), count});
     b.setInsertionPointToStart(choice.elseBlock());
     Value address = LLVM::AddressOfOp::create(b, task);
-    b.callApi(getFrame(function), ApiFunction::ParallelFor, {address, arguments, count, grain});
+    b.callApi(frame, ApiFunction::ParallelFor, {address, arguments, count, grain});
   }
 
   scf::ParallelOp loop;
   func::FuncOp function;
   const LLVMTypeConverter &types;
   unsigned number;
+  Value frame;
   SmallVector<Value> captured;
   LLVM::LLVMStructType packed;
   LLVM::LLVMFuncOp task;
@@ -113,8 +117,9 @@ private:
 
 } // namespace
 
-LogicalResult host::outlineTasks(ModuleOp module) {
+FailureOr<int64_t> host::outlineTasks(ModuleOp module) {
   LLVMTypeConverter types(module.getContext());
+  int64_t numTasks = 0;
   for (func::FuncOp function : llvm::to_vector(module.getOps<func::FuncOp>())) {
     SmallVector<scf::ParallelOp> loops;
     function.walk<WalkOrder::PreOrder>([&](scf::ParallelOp loop) {
@@ -124,6 +129,7 @@ LogicalResult host::outlineTasks(ModuleOp module) {
     for (auto [i, loop] : llvm::enumerate(loops))
       if (failed(TaskOutliner(loop, function, types, i).run()))
         return failure();
+    numTasks += loops.size();
   }
-  return success();
+  return numTasks;
 }

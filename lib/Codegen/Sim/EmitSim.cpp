@@ -14,7 +14,7 @@ FailureOr<std::vector<char>> qopt::emitSim(ModuleOp module, bool detectRaces) {
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
   LLVM::GlobalOp::create(b, module.getLoc(), b.getI32Type(), /*isConstant=*/true, LLVM::Linkage::External,
                          "qrt_abi_version", b.getI32IntegerAttr(QRT_ABI_VERSION));
-  FailureOr<std::vector<char>> object = host::emitObject(module, "x86-64-v3", detectRaces);
+  FailureOr<std::vector<char>> object = host::emitObject(module, kHostV3, detectRaces);
   if (failed(object))
     return failure();
   return host::linkShared(module.getLoc(), *object, /*mayImport=*/detectRaces);

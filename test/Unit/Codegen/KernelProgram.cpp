@@ -137,7 +137,7 @@ KernelProgram::KernelProgram(const std::string &functions, llvm::StringRef level
     stop("the test's functions do not parse");
   for (auto function : module->getOps<func::FuncOp>())
     function->setAttr("llvm.emit_c_interface", UnitAttr::get(&context));
-  if (failed(emitKernels(*module, level)) || failed(module->verify()))
+  if (failed(emitKernels(*module, *findHostLevel(std::string_view(level)))) || failed(module->verify()))
     stop("no kernels");
   for (auto function : module->getOps<func::FuncOp>())
     if (!function.isDeclaration())

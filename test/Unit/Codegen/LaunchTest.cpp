@@ -6,8 +6,8 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Parser/Parser.h"
-#include "qopt/Codegen/Codegen.h"
 #include "qopt/Codegen/HostAbi.h"
+#include "qopt/Passes/Codegen.h"
 #include "qopt/Runtime/Runtime.h"
 #include "gtest/gtest.h"
 #include <cstring>
@@ -111,7 +111,7 @@ protected:
       return failure();
     for (gpu::GPUFuncOp kernel : listKernels(*module))
       kernels.push_back(kernel.getName().str());
-    return compileHost(*module, "x86-64-v3");
+    return compileHost(*module, kHostV3);
   }
   /// The source with `from` replaced.
   static std::string with(StringRef from, StringRef to) {

@@ -286,7 +286,7 @@ TEST_P(Ptx, OfTheBaselineAssemblesForLaterChips) {
   if (findPtxas().empty())
     GTEST_SKIP() << "ptxas is not installed";
   CudaProgram program(GetParam().text);
-  std::string ptx = program.ptx(kBaselineChip.str());
+  std::string ptx = program.ptx(std::string(kBaselineArch));
   for (const char *chip : kChips)
     EXPECT_TRUE(succeeded(compileCubin(program.module->getLoc(), ptx, chip))) << chip;
 }

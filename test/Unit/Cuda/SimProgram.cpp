@@ -2,7 +2,6 @@
 #include "SimProgram.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "qopt/Codegen/Codegen.h"
 #include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Passes/Codegen.h"
@@ -133,7 +132,7 @@ Program::Program() : threads(detectRaces ? 1 : 2) {}
 
 void Program::compile(ModuleOp module) {
   addEntries(module);
-  host = load(compileHost(module, "x86-64-v3"));
+  host = load(compileHost(module, kHostV3));
 }
 
 SimProgram::SimProgram(const std::string &text) {

@@ -4,6 +4,7 @@
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/InitAll.h"
+#include "qopt/Passes/Codegen.h"
 #include <cmath>
 #include <cstring>
 
@@ -113,7 +114,7 @@ std::unique_ptr<HostTest::Compiled> HostTest::compile(OwningOpRef<ModuleOp> modu
     StringRef level = hostLevel.name;
     if (hostLevel == kHostV4 && qrt::hostLevel() != level)
       continue;
-    FailureOr<std::vector<char>> code = compileHost(*compiled->module, level);
+    FailureOr<std::vector<char>> code = compileHost(*compiled->module, hostLevel);
     if (failed(code))
       return nullptr;
     compiled->levels.push_back(level.str());

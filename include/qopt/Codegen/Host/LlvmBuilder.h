@@ -71,7 +71,7 @@ mlir::LLVM::LLVMStructType getTensorType(mlir::MLIRContext *context);
 /// QrtLaunch.
 mlir::LLVM::LLVMStructType getLaunchType(mlir::MLIRContext *context);
 /// The call frame of a function after lowerAbi: what `qopt.frame` marks in an entry point,
-/// argument 0 of other functions.
+/// argument 0 of other functions; null where a function has none.
 mlir::Value getFrame(mlir::func::FuncOp function);
 
 } // namespace qopt::host

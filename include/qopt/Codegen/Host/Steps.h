@@ -1,7 +1,8 @@
 //===- Steps.h - Steps of making host code ---------------------------------===//
 //
-// Each step takes a module of functions on memrefs and leaves it lower. They run
-// in this order on a copy of the lowered module, once per code level.
+// Each step takes functions on memrefs and leaves them lower. passes/Codegen makes a pass
+// of each but the last two, and the pipeline `qopt-host` runs them in the order of this
+// file. Those that can fail emit a diagnostic that names the operation.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_CODEGEN_HOST_STEPS_H
@@ -10,28 +11,29 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Pass/PassManager.h"
-#include <string>
+#include "qopt/Support/Targets.h"
 #include <vector>
 
 namespace qopt::host {
 
 /// linalg operations on memrefs become loops: the leading parallel dimensions one
 /// scf.parallel, the others scf.for. Where all are parallel the last one is kept for
-/// vectors, unless `parallelInnermost`.
-mlir::LogicalResult lowerToLoops(mlir::ModuleOp module, bool parallelInnermost = false);
+/// vectors, unless `parallelInnermost`. Returns how many operations there were in `root`.
+mlir::FailureOr<int64_t> lowerToLoops(mlir::Operation *root, bool parallelInnermost = false);
 
 /// Public functions become QrtEntry. Private ones get the call frame {QrtApi*,
 /// QrtContext*, i64 status} as first argument. Allocations, parameters, qrt_fail,
 /// qrt_require and qrt_errors become uses of the runtime; after a call that failed, and when
-/// there is no memory, functions release what they hold and return.
-mlir::LogicalResult lowerAbi(mlir::ModuleOp module);
+/// there is no memory, functions release what they hold and return. Returns how many entry
+/// points there are.
+mlir::FailureOr<int64_t> lowerAbi(mlir::ModuleOp module);
 
 /// Every gpu.launch_func becomes a call of QrtApi::launch, which knows the kernel by
-/// its number (listKernels); the gpu.modules go.
-mlir::LogicalResult lowerLaunches(mlir::ModuleOp module);
+/// its number (listKernels); the gpu.modules go. Returns how many launches there were.
+mlir::FailureOr<int64_t> lowerLaunches(mlir::ModuleOp module);
 
-/// The body of every outermost scf.parallel becomes a QrtTask.
-mlir::LogicalResult outlineTasks(mlir::ModuleOp module);
+/// The body of every outermost scf.parallel becomes a QrtTask. Returns how many there are.
+mlir::FailureOr<int64_t> outlineTasks(mlir::ModuleOp module);
 
 /// math operations become arithmetic: no call of libm, the same result for the
 /// same level in every place, f32 within about two units in the last place.
@@ -45,12 +47,9 @@ void prepareForLlvm(mlir::ModuleOp module);
 /// the functions of simulated threads.
 void addLlvmLowering(mlir::OpPassManager &passes);
 
-/// To the LLVM dialect: both of the above, on the whole module.
-mlir::LogicalResult lowerToLlvm(mlir::ModuleOp module);
-
 /// LLVM dialect to the bytes of an object file. `detectRaces`: accesses of memory
 /// are announced to ThreadSanitizer.
-mlir::FailureOr<std::vector<char>> emitObject(mlir::ModuleOp module, llvm::StringRef level, bool detectRaces = false);
+mlir::FailureOr<std::vector<char>> emitObject(mlir::ModuleOp module, const HostLevel &level, bool detectRaces = false);
 
 /// One object file to a shared object; without imports unless `mayImport`.
 mlir::FailureOr<std::vector<char>> linkShared(mlir::Location loc, llvm::ArrayRef<char> object, bool mayImport = false);

@@ -12,7 +12,6 @@
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Dialect/Kernel/Outline.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
-#include "qopt/Support/Targets.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -45,21 +44,15 @@ LogicalResult emitInPlace(kernel::KernelOpInterface op, Target target) {
 } // namespace
 } // namespace qopt::kernels
 
-LogicalResult qopt::emitKernels(ModuleOp module, StringRef level) {
-  const HostLevel *known = findHostLevel(std::string_view(level));
-  if (!known)
-    return module.emitError() << "unknown code level \"" << level << '"';
-  MLIRContext *context = module.getContext();
-  context->loadDialect<QoptDialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
-                       memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
+FailureOr<int64_t> qopt::emitKernels(ModuleOp module, const HostLevel &level) {
   // A CPU has nothing to gain from a group: calls cost it little.
   if (failed(kernel::inlineGroups(module)))
     return failure();
   SmallVector<kernel::KernelOpInterface> found;
   module.walk([&](kernel::KernelOpInterface op) { found.push_back(op); });
-  kernels::Target target{known->hasVnni512};
+  kernels::Target target{level.hasVnni512};
   for (kernel::KernelOpInterface op : found)
     if (failed(kernels::emitInPlace(op, target)))
       return failure();
-  return success();
+  return static_cast<int64_t>(found.size());
 }
