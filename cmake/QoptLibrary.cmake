@@ -1,5 +1,5 @@
 # One precompiled header for everything that includes MLIR: it takes a
-# translation unit from five seconds to one.
+# translation unit from ten seconds to one.
 file(WRITE ${PROJECT_BINARY_DIR}/QoptPch.cpp.in "")
 configure_file(${PROJECT_BINARY_DIR}/QoptPch.cpp.in ${PROJECT_BINARY_DIR}/QoptPch.cpp COPYONLY)
 add_library(QoptPch STATIC ${PROJECT_BINARY_DIR}/QoptPch.cpp)
@@ -19,13 +19,18 @@ function(add_qopt_library name)
   endif()
 endfunction()
 
+# use_qopt_pch(NAME): the precompiled header for a program or an object library.
+function(use_qopt_pch name)
+  target_precompile_headers(${name} REUSE_FROM QoptPch)
+  # -fPIC instead of CMake's -fPIE: the precompiled header must match.
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${name} PRIVATE -fPIC -Xclang -fno-pch-timestamp)
+endfunction()
+
 # add_qopt_tool(NAME SOURCES... [LINK_LIBS targets...])
 function(add_qopt_tool name)
   cmake_parse_arguments(ARG "" "" "LINK_LIBS" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${ARG_LINK_LIBS} MLIR LLVM)
-  target_precompile_headers(${name} REUSE_FROM QoptPch)
-  # -fPIC instead of CMake's -fPIE: the precompiled header must match.
-  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-  target_compile_options(${name} PRIVATE -fPIC -Xclang -fno-pch-timestamp)
+  use_qopt_pch(${name})
 endfunction()
