@@ -20,6 +20,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "qopt/Codegen/HostAbi.h"
+#include "qopt/Dialect/Attributes.h"
 #include "qopt/Passes/Passes.h"
 
 namespace qopt {
@@ -51,27 +52,33 @@ LogicalResult convertToLlvm(gpu::GPUModuleOp kernels) {
   return applyPartialConversion(kernels, target, std::move(patterns));
 }
 
-/// Tensor maps lie in the parameters themselves, where the copies read them. The
-/// conversion keeps no attributes of arguments, so which they are is asked before it.
-using TensorMaps = std::vector<std::pair<std::string, unsigned>>; // kernels and arguments
-
-TensorMaps findTensorMaps(gpu::GPUModuleOp kernels) {
-  TensorMaps maps;
-  for (auto kernel : kernels.getOps<gpu::GPUFuncOp>())
+/// The conversion keeps attributes of functions but none of their arguments, so the
+/// numbers of those that are tensor maps go with the function.
+void numberTensorMaps(gpu::GPUModuleOp kernels) {
+  for (auto kernel : kernels.getOps<gpu::GPUFuncOp>()) {
+    SmallVector<int32_t> numbers;
     for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
       if (getArgAttr<attrs::TensorMap>(kernel, i))
-        maps.emplace_back(kernel.getName().str(), i);
-  return maps;
+        numbers.push_back(i);
+    if (!numbers.empty())
+      setAttr<attrs::TensorMaps>(kernel, DenseI32ArrayAttr::get(kernel.getContext(), numbers));
+  }
 }
 
-void passByValue(gpu::GPUModuleOp kernels, const TensorMaps &maps) {
+/// Tensor maps lie in the parameters themselves, where the copies read them.
+void passTensorMapsByValue(gpu::GPUModuleOp kernels) {
   Builder b(kernels.getContext());
   auto type = LLVM::LLVMArrayType::get(b.getI8Type(), QRT_TENSOR_MAP_BYTES);
-  for (const auto &[name, i] : maps) {
-    auto kernel = kernels.lookupSymbol<LLVM::LLVMFuncOp>(name);
-    kernel.setArgAttr(i, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(type));
-    kernel.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(QRT_TENSOR_MAP_BYTES / 2));
-    kernel.setArgAttr(i, NVVM::NVVMDialect::getGridConstantAttrName(), b.getUnitAttr());
+  for (auto kernel : kernels.getOps<LLVM::LLVMFuncOp>()) {
+    auto numbers = getAttr<attrs::TensorMaps>(kernel);
+    if (!numbers)
+      continue;
+    for (int32_t i : numbers.asArrayRef()) {
+      kernel.setArgAttr(i, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(type));
+      kernel.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(QRT_TENSOR_MAP_BYTES / 2));
+      kernel.setArgAttr(i, NVVM::NVVMDialect::getGridConstantAttrName(), b.getUnitAttr());
+    }
+    kernel->removeAttr(attrs::TensorMaps::getNameStr());
   }
 }
 
@@ -89,10 +96,10 @@ struct ConvertKernelsToLlvm : impl::ConvertKernelsToLlvmBase<ConvertKernelsToLlv
   using Base::Base;
 
   void runOnOperation() override {
-    TensorMaps maps = findTensorMaps(getOperation());
+    numberTensorMaps(getOperation());
     if (failed(convertToLlvm(getOperation())))
       return signalPassFailure();
-    passByValue(getOperation(), maps);
+    passTensorMapsByValue(getOperation());
     fixRegistersAtEntry(getOperation());
   }
 };

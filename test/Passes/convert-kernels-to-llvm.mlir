@@ -26,6 +26,7 @@ gpu.module @kernels {
 // CHECK-LABEL: llvm.func @copies(
 // CHECK-SAME:    %{{.*}}: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<128 x i8>, nvvm.grid_constant}
 // CHECK-SAME:    %{{.*}}: !llvm.ptr)
+// CHECK-NOT:     qopt.
 // CHECK-NOT:     nvvm.minctasm
 gpu.module @kernels {
   gpu.func @copies(%map: !llvm.ptr {qopt.tensor_map}, %x: !llvm.ptr) kernel {

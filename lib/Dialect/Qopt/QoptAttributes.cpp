@@ -61,6 +61,11 @@ static bool isAttr(Attribute value) {
   return isa<AttributeClass>(value);
 }
 
+static bool areNumbers(Attribute value) {
+  auto numbers = dyn_cast<DenseI32ArrayAttr>(value);
+  return numbers && llvm::all_of(numbers.asArrayRef(), [](int32_t number) { return number >= 0; });
+}
+
 static bool isFlag(Attribute value) { return isa<UnitAttr>(value); }
 
 template <typename... Ops>
@@ -90,6 +95,7 @@ static constexpr AttributeRule kOperationRules[] = {
     {attrs::Entry::getNameStr(), isText, kText, isFunction, kFunction},
     {attrs::Arch::getNameStr(), isText, kText, isFunction, kFunction},
     {attrs::SharedBytes::getNameStr(), isCount<0>, "an i64 of at least 0", isFunction, kFunction},
+    {attrs::TensorMaps::getNameStr(), areNumbers, "an array of i32 of at least 0", isFunction, kFunction},
     {attrs::Frame::getNameStr(), isFlag, kFlag, isOp<LLVM::AllocaOp>, "llvm.alloca"},
     {attrs::Site::getNameStr(), isText, kText, isAnything, "any operation"},
     {attrs::SimOwn::getNameStr(), isFlag, kFlag, isAnything, "any operation"},

@@ -145,6 +145,11 @@ func.func private @shared() attributes {qopt.shared_bytes = -1 : i64}
 
 // -----
 
+// expected-error @below {{expected attribute 'qopt.tensor_maps' to be an array of i32 of at least 0 but got array<i32: 0, -1>}}
+func.func private @maps() attributes {qopt.tensor_maps = array<i32: 0, -1>}
+
+// -----
+
 // expected-error @below {{expected attribute 'qopt.arch' to be a string that is not empty but got 90 : i64}}
 func.func private @arch() attributes {qopt.arch = 90 : i64}
 

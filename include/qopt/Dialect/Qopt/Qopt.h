@@ -45,6 +45,7 @@ using Entry = QoptDialect::EntryAttrHelper;
 using Arch = QoptDialect::ArchAttrHelper;
 using SharedBytes = QoptDialect::SharedBytesAttrHelper;
 using TensorMap = QoptDialect::TensorMapAttrHelper;
+using TensorMaps = QoptDialect::TensorMapsAttrHelper;
 using Frame = QoptDialect::FrameAttrHelper;
 using Site = QoptDialect::SiteAttrHelper;
 using SimOwn = QoptDialect::SimOwnAttrHelper;

@@ -41,6 +41,7 @@ def Qopt_Dialect : Dialect {
     | `arch` | GPU function | the one architecture that can run it ("sm_90a"); without it the baseline and all later ones |
     | `shared_bytes` | GPU function | dynamic shared memory of its launches, at most |
     | `tensor_map` | argument of a GPU function, a pointer | a tensor map, passed by value |
+    | `tensor_maps` | GPU function | the numbers of these arguments, while the function is converted |
     | `frame` | `llvm.alloca` | the frame of a call, which tasks share |
     | `site` | what the simulator checks | which one of its kernel it is, for messages ("shfl.sync #3"); set before two equal ones could become one |
     | `sim_own` | access to memory | the simulator's own, which it does not check |
@@ -62,6 +63,7 @@ def Qopt_Dialect : Dialect {
       "::mlir::StringAttr":$arch,
       "::mlir::IntegerAttr":$shared_bytes,
       "::mlir::UnitAttr":$tensor_map,
+      "::mlir::DenseI32ArrayAttr":$tensor_maps,
       "::mlir::UnitAttr":$frame,
       "::mlir::StringAttr":$site,
       "::mlir::UnitAttr":$sim_own,
