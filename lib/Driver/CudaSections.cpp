@@ -83,7 +83,13 @@ private:
   FailureOr<StringRef> ptx(StringRef arch) {
     auto [at, isNew] = texts.try_emplace(arch.str());
     if (isNew) {
-      FailureOr<std::string> text = compilePtx(module, arch, timing.nest(ptxSection(arch)));
+      if (!lowered) {
+        FailureOr<OwningOpRef<ModuleOp>> kernels = lowerKernels(module, timing.nest("lower kernels"));
+        if (failed(kernels))
+          return failure();
+        lowered = std::move(*kernels);
+      }
+      FailureOr<std::string> text = emitPtx(*lowered, arch, timing.nest(ptxSection(arch)));
       if (failed(text))
         return failure();
       at->second = std::move(*text);
@@ -102,6 +108,7 @@ private:
   ModuleOp module;
   CudaSections &result;
   TimingScope &timing;
+  OwningOpRef<ModuleOp> lowered;            // kernels, of all architectures
   std::map<std::string, std::string> texts; // by architecture
 };
 

@@ -49,12 +49,28 @@ LogicalResult qopt::emitKernelsForCuda(ModuleOp module, TimingScope timing) {
   return runPipeline(module, timing, [](OpPassManager &pm) { pm.addPass(createEmitCudaKernels()); });
 }
 
-FailureOr<std::string> qopt::compilePtx(ModuleOp module, StringRef chip, TimingScope timing) {
+FailureOr<OwningOpRef<ModuleOp>> qopt::lowerKernels(ModuleOp module, TimingScope timing) {
   OwningOpRef<ModuleOp> copy = copyKernels(module);
-  if (failed(runPipeline(*copy, timing, [&](OpPassManager &pm) { buildPtxPipeline(pm, chip); })))
+  if (failed(runPipeline(*copy, timing, [](OpPassManager &pm) { buildPtxPipeline(pm, /*chip=*/""); })))
+    return failure();
+  return copy;
+}
+
+FailureOr<std::string> qopt::emitPtx(ModuleOp kernels, StringRef chip, TimingScope timing) {
+  OwningOpRef<ModuleOp> copy(kernels.clone());
+  SelectKernelsOptions select;
+  select.chip = chip.str();
+  if (failed(runPipeline(*copy, timing, [&](OpPassManager &pm) { pm.addPass(createSelectKernels(select)); })))
     return failure();
   TimingScope emission = timing.nest("emit PTX");
   return translateToPtx(*copy, chip);
+}
+
+FailureOr<std::string> qopt::compilePtx(ModuleOp module, StringRef chip) {
+  FailureOr<OwningOpRef<ModuleOp>> kernels = lowerKernels(module);
+  if (failed(kernels))
+    return failure();
+  return emitPtx(**kernels, chip);
 }
 
 FailureOr<std::vector<char>> qopt::compileSim(ModuleOp module, bool detectRaces, TimingScope timing) {

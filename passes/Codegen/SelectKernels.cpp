@@ -33,7 +33,7 @@ struct SelectKernels : impl::SelectKernelsBase<SelectKernels> {
 
 private:
   void select(gpu::GPUModuleOp kernels) {
-    for (auto kernel : llvm::make_early_inc_range(kernels.getOps<gpu::GPUFuncOp>()))
+    for (auto kernel : llvm::make_early_inc_range(kernels.getOps<FunctionOpInterface>()))
       if (auto arch = getAttr<attrs::Arch>(kernel); !chip.empty() && arch && arch.getValue() != chip) {
         kernel.erase();
         ++numLeftOut;

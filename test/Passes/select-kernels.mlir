@@ -29,6 +29,24 @@ module attributes {gpu.container_module} {
 
 // -----
 
+// So with kernels in the LLVM dialect.
+// CHECK-LABEL: gpu.module @lowered {
+// CHECK-NEXT:    llvm.func @everywhere(
+// CHECK-NOT:     llvm.func
+// ALL-LABEL:   gpu.module @lowered {
+// ALL:           llvm.func @everywhere(
+// ALL:           llvm.func @hopper(
+gpu.module @lowered {
+  llvm.func @everywhere(%x: !llvm.ptr) attributes {nvvm.kernel} {
+    llvm.return
+  }
+  llvm.func @hopper(%x: !llvm.ptr) attributes {nvvm.kernel, qopt.arch = "sm_90a"} {
+    llvm.return
+  }
+}
+
+// -----
+
 // expected-error @below {{has no gpu.module, in which kernels are expected}}
 module {
   func.func @forward(%x: memref<?xf32>) {

@@ -37,8 +37,9 @@
 // TIMING: link
 // TIMING: host:cuda
 // TIMING: LowerLaunches
-// TIMING: ptx:sm_80
+// TIMING: lower kernels
 // TIMING: ConvertKernelsToLlvm
+// TIMING: ptx:sm_80
 // TIMING: emit PTX
 // TIMING: write
 // TIMING: Total

@@ -9,6 +9,7 @@
 #define QOPT_PASSES_CODEGEN_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
 #include "mlir/Support/Timing.h"
 #include "qopt/Support/Targets.h"
 #include <string>
@@ -33,9 +34,15 @@ mlir::FailureOr<std::vector<char>> compileHost(mlir::ModuleOp module, const Host
 /// Runs `qopt-emit-cuda-kernels` on a lowered module, in place.
 mlir::LogicalResult emitKernelsForCuda(mlir::ModuleOp module, mlir::TimingScope timing = {});
 
-/// Compiles the kernels of `module` to PTX for `chip`, by the pipeline `qopt-ptx` and
-/// translateToPtx().
-mlir::FailureOr<std::string> compilePtx(mlir::ModuleOp module, llvm::StringRef chip, mlir::TimingScope timing = {});
+/// The kernels of `module`, of all architectures, in the LLVM dialect: what the pipeline
+/// `qopt-ptx` makes of them is the same for every chip.
+mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> lowerKernels(mlir::ModuleOp module, mlir::TimingScope timing = {});
+
+/// Writes those of these kernels that `chip` has as PTX, by translateToPtx().
+mlir::FailureOr<std::string> emitPtx(mlir::ModuleOp kernels, llvm::StringRef chip, mlir::TimingScope timing = {});
+
+/// Both, for one chip.
+mlir::FailureOr<std::string> compilePtx(mlir::ModuleOp module, llvm::StringRef chip);
 
 /// Compiles every gpu.func in the gpu.modules of `module` for the simulator, by the
 /// pipeline `qopt-sim` and emitSim(). Kernels take pointers, i32, i64, f32; shared memory

@@ -30,7 +30,7 @@ void buildLowerPipeline(mlir::OpPassManager &pm);
 /// dialect, for the level of x86-64 of that name.
 void buildHostPipeline(mlir::OpPassManager &pm, llvm::StringRef level);
 /// The pipeline `qopt-ptx`: the kernels of what qopt-emit-cuda-kernels leaves to what is
-/// written as PTX for `chip`.
+/// written as PTX for `chip`; without one, kernels of all architectures.
 void buildPtxPipeline(mlir::OpPassManager &pm, llvm::StringRef chip);
 /// The pipeline `qopt-sim`: the same kernels to functions that simulated threads call.
 void buildSimPipeline(mlir::OpPassManager &pm);

@@ -939,7 +939,8 @@ def SelectKernels : Pass<"qopt-select-kernels", "::mlir::ModuleOp"> {
       gpu.func @product(...) kernel {...}
     }
     ```
-    Expects: a gpu.module, as qopt-emit-cuda-kernels makes it. Ensures: gpu.modules alone.
+    Expects: a gpu.module, as qopt-emit-cuda-kernels makes it; its functions may be those of
+    the LLVM dialect already. Ensures: gpu.modules alone.
   }];
   let options = [Option<"chip", "chip", "std::string", /*default=*/"\"\"",
                         "architecture to keep kernels for, such as sm_80; without it all are kept">];

@@ -110,7 +110,9 @@ FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, const HostL
   registerBuiltinDialectTranslation(*module.getContext());
   registerLLVMDialectTranslation(*module.getContext());
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context, "host");
+  context.setDiscardValueNames(true); // which nobody reads
+  // Verified below, when it is complete.
+  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context, "host", /*disableVerification=*/true);
   if (!code)
     return module.emitError("cannot translate the module to LLVM IR");
   code->setTargetTriple(machine->getTargetTriple());

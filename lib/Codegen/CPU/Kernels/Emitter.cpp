@@ -73,6 +73,8 @@ Value Emitter::maxLanes(Value value) {
   return halves(value, [&](Value a, Value b) { return max(a, b); });
 }
 
+Value Emitter::fence(Value value) { return intrinsic("llvm.arithmetic.fence", value.getType(), value); }
+
 Value Emitter::intrinsic(StringRef name, Type result, ValueRange operands) {
   return LLVM::CallIntrinsicOp::create(*this, result, getStringAttr(name), operands).getResult(0);
 }

@@ -54,6 +54,8 @@ public:
   /// Sum and maximum of the lanes, in halves.
   Value sumLanes(Value vector);
   Value maxLanes(Value vector);
+  /// The same floats, which LLVM does not look through: no instruction.
+  Value fence(Value value);
   /// A call of an LLVM intrinsic.
   Value intrinsic(llvm::StringRef name, mlir::Type result, ValueRange operands);
 
