@@ -80,9 +80,10 @@ using Expression = Value (*)(Scalar &, ArrayRef<Value>);
 template <typename Op>
 LogicalResult lowerWith(Op op, OnnxLowering &state, function_ref<Value(Scalar &, ArrayRef<Value>)> expression) {
   Type element = getElementTypeOrSelf(op->getResult(0).getType());
-  return state.elementwise(op->getResult(0), op->getOperands(), [&](ImplicitLocOpBuilder &b, ValueRange in) {
+  state.elementwise(op->getResult(0), op->getOperands(), [&](ImplicitLocOpBuilder &b, ValueRange in) {
     return narrow(b, inF32(b, in, expression), element);
   });
+  return success();
 }
 
 /// An operator whose element is `expression` of the operands' elements.
@@ -210,10 +211,11 @@ Value convert(Scalar &s, Value x, Type to) {
 }
 
 LogicalResult lowerCast(onnx::CastOp op, OnnxLowering &state) {
-  return state.elementwise(op.getOutput(), op.getInput(), [&](ImplicitLocOpBuilder &b, ValueRange in) {
+  state.elementwise(op.getOutput(), op.getInput(), [&](ImplicitLocOpBuilder &b, ValueRange in) {
     Scalar scalar{b};
     return convert(scalar, in[0], op.getTo());
   });
+  return success();
 }
 
 LogicalResult lowerClip(onnx::ClipOp op, OnnxLowering &state) {
@@ -268,7 +270,7 @@ LogicalResult lowerMod(onnx::ModOp op, OnnxLowering &state) {
 }
 
 LogicalResult lowerIdentity(onnx::IdentityOp op, OnnxLowering &state) {
-  state.setTensor(op.getOutput(), state.tensor(op.getInput()), state.dims(op.getInput()));
+  state.setTensor(op.getOutput(), state.tensor(op.getInput()));
   return success();
 }
 

@@ -57,16 +57,11 @@ void requireInRange(Value indices, AffineMap map, ArrayRef<OpFoldResult> dims, O
 
 /// `indices` is a tensor of the graph; constants are looked at now.
 LogicalResult requireInRange(Value indices, OpFoldResult size, OnnxLowering &state) {
-  if (std::optional<Dims> known = state.knownElements(indices); known && constantOf(size)) {
-    bool areConstants = true;
-    for (OpFoldResult index : *known) {
-      std::optional<int64_t> at = constantOf(index);
-      areConstants &= at.has_value();
-      if (at && (*at < -*constantOf(size) || *at >= *constantOf(size)))
-        return emitError(state.b.getLoc()) << "index " << *at << " is out of range for size " << *constantOf(size);
-    }
-    if (areConstants)
-      return success();
+  if (std::optional<SmallVector<int64_t>> known = state.shapes.constants(indices); known && constantOf(size)) {
+    for (int64_t at : *known)
+      if (at < -*constantOf(size) || at >= *constantOf(size))
+        return state.shapes.error("index ", at, " is out of range for size ", *constantOf(size));
+    return success();
   }
   Dims dims = state.dims(indices);
   requireInRange(state.tensor(indices), state.b.getMultiDimIdentityMap(dims.size()), dims, size, state);
@@ -78,9 +73,7 @@ LogicalResult lowerGather(onnx::GatherOp op, OnnxLowering &state) {
   int64_t axis = positiveAxis(op.getAxis(), data.size());
   if (failed(requireInRange(op.getIndices(), data[axis], state)))
     return failure();
-  Dims to(ArrayRef(data).take_front(axis));
-  llvm::append_range(to, indices);
-  llvm::append_range(to, ArrayRef(data).drop_front(axis + 1));
+  Dims to = state.dims(op.getOutput());
   SmallVector<AffineExpr> picks;
   for (size_t i = 0; i < indices.size(); ++i)
     picks.push_back(state.b.getAffineDimExpr(axis + i));
@@ -96,7 +89,7 @@ LogicalResult lowerGather(onnx::GatherOp op, OnnxLowering &state) {
                                    at.push_back(linalg::IndexOp::create(b, i));
                                  return tensor::ExtractOp::create(b, from, at);
                                });
-  state.setTensor(op.getOutput(), result, to);
+  state.setTensor(op.getOutput(), result);
   return success();
 }
 
@@ -118,7 +111,7 @@ LogicalResult lowerGatherElements(onnx::GatherElementsOp op, OnnxLowering &state
           at.push_back(int64_t(i) == axis ? toIndex(b, in[0], size) : linalg::IndexOp::create(b, i).getResult());
         return tensor::ExtractOp::create(b, from, at);
       });
-  state.setTensor(op.getOutput(), result, to);
+  state.setTensor(op.getOutput(), result);
   return success();
 }
 
@@ -151,9 +144,8 @@ LogicalResult lowerGatherND(onnx::GatherNDOp op, OnnxLowering &state) {
   for (int64_t i = 0; i < batch; ++i)
     if (failed(state.requireEqual(data[i], indices[i])))
       return failure();
-  Dims to(ArrayRef(indices).drop_back());
-  size_t rows = to.size();
-  llvm::append_range(to, ArrayRef(data).drop_front(batch + *depth));
+  Dims to = state.dims(op.getOutput());
+  size_t rows = indices.size() - 1;
   Value from = state.tensor(op.getData()), tuples = state.tensor(op.getIndices());
   Value result =
       state.generate(to, getElementTypeOrSelf(from.getType()), [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
@@ -167,7 +159,7 @@ LogicalResult lowerGatherND(onnx::GatherNDOp op, OnnxLowering &state) {
         llvm::append_range(at, in.drop_front(rows));
         return tensor::ExtractOp::create(b, from, at);
       });
-  state.setTensor(op.getOutput(), result, to);
+  state.setTensor(op.getOutput(), result);
   return success();
 }
 
@@ -210,7 +202,7 @@ LogicalResult lowerScatterND(onnx::ScatterNDOp op, OnnxLowering &state) {
                            Value value = tensor::ExtractOp::create(b, values, at);
                            return {tensor::InsertOp::create(b, value, carried[0], target).getResult()};
                          });
-  state.setTensor(op.getOutput(), nest.results[0], data);
+  state.setTensor(op.getOutput(), nest.results[0]);
   return success();
 }
 

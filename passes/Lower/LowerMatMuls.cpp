@@ -20,8 +20,6 @@ struct Matrix {
   Dims dims; ///< batch dimensions, then two
   bool transposed = false;
 
-  OpFoldResult rows() const { return dims[dims.size() - (transposed ? 1 : 2)]; }
-  OpFoldResult columns() const { return dims[dims.size() - (transposed ? 2 : 1)]; }
   Dims batch() const { return Dims(ArrayRef(dims).drop_back(2)); }
 };
 
@@ -37,15 +35,9 @@ AffineMap readMap(const Matrix &matrix, size_t rank, int64_t first, int64_t seco
   return AffineMap::get(rank, 0, expressions, state.b.getContext());
 }
 
-/// Narrow floats are summed in f32, integers in their own type.
-FailureOr<std::pair<Value, Dims>> multiply(const Matrix &lhs, const Matrix &rhs, OnnxLowering &state) {
+/// The product, of `dims`. Narrow floats are summed in f32, integers in their own type.
+Value multiply(const Matrix &lhs, const Matrix &rhs, ArrayRef<OpFoldResult> dims, OnnxLowering &state) {
   ImplicitLocOpBuilder &b = state.b;
-  FailureOr<Dims> to = state.broadcast({lhs.batch(), rhs.batch()});
-  if (failed(to) || failed(state.requireEqual(lhs.columns(), rhs.rows())))
-    return failure();
-  Dims dims = *to;
-  dims.push_back(lhs.rows());
-  dims.push_back(rhs.columns());
   int64_t rank = dims.size() + 1, row = rank - 3, k = rank - 2, column = rank - 1;
   Type element = getElementTypeOrSelf(lhs.tensor.getType());
   auto type = dyn_cast<FloatType>(element);
@@ -80,32 +72,24 @@ FailureOr<std::pair<Value, Dims>> multiply(const Matrix &lhs, const Matrix &rhs,
     result = state.generic(
         dims, element, result, b.getMultiDimIdentityMap(dims.size()),
         [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value { return arith::TruncFOp::create(b, element, in[0]); });
-  return std::make_pair(result, dims);
+  return result;
 }
 
 LogicalResult lowerMatMul(onnx::MatMulOp op, OnnxLowering &state) {
-  Dims a = state.dims(op.getA()), b = state.dims(op.getB());
-  if (a.empty() || b.empty())
-    return op.emitOpError("requires operands of rank 1 at least");
+  Dims a = state.dims(op.getA()), b = state.dims(op.getB()), to = state.dims(op.getY()), full = to;
   // A vector is a row on the left and a column on the right.
   Matrix lhs{state.tensor(op.getA()), a}, rhs{state.tensor(op.getB()), b};
   if (a.size() == 1) {
     lhs.dims.insert(lhs.dims.begin(), state.index(1));
     lhs.tensor = state.reshape(lhs.tensor, a, lhs.dims);
+    full.insert(full.end() - (b.size() == 1 ? 0 : 1), state.index(1));
   }
   if (b.size() == 1) {
     rhs.dims.push_back(state.index(1));
     rhs.tensor = state.reshape(rhs.tensor, b, rhs.dims);
+    full.push_back(state.index(1));
   }
-  auto product = multiply(lhs, rhs, state);
-  if (failed(product))
-    return failure();
-  Dims to = product->second;
-  if (b.size() == 1)
-    to.pop_back();
-  if (a.size() == 1)
-    to.erase(to.end() - (b.size() == 1 ? 1 : 2));
-  state.setTensor(op.getY(), state.reshape(product->first, product->second, to), to);
+  state.setTensor(op.getY(), state.reshape(multiply(lhs, rhs, full, state), full, to));
   return success();
 }
 
@@ -113,13 +97,8 @@ LogicalResult lowerGemm(onnx::GemmOp op, OnnxLowering &state) {
   ImplicitLocOpBuilder &b = state.b;
   Matrix lhs{state.tensor(op.getA()), state.dims(op.getA()), op.getTransA() != 0};
   Matrix rhs{state.tensor(op.getB()), state.dims(op.getB()), op.getTransB() != 0};
-  if (lhs.dims.size() != 2 || rhs.dims.size() != 2)
-    return op.emitOpError("requires matrices");
-  auto product = multiply(lhs, rhs, state);
-  if (failed(product))
-    return failure();
-  Value result = product->first;
-  Dims dims = product->second;
+  Dims dims = state.dims(op.getY());
+  Value result = multiply(lhs, rhs, dims, state);
   Type element = getElementTypeOrSelf(result.getType());
   double alpha = op.getAlpha().convertToDouble(), beta = op.getBeta().convertToDouble();
   if (!isa<FloatType>(element) && (alpha != 1 || beta != 1))
@@ -132,12 +111,8 @@ LogicalResult lowerGemm(onnx::GemmOp op, OnnxLowering &state) {
   SmallVector<Value> inputs{result};
   SmallVector<AffineMap> maps{b.getMultiDimIdentityMap(2)};
   if (op.getC()) {
-    Dims c = state.dims(op.getC());
-    FailureOr<Dims> to = state.broadcast({dims, c});
-    if (failed(to))
-      return failure();
     inputs.push_back(state.tensor(op.getC()));
-    maps.push_back(state.broadcastMap(c, 2));
+    maps.push_back(state.broadcastMap(state.dims(op.getC()), 2));
   }
   if (op.getC() || alpha != 1)
     result = state.generic(dims, element, inputs, maps, [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
@@ -148,7 +123,7 @@ LogicalResult lowerGemm(onnx::GemmOp op, OnnxLowering &state) {
       return isa<FloatType>(element) ? arith::AddFOp::create(b, sum, addend).getResult()
                                      : arith::AddIOp::create(b, sum, addend).getResult();
     });
-  state.setTensor(op.getY(), result, dims);
+  state.setTensor(op.getY(), result);
   return success();
 }
 

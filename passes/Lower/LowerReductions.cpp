@@ -106,31 +106,20 @@ LogicalResult lowerReduce(Op op, OnnxLowering &state) {
   ImplicitLocOpBuilder &b = state.b;
   Dims dims = state.dims(op.getData());
   llvm::SmallBitVector reduced(dims.size());
-  std::optional<SmallVector<int64_t>> axes;
-  if (op.getAxes()) {
-    axes = onnx::getConstantInts(op.getAxes());
-    if (!axes)
-      return op.emitOpError("requires constant axes");
-    for (int64_t axis : *axes)
-      reduced.set(positiveAxis(axis, dims.size()));
-  }
-  if ((!axes || axes->empty()) && !op.getNoopWithEmptyAxes())
+  SmallVector<int64_t> axes = state.shapes.constants(op.getAxes()).value_or(SmallVector<int64_t>());
+  for (int64_t axis : axes)
+    reduced.set(positiveAxis(axis, dims.size()));
+  if (axes.empty() && !op.getNoopWithEmptyAxes())
     reduced.set();
   Value data = state.tensor(op.getData());
   if (reduced.none()) {
-    state.setTensor(op.getReduced(), data, dims);
+    state.setTensor(op.getReduced(), data);
     return success();
   }
   Type element = getElementTypeOrSelf(data.getType());
-  Dims kept, to, counted;
-  for (size_t i = 0; i < dims.size(); ++i) {
-    if (!reduced[i])
-      kept.push_back(dims[i]);
-    else
-      counted.push_back(dims[i]);
-    if (!reduced[i] || op.getKeepdims())
-      to.push_back(reduced[i] ? state.index(1) : dims[i]);
-  }
+  Dims kept, counted;
+  for (size_t i = 0; i < dims.size(); ++i)
+    (reduced[i] ? counted : kept).push_back(dims[i]);
   Value sum = reduce(state, data, dims, reduced, kind);
   if (getElementTypeOrSelf(sum.getType()) != element || kind == Kind::Mean) {
     Value count;
@@ -149,7 +138,7 @@ LogicalResult lowerReduce(Op op, OnnxLowering &state) {
                           return narrow(b, result, element);
                         });
   }
-  state.setTensor(op.getReduced(), state.reshape(sum, kept, to), to);
+  state.setTensor(op.getReduced(), state.reshape(sum, kept, state.dims(op.getReduced())));
   return success();
 }
 
@@ -182,7 +171,7 @@ LogicalResult lowerSoftmax(onnx::SoftmaxOp op, OnnxLowering &state) {
         Value divisor = narrow(b, in[1], working);
         return narrow(b, arith::DivFOp::create(b, in[0], divisor), element);
       });
-  state.setTensor(op.getOutput(), result, dims);
+  state.setTensor(op.getOutput(), result);
   return success();
 }
 
@@ -238,7 +227,7 @@ LogicalResult lowerCumSum(onnx::CumSumOp op, OnnxLowering &state) {
   Value result = scan.getResult(0);
   if (op.getReverse())
     result = flip(state, result, dims, at);
-  state.setTensor(op.getY(), result, dims);
+  state.setTensor(op.getY(), result);
   return success();
 }
 

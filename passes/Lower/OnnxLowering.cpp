@@ -7,26 +7,26 @@
 #include "OnnxLowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 
 using namespace mlir;
 using namespace qopt;
 using namespace qopt::lowering;
+using onnx::Extent;
 
 /// Integer tensors with more elements are data, not shapes.
-static constexpr int64_t kMaxElements = 64;
+static constexpr int64_t kMaxElements = onnx::ShapeMath::kMaxContents;
 
 OnnxLowering::OnnxLowering(func::FuncOp function, const Handlers &handlers)
-    : b(function.getLoc(), function.getContext()), function(function), handlers(handlers) {}
+    : b(function.getLoc(), function.getContext()), shapes(*this), function(function), handlers(handlers) {}
 
-LogicalResult OnnxLowering::run() {
-  Block &body = function.getBody().front();
-  // Arguments whose dimensions have the same symbol have the same sizes: the
-  // runtime checks that before the call.
-  b.setInsertionPointToStart(&body);
+/// Arguments whose dimensions have the same name have the same sizes: the runtime checks
+/// that before the call.
+void OnnxLowering::readArguments() {
   llvm::StringMap<OpFoldResult> symbols;
-  for (BlockArgument argument : body.getArguments()) {
+  for (BlockArgument argument : function.getArguments()) {
     auto type = dyn_cast<RankedTensorType>(argument.getType());
     if (!type)
       continue;
@@ -49,6 +49,12 @@ LogicalResult OnnxLowering::run() {
     }
     sizes[argument] = known;
   }
+}
+
+LogicalResult OnnxLowering::run() {
+  Block &body = function.getBody().front();
+  b.setInsertionPointToStart(&body);
+  readArguments();
   SmallVector<Operation *> old;
   for (Operation &op : llvm::make_early_inc_range(body)) {
     b.setInsertionPoint(&op);
@@ -59,15 +65,7 @@ LogicalResult OnnxLowering::run() {
       continue;
     }
     old.push_back(&op);
-    if (lowerOnElements(&op, *this) || isa<onnx::ConstantOp>(op))
-      continue;
-    for (Value value : op.getOperands())
-      if (getElementTypeOrSelf(value.getType()).isUnsignedInteger())
-        return op.emitOpError("has no lowering for elements of type ") << getElementTypeOrSelf(value.getType());
-    const Handler *handler = handlers.find(&op);
-    if (!handler)
-      return op.emitOpError("has no lowering to host code");
-    if (failed((*handler)(&op, *this)))
+    if (!isa<onnx::ConstantOp>(op) && !lowerOnElements(&op) && failed(lower(&op)))
       return failure();
   }
   for (Operation *op : llvm::reverse(old))
@@ -76,10 +74,54 @@ LogicalResult OnnxLowering::run() {
   return success();
 }
 
+/// Shape arithmetic: small integers that are known without reading memory.
+bool OnnxLowering::lowerOnElements(Operation *op) {
+  auto computing = dyn_cast<onnx::ShapeContentsInterface>(op);
+  std::optional<SmallVector<Dims, 1>> elements = computing ? shapes.inferContents(computing) : std::nullopt;
+  if (!elements)
+    return false;
+  for (auto [result, known] : llvm::zip_equal(op->getResults(), *elements))
+    setElements(result, known);
+  return true;
+}
+
+/// The shapes of results by the operator's rule, then the loops by its handler.
+LogicalResult OnnxLowering::lower(Operation *op) {
+  for (Value value : op->getOperands())
+    if (getElementTypeOrSelf(value.getType()).isUnsignedInteger())
+      return op->emitOpError("has no lowering for elements of type ") << getElementTypeOrSelf(value.getType());
+  const Handler *handler = handlers.find(op);
+  auto known = dyn_cast<onnx::OperatorInterface>(op);
+  if (!handler || !known)
+    return op->emitOpError("has no lowering to host code");
+  FailureOr<SmallVector<Dims, 1>> results = shapes.infer(known);
+  if (failed(results))
+    return failure();
+  for (auto [value, dims] : llvm::zip_equal(op->getResults(), *results))
+    if (llvm::all_of(dims, [](OpFoldResult size) { return !size.isNull(); }))
+      sizes[value] = dims;
+  if (failed((*handler)(op, *this)))
+    return failure();
+  for (OpResult result : op->getResults())
+    if (!tensors.contains(result) || !sizes.contains(result))
+      return op->emitOpError("has a lowering that leaves result ") << result.getResultNumber() << " open";
+  return success();
+}
+
 /// Operations of other dialects (kernel calls, return) stay, on lowered operands.
 LogicalResult OnnxLowering::rewriteOther(Operation *op) {
+  for (Region &region : op->getRegions()) {
+    WalkResult nested = region.walk([](onnx::OperatorInterface inner) -> WalkResult {
+      if (isa<onnx::ConstantOp>(inner))
+        return WalkResult::advance();
+      return inner->emitOpError("expected in the body of the function but got it in a region of another operation");
+    });
+    if (nested.wasInterrupted())
+      return failure();
+  }
   if (auto dim = dyn_cast<tensor::DimOp>(op)) {
-    if (std::optional<int64_t> i = dim.getConstantIndex()) {
+    auto type = dyn_cast<RankedTensorType>(dim.getSource().getType());
+    if (std::optional<int64_t> i = dim.getConstantIndex(); type && i && *i >= 0 && *i < type.getRank()) {
       OpFoldResult size = dims(dim.getSource())[*i];
       if (size != OpFoldResult(dim.getResult()))
         dim.getResult().replaceAllUsesWith(value(size));
@@ -147,12 +189,8 @@ Dims OnnxLowering::dimsOfOther(Value value) {
     return expand.getMixedOutputShape();
   if (auto collapse = value.getDefiningOp<tensor::CollapseShapeOp>()) {
     Dims source = dims(collapse.getSrc()), result;
-    for (const ReassociationIndices &group : collapse.getReassociationIndices()) {
-      OpFoldResult size = index(1);
-      for (int64_t i : group)
-        size = mul(size, source[i]);
-      result.push_back(size);
-    }
+    for (const ReassociationIndices &group : collapse.getReassociationIndices())
+      result.push_back(product(llvm::map_to_vector(group, [&](int64_t i) { return source[i]; })));
     return result;
   }
   if (auto empty = value.getDefiningOp<tensor::EmptyOp>())
@@ -219,4 +257,43 @@ void OnnxLowering::setElements(Value value, Dims elements) {
   auto type = cast<RankedTensorType>(value.getType());
   sizes[value] = type.getRank() == 0 ? Dims() : Dims{index(elements.size())};
   contents[value] = std::move(elements);
+}
+
+//===----------------------------------------------------------------------===//
+// Index arithmetic
+//===----------------------------------------------------------------------===//
+
+std::optional<int64_t> lowering::constantOf(OpFoldResult size) { return getConstantIntValue(size); }
+
+Value OnnxLowering::value(OpFoldResult size) {
+  if (auto value = dyn_cast<Value>(size))
+    return value;
+  Value &cached = indexConstants[*constantOf(size)];
+  if (!cached) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&function.getBody().front());
+    cached = arith::ConstantIndexOp::create(b, *constantOf(size));
+  }
+  return cached;
+}
+
+OpFoldResult OnnxLowering::add(OpFoldResult lhs, OpFoldResult rhs) {
+  return shapes.sizeOf(shapes.add(shapes.extentOf(lhs), shapes.extentOf(rhs)));
+}
+OpFoldResult OnnxLowering::sub(OpFoldResult lhs, OpFoldResult rhs) {
+  return shapes.sizeOf(shapes.sub(shapes.extentOf(lhs), shapes.extentOf(rhs)));
+}
+OpFoldResult OnnxLowering::div(OpFoldResult lhs, OpFoldResult rhs) {
+  return shapes.sizeOf(shapes.div(shapes.extentOf(lhs), shapes.extentOf(rhs)));
+}
+OpFoldResult OnnxLowering::max(OpFoldResult lhs, OpFoldResult rhs) {
+  return shapes.sizeOf(shapes.max(shapes.extentOf(lhs), shapes.extentOf(rhs)));
+}
+OpFoldResult OnnxLowering::product(ArrayRef<OpFoldResult> factors) {
+  return shapes.sizeOf(shapes.product(shapes.extentsOf(factors)));
+}
+
+LogicalResult OnnxLowering::requireEqual(OpFoldResult lhs, OpFoldResult rhs) {
+  Extent x = shapes.extentOf(lhs), y = shapes.extentOf(rhs);
+  return shapes.requireEqual(x, y, "requires equal sizes but got ", x.value, " and ", y.value);
 }

@@ -3,26 +3,25 @@
 // The conversion walks a function once, in order, and keeps for every value what
 // shape arithmetic needs to know: its dimensions as index values, equal where
 // they are known to be equal, and for small integer tensors (shapes, axes) their
-// elements. So the arithmetic that exporters spell with Shape, Gather, Concat and
-// Reshape becomes index arithmetic on the dimensions of the function's arguments,
-// and no pass has to find that out again.
+// elements. The dimensions of results come from the operators' own rules
+// (IndexShapes), before the handler of an operator makes its loops. So the arithmetic
+// that exporters spell with Shape, Gather, Concat and Reshape becomes index arithmetic
+// on the dimensions of the function's arguments, and no pass has to find that out again.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_LOWER_ONNXLOWERING_H
 #define QOPT_PASSES_LOWER_ONNXLOWERING_H
 
+#include "IndexShapes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Runtime/Abi.h"
 #include <map>
 
 namespace qopt::lowering {
 
-/// Sizes or elements: IntegerAttr (index) where constant, else an index value.
-using Dims = llvm::SmallVector<mlir::OpFoldResult>;
 /// Makes one element of a result from the elements of the inputs.
 using Body = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::ValueRange)>;
 
@@ -66,6 +65,8 @@ public:
   // What is known of a value of the onnx graph.
   mlir::Value tensor(mlir::Value value);
   Dims dims(mlir::Value value);
+  /// Whether a rule has said them.
+  bool hasDims(mlir::Value value) const { return sizes.contains(value); }
   /// The elements of an integer tensor of rank 0 or 1, if it is small and they
   /// are known without reading memory.
   std::optional<Dims> knownElements(mlir::Value value);
@@ -74,6 +75,9 @@ public:
   /// A scalar of the tensor's own element type; the tensor has one element.
   mlir::Value scalar(mlir::Value value);
 
+  /// What stands for a result. Its dimensions are known from the operator's rule.
+  void setTensor(mlir::Value value, mlir::Value lowered) { tensors[value] = lowered; }
+  /// The same, where the rule leaves the dimensions to the handler.
   void setTensor(mlir::Value value, mlir::Value lowered, Dims dims);
   void setElements(mlir::Value value, Dims elements);
 
@@ -82,10 +86,8 @@ public:
   mlir::Value value(mlir::OpFoldResult size);
   mlir::OpFoldResult add(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult sub(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
-  mlir::OpFoldResult mul(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   /// Rounds to zero; 0 where `rhs` is 0.
   mlir::OpFoldResult div(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
-  mlir::OpFoldResult min(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult max(mlir::OpFoldResult lhs, mlir::OpFoldResult rhs);
   mlir::OpFoldResult product(llvm::ArrayRef<mlir::OpFoldResult> factors);
   /// The entry point fails at run time unless both are equal; an error now when
@@ -102,23 +104,24 @@ public:
                       llvm::ArrayRef<mlir::AffineMap> maps, Body body);
   /// A linalg.generic that reads nothing by itself: `body` gets the indices.
   mlir::Value generate(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element, Body body);
-  /// Dimensions of numpy broadcasting, and how to read an operand of `from`
-  /// dimensions in a loop nest over `to`. Two sizes of which neither is known to
-  /// be 1 are required to be equal.
-  mlir::FailureOr<Dims> broadcast(llvm::ArrayRef<Dims> operands);
+  /// How to read an operand of `from` dimensions that is broadcast to `rank` loops.
   mlir::AffineMap broadcastMap(llvm::ArrayRef<mlir::OpFoldResult> from, size_t rank);
   /// The elements in row-major order in another shape of the same size.
   mlir::Value reshape(mlir::Value tensor, llvm::ArrayRef<mlir::OpFoldResult> from,
                       llvm::ArrayRef<mlir::OpFoldResult> to);
   mlir::Value castTo(mlir::Value tensor, mlir::RankedTensorType type);
   /// Elementwise with broadcasting, from values of the graph to `result`.
-  mlir::LogicalResult elementwise(mlir::Value result, mlir::ValueRange operands, Body body);
+  void elementwise(mlir::Value result, mlir::ValueRange operands, Body body);
+
+  /// The rules of operators, on the sizes and elements of this function.
+  IndexShapes shapes;
 
 private:
+  void readArguments();
+  mlir::LogicalResult lower(mlir::Operation *op);
+  bool lowerOnElements(mlir::Operation *op);
   mlir::LogicalResult rewriteOther(mlir::Operation *op);
   Dims dimsOfOther(mlir::Value value);
-  mlir::OpFoldResult shared(char operation, mlir::OpFoldResult lhs, mlir::OpFoldResult rhs,
-                            llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> create);
 
   mlir::func::FuncOp function;
   const Handlers &handlers;
@@ -126,12 +129,7 @@ private:
   llvm::DenseMap<mlir::Value, Dims> sizes;
   llvm::DenseMap<mlir::Value, Dims> contents;
   std::map<int64_t, mlir::Value> indexConstants; ///< no DenseMap: exporters end slices at its key for "empty"
-  std::map<std::tuple<char, void *, void *>, mlir::OpFoldResult> arithmetic;
 };
-
-/// Shape arithmetic: computes the elements of small integer results; false where
-/// the operator or its operands are no such thing.
-bool lowerOnElements(mlir::Operation *op, OnnxLowering &state);
 
 void populateElementwise(Handlers &handlers);
 void populateShapes(Handlers &handlers);

@@ -55,24 +55,6 @@ Value OnnxLowering::generate(ArrayRef<OpFoldResult> dims, Type element, Body bod
   });
 }
 
-FailureOr<Dims> OnnxLowering::broadcast(ArrayRef<Dims> operands) {
-  size_t rank = 0;
-  for (const Dims &operand : operands)
-    rank = std::max(rank, operand.size());
-  Dims result(rank, index(1));
-  for (const Dims &operand : operands)
-    for (auto [i, size] : llvm::enumerate(operand)) {
-      OpFoldResult &merged = result[rank - operand.size() + i];
-      if (constantOf(size) == 1 || merged == size)
-        continue;
-      if (constantOf(merged) != 1 && failed(requireEqual(merged, size)))
-        return failure();
-      if (constantOf(merged) == 1 || constantOf(size))
-        merged = size;
-    }
-  return result;
-}
-
 AffineMap OnnxLowering::broadcastMap(ArrayRef<OpFoldResult> from, size_t rank) {
   SmallVector<AffineExpr> expressions;
   for (auto [i, size] : llvm::enumerate(from))
@@ -144,13 +126,8 @@ Value OnnxLowering::castTo(Value tensor, RankedTensorType type) {
   return tensor.getType() == type ? tensor : tensor::CastOp::create(b, type, tensor).getResult();
 }
 
-LogicalResult OnnxLowering::elementwise(Value result, ValueRange operands, Body body) {
-  SmallVector<Dims> shapes;
-  for (Value operand : operands)
-    shapes.push_back(dims(operand));
-  FailureOr<Dims> to = broadcast(shapes);
-  if (failed(to))
-    return failure();
+void OnnxLowering::elementwise(Value result, ValueRange operands, Body body) {
+  Dims to = dims(result);
   // Constants that are the same everywhere go into the body.
   SmallVector<Value> inputs, scalars(operands.size());
   SmallVector<AffineMap> maps;
@@ -163,10 +140,10 @@ LogicalResult OnnxLowering::elementwise(Value result, ValueRange operands, Body 
       continue;
     }
     inputs.push_back(tensor(operand));
-    maps.push_back(broadcastMap(shapes[i], to->size()));
+    maps.push_back(broadcastMap(dims(operand), to.size()));
   }
   Type element = getElementTypeOrSelf(result.getType());
-  Value lowered = generic(*to, element, inputs, maps, [&](ImplicitLocOpBuilder &builder, ValueRange arguments) {
+  Value lowered = generic(to, element, inputs, maps, [&](ImplicitLocOpBuilder &builder, ValueRange arguments) {
     SmallVector<Value> all(scalars);
     size_t next = 0;
     for (Value &value : all)
@@ -174,6 +151,5 @@ LogicalResult OnnxLowering::elementwise(Value result, ValueRange operands, Body 
         value = arguments[next++];
     return body(builder, all);
   });
-  setTensor(result, lowered, *to);
-  return success();
+  setTensor(result, lowered);
 }

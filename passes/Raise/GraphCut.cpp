@@ -27,8 +27,7 @@ static bool isTable(Value value) {
 
 /// Operators that end the way back: what they compute is an activation of its own.
 static bool isSource(Operation *op) {
-  if (isa<onnx::MatMulOp, onnx::GemmOp, onnx::RMSNormalizationOp, onnx::AttentionOp, onnx::SoftmaxOp,
-          onnx::RotaryEmbeddingOp>(op))
+  if (op->hasTrait<onnx::MakesActivation>())
     return true;
   // A bias belongs to its product.
   auto add = dyn_cast<onnx::AddOp>(op);

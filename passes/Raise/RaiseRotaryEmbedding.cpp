@@ -36,9 +36,7 @@ enum Rule { kIsCut = 1, kIsRanked, kHasSource, kHasHeads, kIsSame = kLastTableRu
 /// What may move elements between the projection and the rotation.
 Value skipMovement(Value value) {
   Operation *op = value.getDefiningOp();
-  return op && isa<onnx::ReshapeOp, onnx::TransposeOp, onnx::UnsqueezeOp, onnx::SqueezeOp, onnx::IdentityOp>(op)
-             ? op->getOperand(0)
-             : Value();
+  return op && op->hasTrait<onnx::Rearranges>() ? op->getOperand(0) : Value();
 }
 
 /// The embeddings of one function; tables and positions are shared between layers.

@@ -237,7 +237,7 @@ struct ResolveShapes : impl::ResolveShapesBase<ResolveShapes> {
 
   void runOnOperation() override {
     func::FuncOp function = getOperation();
-    if (!function.getBody().hasOneBlock())
+    if (!raise::isGraph(function))
       return;
     Resolver resolver(function);
     if (failed(resolver.analyze()))

@@ -70,12 +70,65 @@ func.func @shape_from_memory(%x: tensor<?x6xf32>, %n: tensor<1xi64>) -> tensor<?
   %0 = onnx.Concat %zero, %n {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
   // CHECK: %[[ROWS:.*]] = tensor.dim %arg0
   // CHECK: %[[READ:.*]] = arith.index_cast %{{.*}} : i64 to index
+  // CHECK: %[[ZERO:.*]] = arith.cmpi eq, %[[READ]], %{{.*}}
+  // CHECK: %[[COPIED:.*]] = arith.select %[[ZERO]], %{{.*}}, %[[READ]]
   // CHECK: %[[ELEMENTS:.*]] = arith.muli %[[ROWS]], %{{.*}}
   // CHECK: arith.divsi %[[ELEMENTS]],
-  // CHECK: %[[INFERRED:.*]] = arith.cmpi eq, %[[READ]], %{{.*}}
-  // CHECK: arith.select %[[INFERRED]],
+  // CHECK: %[[INFERRED:.*]] = arith.cmpi eq, %[[COPIED]], %{{.*}}
+  // CHECK: arith.select %[[INFERRED]], %{{.*}}, %[[COPIED]]
   %1 = onnx.Reshape %x, %0 : (tensor<?x6xf32>, tensor<2xi64>) -> tensor<?x?xf32>
   return %1 : tensor<?x?xf32>
+}
+
+// A size of the input stays what it is where a constant is divided out of -1.
+// CHECK-LABEL: func.func @cancels_constants(
+func.func @cancels_constants(%x: tensor<?x256xf32>) -> tensor<?x8x32xf32> {
+  // CHECK-NOT: arith.divsi
+  // CHECK: tensor.expand_shape
+  %shape = onnx.Constant dense<[-1, 8, 32]> : tensor<3xi64>
+  %0 = onnx.Reshape %x, %shape : (tensor<?x256xf32>, tensor<3xi64>) -> tensor<?x8x32xf32>
+  return %0 : tensor<?x8x32xf32>
+}
+
+// What is dropped must be 1, which only the run time can tell.
+// CHECK-LABEL: func.func @checks_dropped_size(
+func.func @checks_dropped_size(%x: tensor<?x4xf32>) -> tensor<4xf32> {
+  // CHECK: %[[N:.*]] = tensor.dim %arg0
+  // CHECK: %[[ONE:.*]] = arith.cmpi eq, %[[N]], %{{.*}}
+  // CHECK: qopt.require %[[ONE]], shape_mismatch(
+  %axis = onnx.Constant dense<0> : tensor<1xi64>
+  %0 = onnx.Squeeze %x, %axis : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// A slice to the size of the whole is as long as the input, from the end where negative.
+// CHECK-LABEL: func.func @slices_by_sizes(
+func.func @slices_by_sizes(%x: tensor<?x4xf32>, %n: tensor<1xi64>) -> (tensor<?x4xf32>, tensor<?x4xf32>) {
+  // CHECK: %[[SIZE:.*]] = tensor.dim %arg0
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %0 = onnx.Shape %x {end = 1 : i64} : (tensor<?x4xf32>) -> tensor<1xi64>
+  // CHECK: tensor.extract_slice %arg0[0, 0]
+  %1 = onnx.Slice %x, %zero, %0 axes(%zero) : (tensor<?x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x4xf32>
+  // CHECK: %[[READ:.*]] = arith.index_cast %{{.*}} : i64 to index
+  // CHECK: %[[NEGATIVE:.*]] = arith.cmpi slt, %[[READ]], %{{.*}}
+  // CHECK: arith.select %[[NEGATIVE]], %{{.*}}, %[[READ]]
+  %2 = onnx.Slice %x, %zero, %n axes(%zero) : (tensor<?x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x4xf32>
+  return %1, %2 : tensor<?x4xf32>, tensor<?x4xf32>
+}
+
+// Which of two lengths is read is decided now: a size is never -1.
+// CHECK-LABEL: func.func @decides_by_sizes(
+func.func @decides_by_sizes(%x: tensor<?xf32>) -> tensor<?xf32> {
+  // CHECK: %[[N:.*]] = tensor.dim %arg0
+  // CHECK-NOT: arith.select
+  // CHECK: tensor.empty(%[[N]])
+  %minus = onnx.Constant dense<-1> : tensor<1xi64>
+  %value = onnx.Constant dense<1.0> : tensor<1xf32>
+  %0 = onnx.Shape %x : (tensor<?xf32>) -> tensor<1xi64>
+  %1 = onnx.Equal %0, %minus : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi1>
+  %2 = onnx.Where %1, %minus, %0 : (tensor<1xi1>, tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %3 = onnx.ConstantOfShape %2, dense<1.0> : tensor<1xf32> : (tensor<1xi64>) -> tensor<?xf32>
+  return %3 : tensor<?xf32>
 }
 
 // Sums are in f64.
@@ -134,7 +187,7 @@ func.func @refuses_two_inferred_sizes(%x: tensor<?x4xf32>) -> tensor<?x?x?xf32> 
   %0 = onnx.Shape %x : (tensor<?x4xf32>) -> tensor<2xi64>
   %1 = onnx.Gather %0, %zero : (tensor<2xi64>, tensor<1xi64>) -> tensor<1xi64>
   %2 = onnx.Concat %1, %two {axis = 0 : i64} : (tensor<1xi64>, tensor<2xi64>) -> tensor<3xi64>
-  // expected-error @below {{has more than one -1 in its shape}}
+  // expected-error @below {{'onnx.Reshape' op expected at most one -1 in the shape but got it at 1 and 2}}
   %3 = onnx.Reshape %x, %2 : (tensor<?x4xf32>, tensor<3xi64>) -> tensor<?x?x?xf32>
   return %3 : tensor<?x?x?xf32>
 }
@@ -145,4 +198,46 @@ func.func @refuses_unknown_axis(%x: tensor<?x4xf32>, %axis: tensor<i64>) -> tens
   // expected-error @below {{requires a constant axis}}
   %0 = onnx.CumSum %x, %axis : (tensor<?x4xf32>, tensor<i64>) -> tensor<?x4xf32>
   return %0 : tensor<?x4xf32>
+}
+
+// -----
+
+func.func @refuses_unknown_axes(%x: tensor<?x4xf32>, %axes: tensor<1xi64>) -> tensor<?x?xf32> {
+  // expected-error @below {{'onnx.ReduceSum' op requires constant axes}}
+  %0 = onnx.ReduceSum %x, %axes : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}
+
+// -----
+
+func.func @refuses_unknown_steps(%x: tensor<?x4xf32>, %steps: tensor<1xi64>) -> tensor<?x?xf32> {
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  // expected-error @below {{'onnx.Slice' op requires constant steps}}
+  %0 = onnx.Slice %x, %zero, %zero axes(%zero) steps(%steps) : (tensor<?x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}
+
+// -----
+
+// Types do not say it, but the elements do.
+func.func @refuses_sizes_that_differ(%x: tensor<?x6xf32>, %y: tensor<4xf32>) -> tensor<?x?xf32> {
+  %0 = onnx.Shape %y : (tensor<4xf32>) -> tensor<1xi64>
+  %1 = onnx.Constant dense<1> : tensor<1xi64>
+  %2 = onnx.Concat %1, %0 {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  // expected-error @below {{'onnx.Expand' op cannot broadcast dimension 6 with 4}}
+  %3 = onnx.Expand %x, %2 : (tensor<?x6xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %3 : tensor<?x?xf32>
+}
+
+// -----
+
+func.func @refuses_nested_operators(%x: tensor<4xf32>, %c: i1) -> tensor<4xf32> {
+  %0 = scf.if %c -> tensor<4xf32> {
+    // expected-error @below {{'onnx.Sqrt' op expected in the body of the function but got it in a region of another operation}}
+    %1 = onnx.Sqrt %x : (tensor<4xf32>) -> tensor<4xf32>
+    scf.yield %1 : tensor<4xf32>
+  } else {
+    scf.yield %x : tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
 }

@@ -58,3 +58,18 @@ func.func @keeps_casts_of_weights(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
   %y = onnx.MatMul %x, %c : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
+
+// What is no graph is left alone.
+// CHECK-LABEL: func.func private @leaves_declarations
+func.func private @leaves_declarations(tensor<2xi64>) -> tensor<2xi64>
+
+// CHECK-LABEL: @leaves_blocks
+func.func @leaves_blocks() -> tensor<2xi64> {
+  %0 = onnx.Constant dense<[1, 2]> : tensor<2xi64>
+  cf.br ^next
+^next:
+  // CHECK: %[[SUM:.*]] = onnx.Add
+  // CHECK: return %[[SUM]]
+  %1 = onnx.Add %0, %0 : (tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
+  return %1 : tensor<2xi64>
+}

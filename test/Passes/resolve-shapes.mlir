@@ -204,3 +204,19 @@ func.func @follows_parts_and_decisions(%x: tensor<?x6xf32> {onnx.dims = ["n", ""
   %y = onnx.Reshape %x, %u : (tensor<?x6xf32>, tensor<3xi64>) -> tensor<?x?x?xf32>
   return %y : tensor<?x?x?xf32>
 }
+
+// -----
+
+// What is no graph is left alone.
+// CHECK-LABEL: func.func private @leaves_declarations
+func.func private @leaves_declarations(tensor<?xi64>) -> tensor<?xi64>
+
+// CHECK-LABEL: @leaves_blocks
+func.func @leaves_blocks(%x: tensor<4x?xf32>) -> tensor<1xi64> {
+  cf.br ^next
+^next:
+  // CHECK: %[[SHAPE:.*]] = onnx.Shape
+  // CHECK: return %[[SHAPE]]
+  %0 = onnx.Shape %x {end = 1 : i64} : (tensor<4x?xf32>) -> tensor<1xi64>
+  return %0 : tensor<1xi64>
+}

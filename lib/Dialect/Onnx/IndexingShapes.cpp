@@ -120,37 +120,60 @@ std::optional<Extents> SplitOp::inferContentsOf(unsigned result, ShapeMath &shap
 // Slice
 //===----------------------------------------------------------------------===//
 
+/// The axes that a Slice cuts, and its steps along them, where they are constants.
+static std::optional<SmallVector<int64_t>> cutAxes(SliceOp::Adaptor op, int64_t count, ShapeMath &shapes) {
+  return op.getAxes() ? shapes.constants(op.getAxes()) : llvm::to_vector(llvm::seq<int64_t>(0, count));
+}
+static std::optional<SmallVector<int64_t>> cutSteps(SliceOp::Adaptor op, int64_t count, ShapeMath &shapes) {
+  return op.getSteps() ? shapes.constants(op.getSteps()) : SmallVector<int64_t>(count, 1);
+}
+
+FailureOr<SmallVector<SliceRange>> onnx::sliceRanges(SliceOp::Adaptor op, ShapeMath &shapes) {
+  Extents dims = shapes.dims(op.getData());
+  FailureOr<Extents> starts = readShape(op.getStarts(), "starts", shapes),
+                     ends = readShape(op.getEnds(), "ends", shapes);
+  if (failed(starts) || failed(ends))
+    return failure();
+  if (ends->size() != starts->size())
+    return shapes.error("expected ", starts->size(), " ends but got ", ends->size());
+  auto given = cutAxes(op, starts->size(), shapes), steps = cutSteps(op, starts->size(), shapes);
+  if (!given || !steps)
+    return shapes.error("requires constant axes and steps");
+  FailureOr<Axes> axes = normalizeAxes(*given, dims.size(), shapes);
+  if (failed(axes))
+    return failure();
+  SmallVector<SliceRange> ranges;
+  for (auto [axis, start, end, step] : llvm::zip_equal(*axes, *starts, *ends, *steps)) {
+    if (step == 0 || step == std::numeric_limits<int64_t>::min())
+      return shapes.error("expected a step other than 0 but got ", step);
+    SliceExtent cut = sliceExtent(start, end, step, dims[axis], shapes);
+    ranges.push_back({axis, step, cut.start, cut.length});
+  }
+  return ranges;
+}
+
 LogicalResult SliceOp::inferShapes(Adaptor op, ShapeMath &shapes) {
   Extents dims = shapes.dims(op.getData());
   int64_t rank = dims.size();
-  Type element = elementOf(op.getData());
   FailureOr<int64_t> count = lengthOf(op.getStarts(), "starts", shapes);
   if (failed(count))
     return failure();
   auto listed = [&](Value list) { return list ? typeOf(list).getNumElements() : *count; };
   for (Value list : {op.getAxes(), op.getSteps()})
     if (list && !typeOf(list).hasStaticShape())
-      return shapes.addUnknown(rank, element, "axes and steps");
+      return shapes.addUnknown(rank, elementOf(op.getData()), "axes and steps");
   if (listed(op.getAxes()) != *count || listed(op.getSteps()) != *count || *count > rank)
     return shapes.error("expected as many axes and steps as starts, at most ", rank, ", but got ", listed(op.getAxes()),
                         ", ", listed(op.getSteps()), " and ", *count);
-  auto given = op.getAxes() ? shapes.constants(op.getAxes()) : llvm::to_vector(llvm::seq<int64_t>(0, *count));
-  auto steps = op.getSteps() ? shapes.constants(op.getSteps()) : SmallVector<int64_t>(*count, 1);
-  if (!given || !steps)
-    return shapes.addUnknown(rank, element, given ? "steps" : "axes");
-  FailureOr<Axes> axes = normalizeAxes(*given, rank, shapes);
-  FailureOr<Extents> starts = readShape(op.getStarts(), "starts", shapes),
-                     ends = readShape(op.getEnds(), "ends", shapes);
-  if (failed(axes) || failed(starts) || failed(ends))
+  bool areAxesKnown = cutAxes(op, *count, shapes).has_value();
+  if (!areAxesKnown || !cutSteps(op, *count, shapes))
+    return shapes.addUnknown(rank, elementOf(op.getData()), areAxesKnown ? "steps" : "axes");
+  FailureOr<SmallVector<SliceRange>> ranges = sliceRanges(op, shapes);
+  if (failed(ranges))
     return failure();
-  if (ends->size() != starts->size())
-    return shapes.error("expected ", starts->size(), " ends but got ", ends->size());
-  for (auto [i, axis] : llvm::enumerate(*axes)) {
-    if ((*steps)[i] == 0 || (*steps)[i] == std::numeric_limits<int64_t>::min())
-      return shapes.error("expected a step other than 0 but got ", (*steps)[i]);
-    dims[axis] = sliceExtent((*starts)[i], (*ends)[i], (*steps)[i], dims[axis], shapes).length;
-  }
-  return shapes.addResult(dims, element);
+  for (const SliceRange &range : *ranges)
+    dims[range.axis] = range.length;
+  return shapes.addResult(dims, elementOf(op.getData()));
 }
 
 std::optional<Extents> SliceOp::inferContents(ShapeMath &shapes) {
@@ -260,9 +283,10 @@ static Extent countFloatSteps(RangeOp::Adaptor op) {
 
 /// max(ceil((limit - start) / delta), 0); the sign of delta must be known.
 static Extent countSteps(RangeOp::Adaptor op, ShapeMath &shapes) {
-  auto start = shapes.contents(op.getStart()), limit = shapes.contents(op.getLimit());
+  auto start = shapes.readContents(op.getStart()), limit = shapes.readContents(op.getLimit());
   auto delta = shapes.constants(op.getDelta());
-  if (!start || !limit || !delta || delta->front() == std::numeric_limits<int64_t>::min())
+  bool areSingle = start && limit && delta && start->size() == 1 && limit->size() == 1 && delta->size() == 1;
+  if (!areSingle || delta->front() == std::numeric_limits<int64_t>::min())
     return {};
   bool isUpward = delta->front() > 0;
   Extent span = isUpward ? shapes.sub(limit->front(), start->front()) : shapes.sub(start->front(), limit->front());
@@ -280,7 +304,7 @@ LogicalResult RangeOp::inferShapes(Adaptor op, ShapeMath &shapes) {
 
 std::optional<Extents> RangeOp::inferContents(ShapeMath &shapes) {
   auto start = shapes.constants(getStart()), delta = shapes.constants(getDelta());
-  if (!start || !delta || !mayHoldShape(getOutput().getType()))
+  if (!start || !delta || start->size() != 1 || delta->size() != 1 || !mayHoldShape(getOutput().getType()))
     return std::nullopt;
   Extents result;
   for (int64_t i = 0, n = typeOf(getOutput()).getNumElements(); i < n; ++i)

@@ -116,12 +116,28 @@ static bool fits(ArrayRef<Extent> sizes) {
   });
 }
 
-/// The size that -1 stands for.
+/// The size that -1 stands for. Constants that divide are divided first, so that what is left
+/// is often one of the input's sizes.
 static FailureOr<Extent> solve(const Ratio &ratio, ShapeMath &shapes) {
   Extent above = shapes.product(ratio.above), below = shapes.product(ratio.below);
   if (above.isConstant() && below.isConstant() && (below.value == 0 || above.value % below.value != 0))
     return shapes.error("cannot divide ", above.value, " elements into rows of ", below.value);
-  return shapes.div(above, below);
+  auto split = [&](ArrayRef<Extent> sizes, Extents &others) {
+    Extent constant = Extent::constant(1);
+    for (Extent size : sizes) {
+      if (size.isConstant())
+        constant = shapes.mul(constant, size);
+      else
+        others.push_back(size);
+    }
+    return constant;
+  };
+  Extents from, rows;
+  Extent many = split(ratio.above, from), few = split(ratio.below, rows);
+  if (!many.isConstant() || !few.isConstant() || few.value <= 0 || many.value % few.value != 0)
+    return shapes.div(above, below);
+  from.push_back(Extent::constant(many.value / few.value));
+  return shapes.div(shapes.product(from), shapes.product(rows));
 }
 
 LogicalResult ReshapeOp::inferShapes(Adaptor op, ShapeMath &shapes) {
@@ -166,7 +182,7 @@ LogicalResult ReshapeOp::inferShapes(Adaptor op, ShapeMath &shapes) {
     Extents others = to;
     for (size_t i : rest) {
       Extent own = std::exchange(others[i], Extent::constant(1));
-      if (!own.isConstant())
+      if (!own.isConstant() && !shapes.isNonNegative(own))
         to[i] = shapes.restIfMinusOne(own, shapes.div(shapes.product(from), shapes.product(others)));
       others[i] = own;
     }

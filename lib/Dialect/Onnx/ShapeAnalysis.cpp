@@ -27,6 +27,8 @@ public:
   Extents dims(Value value) override { return known.lookup(value)->dims; }
   std::optional<Extents> contents(Value value) override { return known.lookup(value)->contents; }
 
+  bool isNonNegative(Extent extent) override { return symbols.isNonNegative(extent); }
+
 protected:
   Extent compute(Arithmetic operation, Extent a, Extent b) override;
 
@@ -91,7 +93,7 @@ Extent SymbolicShapes::compute(Arithmetic operation, Extent a, Extent b) {
     // when the model runs.
     return a;
   case Arithmetic::RestIfMinusOne:
-    return symbols.isNonNegative(a) ? a : Extent();
+    return {}; // nobody asks for what cannot be negative
   }
   llvm_unreachable("unknown operation");
 }

@@ -29,6 +29,8 @@ template <typename ConcreteOp>
 class Elementwise : public mlir::OpTrait::TraitBase<ConcreteOp, Elementwise> {};
 template <typename ConcreteOp>
 class Rearranges : public mlir::OpTrait::TraitBase<ConcreteOp, Rearranges> {};
+template <typename ConcreteOp>
+class MakesActivation : public mlir::OpTrait::TraitBase<ConcreteOp, MakesActivation> {};
 template <unsigned first>
 struct SameElementsFrom {
   template <typename ConcreteOp>
@@ -74,6 +76,14 @@ mlir::DenseElementsAttr foldContents(mlir::Operation *op);
 /// An operator that changes the type, the order or the shape of elements, not what they are:
 /// casts and operators that rearrange.
 bool keepsValues(mlir::Operation *op);
+
+/// What a Slice takes along one axis of its input: `length` elements from `start` on.
+struct SliceRange {
+  int64_t axis, step;
+  Extent start, length;
+};
+/// One for each axis that is cut. Axes and steps must be constants.
+mlir::FailureOr<llvm::SmallVector<SliceRange>> sliceRanges(SliceOp::Adaptor op, ShapeMath &shapes);
 
 } // namespace qopt::onnx
 

@@ -25,6 +25,10 @@ def Onnx_Elementwise : Onnx_Trait<"Elementwise">;
 /// or shape.
 def Onnx_Rearranges : Onnx_Trait<"Rearranges">;
 
+/// What it computes is an activation of its own, no other form of its operands: what raising
+/// looks for in front of a result ends here.
+def Onnx_MakesActivation : Onnx_Trait<"MakesActivation">;
+
 /// The operands from the first one on, or from another one on, have one element type.
 class Onnx_SameElements<int first = 0> : ParamNativeOpTrait<"SameElementsFrom", !cast<string>(first)> {
   let cppNamespace = "::qopt::onnx";

@@ -274,7 +274,7 @@ def Onnx_ReduceMinOp : Onnx_ReduceOp<"ReduceMin", "minimum", [Onnx_ShapeContents
 def Onnx_ReduceProdOp : Onnx_ReduceOp<"ReduceProd", "product", [Onnx_ShapeContents]>;
 def Onnx_ReduceSumOp : Onnx_ReduceOp<"ReduceSum", "sum", [Onnx_ShapeContents]>;
 
-def Onnx_SoftmaxOp : Onnx_Op<"Softmax", 1> {
+def Onnx_SoftmaxOp : Onnx_Op<"Softmax", 1, [Onnx_MakesActivation]> {
   let summary = "exp(x) / sum(exp(x)) along an axis";
   let arguments = (ins Onnx_Floats:$input, DefaultValuedAttr<I64Attr, "-1">:$axis);
   let results = (outs Onnx_Floats:$output);
@@ -285,14 +285,14 @@ def Onnx_SoftmaxOp : Onnx_Op<"Softmax", 1> {
 // Linear algebra and the parts of a decoder layer
 //===----------------------------------------------------------------------===//
 
-def Onnx_MatMulOp : Onnx_Op<"MatMul", 1, [Onnx_SameElements<>]> {
+def Onnx_MatMulOp : Onnx_Op<"MatMul", 1, [Onnx_SameElements<>, Onnx_MakesActivation]> {
   let summary = "matrix product over the last two dimensions, as numpy.matmul";
   let arguments = (ins Onnx_Tensor:$A, Onnx_Tensor:$B);
   let results = (outs Onnx_Tensor:$Y);
   let assemblyFormat = [{$A `,` $B attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_GemmOp : Onnx_Op<"Gemm", 7, [Onnx_SameElements<>]> {
+def Onnx_GemmOp : Onnx_Op<"Gemm", 7, [Onnx_SameElements<>, Onnx_MakesActivation]> {
   let summary = "alpha * A' * B' + beta * C";
   let arguments = (ins Onnx_Matrix:$A, Onnx_Matrix:$B, Optional<Onnx_Tensor>:$C,
                        DefaultValuedAttr<F32Attr, "1.0f">:$alpha, DefaultValuedAttr<F32Attr, "1.0f">:$beta,
@@ -301,7 +301,7 @@ def Onnx_GemmOp : Onnx_Op<"Gemm", 7, [Onnx_SameElements<>]> {
   let assemblyFormat = [{$A `,` $B (`,` $C^)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_RMSNormalizationOp : Onnx_Op<"RMSNormalization", 23> {
+def Onnx_RMSNormalizationOp : Onnx_Op<"RMSNormalization", 23, [Onnx_MakesActivation]> {
   let summary = "x / sqrt(mean(x^2) + epsilon) * scale over the dimensions from axis";
   let arguments = (ins Onnx_Floats:$X, Onnx_Floats:$scale, DefaultValuedAttr<I64Attr, "-1">:$axis,
                        DefaultValuedAttr<F32Attr, "1e-5f">:$epsilon, DefaultValuedAttr<I64Attr, "1">:$stash_type);
@@ -309,7 +309,7 @@ def Onnx_RMSNormalizationOp : Onnx_Op<"RMSNormalization", 23> {
   let assemblyFormat = [{$X `,` $scale attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_RotaryEmbeddingOp : Onnx_Op<"RotaryEmbedding", 23> {
+def Onnx_RotaryEmbeddingOp : Onnx_Op<"RotaryEmbedding", 23, [Onnx_MakesActivation]> {
   let summary = "rotary position embedding";
   let description = [{
     `X` is [batch, heads, sequence, head size], or [batch, sequence, hidden] with
@@ -324,7 +324,7 @@ def Onnx_RotaryEmbeddingOp : Onnx_Op<"RotaryEmbedding", 23> {
   let assemblyFormat = [{$X `,` $cos_cache `,` $sin_cache (`,` $position_ids^)? attr-dict `:` functional-type(operands, results)}];
 }
 
-def Onnx_AttentionOp : Onnx_Op<"Attention", 23, [AttrSizedOperandSegments, SameVariadicResultSize]> {
+def Onnx_AttentionOp : Onnx_Op<"Attention", 23, [AttrSizedOperandSegments, SameVariadicResultSize, Onnx_MakesActivation]> {
   let summary = "scaled dot-product attention with grouped heads";
   let description = [{
     4-D form: Q [batch, q heads, q length, head size], K and V [batch, kv heads,

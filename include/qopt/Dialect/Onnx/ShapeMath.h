@@ -99,6 +99,8 @@ public:
   Extent restIfMinusOne(Extent element, Extent rest);
   std::optional<bool> isEqual(Extent a, Extent b);
   std::optional<bool> isLess(Extent a, Extent b);
+  /// Whether a number is known to be at least 0.
+  virtual bool isNonNegative(Extent extent) { return extent.isConstant() && extent.value >= 0; }
 
   //===- Demands ------------------------------------------------------------===//
 
