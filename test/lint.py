@@ -20,7 +20,6 @@ LONG_FILES = {
     "lib/Codegen/CPU/Kernels/Attention.cpp": 380,
     "lib/Codegen/CUDA/Kernels/AttentionRows.cpp": 380,
     "lib/Codegen/CUDA/Kernels/AttentionTiles.cpp": 380,
-    "lib/Codegen/CUDA/Loops.cpp": 430,
     "lib/Codegen/Host/Loops.cpp": 430,
     "lib/Dialect/Onnx/ShapeInference.cpp": 400,
     "lib/Import/ShapeAnalysis.cpp": 480,

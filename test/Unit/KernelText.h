@@ -13,16 +13,19 @@
 namespace qopt::test {
 
 /// A private function that holds the operation `kernel` ("rms_norm") on its arguments, whose
-/// types are given in the order of the operands, separated by ", ". Of matmul_w8a8 the number
-/// of operands tells the form of outliers.
-inline std::string kernelFunction(const std::string &symbol, const std::string &kernel, const std::string &types,
+/// types are given in the order of the operands, separated by ", ": "memref<?x8xf32>" or
+/// "?x8xf32". Of matmul_w8a8 the number of operands tells the form of outliers.
+inline std::string kernelFunction(const std::string &symbol, const std::string &kernel, const std::string &operands,
                                   const std::string &attributes = "") {
-  std::string arguments, names, type;
+  std::string arguments, names, types, type;
   int count = 0;
-  for (std::istringstream list(types); std::getline(list >> std::ws, type, ',');) {
-    std::string name = "%a" + std::to_string(count);
-    arguments += (count ? ", " : "") + name + ": " + type;
-    names += (count++ ? ", " : "") + name;
+  for (std::istringstream list(operands); std::getline(list >> std::ws, type, ',');) {
+    const char *separator = count ? ", " : "";
+    std::string name = "%a" + std::to_string(count++),
+                full = type.starts_with("memref<") ? type : "memref<" + type + ">";
+    arguments += separator + name + ": " + full;
+    names += separator + name;
+    types += separator + full;
   }
   std::string all = attributes;
   if (kernel == "matmul_w8a8") {

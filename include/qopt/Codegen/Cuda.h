@@ -1,8 +1,8 @@
 //===- Cuda.h - From lowered IR to PTX and machine code of NVIDIA GPUs -----===//
 //
 // What `qopt-lower` leaves is common to all targets: entry functions that do size
-// arithmetic and call kernels and loop functions. For CUDA these callees get host
-// bodies that launch kernels; the kernels are gpu.funcs in one gpu.module of the
+// arithmetic and call functions of kernels, groups and loops. For CUDA these callees get
+// host bodies that launch kernels; the kernels are gpu.funcs in one gpu.module of the
 // same module. The entry functions stay as they are.
 //
 //===----------------------------------------------------------------------===//
@@ -19,14 +19,14 @@ namespace qopt {
 /// The gpu.module that holds all kernels.
 inline constexpr llvm::StringLiteral kKernelsModule = "kernels";
 
-/// Gives every kernel declaration and every private function on memrefs with loops
-/// in it a host body of size arithmetic and `gpu.launch_func`s. Operands of launches
+/// Gives every private function that holds a kernel, a group or loops on memrefs a host
+/// body of size arithmetic and `gpu.launch_func`s. Operands of launches
 /// are device addresses (!llvm.ptr, of the first element), i32, i64 and f32; sizes of
 /// grids and blocks are index values. A gpu.func knows its block size
 /// (known_block_size) and its dynamic shared memory (`qopt.shared_bytes`), which begins
 /// at the external global `qopt_shared`; one with `qopt.arch` is launched only where
-/// QrtApi::capability allows it. Emits a diagnostic on a malformed
-/// declaration, an unknown kernel and loops that no kernel can be made of.
+/// QrtApi::capability allows it. Emits a diagnostic on a kernel or group that is not alone
+/// in its function, a kernel that has no generator and loops that no kernel can be made of.
 mlir::LogicalResult emitCudaKernels(mlir::ModuleOp module);
 
 /// Writes what the pipeline `qopt-ptx` leaves as PTX for `chip` ("sm_80", "sm_90a", ...) in

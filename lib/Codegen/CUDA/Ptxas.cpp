@@ -1,4 +1,9 @@
 //===- Ptxas.cpp - PTX to machine code, where a CUDA toolkit is ------------===//
+//
+// ptxas is an optional tool of whoever compiles: without it a module has PTX, which drivers
+// assemble. What it says of registers and spilled bytes is read from its text.
+//
+//===----------------------------------------------------------------------===//
 #include "mlir/IR/Diagnostics.h"
 #include "qopt/Codegen/Cuda.h"
 #include "llvm/ADT/ScopeExit.h"

@@ -65,7 +65,10 @@ static std::string nameOf(Operation *op, ArrayRef<std::pair<StringRef, int64_t>>
 
 std::string MatmulFloatOp::getFunctionName() {
   Type element = getWeights().getType().getElementType();
-  std::string name = nameOf(element.isF32() ? "matmul_f32" : "matmul_f16", {{"n", columns()}, {"k", inputs()}});
+  // With the width of the weights for "float".
+  StringRef family = (*this)->getName().stripDialect().rsplit('_').first;
+  std::string name =
+      nameOf((family + "_f" + Twine(element.getIntOrFloatBitWidth())).str(), {{"n", columns()}, {"k", inputs()}});
   return element.isBF16() ? name + "_bf16" : name;
 }
 

@@ -106,26 +106,24 @@ func::CallOp qopt::kernel::outlineLoop(Operation *loop, const Twine &name, Symbo
 }
 
 /// Loops get the name of the function that holds the group, and a number.
-static void inlineGroup(GroupOp group, SymbolTable &symbols) {
+IRMapping qopt::kernel::callOneByOne(GroupOp group, SymbolTable &symbols) {
   std::string name = group->getParentOfType<func::FuncOp>().getName().str();
-  for (auto [argument, input] : llvm::zip(group.getArguments(), group.getInputs()))
-    argument.replaceAllUsesWith(input);
-  SmallVector<Operation *> outside, inside; // of the stages
+  OpBuilder b(group);
+  IRMapping outside;
+  outside.map(group.getArguments(), group.getInputs());
   for (Operation &op : group.getBody().front())
     if (!isa<StageOp>(op))
-      outside.push_back(&op);
-  for (StageOp stage : group.getStages())
-    llvm::append_range(inside, stage.getOperationsInOrder());
-  for (Operation *op : llvm::concat<Operation *>(outside, inside))
-    op->moveBefore(group);
-  group.erase();
+      b.clone(op, outside);
   unsigned loops = 0;
-  for (Operation *op : inside) {
-    if (auto kernel = dyn_cast<KernelOpInterface>(op))
-      outline(kernel, symbols);
-    else
-      outlineLoop(op, name + "_loop_" + Twine(loops++), symbols);
-  }
+  for (StageOp stage : group.getStages())
+    for (Operation *op : stage.getOperationsInOrder()) {
+      Operation *copy = b.clone(*op, outside);
+      auto kernel = dyn_cast<KernelOpInterface>(copy);
+      Operation *call =
+          kernel ? outline(kernel, symbols) : outlineLoop(copy, name + "_loop_" + Twine(loops++), symbols);
+      outside.map(op, call);
+    }
+  return outside;
 }
 
 LogicalResult qopt::kernel::inlineGroups(ModuleOp module) {
@@ -134,8 +132,14 @@ LogicalResult qopt::kernel::inlineGroups(ModuleOp module) {
   if (groups.empty())
     return success();
   SymbolTable symbols(module);
-  for (GroupOp group : groups)
-    inlineGroup(group, symbols);
+  for (GroupOp group : groups) {
+    callOneByOne(group, symbols);
+    group.erase();
+  }
+  return shareEqualFunctions(module);
+}
+
+LogicalResult qopt::kernel::shareEqualFunctions(ModuleOp module) {
   PassManager passes(module.getContext());
   passes.addPass(func::createDuplicateFunctionEliminationPass());
   return passes.run(module);

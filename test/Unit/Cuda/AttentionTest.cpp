@@ -3,6 +3,7 @@
 // Values are about 1, so outputs are, too. Both kernels are as exact as f32.
 //
 //===----------------------------------------------------------------------===//
+#include "../KernelText.h"
 #include "SimProgram.h"
 #include <cfloat>
 #include <cmath>
@@ -97,19 +98,20 @@ bool isAdditive(Mask mask) { return mask == Mask::Additive || mask == Mask::PerH
 
 std::string tensor(bool headsFirst, int64_t heads, int64_t size) {
   std::string h = std::to_string(heads), s = std::to_string(size);
-  return headsFirst ? "memref<?x" + h + "x?x" + s + "xf32>" : "memref<?x?x" + h + "x" + s + "xf32>";
+  return headsFirst ? "?x" + h + "x?x" + s + "xf32" : "?x?x" + h + "x" + s + "xf32";
 }
 
-std::string declaration(const Form &f) {
+std::string kernelOf(const Form &f) {
   // Of one query, or of sizes that only the call knows.
-  constexpr const char *kMasks[] = {"", "memref<?x1x1x?xi1>, ", "memref<?x1x?x?xi1>, ", "memref<?x?x?x?xf32>, ",
-                                    "memref<?x?x?x?xf32>, "};
-  return "func.func private @" + std::string(f.name) + "(" + tensor(f.queryHeadsFirst, f.heads, f.headSize) + ", " +
-         tensor(f.keyHeadsFirst, f.keyHeads, f.headSize) + ", " + tensor(f.keyHeadsFirst, f.keyHeads, f.valueSize) +
-         ", " + kMasks[static_cast<int>(f.mask)] + tensor(f.queryHeadsFirst, f.heads, f.valueSize) +
-         ") attributes {qopt.kernel = \"attention\", qopt.config = {" + (f.queryHeadsFirst ? "q_heads_first, " : "") +
-         (f.keyHeadsFirst ? "kv_heads_first, " : "") + (f.causal ? "causal, " : "") + (f.offset ? "offset, " : "") +
-         "softcap = " + std::to_string(f.softcap) + " : f32}}\n";
+  constexpr const char *kMasks[] = {"", "?x1x1x?xi1, ", "?x1x?x?xi1, ", "?x?x?x?xf32, ", "?x?x?x?xf32, "};
+  std::string operands = tensor(f.queryHeadsFirst, f.heads, f.headSize) + ", " +
+                         tensor(f.keyHeadsFirst, f.keyHeads, f.headSize) + ", " +
+                         tensor(f.keyHeadsFirst, f.keyHeads, f.valueSize) + ", " + kMasks[static_cast<int>(f.mask)] +
+                         tensor(f.queryHeadsFirst, f.heads, f.valueSize);
+  return kernelFunction(f.name, "attention", operands,
+                        std::string(f.queryHeadsFirst ? "q_heads_first, " : "") +
+                            (f.keyHeadsFirst ? "kv_heads_first, " : "") + (f.causal ? "causal, " : "") +
+                            (f.offset ? "offset, " : "") + "softcap = " + std::to_string(f.softcap) + " : f32");
 }
 
 /// Weights of one query, of sum 1.
@@ -143,7 +145,7 @@ class CudaAttention : public testing::TestWithParam<Form> {};
 
 TEST_P(CudaAttention, IsWhatLoopsGive) {
   const Form &f = GetParam();
-  SimProgram program(declaration(f));
+  SimProgram program(kernelOf(f));
   for (const Sizes &s : kSizes) {
     SCOPED_TRACE(testing::Message() << s.batch << " x " << s.queries << " queries, " << s.keys << " keys");
     Array q(f.queryHeadsFirst, s.batch, f.heads, s.queries, f.headSize, 1),
@@ -184,8 +186,7 @@ TEST_P(CudaAttention, IsWhatLoopsGive) {
 /// The order of the CPU costs more than tensor cores do, and is kept where that is little.
 TEST(CudaAttentionOrder, KeepsTheOrderWhereThereIsLittleToDo) {
   SimProgram program(
-      "func.func private @f(memref<?x?x2x16xf32>, memref<?x?x1x16xf32>, memref<?x?x1x16xf32>, "
-      "memref<?x?x2x16xf32>) attributes {qopt.kernel = \"attention\", qopt.config = {causal, in_order}}\n");
+      kernelFunction("f", "attention", "?x?x2x16xf32, ?x?x1x16xf32, ?x?x1x16xf32, ?x?x2x16xf32", "causal, in_order"));
   auto launched = [&](int64_t queries, int64_t keys) {
     std::list<GuardedArray<float>> arrays;
     std::vector<DeviceArray> operands;

@@ -3,6 +3,7 @@
 // Against plain loops; values are about 1, and both kernels are as exact as f32.
 //
 //===----------------------------------------------------------------------===//
+#include "../KernelText.h"
 #include "SimProgram.h"
 #include "qopt/Runtime/Abi.h"
 #include <cmath>
@@ -52,25 +53,23 @@ struct Array {
   DeviceArray array() { return numbers.shaped(shape); }
 };
 
-std::string declarations(const Form &f) {
+std::string kernelsOf(const Form &f) {
   auto tokens = [](int64_t heads, int64_t size) {
-    return "memref<?x?x" + std::to_string(heads) + "x" + std::to_string(size) + "xf32>";
+    return "?x?x" + std::to_string(heads) + "x" + std::to_string(size) + "xf32";
   };
-  auto cache = [&](int64_t size) {
-    return "memref<?x" + std::to_string(f.keyHeads) + "x?x" + std::to_string(size) + "xf32>";
-  };
-  return "func.func private @append(" + tokens(f.keyHeads, f.size) + ", memref<1xi64>, " + cache(f.size) +
-         ") attributes {qopt.kernel = \"cache_append\"}\nfunc.func private @attend(" + tokens(f.heads, f.size) + ", " +
-         cache(f.size) + ", " + cache(f.valueSize) + ", memref<1xi64>, " + tokens(f.heads, f.valueSize) +
-         ") attributes {qopt.kernel = \"cached_attention\", qopt.config = {softcap = " + std::to_string(f.softcap) +
-         " : f32}}\n";
+  auto cache = [&](int64_t size) { return "?x" + std::to_string(f.keyHeads) + "x?x" + std::to_string(size) + "xf32"; };
+  return kernelFunction("append", "cache_append", tokens(f.keyHeads, f.size) + ", 1xi64, " + cache(f.size)) +
+         kernelFunction("attend", "cached_attention",
+                        tokens(f.heads, f.size) + ", " + cache(f.size) + ", " + cache(f.valueSize) + ", 1xi64, " +
+                            tokens(f.heads, f.valueSize),
+                        "softcap = " + std::to_string(f.softcap) + " : f32");
 }
 
 class CudaCachedAttention : public testing::TestWithParam<Form> {};
 
 TEST_P(CudaCachedAttention, IsWhatLoopsGive) {
   const Form &f = GetParam();
-  SimProgram program(declarations(f));
+  SimProgram program(kernelsOf(f));
   for (const Sizes &s : kSizes) {
     SCOPED_TRACE(testing::Message() << s.batch << " x " << s.tokens << " after " << s.past);
     int64_t length = s.past + s.tokens, capacity = length + s.room;
@@ -126,7 +125,7 @@ INSTANTIATE_TEST_SUITE_P(Forms, CudaCachedAttention, testing::ValuesIn(kForms),
                          [](const testing::TestParamInfo<Form> &info) { return std::string(info.param.name); });
 
 TEST(CudaCacheAppend, WritesNothingThatDoesNotFit) {
-  SimProgram program(declarations({"", 2, 2, 8, 8, 0}));
+  SimProgram program(kernelsOf({"", 2, 2, 8, 8, 0}));
   Array x({2, 3, 2, 8}, 1), q({2, 3, 2, 8}, 2), y = q;
   struct Case {
     int64_t past, capacity, last;

@@ -6,7 +6,6 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "qopt/Dialect/Kernel/Kernel.h"
@@ -44,16 +43,6 @@ std::string CudaProgram::ptx(const std::string &chip) {
   if (failed(text))
     stop("no PTX");
   return *text;
-}
-
-std::string diagnose(const std::string &text) {
-  MLIRContext context;
-  loadDialects(context);
-  OwningOpRef<ModuleOp> module = parse(context, text);
-  std::string messages;
-  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) { messages += diagnostic.str() + "\n"; });
-  LogicalResult result = emitKernelsForCuda(*module);
-  return succeeded(result) ? "" : messages;
 }
 
 } // namespace qopt::test

@@ -11,7 +11,7 @@ namespace qopt::test {
 
 /// Kernels and loop functions with host bodies and gpu.funcs.
 struct CudaProgram {
-  /// `text`: declarations of kernels and functions with loops. Exits on any error.
+  /// `text`: functions that hold kernels (KernelText.h), groups and loops. Exits on any error.
   explicit CudaProgram(const std::string &text);
 
   std::string ptx(const std::string &chip = "sm_80");
@@ -24,9 +24,6 @@ struct CudaProgram {
 void loadDialects(mlir::MLIRContext &context);
 /// Exits when `text` is malformed.
 mlir::OwningOpRef<mlir::ModuleOp> parse(mlir::MLIRContext &context, const std::string &text);
-
-/// The diagnostics that emitCudaKernels gives for `text`.
-std::string diagnose(const std::string &text);
 
 } // namespace qopt::test
 

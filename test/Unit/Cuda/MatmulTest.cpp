@@ -5,6 +5,7 @@
 // sums in double. f16 rounds an activation by 2^-12 at most, so a product by no more.
 //
 //===----------------------------------------------------------------------===//
+#include "../KernelText.h"
 #include "SimProgram.h"
 #include "qopt/Codegen/Kernels.h"
 #include "llvm/Support/MathExtras.h"
@@ -29,11 +30,10 @@ struct Shape {
 };
 constexpr Shape kShapes[] = {{172, 64}, {64, 172}, {512, 256}, {17, 33}};
 
-/// One declaration, `f`, compiled for the simulator.
+/// One kernel, `f`, compiled for the simulator.
 struct Product : SimProgram {
   Product(const std::string &kernel, const std::string &operands, const std::string &config = "")
-      : SimProgram("func.func private @f(" + operands + ") attributes {qopt.kernel = \"" + kernel + "\"" +
-                   (config.empty() ? "" : ", qopt.config = {" + config + "}") + "}") {}
+      : SimProgram(kernelFunction("f", kernel, operands, config)) {}
 
   /// Only the number of rows is unknown to the code.
   std::string operator()(int64_t rows, std::initializer_list<void *> operands) {
@@ -252,8 +252,8 @@ std::vector<float> activations(int64_t rows, int64_t width) {
 
 TEST(CudaMatmul, F32) {
   for (const Shape &s : kShapes) {
-    Product product("matmul_f32", memref({-1, s.k}, "f32") + ", " + memref({blocksOf(s.n), s.k, 16}, "f32") + ", " +
-                                      memref({-1, s.n}, "f32"));
+    Product product("matmul_float", memref({-1, s.k}, "f32") + ", " + memref({blocksOf(s.n), s.k, 16}, "f32") + ", " +
+                                        memref({-1, s.n}, "f32"));
     std::vector<float> weights = randomFloats(s.n * s.k, 1);
     GuardedArray<float> w(packFloatWeights(weights, s.k, s.n));
     for (auto [rows, capability] : kCalls) {
@@ -269,9 +269,9 @@ TEST(CudaMatmul, F32) {
 TEST(CudaMatmul, F16) {
   for (bool isBrain : {false, true})
     for (const Shape &s : kShapes) {
-      Product product("matmul_f16", memref({-1, s.k}, "f32") + ", " +
-                                        memref({blocksOf(s.n), s.k, 16}, isBrain ? "bf16" : "f16") + ", " +
-                                        memref({-1, s.n}, "f32"));
+      Product product("matmul_float", memref({-1, s.k}, "f32") + ", " +
+                                          memref({blocksOf(s.n), s.k, 16}, isBrain ? "bf16" : "f16") + ", " +
+                                          memref({-1, s.n}, "f32"));
       std::vector<float> weights = randomFloats(s.n * s.k, 1);
       std::vector<uint16_t> bits;
       for (float &weight : weights) {

@@ -1,7 +1,9 @@
 //===- PtxTest.cpp - Every kernel as PTX and as machine code ---------------===//
+#include "../KernelText.h"
 #include "CudaProgram.h"
 #include "qopt/Codegen/Cuda.h"
 #include "qopt/Passes/Codegen.h"
+#include "qopt/Support/Targets.h"
 #include <gtest/gtest.h>
 
 using namespace qopt;
@@ -17,25 +19,23 @@ struct PtxCase {
   std::string text;
 };
 
-/// The declaration of a product of Llama-3.2-1B's and 8B's sizes. `weights`: operands after x.
-std::string product(const char *kernel, int64_t n, int64_t k, const std::string &weights,
+/// A product of Llama-3.2-1B's and 8B's sizes. `weights`: operands after x.
+std::string product(const std::string &kernel, int64_t n, int64_t k, const std::string &weights,
                     const std::string &config = "") {
   static int count = 0; // names must differ
   std::string columns = std::to_string(n), inputs = std::to_string(k);
-  return "func.func private @" + std::string(kernel) + "_" + std::to_string(count++) + "(memref<?x" + inputs +
-         "xf32>, " + weights + ", memref<?x" + columns + "xf32>) attributes {qopt.kernel = \"" + kernel + "\"" +
-         config + "}\n";
+  return kernelFunction(kernel + "_" + std::to_string(count++), kernel,
+                        "?x" + inputs + "xf32, " + weights + ", ?x" + columns + "xf32", config);
 }
 std::string packed(int64_t n, int64_t rows, const std::string &rest) {
-  return "memref<" + std::to_string(n / 16) + "x" + std::to_string(rows) + "x" + rest + ">";
+  return std::to_string(n / 16) + "x" + std::to_string(rows) + "x" + rest;
 }
 std::string int4Product(int64_t n, int64_t k, int64_t groupSize, bool hasZeros) {
   int64_t groups = groupSize < 0 ? 1 : k / groupSize;
   std::string weights = packed(n, k / 8, "64xi8") + ", " + packed(n, groups, "16xf16");
   if (hasZeros)
     weights += ", " + packed(n, groups, "16xi8");
-  return product("matmul_w4a16", n, k, weights,
-                 ", qopt.config = {group_size = " + std::to_string(groupSize) + " : i64}");
+  return product("matmul_w4a16", n, k, weights, "group_size = " + std::to_string(groupSize) + " : i64");
 }
 std::string int4Products() {
   std::string text;
@@ -50,9 +50,9 @@ std::string halfProducts() {
   std::string text;
   for (auto [n, k] : {std::pair(128256, 2048), {14336, 4096}})
     for (const char *type : {"16xf16", "16xbf16"})
-      text += product("matmul_f16", n, k, packed(n, k, type));
+      text += product("matmul_float", n, k, packed(n, k, type));
   for (auto [n, k] : {std::pair(2048, 8192), {14336, 4096}})
-    text += product("matmul_w8a16", n, k, packed(n, k, "16xi8") + ", memref<" + std::to_string(n) + "xf32>");
+    text += product("matmul_w8a16", n, k, packed(n, k, "16xi8") + ", " + std::to_string(n) + "xf32");
   return text;
 }
 
@@ -61,112 +61,86 @@ std::string attentions() {
   std::string text;
   for (int64_t size : {64, 96, 128, 256})
     for (bool isPadded : {false, true}) {
-      std::string heads = "x" + std::to_string(size) + "xf32>", keys = ", memref<?x8x?" + heads;
-      text += "func.func private @attention" + std::to_string(size) + (isPadded ? "_padded" : "") + "(memref<?x?x32" +
-              heads + keys + keys + (isPadded ? ", memref<?x1x1x?xi1>" : "") + ", memref<?x?x32" + heads +
-              ") attributes {qopt.kernel = \"attention\", qopt.config = {kv_heads_first, causal, offset}}\n";
+      std::string heads = "x" + std::to_string(size) + "xf32", keys = ", ?x8x?" + heads;
+      text += kernelFunction("attention" + std::to_string(size) + (isPadded ? "_padded" : ""), "attention",
+                             "?x?x32" + heads + keys + keys + (isPadded ? ", ?x1x1x?xi1" : "") + ", ?x?x32" + heads,
+                             "kv_heads_first, causal, offset");
     }
   return text;
 }
 
-constexpr const char *kMatmulW8A8 = R"(
-func.func private @even(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>, memref<4096xi32>, memref<4096xf32>, memref<?x4096xf32>)
-    attributes {qopt.kernel = "matmul_w8a8"}
-func.func private @outliers(memref<?x67xi8>, memref<f32>, memref<2x17x64xi8>, memref<32xi32>, memref<17xf32>, memref<?x67xf32>,
-    memref<67xi32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_w8a8"}
-func.func private @listed(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>, memref<4096xi32>, memref<4096xf32>,
-    memref<?x4096xf32>, memref<4096xi32>, memref<?x4096xf32>) attributes {qopt.kernel = "matmul_w8a8"}
-func.func private @kept(memref<?x4096xi8>, memref<?xf32>, memref<256x1024x64xi8>, memref<4096xi32>, memref<4096xf32>,
-    memref<?x?xf32>, memref<256x?x16xf16>, memref<1xi32>, memref<?x4096xf32>) attributes {qopt.kernel = "matmul_w8a8"}
-func.func private @kept_floats(memref<?x67xi8>, memref<?xf32>, memref<2x17x64xi8>, memref<32xi32>, memref<17xf32>,
-    memref<?x?xf32>, memref<2x?x16xf32>, memref<1xi32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_w8a8"}
-)";
+const std::string kMatmulW8A8 =
+    kernelFunction("even", "matmul_w8a8", "?x4096xi8, ?xf32, 256x1024x64xi8, 4096xi32, 4096xf32, ?x4096xf32") +
+    kernelFunction("outliers", "matmul_w8a8", "?x67xi8, f32, 2x17x64xi8, 32xi32, 17xf32, ?x67xf32, 67xi32, ?x17xf32") +
+    kernelFunction("listed", "matmul_w8a8",
+                   "?x4096xi8, ?xf32, 256x1024x64xi8, 4096xi32, 4096xf32, ?x4096xf32, 4096xi32, ?x4096xf32") +
+    kernelFunction("kept", "matmul_w8a8",
+                   "?x4096xi8, ?xf32, 256x1024x64xi8, 4096xi32, 4096xf32, ?x?xf32, 256x?x16xf16, 1xi32, ?x4096xf32") +
+    kernelFunction("kept_floats", "matmul_w8a8",
+                   "?x67xi8, ?xf32, 2x17x64xi8, 32xi32, 17xf32, ?x?xf32, 2x?x16xf32, 1xi32, ?x17xf32");
 
 /// Several shapes of one kernel per entry, ragged ones among them.
 const PtxCase kCases[] = {
-    {"rms_norm", R"(
-func.func private @even(memref<?x4096xf32>, memref<4096xf32>, memref<?x4096xf32>) attributes {qopt.kernel = "rms_norm"}
-func.func private @ragged(memref<?x171xf32>, memref<171xf32>, memref<?x171xf32>)
-    attributes {qopt.kernel = "rms_norm", qopt.config = {epsilon = 1.0e-3 : f32}}
-func.func private @small(memref<?x8xf32>, memref<8xf32>, memref<?x8xf32>) attributes {qopt.kernel = "rms_norm"}
-func.func private @wide(memref<?x28672xf32>, memref<28672xf32>, memref<?x28672xf32>) attributes {qopt.kernel = "rms_norm"}
-)"},
-    {"gather", R"(
-func.func private @floats(memref<32000x4096xf32>, memref<?xi64>, memref<?x4096xf32>) attributes {qopt.kernel = "gather"}
-func.func private @ragged(memref<?x21xf16>, memref<?xi32>, memref<?x21xf16>) attributes {qopt.kernel = "gather"}
-func.func private @bytes(memref<9x40xi8>, memref<?xi32>, memref<?x40xi8>) attributes {qopt.kernel = "gather"}
-func.func private @packed(memref<2000x512x16xf32>, memref<?xi64>, memref<?x512xf32>)
-    attributes {qopt.kernel = "gather", qopt.config = {rows = 31999 : i64}}
-func.func private @bits(memref<9x7xi1>, memref<?xi64>, memref<?x7xi1>) attributes {qopt.kernel = "gather"}
-)"},
-    {"attention", R"(
-func.func private @llama(memref<?x?x32x128xf32>, memref<?x8x?x128xf32>, memref<?x8x?x128xf32>, memref<?x?x32x128xf32>)
-    attributes {qopt.kernel = "attention", qopt.config = {kv_heads_first, causal, offset}}
-func.func private @padded(memref<?x4x?x64xf32>, memref<?x4x?x64xf32>, memref<?x4x?x64xf32>, memref<?x1x1x?xi1>, memref<?x4x?x64xf32>)
-    attributes {qopt.kernel = "attention", qopt.config = {q_heads_first, kv_heads_first, causal}}
-func.func private @additive(memref<?x?x16x128xf32>, memref<?x?x1x128xf32>, memref<?x?x1x128xf32>, memref<?x?x?x?xf32>, memref<?x?x16x128xf32>)
-    attributes {qopt.kernel = "attention", qopt.config = {causal, softcap = 50.0 : f32}}
-func.func private @ragged(memref<?x?x6x63xf32>, memref<?x?x1x63xf32>, memref<?x?x1x42xf32>, memref<?x1x?x?xi1>, memref<?x?x6x42xf32>)
-    attributes {qopt.kernel = "attention"}
-func.func private @small(memref<?x?x4x8xf32>, memref<?x?x4x8xf32>, memref<?x?x4x8xf32>, memref<?x?x4x8xf32>)
-    attributes {qopt.kernel = "attention", qopt.config = {causal}}
-func.func private @large(memref<?x?x8x256xf32>, memref<?x?x1x256xf32>, memref<?x?x1x256xf32>, memref<?x?x8x256xf32>)
-    attributes {qopt.kernel = "attention", qopt.config = {causal, softcap = 50.0 : f32}}
-)"},
-    {"attention_in_order", R"(
-func.func private @llama(memref<?x?x32x128xf32>, memref<?x?x8x128xf32>, memref<?x?x8x128xf32>, memref<?x1x1x?xi1>, memref<?x?x32x128xf32>)
-    attributes {qopt.kernel = "attention", qopt.config = {causal, in_order}}
-func.func private @small(memref<?x?x32x64xf32>, memref<?x8x?x64xf32>, memref<?x8x?x64xf32>, memref<1xi64>, memref<?x?x32x64xf32>)
-    attributes {qopt.kernel = "cached_attention", qopt.config = {in_order}}
-func.func private @ragged(memref<?x?x6x63xf32>, memref<?x?x1x63xf32>, memref<?x?x1x42xf32>, memref<?x1x?x?xf32>, memref<?x?x6x42xf32>)
-    attributes {qopt.kernel = "attention", qopt.config = {softcap = 50.0 : f32, in_order}}
-)"},
-    {"cache", R"(
-func.func private @append(memref<?x?x8x128xf32>, memref<1xi64>, memref<?x8x?x128xf32>) attributes {qopt.kernel = "cache_append"}
-func.func private @append_odd(memref<?x?x3x13xf32>, memref<1xi64>, memref<?x3x?x13xf32>) attributes {qopt.kernel = "cache_append"}
-func.func private @llama(memref<?x?x32x128xf32>, memref<?x8x?x128xf32>, memref<?x8x?x128xf32>, memref<1xi64>, memref<?x?x32x128xf32>)
-    attributes {qopt.kernel = "cached_attention"}
-func.func private @small(memref<?x?x32x64xf32>, memref<?x8x?x64xf32>, memref<?x8x?x64xf32>, memref<1xi64>, memref<?x?x32x64xf32>)
-    attributes {qopt.kernel = "cached_attention"}
-func.func private @multiquery(memref<?x?x16x256xf32>, memref<?x1x?x256xf32>, memref<?x1x?x256xf32>, memref<1xi64>, memref<?x?x16x256xf32>)
-    attributes {qopt.kernel = "cached_attention", qopt.config = {softcap = 50.0 : f32}}
-)"},
-    {"quantize", R"(
-func.func private @even(memref<?x4096xf32>, memref<f32>, memref<?x4096xi8>) attributes {qopt.kernel = "quantize"}
-func.func private @ragged(memref<?x171xf32>, memref<f32>, memref<?x171xi8>) attributes {qopt.kernel = "quantize"}
-)"},
-    {"dynamic_quantize", R"(
-func.func private @even(memref<?x4096xf32>, memref<?x4096xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
-func.func private @partial(memref<?x11008xf32>, memref<?x11008xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
-func.func private @ragged(memref<?x171xf32>, memref<?x171xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
-func.func private @wide(memref<?x28672xf32>, memref<?x28672xi8>, memref<?xf32>) attributes {qopt.kernel = "dynamic_quantize"}
-)"},
-    {"split_columns", R"(
-func.func private @even(memref<?x4096xf32>, memref<?x4096xi8>, memref<?xf32>, memref<4096xi32>)
-    attributes {qopt.kernel = "split_columns", qopt.config = {threshold = 6.0 : f32}}
-func.func private @ragged(memref<?x171xf32>, memref<?x171xi8>, memref<?xf32>, memref<171xi32>)
-    attributes {qopt.kernel = "split_columns", qopt.config = {threshold = 0.0 : f32}}
-func.func private @wide(memref<?x28672xf32>, memref<?x28672xi8>, memref<?xf32>, memref<28672xi32>)
-    attributes {qopt.kernel = "split_columns"}
-)"},
-    {"split_columns_at", R"(
-func.func private @even(memref<?x4096xf32>, memref<?xi32>, memref<?x4096xi8>, memref<?xf32>, memref<?x?xf32>)
-    attributes {qopt.kernel = "split_columns_at"}
-func.func private @ragged(memref<?x171xf32>, memref<?xi32>, memref<?x171xi8>, memref<?xf32>, memref<?x?xf32>)
-    attributes {qopt.kernel = "split_columns_at"}
-func.func private @wide(memref<?x28672xf32>, memref<?xi32>, memref<?x28672xi8>, memref<?xf32>, memref<?x?xf32>)
-    attributes {qopt.kernel = "split_columns_at"}
-)"},
-    {"rotary", R"(
-func.func private @positions(memref<?x?x32x128xf32>, memref<?x64xf32>, memref<?x64xf32>, memref<?x?xi64>, memref<?x?x32x128xf32>)
-    attributes {qopt.kernel = "rotary", qopt.config = {rotary_dim = 128 : i64}}
-func.func private @counted(memref<?x2x?x24xf32>, memref<?x?x6xf32>, memref<?x?x6xf32>, memref<?x2x?x24xf32>)
-    attributes {qopt.kernel = "rotary", qopt.config = {heads_first, rotary_dim = 12 : i64}}
-func.func private @interleaved(memref<?x?x4x64xf32>, memref<?x32xf32>, memref<?x32xf32>, memref<?x?xi32>, memref<?x?x4x64xf32>)
-    attributes {qopt.kernel = "rotary", qopt.config = {interleaved, rotary_dim = 64 : i64}}
-func.func private @odd(memref<?x?x3x5xf32>, memref<?x1xf32>, memref<?x1xf32>, memref<?x?xi64>, memref<?x?x3x5xf32>)
-    attributes {qopt.kernel = "rotary", qopt.config = {interleaved, rotary_dim = 2 : i64}}
-)"},
+    {"rms_norm",
+     kernelFunction("even", "rms_norm", "?x4096xf32, 4096xf32, ?x4096xf32", "epsilon = 1.0e-5 : f32") +
+         kernelFunction("ragged", "rms_norm", "?x171xf32, 171xf32, ?x171xf32", "epsilon = 1.0e-3 : f32") +
+         kernelFunction("small", "rms_norm", "?x8xf32, 8xf32, ?x8xf32", "epsilon = 1.0e-5 : f32") +
+         kernelFunction("wide", "rms_norm", "?x28672xf32, 28672xf32, ?x28672xf32", "epsilon = 1.0e-5 : f32")},
+    {"gather", kernelFunction("floats", "gather", "32000x4096xf32, ?xi64, ?x4096xf32") +
+                   kernelFunction("ragged", "gather", "?x21xf16, ?xi32, ?x21xf16") +
+                   kernelFunction("bytes", "gather", "9x40xi8, ?xi32, ?x40xi8") +
+                   kernelFunction("packed", "gather", "2000x512x16xf32, ?xi64, ?x512xf32", "rows = 31999 : i64") +
+                   kernelFunction("bits", "gather", "9x7xi1, ?xi64, ?x7xi1")},
+    {"attention",
+     kernelFunction("llama", "attention", "?x?x32x128xf32, ?x8x?x128xf32, ?x8x?x128xf32, ?x?x32x128xf32",
+                    "kv_heads_first, causal, offset") +
+         kernelFunction("padded", "attention", "?x4x?x64xf32, ?x4x?x64xf32, ?x4x?x64xf32, ?x1x1x?xi1, ?x4x?x64xf32",
+                        "q_heads_first, kv_heads_first, causal") +
+         kernelFunction("additive", "attention",
+                        "?x?x16x128xf32, ?x?x1x128xf32, ?x?x1x128xf32, ?x?x?x?xf32, ?x?x16x128xf32",
+                        "causal, softcap = 50.0 : f32") +
+         kernelFunction("ragged", "attention", "?x?x6x63xf32, ?x?x1x63xf32, ?x?x1x42xf32, ?x1x?x?xi1, ?x?x6x42xf32") +
+         kernelFunction("small", "attention", "?x?x4x8xf32, ?x?x4x8xf32, ?x?x4x8xf32, ?x?x4x8xf32", "causal") +
+         kernelFunction("large", "attention", "?x?x8x256xf32, ?x?x1x256xf32, ?x?x1x256xf32, ?x?x8x256xf32",
+                        "causal, softcap = 50.0 : f32")},
+    {"attention_in_order",
+     kernelFunction("llama", "attention", "?x?x32x128xf32, ?x?x8x128xf32, ?x?x8x128xf32, ?x1x1x?xi1, ?x?x32x128xf32",
+                    "causal, in_order") +
+         kernelFunction("small", "cached_attention", "?x?x32x64xf32, ?x8x?x64xf32, ?x8x?x64xf32, 1xi64, ?x?x32x64xf32",
+                        "in_order") +
+         kernelFunction("ragged", "attention", "?x?x6x63xf32, ?x?x1x63xf32, ?x?x1x42xf32, ?x1x?x?xf32, ?x?x6x42xf32",
+                        "softcap = 50.0 : f32, in_order")},
+    {"cache",
+     kernelFunction("append", "cache_append", "?x?x8x128xf32, 1xi64, ?x8x?x128xf32") +
+         kernelFunction("append_odd", "cache_append", "?x?x3x13xf32, 1xi64, ?x3x?x13xf32") +
+         kernelFunction("llama", "cached_attention",
+                        "?x?x32x128xf32, ?x8x?x128xf32, ?x8x?x128xf32, 1xi64, ?x?x32x128xf32") +
+         kernelFunction("small", "cached_attention",
+                        "?x?x32x64xf32, ?x8x?x64xf32, ?x8x?x64xf32, 1xi64, ?x?x32x64xf32") +
+         kernelFunction("multiquery", "cached_attention",
+                        "?x?x16x256xf32, ?x1x?x256xf32, ?x1x?x256xf32, 1xi64, ?x?x16x256xf32", "softcap = 50.0 : f32")},
+    {"quantize", kernelFunction("even", "quantize", "?x4096xf32, f32, ?x4096xi8") +
+                     kernelFunction("ragged", "quantize", "?x171xf32, f32, ?x171xi8")},
+    {"dynamic_quantize", kernelFunction("even", "dynamic_quantize", "?x4096xf32, ?x4096xi8, ?xf32") +
+                             kernelFunction("partial", "dynamic_quantize", "?x11008xf32, ?x11008xi8, ?xf32") +
+                             kernelFunction("ragged", "dynamic_quantize", "?x171xf32, ?x171xi8, ?xf32") +
+                             kernelFunction("wide", "dynamic_quantize", "?x28672xf32, ?x28672xi8, ?xf32")},
+    {"split_columns",
+     kernelFunction("even", "split_columns", "?x4096xf32, ?x4096xi8, ?xf32, 4096xi32", "threshold = 6.0 : f32") +
+         kernelFunction("ragged", "split_columns", "?x171xf32, ?x171xi8, ?xf32, 171xi32", "threshold = 0.0 : f32") +
+         kernelFunction("wide", "split_columns", "?x28672xf32, ?x28672xi8, ?xf32, 28672xi32", "threshold = 6.0 : f32")},
+    {"split_columns_at",
+     kernelFunction("even", "split_columns_at", "?x4096xf32, ?xi32, ?x4096xi8, ?xf32, ?x?xf32") +
+         kernelFunction("ragged", "split_columns_at", "?x171xf32, ?xi32, ?x171xi8, ?xf32, ?x?xf32") +
+         kernelFunction("wide", "split_columns_at", "?x28672xf32, ?xi32, ?x28672xi8, ?xf32, ?x?xf32")},
+    {"rotary", kernelFunction("positions", "rotary", "?x?x32x128xf32, ?x64xf32, ?x64xf32, ?x?xi64, ?x?x32x128xf32",
+                              "rotary_dim = 128 : i64") +
+                   kernelFunction("counted", "rotary", "?x2x?x24xf32, ?x?x6xf32, ?x?x6xf32, ?x2x?x24xf32",
+                                  "heads_first, rotary_dim = 12 : i64") +
+                   kernelFunction("interleaved", "rotary", "?x?x4x64xf32, ?x32xf32, ?x32xf32, ?x?xi32, ?x?x4x64xf32",
+                                  "interleaved, rotary_dim = 64 : i64") +
+                   kernelFunction("odd", "rotary", "?x?x3x5xf32, ?x1xf32, ?x1xf32, ?x?xi64, ?x?x3x5xf32",
+                                  "interleaved, rotary_dim = 2 : i64")},
     {"loops", R"(
 #id = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
 #row = affine_map<(d0, d1) -> (d0)>
@@ -225,26 +199,17 @@ func.func private @sum_all(%x: memref<3x?xi64>, %y: memref<i64>) {
 }
 )"},
     {"matmul_w8a8", kMatmulW8A8},
-    {"matmul_w4a16", R"(
-func.func private @even(memref<?x4096xf32>, memref<256x512x64xi8>, memref<256x32x16xf16>, memref<?x4096xf32>)
-    attributes {qopt.kernel = "matmul_w4a16", qopt.config = {group_size = 128 : i64}}
-func.func private @ragged(memref<?x64xf32>, memref<11x10x64xi8>, memref<11x4x16xf32>, memref<11x4x16xi8>, memref<?x172xf32>)
-    attributes {qopt.kernel = "matmul_w4a16", qopt.config = {group_size = 20 : i64}}
-)"},
-    {"matmul_w8a16", R"(
-func.func private @even(memref<?x4096xf32>, memref<256x4096x16xi8>, memref<4096xf32>, memref<?x4096xf32>)
-    attributes {qopt.kernel = "matmul_w8a16"}
-func.func private @ragged(memref<?x33xf32>, memref<2x33x16xi8>, memref<17xf32>, memref<?x17xf32>)
-    attributes {qopt.kernel = "matmul_w8a16"}
-)"},
-    {"matmul_f32", R"(
-func.func private @even(memref<?x4096xf32>, memref<256x4096x16xf32>, memref<?x4096xf32>) attributes {qopt.kernel = "matmul_f32"}
-func.func private @ragged(memref<?x33xf32>, memref<2x33x16xf32>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_f32"}
-)"},
-    {"matmul_f16", R"(
-func.func private @ragged(memref<?x33xf32>, memref<2x33x16xf16>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_f16"}
-func.func private @brain(memref<?x33xf32>, memref<2x33x16xbf16>, memref<?x17xf32>) attributes {qopt.kernel = "matmul_f16"}
-)"},
+    {"matmul_w4a16",
+     kernelFunction("even", "matmul_w4a16", "?x4096xf32, 256x512x64xi8, 256x32x16xf16, ?x4096xf32",
+                    "group_size = 128 : i64") +
+         kernelFunction("ragged", "matmul_w4a16", "?x64xf32, 11x10x64xi8, 11x4x16xf32, 11x4x16xi8, ?x172xf32",
+                        "group_size = 20 : i64")},
+    {"matmul_w8a16", kernelFunction("even", "matmul_w8a16", "?x4096xf32, 256x4096x16xi8, 4096xf32, ?x4096xf32") +
+                         kernelFunction("ragged", "matmul_w8a16", "?x33xf32, 2x33x16xi8, 17xf32, ?x17xf32")},
+    {"matmul_f32", kernelFunction("even", "matmul_float", "?x4096xf32, 256x4096x16xf32, ?x4096xf32") +
+                       kernelFunction("ragged", "matmul_float", "?x33xf32, 2x33x16xf32, ?x17xf32")},
+    {"matmul_f16", kernelFunction("ragged", "matmul_float", "?x33xf32, 2x33x16xf16, ?x17xf32") +
+                       kernelFunction("brain", "matmul_float", "?x33xf32, 2x33x16xbf16, ?x17xf32")},
     {"decoders_int4", int4Products()},
     {"decoders_half", halfProducts()},
     {"decoders_attention", attentions()},
@@ -303,9 +268,9 @@ size_t count(const std::string &text, const std::string &pattern) {
 
 /// Rows whose size allows it are read and written 16 bytes at a time.
 TEST(PtxText, UsesVectors) {
-  std::string ptx = CudaProgram("func.func private @norm(memref<?x4096xf32>, memref<4096xf32>, memref<?x4096xf32>) "
-                                "attributes {qopt.kernel = \"rms_norm\"}")
-                        .ptx();
+  std::string ptx =
+      CudaProgram(kernelFunction("norm", "rms_norm", "?x4096xf32, 4096xf32, ?x4096xf32", "epsilon = 1.0e-5 : f32"))
+          .ptx();
   EXPECT_GE(count(ptx, "ld.global.nc.v4.b32"), 2u) << ptx;
   EXPECT_GE(count(ptx, "st.global.v4.b32"), 1u) << ptx;
   EXPECT_EQ(count(ptx, ".local"), 0u) << ptx;
@@ -330,18 +295,12 @@ TEST(PtxText, LeavesOutWhatAChipLacks) {
 
 /// ptxas may fuse `mul.f32` and `add.f32`, but not `mul.rn.f32` and `add.rn.f32`.
 TEST(PtxText, FusesNothing) {
-  std::string ptx = CudaProgram("func.func private @turn(memref<?x?x2x8xf32>, memref<?x?x4xf32>, memref<?x?x4xf32>, "
-                                "memref<?x?x2x8xf32>) attributes {qopt.kernel = \"rotary\"}")
+  std::string ptx = CudaProgram(kernelFunction("turn", "rotary", "?x?x2x8xf32, ?x?x4xf32, ?x?x4xf32, ?x?x2x8xf32",
+                                               "rotary_dim = 8 : i64"))
                         .ptx();
   EXPECT_GT(count(ptx, "mul.rn.f32"), 0u) << ptx;
   for (const char *op : {"mul.f32", "add.f32", "sub.f32", "fma"})
     EXPECT_EQ(count(ptx, op), 0u) << ptx;
-}
-
-TEST(CudaDiagnostics, UnknownKernel) {
-  EXPECT_NE(
-      diagnose("func.func private @f(memref<?xf32>) attributes {qopt.kernel = \"fft\"}").find("unknown kernel \"fft\""),
-      std::string::npos);
 }
 
 TEST(CudaDiagnostics, UnknownChip) {

@@ -9,6 +9,7 @@
 #define QOPT_DIALECT_KERNEL_OUTLINE_H
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
 #include "qopt/Dialect/Kernel/Kernel.h"
 
 namespace qopt::kernel {
@@ -25,10 +26,15 @@ mlir::func::CallOp outline(GroupOp group, mlir::SymbolTable &symbols);
 /// are made again inside.
 mlir::func::CallOp outlineLoop(mlir::Operation *loop, const llvm::Twine &name, mlir::SymbolTable &symbols);
 
-/// The operations of every group take its place, each as a call of its own function: what a
-/// target does that does not compute the group in one go. Equal loops, which groups often
+/// Before the group, each of its operations as a call of its own function: what a target does
+/// that does not compute the group in one go. Returns what values and operations of the group
+/// are outside of it; operations are calls there.
+mlir::IRMapping callOneByOne(GroupOp group, mlir::SymbolTable &symbols);
+/// The calls of callOneByOne() take the place of every group. Equal loops, which groups often
 /// have, share a function.
 mlir::LogicalResult inlineGroups(mlir::ModuleOp module);
+/// Equal functions become one: for what outlineLoop() has made.
+mlir::LogicalResult shareEqualFunctions(mlir::ModuleOp module);
 
 } // namespace qopt::kernel
 

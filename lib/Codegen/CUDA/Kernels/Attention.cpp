@@ -28,37 +28,10 @@ constexpr int64_t kFewQueries = 8;
 constexpr int64_t kOrderedWork = int64_t(1) << 28, kOrderedQueries = 64;
 constexpr float kLog2E = 1.4426950408889634f;
 
-/// What operands q, k, v and the last say, and the configuration.
-LogicalResult readForm(Kernel &k, AttentionForm &form) {
-  form.heads = k.size(0, form.queryHeadsFirst ? 1 : 2);
-  form.keyHeads = k.size(1, form.keyHeadsFirst ? 1 : 2);
-  form.headSize = k.size(0, 3);
-  form.valueSize = k.size(2, 3);
-  if (ShapedType::isDynamic(form.heads) || ShapedType::isDynamic(form.keyHeads) ||
-      ShapedType::isDynamic(form.headSize) || ShapedType::isDynamic(form.valueSize) || form.keyHeads < 1 ||
-      form.heads % form.keyHeads || k.size(1, 3) != form.headSize)
-    return k.function.emitOpError("requires known heads and head sizes, and query heads in groups of key heads");
-  for (unsigned i : {0u, 1u, 2u, k.numOperands() - 1})
-    if (!k.type(i).getElementType().isF32())
-      return k.function.emitOpError() << "expected operands of f32, but got " << k.type(i);
-  form.scale = k.real("scale", 1.0f / std::sqrt(static_cast<float>(form.headSize)));
-  form.softcap = k.real("softcap", 0.0f);
-  form.inOrder = k.flag("in_order") && std::max(form.headSize, form.valueSize) <= kTiledHeadSize;
-  return success();
-}
-
-LogicalResult readMask(Kernel &k, AttentionForm &form) {
-  form.maskElement = k.type(3).getElementType();
-  form.maskShape = k.type(3).getShape();
-  if (!form.maskElement.isInteger(1) && !form.maskElement.isF32())
-    return k.function.emitOpError() << "expected a mask of i1 or f32, but got " << form.maskElement;
-  return success();
-}
-
 /// Chooses by the number of queries, where it is not known before.
 void chooseByQueries(Kernel &k, const AttentionForm &form, function_ref<void(Value)> prepare, function_ref<void()> few,
                      function_ref<void()> many) {
-  int64_t queries = k.size(0, form.queryHeadsFirst ? 2 : 1);
+  int64_t queries = cast<MemRefType>(form.q.getType()).getDimSize(form.queryDim());
   bool isKnown = !ShapedType::isDynamic(queries);
   if (std::max(form.headSize, form.valueSize) > kTiledHeadSize || (isKnown && queries <= kFewQueries)) {
     prepare(k.boolean(true));
@@ -66,7 +39,7 @@ void chooseByQueries(Kernel &k, const AttentionForm &form, function_ref<void(Val
   } else if (isKnown) {
     many();
   } else {
-    Value areFew = k.lessEqual(k.dim(0, form.queryHeadsFirst ? 2 : 1), k.i64(kFewQueries));
+    Value areFew = k.lessEqual(k.dim(form.q, form.queryDim()), k.i64(kFewQueries));
     prepare(areFew);
     k.ifThen(areFew, few, many);
   }
@@ -76,29 +49,51 @@ void chooseByQueries(Kernel &k, const AttentionForm &form, function_ref<void(Val
 void chooseByWork(Kernel &k, const AttentionForm &form, function_ref<void()> otherwise) {
   if (!form.inOrder)
     return otherwise();
-  Value blocks = k.ceilDiv(k.dim(0, form.queryHeadsFirst ? 2 : 1), kOrderedQueries);
-  Value keys = k.dim(1, form.keyHeadsFirst ? 2 : 1); // or what there is memory for
-  Value pairs = k.mul(k.mul(k.dim(0, 0), blocks), keys);
+  Value blocks = k.ceilDiv(k.dim(form.q, form.queryDim()), kOrderedQueries);
+  Value keys = k.dim(form.keys, form.keyDim()); // or what there is memory for
+  Value pairs = k.mul(k.mul(k.dim(form.q, 0), blocks), keys);
   int64_t most = kOrderedWork / (kOrderedQueries * form.heads * (form.headSize + form.valueSize));
   k.ifThen(k.lessEqual(pairs, k.i64(most)), [&] { launchAttentionOrdered(k, form); }, otherwise);
 }
 
 } // namespace
 
+template <typename Op>
+void AttentionForm::read(Op op) {
+  q = op.getQ(), keys = op.getKeys(), values = op.getValues(), y = op.getY();
+  heads = op.heads(), keyHeads = op.keyHeads(), headSize = op.headSize(), valueSize = op.valueSize();
+  scale = op.scaleFactor(), softcap = op.softcapLimit();
+  inOrder = op.getInOrder() && std::max(headSize, valueSize) <= kTiledHeadSize;
+}
+
+AttentionForm::AttentionForm(kernel::AttentionOp op)
+    : mask(op.getMask()), queryHeadsFirst(op.getQHeadsFirst()), keyHeadsFirst(op.getKvHeadsFirst()),
+      causal(op.getCausal()), offset(op.getOffset()) {
+  read(op);
+  if (!mask)
+    return;
+  maskElement = op.getMask().getType().getElementType();
+  maskShape = op.getMask().getType().getShape();
+}
+
+AttentionForm::AttentionForm(kernel::CachedAttentionOp op)
+    : past(op.getPast()), queryHeadsFirst(false), keyHeadsFirst(true), causal(true), offset(true) {
+  read(op);
+}
+
 SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &form) {
-  bool hasMask = static_cast<bool>(form.maskElement);
-  SmallVector<Argument> arguments{k.input(0),
-                                  k.input(1),
-                                  k.input(2),
-                                  k.output(k.numOperands() - 1),
-                                  {k.toI32(k.dim(0, form.queryHeadsFirst ? 2 : 1))},
-                                  {k.toI32(k.dim(1, form.keyHeadsFirst ? 2 : 1))}};
-  if (form.cached)
-    arguments.push_back(k.input(3));
-  if (hasMask) {
-    arguments.push_back(k.input(3));
+  SmallVector<Argument> arguments{k.input(form.q),
+                                  k.input(form.keys),
+                                  k.input(form.values),
+                                  k.output(form.y),
+                                  {k.toI32(k.dim(form.q, form.queryDim()))},
+                                  {k.toI32(k.dim(form.keys, form.keyDim()))}};
+  if (form.past)
+    arguments.push_back(k.input(form.past));
+  if (form.mask) {
+    arguments.push_back(k.input(form.mask));
     for (unsigned i = 0; i < 4; ++i)
-      arguments.push_back({k.toI32(k.dim(3, i))});
+      arguments.push_back({k.toI32(k.dim(form.mask, i))});
   }
   return arguments;
 }
@@ -106,7 +101,7 @@ SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &form) {
 AttentionThread::AttentionThread(Emitter &t, const AttentionForm &form, ValueRange args)
     : t(t), form(form), q(args[0]), keys(args[1]), values(args[2]), y(args[3]), queryCount(args[4]), keyCount(args[5]),
       keyRoom(args[5]) {
-  if (form.cached) {
+  if (form.isCached()) {
     // What does not fit was not appended; that error is known.
     Value past = t.max(t.load(t.getI64Type(), args[6]), t.i64(0));
     past = t.toInteger(t.min(past, t.toInteger(keyRoom, t.getI64Type())), t.i32Type());
@@ -206,31 +201,16 @@ Value AttentionThread::someoneIsBlind(Value round, ValueRange queries, ValueRang
   return t.negate(t.equal(any, 0));
 }
 
-/// q, k, v (, mask), y.
-LogicalResult emitAttention(Kernel &k) {
-  bool hasMask = k.numOperands() == 5;
-  if (failed(hasMask ? k.expectRanks({4, 4, 4, 4, 4}) : k.expectRanks({4, 4, 4, 4})))
-    return failure();
-  AttentionForm form{.queryHeadsFirst = k.flag("q_heads_first"),
-                     .keyHeadsFirst = k.flag("kv_heads_first"),
-                     .causal = k.flag("causal"),
-                     .offset = k.flag("offset")};
-  if (failed(readForm(k, form)) || (hasMask && failed(readMask(k, form))))
-    return failure();
+void emit(Kernel &k, kernel::AttentionOp op) {
+  AttentionForm form(op);
   chooseByWork(k, form, [&] {
     chooseByQueries(
         k, form, [](Value) {}, [&] { launchAttentionRows(k, form); }, [&] { launchAttentionTiles(k, form); });
   });
-  return success();
 }
 
-/// q, key cache, value cache, past, y.
-LogicalResult emitCachedAttention(Kernel &k) {
-  if (failed(k.expectRanks({4, 4, 4, 1, 4})) || failed(k.expectPast(3)))
-    return failure();
-  AttentionForm form{.queryHeadsFirst = false, .keyHeadsFirst = true, .causal = true, .offset = true, .cached = true};
-  if (failed(readForm(k, form)))
-    return failure();
+void emit(Kernel &k, kernel::CachedAttentionOp op) {
+  AttentionForm form(op);
   AttentionParts parts;
   auto few = [&] {
     launchAttentionParts(k, form, parts);
@@ -238,7 +218,6 @@ LogicalResult emitCachedAttention(Kernel &k) {
   };
   auto many = [&] { chooseByWork(k, form, [&] { launchAttentionTiles(k, form); }); };
   chooseByQueries(k, form, [&](Value areFew) { parts = allocateAttentionParts(k, form, areFew); }, few, many);
-  return success();
 }
 
 } // namespace qopt::cuda

@@ -8,22 +8,38 @@
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_ATTENTION_H
 #define QOPT_LIB_CODEGEN_CUDA_KERNELS_ATTENTION_H
 
-#include "../Kernel.h"
+#include "Kernel.h"
 #include <cfloat>
 
 namespace qopt::cuda {
 
-/// What a declaration of attention says.
+/// What an operation of attention, of either kind, says.
 struct AttentionForm {
+  explicit AttentionForm(kernel::AttentionOp op);
+  explicit AttentionForm(kernel::CachedAttentionOp op);
+
+  // Operands, for the host's code.
+  Value q, keys, values, y;
+  Value mask; ///< null: there is none
+  Value past; ///< null: keys and values are not in caches; else only the kernel knows how many
+
   bool queryHeadsFirst, keyHeadsFirst, causal, offset;
-  bool inOrder = false; ///< sums should be in the order of the CPU's kernel
-  bool cached = false;  ///< keys and values are in caches; only the kernel knows how many
-  int64_t heads = 0, keyHeads = 0, headSize = 0, valueSize = 0;
-  float scale = 0, softcap = 0;
-  Type maskElement = {};                  ///< null: no mask
-  llvm::ArrayRef<int64_t> maskShape = {}; ///< of the type
+  bool inOrder; ///< sums should be in the order of the CPU's kernel
+  int64_t heads, keyHeads, headSize, valueSize;
+  float scale, softcap;
+  Type maskElement;                  ///< null: no mask
+  llvm::ArrayRef<int64_t> maskShape; ///< of the type
 
   int64_t group() const { return heads / keyHeads; }
+  bool isCached() const { return static_cast<bool>(past); }
+  /// The dimensions that count queries and keys.
+  unsigned queryDim() const { return queryHeadsFirst ? 2 : 1; }
+  unsigned keyDim() const { return keyHeadsFirst ? 2 : 1; }
+
+private:
+  /// What both kinds have.
+  template <typename Op>
+  void read(Op op);
 };
 
 /// Operands of a kernel in the order of the launch's arguments.

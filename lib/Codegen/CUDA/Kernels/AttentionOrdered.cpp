@@ -269,8 +269,8 @@ void Ordered::run() {
 
 void launchAttentionOrdered(Kernel &k, const AttentionForm &form) {
   OrderedPlan plan(form);
-  Value blocks = k.ceilDiv(k.dim(0, form.queryHeadsFirst ? 2 : 1), plan.rows());
-  k.launch({.grid = {blocks, k.i64(form.heads), k.dim(0, 0)},
+  Value blocks = k.ceilDiv(k.dim(form.q, form.queryDim()), plan.rows());
+  k.launch({.grid = {blocks, k.i64(form.heads), k.dim(form.q, 0)},
             .threads = kThreads,
             .sharedBytes = plan.sharedBytes(),
             .suffix = "_ordered"},

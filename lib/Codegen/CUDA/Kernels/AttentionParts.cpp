@@ -23,12 +23,12 @@ static constexpr int64_t kBusyBlocks = 264, kMostParts = 64, kLeastKeys = 128;
 
 /// Queries of all heads.
 static Value countRows(Kernel &k, const AttentionForm &form) {
-  return k.mul(k.mul(k.dim(0, 0), k.dim(0, 1)), form.heads);
+  return k.mul(k.mul(k.dim(form.q, 0), k.dim(form.q, 1)), form.heads);
 }
 
 AttentionParts allocateAttentionParts(Kernel &k, const AttentionForm &form, Value areUsed) {
   Value one = k.i64(1), blocks = k.max(countAttentionBlocks(k, form), one);
-  Value busy = k.div(k.add(blocks, kBusyBlocks - 1), blocks), most = k.ceilDiv(k.dim(1, 2), kLeastKeys);
+  Value busy = k.div(k.add(blocks, kBusyBlocks - 1), blocks), most = k.ceilDiv(k.dim(form.keys, 2), kLeastKeys);
   Value count = k.max(k.min(k.min(busy, most), k.i64(kMostParts)), one);
   Value parts = k.select(areUsed, k.mul(countRows(k, form), count), k.i64(0));
   auto allocate = [&](int64_t floats) {
@@ -45,8 +45,8 @@ void launchAttentionCombine(Kernel &k, const AttentionForm &form, const Attentio
   k.launch({.grid = {countRows(k, form)}, .threads = threads, .suffix = "_combine"},
            {{parts.values, /*readOnly=*/true},
             {parts.states, /*readOnly=*/true},
-            k.output(k.numOperands() - 1),
-            {k.toI32(k.dim(0, 1))},
+            k.output(form.y),
+            {k.toI32(k.dim(form.q, 1))},
             {k.toI32(parts.count)}},
            [&](Emitter &t, ValueRange args) {
              Type f32 = t.f32Type(), i64 = t.getI64Type();

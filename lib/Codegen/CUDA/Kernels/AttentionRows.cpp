@@ -63,14 +63,14 @@ RowsPlan::RowsPlan(const AttentionForm &form) {
   if (rows * valuePieces > 8) // registers of a lane
     keyBatch = 1;
   // Parts are as small as is worth a block, so that they are many.
-  warps = form.cached ? 4 : 8;
+  warps = form.isCached() ? 4 : 8;
   while (warps > 1 && sharedBytes(form.valueSize) > kSharedBytes)
     warps /= 2;
 }
 
 struct Rows : AttentionThread {
   Rows(Emitter &t, const AttentionForm &form, ValueRange args) : AttentionThread(t, form, args), plan(form) {
-    if (form.cached)
+    if (form.isCached())
       partCount = args[7], partValues = args[8], partStates = args[9];
   }
 
@@ -273,7 +273,7 @@ void Rows::finish(Values state) {
     }
     Value column = t.rem(i, size);
     t.ifThen(t.less(row, rowCount), [&] {
-      if (form.cached)
+      if (form.isCached())
         return storePart(row, column, sum, total, largest);
       t.store(t.div(sum, total), t.at(queryRow(y, size, batch, headOf(row), queryOf(row)), f32(), column));
     });
@@ -301,8 +301,8 @@ Values Rows::visitPart(ValueRange state) {
 }
 
 void Rows::run() {
-  part = form.cached ? t.rem(t.block(0), partCount) : t.i32(0);
-  firstRow = t.mul(form.cached ? t.div(t.block(0), partCount) : t.block(0), plan.rows);
+  part = form.isCached() ? t.rem(t.block(0), partCount) : t.i32(0);
+  firstRow = t.mul(form.isCached() ? t.div(t.block(0), partCount) : t.block(0), plan.rows);
   keyHead = t.block(1);
   batch = t.block(2);
   thread = t.thread();
@@ -327,7 +327,7 @@ void Rows::run() {
   Values state(plan.rows, lowest());
   state.append(plan.rows, t.f32(0));
   state.append(plan.rows * plan.valuePieces, t.splat(t.vector(f32(), plan.valueWidth), 0.0));
-  if (form.cached)
+  if (form.isCached())
     return finish(visitPart(state));
   if (!form.causal)
     return finish(visit(t.i32(0), keyCount, state));
@@ -341,15 +341,15 @@ void Rows::run() {
 } // namespace
 
 Value countAttentionBlocks(Kernel &k, const AttentionForm &form) {
-  Value rows = k.mul(k.dim(0, form.queryHeadsFirst ? 2 : 1), form.group());
-  return k.mul(k.ceilDiv(rows, RowsPlan(form).rows), k.mul(k.dim(0, 0), form.keyHeads));
+  Value rows = k.mul(k.dim(form.q, form.queryDim()), form.group());
+  return k.mul(k.ceilDiv(rows, RowsPlan(form).rows), k.mul(k.dim(form.q, 0), form.keyHeads));
 }
 
 static void launchRows(Kernel &k, const AttentionForm &form, Value parts, ArrayRef<Argument> arguments,
                        StringRef suffix) {
   RowsPlan plan(form);
-  Value rows = k.mul(k.dim(0, form.queryHeadsFirst ? 2 : 1), form.group());
-  k.launch({.grid = {k.mul(k.ceilDiv(rows, plan.rows), parts), k.i64(form.keyHeads), k.dim(0, 0)},
+  Value rows = k.mul(k.dim(form.q, form.queryDim()), form.group());
+  k.launch({.grid = {k.mul(k.ceilDiv(rows, plan.rows), parts), k.i64(form.keyHeads), k.dim(form.q, 0)},
             .threads = plan.warps * kWarp,
             .sharedBytes = plan.sharedBytes(form.valueSize),
             .suffix = suffix},

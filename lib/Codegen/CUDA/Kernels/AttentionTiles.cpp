@@ -345,8 +345,8 @@ void Tiles::run() {
 
 void launchAttentionTiles(Kernel &k, const AttentionForm &form) {
   Staging keys{form.headSize, tileKeys(form)}, values{form.valueSize, tileKeys(form)};
-  Value tiles = k.ceilDiv(k.dim(0, form.queryHeadsFirst ? 2 : 1), kQueries);
-  k.launch({.grid = {tiles, k.i64(form.heads), k.dim(0, 0)},
+  Value tiles = k.ceilDiv(k.dim(form.q, form.queryDim()), kQueries);
+  k.launch({.grid = {tiles, k.i64(form.heads), k.dim(form.q, 0)},
             .threads = kThreads,
             .sharedBytes = AttentionThread::kFlagBytes + keys.bytes() + values.bytes(),
             .suffix = "_tiles"},

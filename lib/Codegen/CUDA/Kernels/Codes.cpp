@@ -1,4 +1,9 @@
 //===- Codes.cpp - int8 codes of activations -------------------------------===//
+//
+// Each operation rounds once, and in the order of the CPU's kernels, so that codes and
+// scales are theirs bit by bit.
+//
+//===----------------------------------------------------------------------===//
 #include "Codes.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -24,16 +29,6 @@ Value toCodes(Emitter &t, Value v) {
 
 Value toRowCodes(Emitter &t, Value v, Value absmax) {
   return toCodes(t, t.div(t.mul(v, t.splat(v.getType(), 127.0)), t.broadcast(absmax, lanesOfType(v.getType()))));
-}
-
-FailureOr<int64_t> checkCodes(Kernel &k, unsigned codes) {
-  int64_t width = k.size(0, 1);
-  if (ShapedType::isDynamic(width))
-    return k.function.emitOpError("requires rows of known size");
-  if (failed(k.expectShape(0, {ShapedType::kDynamic, width}, k.getF32Type())) ||
-      failed(k.expectShape(codes, {ShapedType::kDynamic, width}, k.getI8Type())))
-    return failure();
-  return width;
 }
 
 //===----------------------------------------------------------------------===//

@@ -1,8 +1,12 @@
 //===- Codes.h - int8 codes of activations ---------------------------------===//
+//
+// What quantizes on a GPU, alone or as part of a larger launch, makes its codes with these.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_CODES_H
 #define QOPT_LIB_CODEGEN_CUDA_KERNELS_CODES_H
 
-#include "../Kernel.h"
+#include "Kernel.h"
 
 namespace qopt::cuda {
 
@@ -14,12 +18,9 @@ Value toCodes(Emitter &t, Value v);
 /// absmax is 0, so are x and the code.
 Value toRowCodes(Emitter &t, Value v, Value absmax);
 
-/// x [R,K] f32 and codes [R,K] i8: K, or nothing after a diagnostic.
-mlir::FailureOr<int64_t> checkCodes(Kernel &k, unsigned codes);
-
-/// The configuration of split_columns: magnitudes from which on an element is an
-/// outlier; infinity where 0 says that there are none.
-float outlierThreshold(KernelDeclaration &declaration);
+/// Magnitudes from which on an element is an outlier; infinity where 0 says that there are
+/// none.
+float outlierThreshold(kernel::SplitColumnsOp op);
 
 /// A row of `width` floats at `address`, cut into pieces of up to four for the threads
 /// of a block. Where it fits, every thread keeps its pieces in registers from the first

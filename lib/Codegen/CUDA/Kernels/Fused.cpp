@@ -11,13 +11,13 @@
 //
 // After it, one warp adds up what the others have and has a column per lane; what
 // follows happens in registers (FusedEpilogue.cpp), and only what others read is
-// written. Where there is more than one row, the kernels run one by one, but for
-// quantization and what comes right before it (Prepare.cpp).
+// written.
 //
 //===----------------------------------------------------------------------===//
 #include "Codes.h"
 #include "FusedEpilogue.h"
 #include "RmsNorm.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -30,8 +30,7 @@ constexpr int64_t kThreads = kRowWarps * kWarp;
 
 struct FusedThread : RowsThread {
   FusedThread(Emitter &t, const FusedGroup &fused, const FusedArguments &arguments, ValueRange passed)
-      : RowsThread(t, fused.product(), {}), fused(fused), arguments(arguments), passed(passed), layout(fused.layout()) {
-  }
+      : RowsThread(t, fused.product(), {}), fused(fused), arguments(arguments), passed(passed), layout(fused) {}
 
   void run();
 
@@ -44,18 +43,23 @@ private:
 
   void prepareRow();
   void quantizeRow(Value row);
+  void quantize(kernel::QuantizeOp op, Value row, RowPieces &pieces);
+  void quantize(kernel::DynamicQuantizeOp op, Value row, RowPieces &pieces);
+  void quantize(kernel::SplitColumnsOp op, Value row, RowPieces &pieces);
+  void quantize(kernel::SplitColumnsAtOp op, Value row, RowPieces &pieces);
+  DynamicRow dynamicRow();
   void splitRow(Value row);
   void listOutliers(Value row, float threshold);
   Values forEachOutlier(Values initial, OutlierBody body);
 
-  Value address(Value memory);
+  Value address(Value value);
   Values productArguments(const FusedProduct &product);
   void finish(const FusedBranch &branch);
 
   const FusedGroup &fused;
   const FusedArguments &arguments;
   ValueRange passed;
-  FusedGroup::Layout layout;
+  FusedLayout layout;
 
   Values isBranch;  ///< of this block
   Values isProduct; ///< of this warp, by number in the branch
@@ -109,38 +113,40 @@ WeightPlace FusedThread::choosePlace() {
 }
 
 /// Where memory is for this block: what it prepares, in shared memory.
-Value FusedThread::address(Value memory) {
-  if (fused.norm && fused.norm.writes(memory))
+Value FusedThread::address(Value value) {
+  Value memory = kernel::getMemory(value);
+  if (fused.norm && writes(fused.norm, memory))
     return t.shared(layout.row);
   if (fused.quantization) {
+    auto inits = cast<DestinationStyleOpInterface>(fused.quantization).getDpsInits();
     const int64_t offsets[] = {layout.codes, layout.scale, layout.outliers};
-    for (unsigned i = fused.quantization.firstResult; i < fused.quantization.op->getNumOperands(); ++i)
-      if (fused.quantization.memory(i) == memory)
-        return t.shared(offsets[i - fused.quantization.firstResult]);
+    for (auto [init, offset] : llvm::zip(inits, offsets))
+      if (kernel::getMemory(init) == memory)
+        return t.shared(offset);
   }
   return arguments.address(passed, memory);
 }
 
 /// As launchProductRows passes them; null for what only the launch itself uses.
 Values FusedThread::productArguments(const FusedProduct &product) {
-  const ProductDeclaration &d = product.declaration;
+  kernel::ProductOpInterface op = product.op;
   Values result(kFirstOwn);
-  result[kX] = address(product.call.memory(d.x));
-  result[kW] = address(product.call.memory(d.w));
-  for (unsigned operand : d.own)
-    result.push_back(address(product.call.memory(operand)));
+  result[kX] = address(op.getX());
+  result[kW] = address(op.getWeights());
+  for (Value operand : product.form.own)
+    result.push_back(address(operand));
   return result;
 }
 
 void FusedThread::prepareRow() {
-  Value row = address(memoryOf(fused.x));
+  Value row = address(fused.x);
   if (fused.norm) {
-    KernelDeclaration declaration(fused.norm.callee);
-    RowNorm norm{p.inputs, kThreads, epsilonOf(declaration)};
+    auto op = cast<kernel::RmsNormOp>(fused.norm);
+    RowNorm norm(op, kThreads);
     Value staged = t.shared(layout.row);
     norm.copy(t, row, staged);
     t.barrier();
-    norm.run(t, staged, address(fused.norm.memory(1)), staged, t.shared(layout.sums));
+    norm.run(t, staged, address(op.getWeight()), staged, t.shared(layout.sums));
     t.barrier();
     row = staged;
   }
@@ -165,27 +171,38 @@ void FusedThread::splitRow(Value row) {
   });
 }
 
-void FusedThread::quantizeRow(Value row) {
-  const FusedCall &call = fused.quantization;
-  KernelDeclaration declaration(call.callee);
-  RowPieces pieces(t, row, p.inputs, kThreads);
-  Value codes = t.shared(layout.codes);
-  if (call.kernel() == "quantize")
-    return cuda::quantizeRow(t, pieces, address(call.memory(1)), codes);
-  DynamicRow quantization{codes, t.shared(layout.scale), kThreads, t.shared(layout.sums)};
-  if (call.kernel() == "dynamic_quantize")
-    return quantization.run(t, pieces);
-  if (call.kernel() == "split_columns_at") {
-    Value count = t.toInteger(arguments.limit(passed, call), t.i32Type());
-    GivenOutliers given{address(call.memory(1)), count, t.shared(layout.outliers), t.shared(layout.marks)};
-    return given.run(t, row, pieces, quantization);
-  }
-  float threshold = outlierThreshold(declaration);
+DynamicRow FusedThread::dynamicRow() {
+  return {t.shared(layout.codes), t.shared(layout.scale), kThreads, t.shared(layout.sums)};
+}
+
+void FusedThread::quantize(kernel::QuantizeOp op, Value, RowPieces &pieces) {
+  cuda::quantizeRow(t, pieces, address(op.getScale()), t.shared(layout.codes));
+}
+
+void FusedThread::quantize(kernel::DynamicQuantizeOp, Value, RowPieces &pieces) { dynamicRow().run(t, pieces); }
+
+void FusedThread::quantize(kernel::SplitColumnsOp op, Value row, RowPieces &pieces) {
+  DynamicRow quantization = dynamicRow();
+  float threshold = outlierThreshold(op);
   listOutliers(row, threshold);
   quantization.threshold = threshold;
   quantization.run(t, pieces, [&](Value, Value piece) {
     return t.negate(t.lessEqual(t.splat(piece.getType(), threshold), t.abs(piece)));
   });
+}
+
+void FusedThread::quantize(kernel::SplitColumnsAtOp op, Value row, RowPieces &pieces) {
+  DynamicRow quantization = dynamicRow();
+  Value count = t.toInteger(arguments.limit(passed, op), t.i32Type());
+  GivenOutliers given{address(op.getColumns()), count, t.shared(layout.outliers), t.shared(layout.marks)};
+  given.run(t, row, pieces, quantization);
+}
+
+void FusedThread::quantizeRow(Value row) {
+  RowPieces pieces(t, row, p.inputs, kThreads);
+  llvm::TypeSwitch<Operation *>(fused.quantization)
+      .Case<kernel::QuantizeOp, kernel::DynamicQuantizeOp, kernel::SplitColumnsOp, kernel::SplitColumnsAtOp>(
+          [&](auto op) { quantize(op, row, pieces); });
 }
 
 /// A bit per input.
@@ -234,6 +251,10 @@ void FusedThread::finish(const FusedBranch &branch) {
   Value block = t.select(t.less(t.lane(), 16), first, second);
   Value column = t.add(t.mul(block, 16), t.bitAnd(t.lane(), 15));
   Value clamped = t.min(column, t.i32(branch.columns() - 1));
+  // Outliers that the block itself has found are bits in shared memory, not a list.
+  OutlierLoop outliers;
+  if (isa_and_present<kernel::SplitColumnsOp>(fused.quantization))
+    outliers = [&](Emitter &, Values initial, OutlierBody body) { return forEachOutlier(initial, body); };
   Values results;
   for (auto [i, product] : llvm::enumerate(branch.products)) {
     Values sum(1);
@@ -244,11 +265,7 @@ void FusedThread::finish(const FusedBranch &branch) {
     }
     if (scaleBack)
       sum[0] = t.mul(sum[0], scaleBack);
-    if (fused.quantization && fused.quantization.kernel() == "split_columns")
-      product.declaration.product->outlierLoop = [&](Emitter &, Values initial, OutlierBody body) {
-        return forEachOutlier(initial, body);
-      };
-    product.product().finish(t, productArguments(product), t.i32(0), clamped, sum);
+    describeProduct(product.op, outliers).product->finish(t, productArguments(product), t.i32(0), clamped, sum);
     results.push_back(sum[0]);
   }
   FusedEpilogue(t, arguments, passed, branch, column).run(results);
@@ -278,65 +295,17 @@ void FusedThread::run() {
 
 } // namespace
 
-static void launchFused(Kernel &k, const FusedGroup &group, StringRef suffix) {
+void launchFused(Kernel &k, const FusedGroup &group, const IRMapping &outside, StringRef suffix) {
   int64_t units = 0;
   for (const FusedBranch &branch : group.branches)
     units += branch.units();
-  FusedArguments arguments(k, group);
+  FusedArguments arguments(k, group, outside);
   k.launch({.grid = {k.i64(units)},
             .threads = kThreads,
-            .sharedBytes = group.layout().bytes,
+            .sharedBytes = FusedLayout(group).bytes,
             .blocksAtATime = 2,
             .suffix = suffix},
            arguments.list, [&](Emitter &t, ValueRange args) { FusedThread(t, group, arguments, args).run(); });
-}
-
-LogicalResult emitGroup(func::FuncOp function) {
-  SmallVector<Calls> parts = cutGroup(function);
-  SmallVector<std::optional<FusedGroup>, 2> groups;
-  Calls all;
-  Value rows;
-  for (const Calls &part : parts) {
-    FailureOr<std::optional<FusedGroup>> group = FusedGroup::read(function, parts, part);
-    if (failed(group))
-      return failure();
-    if (*group)
-      rows = (*group)->x;
-    groups.push_back(std::move(*group));
-    llvm::append_range(all, part);
-  }
-  SmallVector<std::optional<Preparation>> preparations;
-  for (size_t i = 0; i < all.size(); ++i)
-    preparations.push_back(Preparation::find(all, i));
-  if (!rows && llvm::none_of(preparations, [](const auto &preparation) { return preparation.has_value(); }))
-    return success();
-  Kernel k(function, OpBuilder(function.getBody().front().getTerminator()));
-  auto number = [](StringRef name, size_t i) { return i ? (name + "_" + Twine(i)).str() : name.str(); };
-  auto runOneRow = [&] {
-    for (auto [i, group] : llvm::enumerate(groups)) {
-      if (group)
-        launchFused(k, *group, number("_fused", i));
-      else
-        for (const FusedCall &call : parts[i])
-          k.clone(*call.op);
-    }
-  };
-  auto runRows = [&] {
-    size_t prepared = 0;
-    for (size_t i = 0; i < all.size(); ++i) {
-      if (preparations[i])
-        preparations[i++]->launch(k, number("_prepare", prepared++)); // with the quantization
-      else
-        k.clone(*all[i].op);
-    }
-  };
-  if (rows)
-    k.ifThen(k.equal(k.dim(rows, 0), 1), runOneRow, runRows);
-  else
-    runRows();
-  for (const FusedCall &call : all)
-    call.op->erase();
-  return success();
 }
 
 } // namespace qopt::cuda

@@ -1,4 +1,8 @@
 //===- FusedEpilogue.h - What follows the products of a fused launch -------===//
+//
+// Numbers stay in registers from the sums of the products to the last step of a branch.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_FUSEDEPILOGUE_H
 #define QOPT_LIB_CODEGEN_CUDA_KERNELS_FUSEDEPILOGUE_H
 
@@ -11,14 +15,15 @@ namespace qopt::cuda {
 /// scratch, and what indices from memory are checked against.
 class FusedArguments {
 public:
-  FusedArguments(Kernel &k, const FusedGroup &group);
+  /// `outside`: values of the group outside of it.
+  FusedArguments(Kernel &k, const FusedGroup &group, const mlir::IRMapping &outside);
 
   llvm::SmallVector<Argument> list;
-  /// In the kernel, whose arguments are `args`.
-  Value address(ValueRange args, Value memory) const { return args[addresses.lookup(memory)]; }
+  /// In the kernel, whose arguments are `args`: the memory behind a value of the group.
+  Value address(ValueRange args, Value value) const { return args[addresses.lookup(kernel::getMemory(value))]; }
   /// How many (i64) positions a rotary kernel has, or a cache; columns that
   /// split_columns_at is given.
-  Value limit(ValueRange args, const FusedCall &step) const { return args[limits.lookup(step.op)]; }
+  Value limit(ValueRange args, mlir::Operation *op) const { return args[limits.lookup(op)]; }
   Value errors(ValueRange args) const { return args.back(); }
   bool isScratch(Value memory) const { return !addresses.contains(memory); }
 
@@ -41,11 +46,14 @@ public:
 
 private:
   Value clamped() { return t.min(column, t.i32(branch.columns() - 1)); }
-  void runLoop(const FusedStep &step);
-  void rotate(const FusedCall &rotary);
-  void append(const FusedCall &append);
+  void step(mlir::linalg::GenericOp loop);
+  void step(kernel::RotaryOp rotary);
+  void step(kernel::CacheAppendOp append);
   /// Reports a position that is not below the limit of a step.
-  Value check(const FusedCall &step, Value position);
+  Value check(mlir::Operation *step, Value position);
+  /// Of what was written to the memory behind a value; null: not by this branch.
+  Value elementOf(Value value) const { return elements.lookup(kernel::getMemory(value)); }
+  Value address(Value value) const { return arguments.address(args, value); }
 
   Emitter &t;
   const FusedArguments &arguments;

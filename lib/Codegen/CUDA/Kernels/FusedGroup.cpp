@@ -1,31 +1,42 @@
-//===- FusedGroup.cpp - Reading groups of kernels --------------------------===//
+//===- FusedGroup.cpp - Stages of groups as single launches ----------------===//
+//
+// The verifiers of kernel.group and kernel.stage say what there is; here is what of it one
+// launch can do.
+//
+//===----------------------------------------------------------------------===//
 #include "FusedGroup.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
-#include "qopt/Codegen/Kernels.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/IntEqClasses.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
 namespace qopt::cuda {
 
-StringRef FusedCall::kernel() const {
-  auto name = func::FuncOp(callee)->getAttrOfType<StringAttr>(kKernelAttr);
-  return name ? name.getValue() : "";
+bool uses(Operation *op, Value memory) {
+  return llvm::any_of(op->getOperands(), [&](Value operand) { return kernel::getMemory(operand) == memory; });
 }
 
-Value memoryOf(Value value) {
-  while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
-    value = view.getViewSource();
-  return value;
+bool writes(Operation *op, Value memory) {
+  return llvm::any_of(cast<DestinationStyleOpInterface>(op).getDpsInits(),
+                      [&](Value init) { return kernel::getMemory(init) == memory; });
 }
 
-bool FusedCall::uses(Value memory, unsigned from) const {
-  for (unsigned i = from; i < op->getNumOperands(); ++i)
-    if (this->memory(i) == memory)
-      return true;
-  return false;
+bool isFloatLoop(linalg::GenericOp loop) {
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(loop.getRegion(), captured);
+  auto isConstant = [](Value value) {
+    Operation *maker = value.getDefiningOp();
+    return maker && maker->hasTrait<OpTrait::ConstantLike>();
+  };
+  auto isFloats = [](Type type) { return isa<MemRefType>(type) && cast<MemRefType>(type).getElementType().isF32(); };
+  return llvm::all_of(captured, isConstant) && llvm::all_of(loop->getOperandTypes(), isFloats);
 }
+
+//===----------------------------------------------------------------------===//
+// Which columns go together
+//===----------------------------------------------------------------------===//
 
 bool Pairing::isPossible() const {
   if (interleaved)
@@ -49,6 +60,10 @@ std::pair<Value, Value> FusedBranch::blocksOf(Emitter &t, Value unit) const {
   return {t.add(head, first), t.add(head, second)};
 }
 
+//===----------------------------------------------------------------------===//
+// The group as a whole
+//===----------------------------------------------------------------------===//
+
 const Product &FusedGroup::product() const {
   return llvm::max_element(branches,
                            [](const FusedBranch &a, const FusedBranch &b) { return a.columns() < b.columns(); })
@@ -57,9 +72,9 @@ const Product &FusedGroup::product() const {
 }
 
 bool FusedGroup::isWritten(Value memory) const {
-  auto writes = [&](const auto &part) { return part.call.writes(memory); };
   return llvm::any_of(branches, [&](const FusedBranch &branch) {
-    return llvm::any_of(branch.products, writes) || llvm::any_of(branch.steps, writes);
+    return llvm::any_of(branch.products, [&](const FusedProduct &product) { return writes(product.op, memory); }) ||
+           llvm::any_of(branch.steps, [&](Operation *step) { return writes(step, memory); });
   });
 }
 
@@ -70,87 +85,69 @@ int64_t FusedGroup::halfWords() const {
   return p.halfTiles && fits ? words : 0;
 }
 
-FusedGroup::Layout FusedGroup::layout() const {
-  int64_t inputs = product().inputs;
-  Layout l{};
-  // Outliers are found as a bit per input, or given by their columns.
-  StringRef kind = quantization ? quantization.kernel() : "";
-  bool areFound = kind == "split_columns", areGiven = kind == "split_columns_at";
-  int64_t outlierBytes = areFound ? llvm::divideCeil(inputs, kWarp) * 4 : areGiven ? inputs * 4 : 0;
-  int64_t *const places[] = {&l.sums, &l.scale, &l.outliers, &l.marks, &l.row, &l.codes, &l.high, &l.low, &l.bytes};
-  const int64_t bytes[] = {
-      kRowWarps * kWarpColumns * 4, quantization ? 4 : 0,      outlierBytes,    areGiven ? inputs : 0,
-      norm ? inputs * 4 : 0,        quantization ? inputs : 0, halfWords() * 4, halfWords() * 4};
-  for (auto [i, size] : llvm::enumerate(bytes))
-    *places[i + 1] = *places[i] + llvm::alignTo(size, 16);
-  return l;
+int64_t FusedLayout::take(int64_t size) {
+  int64_t at = bytes;
+  bytes += llvm::alignTo(size, 16);
+  return at;
 }
+
+FusedLayout::FusedLayout(const FusedGroup &group) {
+  int64_t inputs = group.product().inputs, halfBytes = group.halfWords() * 4;
+  // Outliers are found as a bit per input, or given by their columns.
+  Operation *quantization = group.quantization;
+  bool areFound = isa_and_present<kernel::SplitColumnsOp>(quantization);
+  bool areGiven = isa_and_present<kernel::SplitColumnsAtOp>(quantization);
+  sums = take(kRowWarps * kWarpColumns * 4);
+  scale = take(quantization ? 4 : 0);
+  outliers = take(areFound ? llvm::divideCeil(inputs, kWarp) * 4 : areGiven ? inputs * 4 : 0);
+  marks = take(areGiven ? inputs : 0);
+  row = take(group.norm ? inputs * 4 : 0);
+  codes = take(quantization ? inputs : 0);
+  high = take(halfBytes);
+  low = take(halfBytes);
+}
+
+//===----------------------------------------------------------------------===//
+// From a stage
+//===----------------------------------------------------------------------===//
 
 namespace {
 
-/// Reads a group call by call; false where one launch cannot do it.
+/// Fills a group from its stage.
 class Reader {
 public:
-  explicit Reader(FusedGroup &group) : group(group) {}
+  Reader(FusedGroup &group, kernel::StageOp stage) : group(group), steps(stage.getSteps()) {
+    for (kernel::ProductOpInterface product : stage.getProductOps())
+      products.push_back({product, describeProduct(product)});
+  }
 
-  FailureOr<bool> read(const Calls &calls) {
-    for (const FusedCall &call : calls) {
-      FailureOr<bool> isKnown = add(call);
-      if (failed(isKnown) || !*isKnown)
-        return isKnown;
-    }
-    return !products.empty() && isa<BlockArgument>(memoryOf(group.x)) && formBranches() && areAlike();
+  /// False where one launch cannot do it.
+  bool read() {
+    auto isKnown = [](const FusedProduct &product) { return product.form.product != nullptr; };
+    auto isPossible = [](Operation *step) {
+      auto loop = dyn_cast<linalg::GenericOp>(step);
+      return isa<kernel::RotaryOp, kernel::CacheAppendOp>(step) || (loop && isFloatLoop(loop));
+    };
+    return llvm::all_of(products, isKnown) && llvm::all_of(steps, isPossible) && formBranches() && areAlike();
   }
 
 private:
-  /// Whether the call is of a kind that can be part of a launch.
-  FailureOr<bool> add(FusedCall call) {
-    StringRef kernel = call.kernel();
-    bool isFirst = !group.x;
-    if (isFirst)
-      group.x = call.op->getOperand(0);
-    if (kernel.starts_with("matmul_")) {
-      KernelDeclaration declaration(call.callee);
-      FailureOr<ProductDeclaration> product = describeProduct(declaration);
-      if (failed(product))
-        return failure();
-      products.push_back({call, std::move(*product)});
-      return true;
-    }
-    if (kernel == "rms_norm") {
-      group.norm = call;
-      return isFirst;
-    }
-    if (countQuantizationResults(kernel)) {
-      group.quantization = call;
-      return products.empty();
-    }
-    if (kernel == "rotary" || kernel == "cache_append") {
-      steps.push_back({call, nullptr});
-      return true;
-    }
-    linalg::GenericOp loop = loopOf(call.callee);
-    if (loop)
-      steps.push_back({call, loop});
-    return static_cast<bool>(loop);
-  }
-
   /// Steps join the products whose results, or whose memory, they have in common.
   bool formBranches() {
     llvm::IntEqClasses classes(products.size() + steps.size());
     llvm::DenseMap<Value, SmallVector<std::pair<unsigned, bool>>> uses; // (who, writes)
-    auto touch = [&](Value memory, unsigned who, bool writes) {
+    auto touch = [&](Value operand, unsigned who, bool writes) {
+      Value memory = kernel::getMemory(operand);
       for (auto [other, wrote] : uses[memory])
         if (writes || wrote)
           classes.join(other, who);
       uses[memory].push_back({who, writes});
     };
     for (auto [i, product] : llvm::enumerate(products))
-      touch(product.call.memory(product.declaration.y), i, /*writes=*/true);
-    for (auto [i, step] : llvm::enumerate(steps)) {
-      for (unsigned j = 0; j < step.call.op->getNumOperands(); ++j)
-        touch(step.call.memory(j), products.size() + i, /*writes=*/j >= step.call.firstResult);
-    }
+      touch(product.op.getY(), i, /*writes=*/true);
+    for (auto [i, step] : llvm::enumerate(steps))
+      for (OpOperand &operand : step->getOpOperands())
+        touch(operand.get(), products.size() + i, cast<DestinationStyleOpInterface>(step).isDpsInit(&operand));
     classes.compress();
     group.branches.resize(classes.getNumClasses());
     for (auto [i, product] : llvm::enumerate(products))
@@ -158,24 +155,24 @@ private:
     for (auto [i, step] : llvm::enumerate(steps)) {
       FusedBranch &branch = group.branches[classes[products.size() + i]];
       branch.steps.push_back(step);
-      if (!step.loop &&
-          !(hasHeads(branch, step.call) && (step.call.kernel() != "rotary" || setPairing(branch, step.call))))
+      bool fits = llvm::TypeSwitch<Operation *, bool>(step)
+                      .Case([&](kernel::RotaryOp rotary) { return hasHeads(branch, rotary) && pair(branch, rotary); })
+                      .Case([&](kernel::CacheAppendOp append) { return hasHeads(branch, append); })
+                      .Default(true);
+      if (!fits)
         return false;
     }
     return true;
   }
 
-  /// The result of the one product of the branch, seen as known heads.
-  static bool hasHeads(const FusedBranch &branch, const FusedCall &step) {
-    KernelDeclaration declaration(step.callee);
-    int64_t size = declaration.size(0, 3), heads = declaration.size(0, declaration.flag("heads_first") ? 1 : 2);
-    return branch.products.size() == 1 && !ShapedType::isDynamic(size) && heads * size == branch.columns();
+  /// The result of the one product of the branch, seen as heads.
+  template <typename Op>
+  static bool hasHeads(const FusedBranch &branch, Op step) {
+    return branch.products.size() == 1 && step.heads() * step.headSize() == branch.columns();
   }
 
-  static bool setPairing(FusedBranch &branch, const FusedCall &rotary) {
-    KernelDeclaration declaration(rotary.callee);
-    int64_t size = declaration.size(0, 3);
-    Pairing pairing{size, declaration.integer("rotary_dim", size), declaration.flag("interleaved")};
+  static bool pair(FusedBranch &branch, kernel::RotaryOp rotary) {
+    Pairing pairing{rotary.headSize(), rotary.rotated(), rotary.getInterleaved()};
     bool isSame = !branch.pairing || *branch.pairing == pairing;
     branch.pairing = pairing;
     return isSame && pairing.isPossible();
@@ -183,106 +180,57 @@ private:
 
   /// Whether all blocks of a launch can run the same loop over the inputs.
   bool areAlike() const {
-    const FusedProduct &model = group.branches[0].products[0];
+    kernel::ProductOpInterface model = group.branches[0].products[0].op;
     size_t perBranch = group.branches[0].products.size();
     for (const FusedBranch &branch : group.branches)
       if (branch.products.size() != perBranch || !llvm::all_of(branch.products, [&](const FusedProduct &p) {
-            return p.product().columns == branch.columns() && isAlike(p.call, model.call);
+            return p.product().columns == branch.columns() && isAlike(p.op, model);
           }))
         return false;
-    return kRowWarps % perBranch == 0 && group.layout().bytes <= kMostSharedBytes;
+    return kRowWarps % perBranch == 0 && FusedLayout(group).bytes <= kMostSharedBytes;
   }
 
-  /// Products that differ only in their columns.
-  static bool isAlike(const FusedCall &a, const FusedCall &b) {
-    func::FuncOp left = a.callee, right = b.callee;
-    if (a.kernel() != b.kernel() || left.getNumArguments() != right.getNumArguments() ||
-        left->getAttr(kKernelConfigAttr) != right->getAttr(kKernelConfigAttr))
-      return false;
-    return llvm::all_of(llvm::zip(left.getArgumentTypes(), right.getArgumentTypes()),
-                        [](auto types) {
-                          auto x = cast<MemRefType>(std::get<0>(types)), y = cast<MemRefType>(std::get<1>(types));
-                          return x.getElementType() == y.getElementType() && x.getRank() == y.getRank();
-                        }) &&
-           left.getArgumentTypes()[0] == right.getArgumentTypes()[0];
+  /// Products, of one kind, that differ only in their columns.
+  static bool isAlike(kernel::ProductOpInterface a, kernel::ProductOpInterface b) {
+    auto isOfOneForm = [](auto types) {
+      auto x = cast<MemRefType>(std::get<0>(types)), y = cast<MemRefType>(std::get<1>(types));
+      return x.getElementType() == y.getElementType() && x.getRank() == y.getRank();
+    };
+    return a->getNumOperands() == b->getNumOperands() && a->getAttrDictionary() == b->getAttrDictionary() &&
+           a.inputs() == b.inputs() && llvm::all_of(llvm::zip(a->getOperandTypes(), b->getOperandTypes()), isOfOneForm);
   }
 
   FusedGroup &group;
   SmallVector<FusedProduct> products;
-  SmallVector<FusedStep> steps;
+  SmallVector<Operation *> steps;
 };
 
 } // namespace
 
-linalg::GenericOp loopOf(func::FuncOp callee) {
-  if (callee.isDeclaration())
-    return nullptr;
-  linalg::GenericOp loop;
-  for (Operation &op : callee.getBody().front().without_terminator()) {
-    if (op.hasTrait<OpTrait::ConstantLike>())
-      continue;
-    if (loop || !isa<linalg::GenericOp>(op))
-      return nullptr;
-    loop = cast<linalg::GenericOp>(op);
-  }
-  if (!loop || !llvm::equal(loop->getOperands(), callee.getArguments()))
-    return nullptr;
-  // It is elementwise, since it is in a group.
-  bool areFloats = llvm::all_of(loop->getOperandTypes(), [](Type type) {
-    return isa<MemRefType>(type) && cast<MemRefType>(type).getElementType().isF32();
-  });
-  return areFloats ? loop : nullptr;
-}
-
-static FusedCall describeCall(func::CallOp call) {
-  auto callee = call->getParentOfType<ModuleOp>().lookupSymbol<func::FuncOp>(call.getCallee());
-  FusedCall result{call, callee};
-  unsigned written = std::max(countQuantizationResults(result.kernel()), 1u);
-  if (linalg::GenericOp loop = loopOf(callee))
-    written = loop.getNumDpsInits();
-  result.firstResult = call.getNumOperands() - written;
-  return result;
-}
-
-SmallVector<Calls> cutGroup(func::FuncOp function) {
-  SmallVector<Calls> parts(1);
-  bool hasProduct = false;
-  for (auto op : function.getBody().front().getOps<func::CallOp>()) {
-    FusedCall call = describeCall(op);
-    StringRef kernel = call.kernel();
-    if (hasProduct && countQuantizationResults(kernel)) {
-      parts.emplace_back();
-      hasProduct = false;
-    }
-    hasProduct |= kernel.starts_with("matmul_");
-    parts.back().push_back(call);
-  }
-  return parts;
-}
-
-/// The arguments of `function` that the part reads or writes in memory: all but scratch of
+/// The arguments of the group that the stage reads or writes in memory: all but scratch of
 /// its own.
-static SmallVector<BlockArgument> argumentsInMemory(func::FuncOp function, ArrayRef<Calls> parts, const Calls &part) {
+static SmallVector<BlockArgument> argumentsInMemory(kernel::StageOp stage) {
+  auto group = cast<kernel::GroupOp>(stage->getParentOp());
   SmallVector<BlockArgument> result;
-  for (BlockArgument argument : function.getArguments()) {
-    auto isUsedBy = [&](const Calls &calls) {
-      return llvm::any_of(calls, [&](const FusedCall &call) { return call.uses(argument); });
+  for (BlockArgument argument : group.getArguments()) {
+    auto isUsedBy = [&](kernel::StageOp other) {
+      return llvm::any_of(other.getOperationsInOrder(), [&](Operation *op) { return uses(op, argument); });
     };
-    auto isUsedByOther = [&](const Calls &other) { return &other != &part && isUsedBy(other); };
-    bool isScratch = function.getArgAttr(argument.getArgNumber(), kScratchAttr) && llvm::none_of(parts, isUsedByOther);
-    if (isa<MemRefType>(argument.getType()) && !isScratch && isUsedBy(part))
+    auto isUsedByOther = [&](kernel::StageOp other) { return other != stage && isUsedBy(other); };
+    bool isOwnScratch = group.isScratch(argument) && llvm::none_of(group.getStages(), isUsedByOther);
+    if (isa<MemRefType>(argument.getType()) && !isOwnScratch && isUsedBy(stage))
       result.push_back(argument);
   }
   return result;
 }
 
-FailureOr<std::optional<FusedGroup>> FusedGroup::read(func::FuncOp function, ArrayRef<Calls> parts, const Calls &part) {
+std::optional<FusedGroup> FusedGroup::read(kernel::StageOp stage) {
   FusedGroup group;
-  group.memory = argumentsInMemory(function, parts, part);
-  FailureOr<bool> isFusable = Reader(group).read(part);
-  if (failed(isFusable))
-    return failure();
-  return *isFusable ? std::optional<FusedGroup>(std::move(group)) : std::nullopt;
+  group.memory = argumentsInMemory(stage);
+  group.norm = stage.getNorm();
+  group.quantization = stage.getQuantization();
+  group.x = stage.getInput();
+  return Reader(group, stage).read() ? std::optional<FusedGroup>(std::move(group)) : std::nullopt;
 }
 
 } // namespace qopt::cuda

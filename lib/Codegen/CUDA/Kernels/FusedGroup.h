@@ -1,12 +1,12 @@
 //===- FusedGroup.h - Groups of kernels that one launch can do -------------===//
 //
-// A group (Kernels.h) read as what a launch for a single row has to do: one input row,
-// prepared by every block for itself; products of it, each of some blocks; and steps
+// A stage of a group (kernel.stage) as what a launch for a single row has to do: one input
+// row, prepared by every block for itself; products of it, each of some blocks; and steps
 // that follow column by column. At one row every memref of a group is a vector, and
 // its element c is of column c.
 //
-// Where a group goes on with the quantization of what its steps have made, what follows
-// is a launch of its own: all columns come before.
+// A stage behind another one is a launch of its own: it quantizes rows that must be
+// complete.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_FUSEDGROUP_H
@@ -20,36 +20,11 @@ namespace qopt::cuda {
 /// Shared memory that every GPU from sm_80 on gives a block that asks for it.
 inline constexpr int64_t kMostSharedBytes = 96 * 1024;
 
-/// The memory behind views.
-Value memoryOf(Value value);
-
-/// A call of the group's function.
-struct FusedCall {
-  mlir::Operation *op = nullptr;
-  mlir::func::FuncOp callee;
-  unsigned firstResult = 0; ///< operands from here on are written
-
-  explicit operator bool() const { return op; }
-  /// "" for a loop.
-  llvm::StringRef kernel() const;
-  /// The memory of an operand: an argument of the group's function.
-  Value memory(unsigned operand) const { return memoryOf(op->getOperand(operand)); }
-  /// Whether any operand, from number `from` on, is of this memory.
-  bool uses(Value memory, unsigned from = 0) const;
-  bool writes(Value memory) const { return uses(memory, firstResult); }
-};
-
 struct FusedProduct {
-  FusedCall call;
-  ProductDeclaration declaration;
+  kernel::ProductOpInterface op;
+  ProductForm form;
 
-  const Product &product() const { return *declaration.product; }
-};
-
-/// Something done with the results of products.
-struct FusedStep {
-  FusedCall call;
-  mlir::linalg::GenericOp loop; ///< all that the callee does; null: the kernel rotary or cache_append
+  const Product &product() const { return *form.product; }
 };
 
 /// How rotary pairs the columns of heads.
@@ -67,8 +42,8 @@ struct Pairing {
 
 /// Products that the same blocks compute, and what is done with their results.
 struct FusedBranch {
-  llvm::SmallVector<FusedProduct> products; ///< with as many columns
-  llvm::SmallVector<FusedStep> steps;
+  llvm::SmallVector<FusedProduct> products;   ///< with as many columns
+  llvm::SmallVector<mlir::Operation *> steps; ///< linalg.generic, rotary and cache_append
   std::optional<Pairing> pairing;
 
   int64_t columns() const { return products[0].product().columns; }
@@ -78,46 +53,53 @@ struct FusedBranch {
   std::pair<Value, Value> blocksOf(Emitter &t, Value unit) const;
 };
 
-/// Calls of a group, in order.
-using Calls = llvm::SmallVector<FusedCall>;
-
-/// The calls of a group, cut where a row must be complete.
-llvm::SmallVector<Calls> cutGroup(mlir::func::FuncOp function);
-
 struct FusedGroup {
-  /// Reads one of the parts of a group. Nothing if one launch cannot do it; fails after a
-  /// diagnostic on a malformed declaration.
-  static mlir::FailureOr<std::optional<FusedGroup>> read(mlir::func::FuncOp function, llvm::ArrayRef<Calls> parts,
-                                                         const Calls &part);
+  /// Nothing if one launch cannot do all of the stage.
+  static std::optional<FusedGroup> read(kernel::StageOp stage);
 
-  /// Arguments of the group's function that the launch reads or writes.
+  /// Arguments of the group that the launch reads or writes.
   llvm::SmallVector<mlir::BlockArgument> memory;
-  FusedCall norm, quantization;            ///< null if there is none
+  mlir::Operation *norm;                   ///< null if there is none
+  mlir::Operation *quantization;           ///< null if there is none
   llvm::SmallVector<FusedBranch> branches; ///< with as many products each
   Value x;                                 ///< [R,K], all of an argument
 
   /// The product with most columns: all others load and multiply like it.
   const Product &product() const;
   int64_t productsPerBranch() const { return branches[0].products.size(); }
+  /// Whether products, or what follows them, write this memory.
   bool isWritten(Value memory) const;
-  /// Byte offsets in the shared memory of a block; of the row in f16 both parts.
-  struct Layout {
-    int64_t sums, scale, outliers, marks, row, codes, high, low, bytes;
-  };
-  Layout layout() const;
   /// Words (i32) of one part of the row in f16; 0 if it stays as it is.
   int64_t halfWords() const;
 };
 
+/// The launch of a group for its one row. `outside`: values of the group outside of it.
+void launchFused(Kernel &k, const FusedGroup &group, const mlir::IRMapping &outside, llvm::StringRef suffix);
+
+/// Byte offsets in the shared memory of a block of a fused launch.
+struct FusedLayout {
+  explicit FusedLayout(const FusedGroup &group);
+
+  int64_t bytes = 0;              ///< of all
+  int64_t sums;                   ///< of the norm, of maxima, of the warps' products
+  int64_t scale, outliers, marks; ///< of the quantization
+  int64_t row, codes;             ///< normalized, quantized
+  int64_t high, low;              ///< both parts of the row in f16
+
+private:
+  int64_t take(int64_t size);
+};
+
 /// A launch for many rows of what makes them, rms_norm or a loop, and their quantization.
 struct Preparation {
-  FusedCall maker, quantization;
-  mlir::linalg::GenericOp loop; ///< null: rms_norm
-  int64_t width;                ///< of the rows
+  mlir::Operation *maker;
+  mlir::Operation *quantization; ///< quantize or dynamic_quantize
+  int64_t width;                 ///< of the rows
 
-  /// Two calls of a group, one behind the other. Nothing where they must stay apart.
-  static std::optional<Preparation> find(const Calls &calls, size_t maker);
-  void launch(Kernel &k, llvm::StringRef suffix) const;
+  /// Of a stage and the one before it, if there is one. Nothing where the two must stay apart.
+  static std::optional<Preparation> find(kernel::StageOp stage, kernel::StageOp before);
+  /// `outside`: values of the group outside of it.
+  void launch(Kernel &k, const mlir::IRMapping &outside, llvm::StringRef suffix) const;
 
 private:
   int64_t threads() const;
@@ -125,9 +107,12 @@ private:
   void makeRow(Emitter &t, ValueRange args, Value row, Value staged) const;
 };
 
-/// What a function does if that is one elementwise loop on f32; its arguments are the
-/// operands.
-mlir::linalg::GenericOp loopOf(mlir::func::FuncOp callee);
+/// Whether any operand of the operation is of this memory; whether a destination is.
+bool uses(mlir::Operation *op, Value memory);
+bool writes(mlir::Operation *op, Value memory);
+
+/// Whether all operands of a loop are f32 in memory, and it uses nothing else but constants.
+bool isFloatLoop(mlir::linalg::GenericOp loop);
 /// Clones the scalar code of a loop; `element` gives what an operand has. The results.
 Values cloneScalars(Emitter &t, mlir::linalg::GenericOp loop, llvm::function_ref<Value(mlir::OpOperand &)> element);
 

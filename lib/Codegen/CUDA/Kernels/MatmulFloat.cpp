@@ -114,31 +114,12 @@ private:
 
 } // namespace
 
-/// x [R,K], w [blocks,K,16], (scale [N],) y [R,N].
-FailureOr<ProductDeclaration> describeMatmulFloat(KernelDeclaration &k, StringRef kernel) {
-  Builder b(k.function.getContext());
-  bool isInt8 = kernel == "matmul_w8a16";
-  unsigned result = isInt8 ? 3 : 2;
-  if (failed(isInt8 ? k.expectRanks({2, 3, 1, 2}) : k.expectRanks({2, 3, 2})))
-    return failure();
-  Type f32 = b.getF32Type(), weightType = isInt8 ? b.getI8Type() : f32;
-  if (kernel == "matmul_f16") {
-    weightType = k.type(1).getElementType();
-    if (!weightType.isF16() && !weightType.isBF16())
-      return k.function.emitOpError() << "expected weights of f16 or bf16, but got " << weightType;
-  }
-  int64_t inputs = k.size(1, 1), n = k.size(result, 1);
-  if (ShapedType::isDynamic(inputs) || ShapedType::isDynamic(n))
-    return k.function.emitOpError("requires known inputs and outputs");
-  int64_t blocks = llvm::divideCeil(n, int64_t(16));
-  if (failed(k.expectShape(0, {ShapedType::kDynamic, inputs}, f32)) ||
-      failed(k.expectShape(1, {blocks, inputs, 16}, weightType)) || (isInt8 && failed(k.expectShape(2, {n}, f32))) ||
-      failed(k.expectShape(result, {ShapedType::kDynamic, n}, f32)))
-    return failure();
-  SmallVector<unsigned> own;
-  if (isInt8)
-    own.push_back(2);
-  return ProductDeclaration{std::make_unique<FloatProduct>(inputs, n, weightType), 0, 1, result, own};
+static std::unique_ptr<Product> makeProduct(kernel::ProductOpInterface op) {
+  Type weights = cast<MemRefType>(op.getWeights().getType()).getElementType();
+  return std::make_unique<FloatProduct>(op.inputs(), op.columns(), weights);
 }
+
+ProductForm describe(kernel::MatmulFloatOp op) { return {makeProduct(op), {}}; }
+ProductForm describe(kernel::MatmulW8A16Op op) { return {makeProduct(op), {op.getScales()}}; }
 
 } // namespace qopt::cuda

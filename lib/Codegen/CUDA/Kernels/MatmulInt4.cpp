@@ -28,16 +28,13 @@ namespace {
 
 enum { kScales = kFirstOwn, kZeros };
 
-constexpr int64_t kStep = 8; ///< inputs of one word
-
 struct Int4Product : Product {
-  Int4Product(int64_t inputs, int64_t columns, int64_t groupSize, Type scaleType, bool hasZeros)
-      : Product(inputs, columns, 4), scaleType(scaleType), hasZeros(hasZeros) {
-    this->groupSize = groupSize;
+  explicit Int4Product(kernel::MatmulW4A16Op op)
+      : Product(op.inputs(), op.columns(), 4), scaleType(op.getScales().getType().getElementType()),
+        hasZeros(static_cast<bool>(op.getZeros())), groups(op.groups()), steps(op.steps()) {
+    groupSize = op.groupSize();
     paddedGroup = llvm::alignTo(groupSize, chunkElements());
-    groups = llvm::divideCeil(inputs, groupSize);
-    stepsOfGroup = llvm::divideCeil(groupSize, kStep);
-    steps = (groups - 1) * stepsOfGroup + llvm::divideCeil(inputs - (groups - 1) * groupSize, kStep);
+    stepsOfGroup = llvm::divideCeil(groupSize, kernel::kInt4Step);
     lanesTakeRuns = true;
     chunksAhead = 4;
     splitFewRows = true, halfTiles = true;
@@ -46,7 +43,7 @@ struct Int4Product : Product {
 
   Type scaleType;
   bool hasZeros;
-  int64_t groups, stepsOfGroup, steps;
+  int64_t groups, steps, stepsOfGroup;
 
   /// Four words of codes, with zero points one of four bytes.
   Values load(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const override {
@@ -118,34 +115,11 @@ struct Int4Product : Product {
 
 } // namespace
 
-/// x [R,K], w [blocks,steps,64], scale [blocks,groups,16] (, zeros [blocks,groups,16]), y [R,N].
-FailureOr<ProductDeclaration> describeMatmulW4A16(KernelDeclaration &k) {
-  bool hasZeros = k.numOperands() == 5;
-  if (failed(hasZeros ? k.expectRanks({2, 3, 3, 3, 2}) : k.expectRanks({2, 3, 3, 2})))
-    return failure();
-  unsigned result = hasZeros ? 4 : 3;
-  int64_t inputs = k.size(0, 1), n = k.size(result, 1), groupSize = k.integer("group_size", -1);
-  if (ShapedType::isDynamic(inputs) || ShapedType::isDynamic(n))
-    return k.function.emitOpError("requires known inputs and outputs");
-  if (groupSize <= 0 || groupSize > inputs)
-    groupSize = inputs;
-  Type scaleType = k.type(2).getElementType();
-  if (!scaleType.isF16() && !scaleType.isF32())
-    return k.function.emitOpError() << "expected scales of f16 or f32, but got " << scaleType;
-  auto product = std::make_unique<Int4Product>(inputs, n, groupSize, scaleType, hasZeros);
-  int64_t blocks = llvm::divideCeil(n, int64_t(16));
-  Builder b(scaleType.getContext());
-  Type f32 = b.getF32Type(), i8 = b.getI8Type();
-  if (failed(k.expectShape(0, {ShapedType::kDynamic, inputs}, f32)) ||
-      failed(k.expectShape(1, {blocks, product->steps, 64}, i8)) ||
-      failed(k.expectShape(2, {blocks, product->groups, 16}, scaleType)) ||
-      (hasZeros && failed(k.expectShape(3, {blocks, product->groups, 16}, i8))) ||
-      failed(k.expectShape(result, {ShapedType::kDynamic, n}, f32)))
-    return failure();
-  SmallVector<unsigned> own{2};
-  if (hasZeros)
-    own.push_back(3);
-  return ProductDeclaration{std::move(product), 0, 1, result, own};
+ProductForm describe(kernel::MatmulW4A16Op op) {
+  Values own{op.getScales()};
+  if (op.getZeros())
+    own.push_back(op.getZeros());
+  return {std::make_unique<Int4Product>(op), own};
 }
 
 } // namespace qopt::cuda

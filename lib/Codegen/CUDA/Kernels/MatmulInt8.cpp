@@ -25,12 +25,18 @@ namespace {
 enum { kTokenScale = kFirstOwn, kColumnScale, kOutliers, kWhich, kCount };
 
 struct Int8Product : Product {
-  explicit Int8Product(const MatmulW8A8Form &form)
-      : Product(form.inputs, form.columns, 1), form(form), words(llvm::divideCeil(inputs, int64_t(4))) {
+  Int8Product(kernel::MatmulW8A8Op op, const OutlierLoop &outlierLoop)
+      : Product(op.inputs(), op.columns(), 1), perToken(op.isPerToken()), form(op.outlierForm()),
+        outlierLoop(outlierLoop), words(llvm::divideCeil(inputs, int64_t(4))) {
     wgmmaRows = 128;
+    if (form == kernel::OutlierForm::Kept)
+      keptElement = op.getOutlierWeights().getType().getElementType();
   }
 
-  MatmulW8A8Form form;
+  bool perToken;            ///< every row has a scale of its own
+  kernel::OutlierForm form; ///< where the weights of outlier columns are
+  Type keptElement;         ///< f16 or f32, of kept weights
+  OutlierLoop outlierLoop;
   int64_t words; ///< of a column
 
   Values load(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const override {
@@ -82,11 +88,11 @@ private:
   }
 
   std::unique_ptr<Outliers> outliersOf(Emitter &t, ValueRange args) const {
-    if (form.outliers == MatmulW8A8Form::Listed)
+    if (form == kernel::OutlierForm::Listed)
       return std::make_unique<ListedOutliers>(t, args[kOutliers], args[kWhich], args[kW], inputs, words);
-    if (form.outliers == MatmulW8A8Form::Kept)
+    if (form == kernel::OutlierForm::Kept)
       return std::make_unique<KeptOutliers>(t, args[kOutliers], args[kWhich], t.load(t.i32Type(), args[kCount]),
-                                            form.keptElement);
+                                            keptElement);
     return nullptr;
   }
 
@@ -101,7 +107,7 @@ private:
   void applyTokens(Emitter &t, ValueRange args, ValueRange rows, Values &sums) const {
     size_t perRow = sums.size() / rows.size();
     for (auto [r, row] : llvm::enumerate(rows)) {
-      Value token = t.load(t.f32Type(), form.perToken ? t.at(args[kTokenScale], t.f32Type(), row) : args[kTokenScale]);
+      Value token = t.load(t.f32Type(), perToken ? t.at(args[kTokenScale], t.f32Type(), row) : args[kTokenScale]);
       for (Value &sum : MutableArrayRef(sums).slice(r * perRow, perRow))
         sum = t.mul(t.toFloat(sum, t.f32Type()), token);
     }
@@ -115,14 +121,13 @@ private:
 
 } // namespace
 
-FailureOr<ProductDeclaration> describeMatmulW8A8(KernelDeclaration &k) {
-  FailureOr<MatmulW8A8Form> form = k.expectMatmulW8A8();
-  if (failed(form))
-    return failure();
-  SmallVector<unsigned> own{1, 4};
-  for (unsigned i = 5; i < form->result; ++i)
-    own.push_back(i);
-  return ProductDeclaration{std::make_unique<Int8Product>(*form), 0, 2, form->result, own};
+ProductForm describe(kernel::MatmulW8A8Op op, const OutlierLoop &outliers) {
+  Values own{op.getXScale(), op.getScales()};
+  if (op.outlierForm() == kernel::OutlierForm::Listed)
+    own.append({op.getOutliers(), op.getOutlierColumns()});
+  if (op.outlierForm() == kernel::OutlierForm::Kept)
+    own.append({op.getOutliers(), op.getOutlierWeights(), op.getOutlierCount()});
+  return {std::make_unique<Int8Product>(op, outliers), own};
 }
 
 } // namespace qopt::cuda

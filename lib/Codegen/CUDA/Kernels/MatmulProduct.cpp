@@ -1,6 +1,12 @@
 //===- MatmulProduct.cpp - What all matrix products share ------------------===//
+//
+// The host body, which chooses a launch by the number of rows, and what threads of all
+// launches do with words of x and registers of weights.
+//
+//===----------------------------------------------------------------------===//
 #include "MatmulProduct.h"
-#include "qopt/Codegen/Kernels.h"
+#include "qopt/Support/Targets.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -122,29 +128,22 @@ Values ProductThread::fold(ValueRange scales, ValueRange sums, ValueRange totals
   return next;
 }
 
-FailureOr<ProductDeclaration> describeProduct(KernelDeclaration &declaration) {
-  StringRef name = declaration.function->getAttrOfType<StringAttr>(kKernelAttr).getValue();
-  if (name == "matmul_w8a8")
-    return describeMatmulW8A8(declaration);
-  if (name == "matmul_w4a16")
-    return describeMatmulW4A16(declaration);
-  return describeMatmulFloat(declaration, name);
+ProductForm describeProduct(kernel::ProductOpInterface op, const OutlierLoop &outliers) {
+  return llvm::TypeSwitch<Operation *, ProductForm>(op)
+      .Case([&](kernel::MatmulW8A8Op matmul) { return describe(matmul, outliers); })
+      .Case<kernel::MatmulW4A16Op, kernel::MatmulW8A16Op, kernel::MatmulFloatOp>(
+          [](auto matmul) { return describe(matmul); })
+      .Default([](Operation *) { return ProductForm(); });
 }
 
-LogicalResult emitProduct(Kernel &k) {
-  FailureOr<ProductDeclaration> declaration = describeProduct(k);
-  if (failed(declaration))
-    return failure();
+void emit(Kernel &k, kernel::ProductOpInterface op) {
+  ProductForm form = describeProduct(op);
+  const Product &p = *form.product;
   SmallVector<Argument> own;
-  for (unsigned operand : declaration->own)
+  for (Value operand : form.own)
     own.push_back(k.input(operand));
-  launchProduct(k, *declaration->product, declaration->x, declaration->w, declaration->y, own);
-  return success();
-}
-
-void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned y, ArrayRef<Argument> own) {
-  Value rows = k.dim(x, 0);
-  SmallVector<Argument> arguments{k.input(x), k.input(w), k.output(y), {k.toI32(rows)}};
+  Value x = op.getX(), rows = k.dim(x, 0);
+  SmallVector<Argument> arguments{k.input(x), k.input(op.getWeights()), k.output(op.getY()), {k.toI32(rows)}};
   llvm::append_range(arguments, own);
   Value areFew = k.lessEqual(rows, k.i64(kFewRows));
   HalfRows half;
@@ -163,7 +162,7 @@ void launchProduct(Kernel &k, const Product &p, unsigned x, unsigned w, unsigned
         auto launchTiles = [&] { launchProductTiles(k, p, rows, arguments); };
         if (!canUseWgmma(p))
           return launchTiles();
-        Value pays = k.both(k.less(k.i64(kWgmmaRows), rows), k.lessEqual(k.i64(90), k.capability()));
+        Value pays = k.both(k.less(k.i64(kWgmmaRows), rows), k.lessEqual(k.i64(kHopperCapability), k.capability()));
         k.ifThen(pays, [&] { launchProductWgmma(k, p, source, rows, arguments); }, launchTiles);
       });
   if (p.halfTiles)

@@ -6,7 +6,7 @@
 // 8 of tf32. In f16 a chunk of as many inputs as of tf32 is two steps of 16.
 //
 // Weights go straight from device memory into registers, in the layout that the CPU
-// reads too (Kernels.h). A warp owns 32 consecutive columns = two packed blocks = four
+// reads too (Packing.h). A warp owns 32 consecutive columns = two packed blocks = four
 // n-tiles. Lane (group = lane / 4, inGroup = lane % 4) reads 16 consecutive bytes, which
 // belong to the columns 4 group .. 4 group + 3, and takes the j-th of them for column
 // `group` of n-tile j: one load is one B register of four n-tiles. What a lane then has
@@ -35,7 +35,7 @@
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULPRODUCT_H
 #define QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULPRODUCT_H
 
-#include "../Kernel.h"
+#include "Kernel.h"
 #include "llvm/Support/MathExtras.h"
 #include <functional>
 #include <memory>
@@ -69,7 +69,7 @@ struct Fragment {
 using OutlierBody = llvm::function_ref<Values(Value, ValueRange)>;
 using OutlierLoop = std::function<Values(Emitter &, Values, OutlierBody)>;
 
-/// What the families differ in. Sizes are those of the declaration.
+/// What the families differ in. Sizes are those of the operation.
 class Product {
 public:
   Product(int64_t inputs, int64_t columns, int64_t elementBytes)
@@ -118,9 +118,6 @@ public:
   virtual llvm::SmallVector<Values> decodeHalf(Emitter &t, ValueRange raw, int64_t step) const { return {}; }
   /// Factors of the columns that the lane has sums of in the group of `chunk`; only if sums are folded.
   virtual Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const { return {}; }
-  /// Where a launch has outliers in another form than the operand that lists them.
-  OutlierLoop outlierLoop;
-
   /// From sums [rows][columns] to elements of y; rows and columns (i32) are clamped.
   virtual void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const {}
   /// The same for the sums of a lane of a tile, by all lanes of the warp.
@@ -151,22 +148,21 @@ struct HalfRows {
 /// the factors of the rows as the last.
 enum ProductArgument { kX, kW, kY, kRows, kFirstOwn };
 
-/// What the declaration of a product says: the product, and which operands are x [R,K],
-/// w, y [R,N] and the family's own arguments.
-struct ProductDeclaration {
+/// What an operation says of its product: how it is computed, and the operands that only its
+/// family has, in the order of the launch's arguments.
+struct ProductForm {
   std::unique_ptr<Product> product;
-  unsigned x, w, y;
-  llvm::SmallVector<unsigned> own;
+  Values own;
 };
 
-/// Checks the declaration of a product of any family. Emits a diagnostic otherwise.
-mlir::FailureOr<ProductDeclaration> describeProduct(KernelDeclaration &declaration);
-mlir::FailureOr<ProductDeclaration> describeMatmulW8A8(KernelDeclaration &declaration);
-mlir::FailureOr<ProductDeclaration> describeMatmulW4A16(KernelDeclaration &declaration);
-mlir::FailureOr<ProductDeclaration> describeMatmulFloat(KernelDeclaration &declaration, llvm::StringRef kernel);
+/// `outliers`: where a launch has them in another form than the operand that lists them.
+/// Without a product for a family that is not known.
+ProductForm describeProduct(kernel::ProductOpInterface op, const OutlierLoop &outliers = nullptr);
+ProductForm describe(kernel::MatmulW8A8Op op, const OutlierLoop &outliers);
+ProductForm describe(kernel::MatmulW4A16Op op);
+ProductForm describe(kernel::MatmulW8A16Op op);
+ProductForm describe(kernel::MatmulFloatOp op);
 
-/// Writes the host body and the kernels: x [R,K], w, y [R,N] are operands of `k`.
-void launchProduct(Kernel &k, const Product &product, unsigned x, unsigned w, unsigned y, llvm::ArrayRef<Argument> own);
 /// The two kinds of launches that it chooses from; `arguments` are all of them.
 void launchProductRows(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);
 void launchProductTiles(Kernel &k, const Product &product, Value rows, llvm::ArrayRef<Argument> arguments);

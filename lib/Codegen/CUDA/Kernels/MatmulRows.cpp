@@ -1,4 +1,9 @@
 //===- MatmulRows.cpp - Products of few rows -------------------------------===//
+//
+// The warps of a block share columns and take turns with units of inputs; their sums are
+// added in shared memory in a fixed order.
+//
+//===----------------------------------------------------------------------===//
 #include "MatmulRows.h"
 #include "llvm/Support/MathExtras.h"
 

@@ -1,4 +1,8 @@
 //===- MatmulRows.h - The loop of products of few rows ---------------------===//
+//
+// The launch of few rows runs it, and the fused launch of a group for its one row.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULROWS_H
 #define QOPT_LIB_CODEGEN_CUDA_KERNELS_MATMULROWS_H
 

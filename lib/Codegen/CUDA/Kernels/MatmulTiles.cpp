@@ -1,4 +1,9 @@
 //===- MatmulTiles.cpp - Products of many rows -----------------------------===//
+//
+// Rows of x come through shared memory in stages; weights of the next stage are loaded while
+// one is multiplied.
+//
+//===----------------------------------------------------------------------===//
 #include "MatmulProduct.h"
 
 using namespace mlir;

@@ -22,6 +22,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "MatmulProduct.h"
+#include "qopt/Support/Targets.h"
 
 using namespace mlir;
 
@@ -256,7 +257,7 @@ void launchProductWgmma(Kernel &k, const Product &p, Value x, Value rows, ArrayR
             .threads = kThreads,
             .sharedBytes = kPlaces * (p.wgmmaRows * kRowBytes + 16),
             .suffix = "_wgmma",
-            .arch = "sm_90a"},
+            .arch = StringRef(kHopperArch)},
            all, [&](Emitter &t, ValueRange args) { WgmmaThread(t, p, args).run(); });
 }
 

@@ -1,4 +1,9 @@
 //===- Outliers.cpp - Outlier columns at the end of an int8 product --------===//
+//
+// Their products are added one after the other, or 16 at a time by tensor cores, in the
+// order of the columns.
+//
+//===----------------------------------------------------------------------===//
 #include "Outliers.h"
 #include "qopt/Dialect/Kernel/Kernel.h"
 

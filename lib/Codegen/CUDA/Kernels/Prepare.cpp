@@ -9,7 +9,6 @@
 #include "Codes.h"
 #include "FusedGroup.h"
 #include "RmsNorm.h"
-#include "qopt/Codegen/Kernels.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -31,24 +30,27 @@ static bool isRowLoop(linalg::GenericOp loop, int64_t width) {
   });
 }
 
-std::optional<Preparation> Preparation::find(const Calls &calls, size_t maker) {
-  if (maker + 1 == calls.size())
-    return std::nullopt;
-  const FusedCall &made = calls[maker], &codes = calls[maker + 1];
+std::optional<Preparation> Preparation::find(kernel::StageOp stage, kernel::StageOp before) {
+  kernel::KernelOpInterface quantization = stage.getQuantization();
   // With outliers more than a row matters, and more than codes is written.
-  if (codes.kernel() != "dynamic_quantize" && codes.kernel() != "quantize")
+  if (!isa_and_present<kernel::QuantizeOp, kernel::DynamicQuantizeOp>(quantization.getOperation()))
     return std::nullopt;
-  Preparation result{made, codes, loopOf(made.callee), KernelDeclaration(codes.callee).size(0, 1)};
-  auto rows = dyn_cast<BlockArgument>(codes.memory(0));
-  bool isMade = rows && (result.loop || made.kernel() == "rms_norm") && made.memory(made.firstResult) == rows;
-  if (!isMade || ShapedType::isDynamic(result.width) || (result.loop && !isRowLoop(result.loop, result.width)) ||
-      result.sharedBytes() > kMostSharedBytes)
+  Operation *maker = stage.getNorm();
+  if (!maker && before)
+    maker = before.getSteps().back();
+  if (!maker)
     return std::nullopt;
-  auto function = cast<func::FuncOp>(rows.getOwner()->getParentOp());
-  bool isReadOtherwise =
-      !function.getArgAttr(rows.getArgNumber(), kScratchAttr) ||
-      llvm::any_of(calls, [&](const FusedCall &call) { return &call != &made && &call != &codes && call.uses(rows); });
-  return isReadOtherwise ? std::nullopt : std::optional(result);
+  Value rows = quantization->getOperand(0), memory = kernel::getMemory(rows);
+  Preparation result{maker, quantization, cast<MemRefType>(rows.getType()).getDimSize(1)};
+  auto loop = dyn_cast<linalg::GenericOp>(maker);
+  if ((loop && !(isFloatLoop(loop) && isRowLoop(loop, result.width))) || result.sharedBytes() > kMostSharedBytes)
+    return std::nullopt;
+  auto group = cast<kernel::GroupOp>(stage->getParentOp());
+  bool isSeen = !group.isScratch(memory) || llvm::any_of(group.getStages(), [&](kernel::StageOp other) {
+    return llvm::any_of(other.getOperationsInOrder(),
+                        [&](Operation *op) { return op != maker && op != quantization && uses(op, memory); });
+  });
+  return isSeen ? std::nullopt : std::optional(result);
 }
 
 int64_t Preparation::threads() const { return std::clamp<int64_t>(RowPieces::threadsFor(width), kNormSums, 512); }
@@ -58,19 +60,18 @@ int64_t Preparation::sharedBytes() const { return kRowOffset + width * 4; }
 /// `args`: what the maker reads.
 void Preparation::makeRow(Emitter &t, ValueRange args, Value row, Value staged) const {
   Type f32 = t.f32Type();
-  if (!loop) {
-    KernelDeclaration declaration(maker.callee);
-    RowNorm norm{width, threads(), epsilonOf(declaration)};
+  if (auto op = dyn_cast<kernel::RmsNormOp>(maker)) {
+    RowNorm norm(op, threads());
     norm.copy(t, t.row(args[0], f32, row, width), staged);
     t.barrier();
     return norm.run(t, staged, args[1], staged, t.shared());
   }
-  linalg::GenericOp scalars = loop;
+  auto loop = cast<linalg::GenericOp>(maker);
   t.forLoop(t.thread(), t.i32(width), threads(), [&](Value column) {
-    Value made = cloneScalars(t, scalars, [&](OpOperand &operand) {
-      unsigned rank = scalars.getMatchingIndexingMap(&operand).getNumResults();
+    Value made = cloneScalars(t, loop, [&](OpOperand &operand) {
+      unsigned rank = loop.getMatchingIndexingMap(&operand).getNumResults();
       Value base = args[operand.getOperandNumber()];
-      if (rank == scalars.getNumLoops())
+      if (rank == loop.getNumLoops())
         base = t.row(base, f32, row, width);
       return t.load(f32, t.at(base, f32, rank ? column : t.i32(0)));
     })[0];
@@ -78,22 +79,29 @@ void Preparation::makeRow(Emitter &t, ValueRange args, Value row, Value staged) 
   });
 }
 
-void Preparation::launch(Kernel &k, StringRef suffix) const {
+void Preparation::launch(Kernel &k, const IRMapping &outside, StringRef suffix) const {
   SmallVector<Argument> arguments;
-  for (unsigned i = 0; i < maker.firstResult; ++i)
-    arguments.push_back({k.address(maker.memory(i)), /*readOnly=*/true});
-  for (unsigned i = 1; i < quantization.op->getNumOperands(); ++i)
-    arguments.push_back({k.address(quantization.memory(i)), /*readOnly=*/i < quantization.firstResult});
-  Value rows = k.dim(quantization.op->getOperand(0), 0);
+  auto pass = [&](Value operand, bool readOnly) {
+    arguments.push_back({k.address(outside.lookup(kernel::getMemory(operand))), readOnly});
+  };
+  SmallVector<Value> read = cast<DestinationStyleOpInterface>(maker).getDpsInputs();
+  for (Value operand : read)
+    pass(operand, /*readOnly=*/true);
+  auto codes = cast<DestinationStyleOpInterface>(quantization);
+  for (Value operand : llvm::drop_begin(codes.getDpsInputs())) // but for the rows
+    pass(operand, /*readOnly=*/true);
+  for (Value operand : codes.getDpsInits())
+    pass(operand, /*readOnly=*/false);
+  Value rows = k.dim(outside.lookup(codes->getOperand(0)), 0);
   k.launch({.grid = {rows}, .threads = threads(), .sharedBytes = sharedBytes(), .suffix = suffix}, arguments,
            [&](Emitter &t, ValueRange args) {
-             ValueRange own = args.drop_front(maker.firstResult);
+             ValueRange own = args.drop_front(read.size());
              Type f32 = t.f32Type(), i8 = t.getI8Type();
              Value row = t.block(), staged = t.shared(kRowOffset);
              makeRow(t, args, row, staged);
              t.barrier();
              RowPieces pieces(t, staged, width, threads());
-             if (quantization.kernel() == "dynamic_quantize")
+             if (isa<kernel::DynamicQuantizeOp>(codes))
                DynamicRow{t.row(own[0], i8, row, width), t.at(own[1], f32, row), threads(), t.shared()}.run(t, pieces);
              else
                quantizeRow(t, pieces, own[0], t.row(own[1], i8, row, width));

@@ -53,26 +53,16 @@ void RowNorm::run(Emitter &t, Value x, Value weight, Value y, Value sums) const 
   });
 }
 
-/// x [R,K], weight [K], y [R,K].
-LogicalResult emitRmsNorm(Kernel &k) {
+void emit(Kernel &k, kernel::RmsNormOp op) {
   Type f32 = k.f32Type();
-  if (failed(k.expectRanks({2, 1, 2})))
-    return failure();
-  int64_t width = k.size(1, 0);
-  if (ShapedType::isDynamic(width))
-    return k.function.emitOpError("requires rows of known size");
-  if (failed(k.expectShape(0, {ShapedType::kDynamic, width}, f32)) || failed(k.expectShape(1, {width}, f32)) ||
-      failed(k.expectShape(2, {ShapedType::kDynamic, width}, f32)))
-    return failure();
-
-  int64_t pieces = width / Emitter::lanesOf(width, 4);
-  RowNorm norm{width, std::clamp<int64_t>(llvm::alignTo(pieces, kWarp), kNormSums, 512), epsilonOf(k)};
+  int64_t width = op.width(), pieces = width / Emitter::lanesOf(width, 4);
+  RowNorm norm(op, std::clamp<int64_t>(llvm::alignTo(pieces, kWarp), kNormSums, 512));
   // Shared memory: the partial sums, and the row if there is room.
   int64_t rowOffset = kNormSums * 4;
   bool isStaged = rowOffset + width * 4 <= kSharedBytes;
   int64_t sharedBytes = rowOffset + (isStaged ? width * 4 : 0);
-  k.launch({.grid = {k.dim(0, 0)}, .threads = norm.threads, .sharedBytes = sharedBytes},
-           {k.input(0), k.input(1), k.output(2)}, [&](Emitter &t, ValueRange args) {
+  k.launch({.grid = {k.dim(op.getX(), 0)}, .threads = norm.threads, .sharedBytes = sharedBytes},
+           {k.input(op.getX()), k.input(op.getWeight()), k.output(op.getY())}, [&](Emitter &t, ValueRange args) {
              Value row = t.block();
              Value x = t.row(args[0], f32, row, width), y = t.row(args[2], f32, row, width);
              if (isStaged) {
@@ -82,7 +72,6 @@ LogicalResult emitRmsNorm(Kernel &k) {
              }
              norm.run(t, x, args[1], y, t.shared());
            });
-  return success();
 }
 
 } // namespace qopt::cuda

@@ -1,8 +1,12 @@
 //===- RmsNorm.h - The normalization of one row by a block -----------------===//
+//
+// The kernel rms_norm runs it, and so do launches that quantize what it makes.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_RMSNORM_H
 #define QOPT_LIB_CODEGEN_CUDA_KERNELS_RMSNORM_H
 
-#include "../Kernel.h"
+#include "Kernel.h"
 
 namespace qopt::cuda {
 
@@ -10,6 +14,9 @@ namespace qopt::cuda {
 inline constexpr int64_t kNormSums = 64;
 
 struct RowNorm {
+  RowNorm(kernel::RmsNormOp op, int64_t threads)
+      : width(op.width()), threads(threads), epsilon(op.getEpsilon().convertToFloat()) {}
+
   int64_t width;
   int64_t threads; ///< of the block, at least kNormSums
   float epsilon;
@@ -25,9 +32,6 @@ private:
   int64_t lanes() const { return Emitter::lanesOf(width, 4); }
   void forEachPiece(Emitter &t, llvm::function_ref<void(Value)> body) const;
 };
-
-/// The configuration of a declaration.
-inline float epsilonOf(KernelDeclaration &declaration) { return declaration.real("epsilon", 1e-5f); }
 
 } // namespace qopt::cuda
 

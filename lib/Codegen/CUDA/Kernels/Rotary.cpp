@@ -6,7 +6,7 @@
 // position out of range is reported and reads row 0.
 //
 //===----------------------------------------------------------------------===//
-#include "../Kernel.h"
+#include "Kernel.h"
 #include "qopt/Runtime/Abi.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -17,9 +17,14 @@ namespace qopt::cuda {
 namespace {
 
 struct Rotary {
-  bool headsFirst, interleaved, hasPositions;
+  explicit Rotary(kernel::RotaryOp op)
+      : headsFirst(op.getHeadsFirst()), interleaved(op.getInterleaved()), heads(op.heads()), headSize(op.headSize()),
+        rotated(op.rotated()), positionType(op.getPositions() ? op.getPositions().getType().getElementType() : Type()) {
+  }
+
+  bool headsFirst, interleaved;
   int64_t heads, headSize, rotated;
-  Type positionType;
+  Type positionType; ///< null: there are no positions
 
   int64_t half() const { return rotated / 2; }
   /// Pairs per thread, which is also what one load of the tables brings.
@@ -73,36 +78,16 @@ void Rotary::copy(Emitter &t, Value x, Value y, Value i) const {
 
 } // namespace
 
-/// x, cos, sin (, positions), y.
-LogicalResult emitRotary(Kernel &k) {
-  bool hasPositions = k.numOperands() == 5;
-  if (failed(hasPositions ? k.expectRanks({4, 2, 2, 2, 4}) : k.expectRanks({4, 3, 3, 4})))
-    return failure();
-  Rotary r{k.flag("heads_first"), k.flag("interleaved"), hasPositions, 0, k.size(0, 3), 0, Type()};
-  r.heads = k.size(0, r.headsFirst ? 1 : 2);
-  r.rotated = k.integer("rotary_dim", r.headSize);
-  if (ShapedType::isDynamic(r.heads) || ShapedType::isDynamic(r.headSize) || r.rotated < 2 || r.rotated % 2 ||
-      r.rotated > r.headSize)
-    return k.function.emitOpError("requires known heads and an even number of rotated elements within a head");
-  SmallVector<int64_t> table(k.type(1).getRank(), ShapedType::kDynamic);
-  table.back() = r.half();
-  if (failed(k.expectShape(1, table, k.getF32Type())) || failed(k.expectShape(2, table, k.getF32Type())))
-    return failure();
-
+void emit(Kernel &k, kernel::RotaryOp op) {
+  Rotary r(op);
   // What a token looks up: [positions or tables] of so many batches and tokens.
-  unsigned lookup = hasPositions ? 3 : 1, result = hasPositions ? 4 : 3;
-  Value batches = k.dim(0, 0), tokens = k.dim(0, r.headsFirst ? 2 : 1);
-  SmallVector<Argument> arguments{k.input(0),
-                                  k.input(1),
-                                  k.input(2),
-                                  k.output(result),
-                                  {k.toI32(tokens)},
-                                  {k.toI32(k.dim(lookup, 0))},
-                                  {k.toI32(k.dim(lookup, 1))}};
-  if (hasPositions) {
-    r.positionType = k.type(3).getElementType();
-    arguments.append({k.input(3), {k.dim(1, 0)}, k.errors()});
-  }
+  Value x = op.getX(), positions = op.getPositions(), lookup = positions ? positions : Value(op.getCos());
+  Value batches = k.dim(x, 0), tokens = k.dim(x, op.tokenDim());
+  SmallVector<Argument> arguments{
+      k.input(x),        k.input(op.getCos()),        k.input(op.getSin()),       k.output(op.getY()),
+      {k.toI32(tokens)}, {k.toI32(k.dim(lookup, 0))}, {k.toI32(k.dim(lookup, 1))}};
+  if (positions)
+    arguments.append({k.input(positions), {k.dim(op.getCos(), 0)}, k.errors()});
   int64_t perToken = r.heads * r.threadsPerHead();
   int64_t threads = std::min<int64_t>(256, llvm::alignTo(perToken, kWarp));
   k.launch({.grid = {k.mul(batches, tokens), k.i64(llvm::divideCeil(perToken, threads))}, .threads = threads},
@@ -113,7 +98,7 @@ LogicalResult emitRotary(Kernel &k) {
              // The row of the tables: [max] by position, or [batches, tokens].
              Value lookupBatch = t.min(batch, t.sub(args[5], 1)), lookupToken = t.min(token, t.sub(args[6], 1));
              Value row = t.add(t.mul(lookupBatch, args[6]), lookupToken);
-             if (hasPositions) {
+             if (r.positionType) {
                Value given = t.toInteger(t.load(r.positionType, t.at(args[7], r.positionType, row)), t.getI64Type());
                Value isValid = t.below(given, args[8]);
                t.ifThen(t.both(t.negate(isValid), t.equal(item, 0)),
@@ -133,7 +118,6 @@ LogicalResult emitRotary(Kernel &k) {
                    [&] { r.copy(t, x, y, t.sub(i, r.turningThreads())); });
              });
            });
-  return success();
 }
 
 } // namespace qopt::cuda

@@ -40,7 +40,11 @@ struct Marks {
 };
 
 struct SplitColumns {
+  SplitColumns(Kernel &k, kernel::SplitColumnsOp op)
+      : k(k), op(op), width(op.width()), threshold(outlierThreshold(op)) {}
+
   Kernel &k;
+  kernel::SplitColumnsOp op;
   int64_t width;
   float threshold;
 
@@ -56,7 +60,8 @@ void SplitColumns::mark() {
             .threads = kThreads,
             .sharedBytes = kThreads * 4,
             .suffix = "_mark"},
-           {k.input(0), k.output(3), {k.toI32(k.dim(0, 0))}}, [&](Emitter &t, ValueRange args) {
+           {k.input(op.getX()), k.output(op.getColumns()), {k.toI32(k.dim(op.getX(), 0))}},
+           [&](Emitter &t, ValueRange args) {
              Type f32 = t.f32Type(), i32 = t.i32Type();
              Value lane = t.lane(), warp = t.warp();
              Value column = t.add(t.mul(t.block(), kWarp), lane), exists = t.less(column, width);
@@ -83,8 +88,8 @@ void SplitColumns::mark() {
 /// Marks to numbers of columns, then -1.
 void SplitColumns::compact() {
   int64_t threads = std::min<int64_t>(1024, llvm::alignTo(width, kWarp)), warps = threads / kWarp;
-  k.launch({.grid = {k.i64(1)}, .threads = threads, .sharedBytes = warps * 4, .suffix = "_compact"}, {k.output(3)},
-           [&](Emitter &t, ValueRange args) {
+  k.launch({.grid = {k.i64(1)}, .threads = threads, .sharedBytes = warps * 4, .suffix = "_compact"},
+           {k.output(op.getColumns())}, [&](Emitter &t, ValueRange args) {
              Type i32 = t.i32Type();
              Value thread = t.thread(), warp = t.warp(), counts = t.shared();
              auto countBits = [&](Value bits) { return t.intrinsic("llvm.ctpop", i32, bits); };
@@ -116,8 +121,9 @@ void SplitColumns::compact() {
 
 void SplitColumns::quantizeRows() {
   int64_t threads = RowPieces::threadsFor(width);
-  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = kMarksOffset + width, .suffix = "_rows"},
-           {k.input(0), k.output(1), k.output(2), k.input(3)}, [&](Emitter &t, ValueRange args) {
+  k.launch({.grid = {k.dim(op.getX(), 0)}, .threads = threads, .sharedBytes = kMarksOffset + width, .suffix = "_rows"},
+           {k.input(op.getX()), k.output(op.getCodes()), k.output(op.getScale()), k.input(op.getColumns())},
+           [&](Emitter &t, ValueRange args) {
              Type f32 = t.f32Type(), i32 = t.i32Type();
              Value row = t.block(), thread = t.thread();
              RowPieces pieces(t, t.row(args[0], f32, row, width), width, threads);
@@ -143,23 +149,16 @@ void SplitColumns::quantizeRows() {
 
 } // namespace
 
-float outlierThreshold(KernelDeclaration &declaration) {
-  float threshold = declaration.real("threshold", 6.0f);
+float outlierThreshold(kernel::SplitColumnsOp op) {
+  float threshold = op.getThreshold().convertToFloat();
   return threshold > 0 ? threshold : INFINITY;
 }
 
-/// x [R,K], codes [R,K], scale [R], columns [K].
-LogicalResult emitSplitColumns(Kernel &k) {
-  if (failed(k.expectRanks({2, 2, 1, 1})) || failed(k.expectShape(2, {ShapedType::kDynamic}, k.getF32Type())))
-    return failure();
-  FailureOr<int64_t> width = checkCodes(k, 1);
-  if (failed(width) || failed(k.expectShape(3, {*width}, k.getI32Type())))
-    return failure();
-  SplitColumns split{k, *width, outlierThreshold(k)};
+void emit(Kernel &k, kernel::SplitColumnsOp op) {
+  SplitColumns split(k, op);
   split.mark();
   split.compact();
   split.quantizeRows();
-  return success();
 }
 
 void GivenOutliers::run(Emitter &t, Value x, RowPieces &pieces, DynamicRow quantization) const {
@@ -175,14 +174,15 @@ void GivenOutliers::run(Emitter &t, Value x, RowPieces &pieces, DynamicRow quant
   quantization.run(t, pieces, [&](Value i, Value) { return marked.areFree(i); });
 }
 
-/// x [R,K], columns [M], codes [R,K], scale [R], outliers [R,M].
-LogicalResult emitSplitColumnsAt(Kernel &k) {
-  FailureOr<int64_t> checked = k.expectSplitColumnsAt();
-  if (failed(checked))
-    return failure();
-  int64_t width = *checked, threads = RowPieces::threadsFor(width);
-  k.launch({.grid = {k.dim(0, 0)}, .threads = threads, .sharedBytes = kMarksOffset + width},
-           {k.input(0), k.input(1), k.output(2), k.output(3), k.output(4), {k.toI32(k.dim(1, 0))}},
+void emit(Kernel &k, kernel::SplitColumnsAtOp op) {
+  int64_t width = op.width(), threads = RowPieces::threadsFor(width);
+  k.launch({.grid = {k.dim(op.getX(), 0)}, .threads = threads, .sharedBytes = kMarksOffset + width},
+           {k.input(op.getX()),
+            k.input(op.getColumns()),
+            k.output(op.getCodes()),
+            k.output(op.getScale()),
+            k.output(op.getOutliers()),
+            {k.toI32(k.dim(op.getColumns(), 0))}},
            [&](Emitter &t, ValueRange args) {
              Type f32 = t.f32Type(), i64 = t.getI64Type();
              Value row = t.block(), x = t.row(args[0], f32, row, width), count = args[5];
@@ -192,7 +192,6 @@ LogicalResult emitSplitColumnsAt(Kernel &k) {
                                      t.shared()};
              GivenOutliers{args[1], count, outliers, t.shared(kMarksOffset)}.run(t, x, pieces, quantization);
            });
-  return success();
 }
 
 } // namespace qopt::cuda

@@ -1,4 +1,9 @@
 //===- Kernel.cpp - Host bodies and the functions that they launch ---------===//
+//
+// A launch makes a gpu.func for its threads and, where the builder stands, a
+// gpu.launch_func of it.
+//
+//===----------------------------------------------------------------------===//
 #include "Kernel.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -20,13 +25,6 @@ Value Kernel::dim(Value memref, unsigned dimension) {
   if (!type.isDynamicDim(dimension))
     return i64(type.getDimSize(dimension));
   return arith::IndexCastOp::create(*this, getI64Type(), memref::DimOp::create(*this, memref, dimension));
-}
-
-Value Kernel::elements(unsigned operand) {
-  Value count = i64(1);
-  for (int64_t i = 0; i < type(operand).getRank(); ++i)
-    count = mul(count, dim(operand, i));
-  return count;
 }
 
 Value Kernel::address(Value memref) {

@@ -4,19 +4,21 @@
 // the Kernel itself, and the code of a GPU thread with the Emitter that launch()
 // hands to its body:
 //
-//   Value rows = k.dim(0, 0);
-//   k.launch({.grid = {rows}, .threads = 256}, {k.input(0), k.output(1), {k.toI32(rows)}},
+//   Value rows = k.dim(op.getX(), 0);
+//   k.launch({.grid = {rows}, .threads = 256}, {k.input(op.getX()), k.output(op.getY()), {k.toI32(rows)}},
 //            [&](Emitter &t, ValueRange args) { ... t.load(t.f32Type(), t.at(args[0], ...)) ... });
 //
 // What the body uses must come from `args` or be made inside. The threads of a
-// block are one-dimensional.
+// block are one-dimensional. What the operation's verifier has checked is not checked again.
 //
 //===----------------------------------------------------------------------===//
-#ifndef QOPT_LIB_CODEGEN_CUDA_KERNEL_H
-#define QOPT_LIB_CODEGEN_CUDA_KERNEL_H
+#ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_KERNEL_H
+#define QOPT_LIB_CODEGEN_CUDA_KERNELS_KERNEL_H
 
 #include "Emitter.h"
-#include "KernelDeclaration.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "qopt/Dialect/Kernel/Kernel.h"
 
 namespace qopt::cuda {
 
@@ -43,23 +45,22 @@ struct Argument {
 /// Threads of a block of launchOver.
 inline constexpr int64_t kLoopThreads = 256;
 
-struct Kernel : Emitter, KernelDeclaration {
+/// The builder of the host's body of one function.
+struct Kernel : Emitter {
   /// The builder stands inside the function.
   Kernel(mlir::func::FuncOp function, const mlir::OpBuilder &builder)
-      : Emitter(function.getLoc(), builder), KernelDeclaration(function) {}
+      : Emitter(function.getLoc(), builder), function(function) {}
+
+  mlir::func::FuncOp function;
 
   // Host code. Sizes are i64.
-  Value dim(unsigned operand, unsigned dimension) { return dim(function.getArgument(operand), dimension); }
   Value dim(Value memref, unsigned dimension);
-  /// The number of elements of an operand.
-  Value elements(unsigned operand);
   Value ceilDiv(Value a, int64_t b) { return div(add(a, b - 1), b); }
   Value toI32(Value size) { return toInteger(size, getI32Type()); }
   /// Address of the first element.
-  Value address(unsigned operand) { return address(function.getArgument(operand)); }
   Value address(Value memref);
-  Argument input(unsigned operand) { return {address(operand), /*readOnly=*/true}; }
-  Argument output(unsigned operand) { return {address(operand)}; }
+  Argument input(Value memref) { return {address(memref), /*readOnly=*/true}; }
+  Argument output(Value memref) { return {address(memref)}; }
   /// Where Emitter::fail writes to.
   Argument errors();
   /// QrtApi::capability (i64).
@@ -75,22 +76,24 @@ struct Kernel : Emitter, KernelDeclaration {
                   llvm::function_ref<void(Emitter &, ValueRange, Value)> body, llvm::StringRef suffix = "");
 };
 
-// One generator per kernel; the file of each explains how it works.
-mlir::LogicalResult emitGather(Kernel &k);
-mlir::LogicalResult emitRmsNorm(Kernel &k);
-mlir::LogicalResult emitRotary(Kernel &k);
-mlir::LogicalResult emitQuantize(Kernel &k);
-mlir::LogicalResult emitDynamicQuantize(Kernel &k);
-mlir::LogicalResult emitSplitColumns(Kernel &k);
-mlir::LogicalResult emitSplitColumnsAt(Kernel &k);
-mlir::LogicalResult emitProduct(Kernel &k);
-mlir::LogicalResult emitAttention(Kernel &k);
-mlir::LogicalResult emitCachedAttention(Kernel &k);
-mlir::LogicalResult emitCacheAppend(Kernel &k);
+// One generator per kernel, and one for all products; the file of each explains how it works.
+void emit(Kernel &k, kernel::ProductOpInterface op);
+void emit(Kernel &k, kernel::QuantizeOp op);
+void emit(Kernel &k, kernel::DynamicQuantizeOp op);
+void emit(Kernel &k, kernel::SplitColumnsOp op);
+void emit(Kernel &k, kernel::SplitColumnsAtOp op);
+void emit(Kernel &k, kernel::RmsNormOp op);
+void emit(Kernel &k, kernel::RotaryOp op);
+void emit(Kernel &k, kernel::GatherOp op);
+void emit(Kernel &k, kernel::AttentionOp op);
+void emit(Kernel &k, kernel::CachedAttentionOp op);
+void emit(Kernel &k, kernel::CacheAppendOp op);
 
-/// Lets the function of a group of kernels (Kernels.h) do all it can in one launch.
-mlir::LogicalResult emitGroup(mlir::func::FuncOp function);
+/// Lets a function do all it can of a group in one launch. The operations of the group also
+/// stand before it as calls (kernel::callOneByOne), `outside` as that returns it; those that
+/// are needed stay, the group goes.
+void emitGroup(kernel::GroupOp group, const mlir::IRMapping &outside);
 
 } // namespace qopt::cuda
 
-#endif // QOPT_LIB_CODEGEN_CUDA_KERNEL_H
+#endif // QOPT_LIB_CODEGEN_CUDA_KERNELS_KERNEL_H

@@ -1,4 +1,9 @@
 //===- EmitterWarp.cpp - What the threads of a block do together -----------===//
+//
+// Shuffles, votes and barriers, sums and maxima of them, and the products of tensor cores,
+// which all lanes of a warp compute together.
+//
+//===----------------------------------------------------------------------===//
 #include "Emitter.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"

@@ -6,8 +6,8 @@
 // that code for a thread says is meant for that thread alone.
 //
 //===----------------------------------------------------------------------===//
-#ifndef QOPT_LIB_CODEGEN_CUDA_EMITTER_H
-#define QOPT_LIB_CODEGEN_CUDA_EMITTER_H
+#ifndef QOPT_LIB_CODEGEN_CUDA_KERNELS_EMITTER_H
+#define QOPT_LIB_CODEGEN_CUDA_KERNELS_EMITTER_H
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "qopt/Codegen/Host/ArithmeticBuilder.h"
@@ -252,4 +252,4 @@ private:
 
 } // namespace qopt::cuda
 
-#endif // QOPT_LIB_CODEGEN_CUDA_EMITTER_H
+#endif // QOPT_LIB_CODEGEN_CUDA_KERNELS_EMITTER_H

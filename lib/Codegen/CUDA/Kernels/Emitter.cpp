@@ -1,4 +1,9 @@
 //===- Emitter.cpp - Arithmetic, memory and control flow -------------------===//
+//
+// What the operators of the builder become: operations of arith, math, vector, scf and the
+// LLVM dialect, folded where they can be.
+//
+//===----------------------------------------------------------------------===//
 #include "Emitter.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"

@@ -9,14 +9,9 @@
 // - what else touches memory becomes, together with its neighbours, a launch of a
 //   single thread: slow, but rare (a sum over everything).
 //
-// Memrefs are passed as pointer, sizes and strides and put together again inside.
-//
 //===----------------------------------------------------------------------===//
 #include "Loops.h"
-#include "Kernel.h"
-#include "KernelDeclaration.h"
-#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
-#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "Captures.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -28,7 +23,6 @@
 #include "mlir/Transforms/RegionUtils.h"
 #include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/HostAbi.h"
-#include "qopt/Codegen/Kernels.h"
 
 using namespace mlir;
 
@@ -127,120 +121,6 @@ FailureOr<SmallVector<Part>> cutUp(func::FuncOp function) {
   llvm::erase_if(parts, [](const Part &part) { return part.ops.empty(); });
   return parts;
 }
-
-//===----------------------------------------------------------------------===//
-// What a launch takes with it
-//===----------------------------------------------------------------------===//
-
-/// Collects the arguments of a launch for values of the host, and makes the values
-/// again from them inside.
-class Captures {
-public:
-  explicit Captures(Kernel &k) : k(k), types(k.getContext()) {}
-
-  SmallVector<Argument> arguments;
-
-  LogicalResult add(Value value) {
-    if (Operation *op = value.getDefiningOp(); op && op->hasTrait<OpTrait::ConstantLike>()) {
-      makers.push_back({value, [op](Emitter &t, ValueRange) { return t.clone(*op)->getResult(0); }});
-      return success();
-    }
-    if (isa<MemRefType>(value.getType())) {
-      addMemRef(value);
-      return success();
-    }
-    return addScalar(value);
-  }
-  /// An i64 of the host as an index value.
-  size_t addSize(Value size) { return addArgument(size); }
-  Value size(Emitter &t, ValueRange args, size_t i) { return toIndex(t, args[i]); }
-
-  void makeAll(Emitter &t, ValueRange args, IRMapping &mapping) {
-    for (auto &[value, make] : makers)
-      mapping.map(value, make(t, args));
-  }
-
-  static Value toIndex(Emitter &t, Value value) { return t.createOrFold<arith::IndexCastOp>(t.getIndexType(), value); }
-
-private:
-  size_t addArgument(Value value, bool mayAlias = false) {
-    arguments.push_back({value, /*readOnly=*/false, mayAlias});
-    return arguments.size() - 1;
-  }
-
-  LogicalResult addScalar(Value value) {
-    Type type = value.getType();
-    if (type.isIndex()) {
-      size_t at = addArgument(arith::IndexCastOp::create(k, k.getI64Type(), value));
-      makers.push_back({value, [at](Emitter &t, ValueRange args) { return toIndex(t, args[at]); }});
-    } else if (type.isInteger(64) || type.isInteger(32) || type.isF32()) {
-      size_t at = addArgument(value);
-      makers.push_back({value, [at](Emitter &, ValueRange args) { return args[at]; }});
-    } else if (type.isInteger() && type.getIntOrFloatBitWidth() < 32) {
-      size_t at = addArgument(arith::ExtUIOp::create(k, k.getI32Type(), value));
-      makers.push_back({value, [at, type](Emitter &t, ValueRange args) -> Value {
-                          return arith::TruncIOp::create(t, type, args[at]);
-                        }});
-    } else if (type.isF16() || type.isBF16()) {
-      size_t at = addArgument(k.toFloat(value, k.getF32Type()));
-      makers.push_back({value, [at, type](Emitter &t, ValueRange args) { return t.toFloat(args[at], type); }});
-    } else if (type.isF64()) {
-      size_t at = addArgument(arith::BitcastOp::create(k, k.getI64Type(), value));
-      makers.push_back({value, [at, type](Emitter &t, ValueRange args) -> Value {
-                          return arith::BitcastOp::create(t, type, args[at]);
-                        }});
-    } else {
-      return k.function.emitOpError("cannot pass a value of type ") << type << " to a kernel";
-    }
-    return success();
-  }
-
-  void addMemRef(Value value) {
-    auto type = cast<MemRefType>(value.getType());
-    int64_t rank = type.getRank(), offset;
-    SmallVector<int64_t> strides;
-    (void)type.getStridesAndOffset(strides, offset);
-    bool isIdentity = type.getLayout().isIdentity();
-    // A dynamic offset becomes part of the address; a static one belongs to the type.
-    size_t base = addArgument(k.address(value), /*mayAlias=*/true);
-    SmallVector<size_t> sizeAt(rank), strideAt(rank);
-    memref::ExtractStridedMetadataOp metadata;
-    for (int64_t i = 0; i < rank; ++i) {
-      if (type.isDynamicDim(i))
-        sizeAt[i] = addArgument(k.dim(value, i));
-      if (isIdentity || !ShapedType::isDynamic(strides[i]))
-        continue;
-      if (!metadata)
-        metadata = memref::ExtractStridedMetadataOp::create(k, value);
-      strideAt[i] = addArgument(arith::IndexCastOp::create(k, k.getI64Type(), metadata.getStrides()[i]));
-    }
-    int64_t staticOffset = ShapedType::isDynamic(offset) ? 0 : offset;
-    makers.push_back({value, [=, this](Emitter &t, ValueRange args) -> Value {
-                        Location loc = t.getLoc();
-                        auto descriptor = MemRefDescriptor::poison(t, loc, types.convertType(type));
-                        Type element = t.getIntegerType(std::max<int64_t>(type.getElementTypeBitWidth(), 8));
-                        Value pointer = t.at(args[base], element, t.i64(-staticOffset));
-                        descriptor.setAllocatedPtr(t, loc, pointer);
-                        descriptor.setAlignedPtr(t, loc, pointer);
-                        descriptor.setConstantOffset(t, loc, staticOffset);
-                        Value dense = t.i64(1);
-                        for (int64_t i = rank; i-- > 0;) {
-                          Value size = type.isDynamicDim(i) ? args[sizeAt[i]] : t.i64(type.getDimSize(i));
-                          Value stride = isIdentity                          ? dense
-                                         : ShapedType::isDynamic(strides[i]) ? args[strideAt[i]]
-                                                                             : t.i64(strides[i]);
-                          descriptor.setSize(t, loc, i, size);
-                          descriptor.setStride(t, loc, i, stride);
-                          dense = t.mul(dense, size);
-                        }
-                        return UnrealizedConversionCastOp::create(t, type, ValueRange{descriptor}).getResult(0);
-                      }});
-  }
-
-  Kernel &k;
-  LLVMTypeConverter types;
-  SmallVector<std::pair<Value, std::function<Value(Emitter &, ValueRange)>>> makers;
-};
 
 //===----------------------------------------------------------------------===//
 // Kernels
@@ -392,11 +272,7 @@ private:
 
 } // namespace
 
-LogicalResult emitLoops(ModuleOp module) {
-  SmallVector<func::FuncOp> functions;
-  for (auto function : module.getOps<func::FuncOp>())
-    if (function.isPrivate() && !function.isDeclaration() && !function->hasAttr(kGroupAttr))
-      functions.push_back(function);
+LogicalResult emitLoops(ModuleOp module, ArrayRef<func::FuncOp> functions) {
   for (func::FuncOp function : functions)
     collapseDimensions(function);
   if (failed(host::lowerToLoops(module, /*parallelInnermost=*/true)))
