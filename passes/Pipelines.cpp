@@ -2,7 +2,7 @@
 //
 // The file to read first. A pipeline is a list of passes, each described in
 // docs/Passes.md and runnable alone with qopt-opt. What a user types is a scheme
-// (`gptq-int4{group-size=32}`), which takes a raised model; the phases before and after it
+// with its options, which takes a raised model; the phases before and after it
 // are pipelines too.
 //
 //===----------------------------------------------------------------------===//
@@ -74,13 +74,13 @@ void buildPrepare(OpPassManager &pm, const AssignSchemeOptions &scheme) {
   pm.addNestedPass<func::FuncOp>(createInsertObservers());
 }
 
-/// Measures what must be measured and rewrites the linears.
-void buildQuantize(OpPassManager &pm, const CalibrateOptions &calibrate, const QuantizeWeightsOptions &weights) {
+/// Measures what must be measured and rewrites the linears, each as its scheme says.
+void buildQuantize(OpPassManager &pm, const CalibrateOptions &calibrate) {
   // Data.
   pm.addPass(createCalibrate(calibrate));
   pm.addNestedPass<func::FuncOp>(createFoldCalibration());
   // Weights.
-  pm.addNestedPass<func::FuncOp>(createQuantizeWeights(weights));
+  pm.addNestedPass<func::FuncOp>(createQuantizeWeights());
   // Products: one pass for each operator of the qopt dialect.
   pm.addNestedPass<func::FuncOp>(createSplitColumns());
   pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW8A8());
@@ -91,13 +91,13 @@ void buildQuantize(OpPassManager &pm, const CalibrateOptions &calibrate, const Q
   pm.addNestedPass<func::FuncOp>(createVerifyQuantized());
 }
 
-void buildScheme(OpPassManager &pm, const AssignSchemeOptions &scheme, const CalibrateOptions &calibrate = {},
-                 const QuantizeWeightsOptions &weights = {}) {
-  buildPrepare(pm, scheme);
-  buildQuantize(pm, calibrate, weights);
-}
-
 } // namespace
+
+void qopt::pipelines::buildScheme(OpPassManager &pm, const AssignSchemeOptions &scheme,
+                                  const CalibrateOptions &calibrate) {
+  buildPrepare(pm, scheme);
+  buildQuantize(pm, calibrate);
+}
 
 //===----------------------------------------------------------------------===//
 // Lowering: what all schemes and the float model end with
@@ -238,13 +238,10 @@ void qopt::registerPipelines() {
   PassPipelineRegistration<>("qopt-raise", "Exporters' decompositions to standard operators", buildRaise);
   registerPipeline<PrepareOptions>("qopt-prepare", "A scheme for every linear, and observers",
                                    [](OpPassManager &pm, const PrepareOptions &options) {
-                                     AssignSchemeOptions scheme = groupAssignment(options.scheme, options);
-                                     scheme.threshold = options.threshold;
-                                     scheme.outliers = options.outliers;
-                                     buildPrepare(pm, scheme);
+                                     buildPrepare(pm, options.assign(options.scheme, options.compat));
                                    });
   PassPipelineRegistration<>("qopt-quantize", "Calibrate and rewrite what has a scheme",
-                             [](OpPassManager &pm) { buildQuantize(pm, {}, {}); });
+                             [](OpPassManager &pm) { buildQuantize(pm, {}); });
   PassPipelineRegistration<>("qopt-lower", "A graph to functions on memrefs", buildLowerPipeline);
 
   // Code.
@@ -257,31 +254,6 @@ void qopt::registerPipelines() {
 
   PassPipelineRegistration<>("qopt-sim", "GPU kernels to what is compiled for the simulator", buildSimPipeline);
 
-  // Schemes: they take the raised form.
-  PassPipelineRegistration<>("float", "The float model: no quantization", [](OpPassManager &) {});
-  registerPipeline<PlainOptions>(
-      "int8-weights", "int8 weights with a scale per output (quanto qint8)",
-      [](OpPassManager &pm, const PlainOptions &options) { buildScheme(pm, assignment("int8-weights", options)); });
-  registerPipeline<StaticOptions>("int8-static", "int8 weights, int8 activations with calibrated scales",
-                                  [](OpPassManager &pm, const StaticOptions &options) {
-                                    buildScheme(pm, assignment("int8-static", options), calibration(options));
-                                  });
-  registerPipeline<PlainOptions>(
-      "int8-dynamic", "int8 weights, int8 activations with a scale per token",
-      [](OpPassManager &pm, const PlainOptions &options) { buildScheme(pm, assignment("int8-dynamic", options)); });
-  registerPipeline<LlmInt8Options>("llm-int8", "int8-dynamic with outlier columns in float (LLM.int8)",
-                                   [](OpPassManager &pm, const LlmInt8Options &options) {
-                                     buildScheme(pm, outlierAssignment(options), calibration(options));
-                                   });
-  registerPipeline<RtnOptions>(
-      "rtn-int4", "int4 weights in groups, rounded to nearest", [](OpPassManager &pm, const RtnOptions &options) {
-        QuantizeWeightsOptions weights;
-        weights.exactReference = options.compat == Compat::Package;
-        weights.grid = weights.exactReference && !options.grid.hasValue() ? "minmax" : std::string(options.grid);
-        buildScheme(pm, groupAssignment("rtn-int4", options), {}, weights);
-      });
-  registerPipeline<GptqSchemeOptions>("gptq-int4", "int4 weights in groups by GPTQ",
-                                      [](OpPassManager &pm, const GptqSchemeOptions &options) {
-                                        buildScheme(pm, groupAssignment("gptq-int4", options), calibration(options));
-                                      });
+  // Schemes, by their names: they take the raised form.
+  registerSchemePipelines();
 }

@@ -6,10 +6,10 @@
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Calibrator.h"
 #include "Statistics.h"
-#include "qopt/Calibration/ReplaceWeights.h"
 #include "qopt/Calibration/Samples.h"
 #include "qopt/Calibration/Stages.h"
 #include "qopt/Calibration/ValueStore.h"
+#include "qopt/Calibration/WeightQuantizer.h"
 #include "llvm/ADT/MapVector.h"
 #include <array>
 #include <chrono>
@@ -47,8 +47,10 @@ public:
     if (failed(compiled))
       return failure();
     runner = std::move(*compiled);
-    needsFloat = options.gptq.floatTarget != 0 &&
-                 llvm::any_of(plan.stages, [](const Stage &stage) { return observes(stage.observe, "hessian"); });
+    needsFloat = llvm::any_of(function.getOps<onnx::MatMulOp>(), [](onnx::MatMulOp op) {
+      std::optional<Linear> linear = Linear::match(op);
+      return linear && op.getA().getDefiningOp<ObserveOp>() && hasFloatTarget(*linear);
+    });
     if (failed(start()))
       return failure();
     for (const Stage &stage : plan.stages)
@@ -65,6 +67,12 @@ private:
   InFlightDiagnostic fail(const Stage &stage, const Error &error) {
     ObserveOp observe = stage.observe;
     return emitError(observe.getLoc()) << "calibration of \"" << observe.getName() << "\": " << error.message;
+  }
+
+  /// Whether the float model's activations matter to the codes of `linear`.
+  static bool hasFloatTarget(const Linear &linear) {
+    return linear.scheme && linear.scheme.getValue().has(options::floatTarget) &&
+           linear.scheme.get(options::floatTarget) != 0;
   }
 
   /// The function's arguments come alive.
@@ -86,7 +94,7 @@ private:
     bool weightsDiffer = false;
     if (failed(loadWeights(stage, weights, weightsDiffer)))
       return failure();
-    Statistics statistics(stage.observe, options.range);
+    Statistics statistics(stage.observe, rangeRule(stage));
     for (size_t i = 0; i < batches.size(); ++i) {
       if (Status status = runBatch(stage, i, weights, weightsDiffer); !status)
         return fail(stage, status.error());
@@ -127,11 +135,14 @@ private:
   LogicalResult quantizedWeights(const Linear &linear, std::optional<Matrix<float>> &result) {
     if (auto found = quantized.find(linear.op); found != quantized.end()) {
       result = dequantize(found->second);
-    } else if (linear.needsNoData()) {
+    } else if (linear.isQuantizedWithoutData()) {
       FailureOr<Matrix<float>> weights = readWeights(linear);
       if (failed(weights))
         return failure();
-      result = dequantize(quantizeWithoutData(linear, *weights, options.gptq.groups, parallelFor));
+      auto quantizer = WeightQuantizer::create(linear.scheme.getValue(), linear.inFeatures, /*measured=*/nullptr,
+                                               /*isLast=*/true, parallelFor);
+      QuantizerFigures figures;
+      result = dequantize(*(*quantizer)->quantize(*weights, figures, parallelFor));
     }
     return success();
   }
@@ -209,9 +220,7 @@ private:
     ObserveOp observe = stage.observe;
     if (statistics.hasRange())
       observe.setAbsmaxAttr(Builder(observe).getF32FloatAttr(statistics.absMax()));
-    if (statistics.hasColumns() && failed(splitReaders(stage, statistics)))
-      return failure();
-    if (statistics.hasHessian() && failed(quantizeReaders(stage, statistics)))
+    if (failed(quantizeReaders(stage, statistics)))
       return failure();
     for (size_t i = 0; i < batches.size(); ++i) {
       for (Live &stream : live[i])
@@ -239,109 +248,73 @@ private:
     return {};
   }
 
-  /// The linears that read the observer of `stage` and are `wanted`, by scheme.
-  llvm::MapVector<SchemeAttr, std::vector<Linear>> readersOf(const Stage &stage, bool (*wanted)(const Linear &)) {
+  /// The linears that read the observer of `stage`, by scheme.
+  llvm::MapVector<SchemeAttr, std::vector<Linear>> readersOf(const Stage &stage) {
     ObserveOp observe = stage.observe;
     llvm::MapVector<SchemeAttr, std::vector<Linear>> readers;
     for (Operation &op : function.getBody().front())
       if (std::optional<Linear> linear = Linear::match(&op);
-          linear && wanted(*linear) && linear->op.getA() == observe.getResult())
+          linear && linear->scheme && linear->op.getA() == observe.getResult())
         readers[linear->scheme].push_back(*linear);
     return readers;
   }
 
-  /// Quantizes all linears that read the observer of `stage`, but for their outlier columns.
-  LogicalResult splitReaders(const Stage &stage, const Statistics &statistics) {
-    auto isSplit = [](const Linear &linear) { return linear.hasStaticOutliers(); };
-    for (auto &[scheme, linears] : readersOf(stage, isSplit)) {
-      FloatAttr threshold = scheme.getThreshold();
-      if (!threshold || !(threshold.getValueAsDouble() > 0)) {
-        onnx::MatMulOp first = linears.front().op;
-        return first.emitOpError() << "requires a threshold above 0 in the scheme of layer \"" << linears.front().name
-                                   << '"';
-      }
-      std::vector<int64_t> columns = statistics.outliers(static_cast<float>(threshold.getValueAsDouble()));
-      for (const Linear &linear : linears) {
-        Clock::time_point begin = Clock::now();
-        FailureOr<Matrix<float>> weights = readWeights(linear);
-        if (failed(weights))
-          return failure();
-        WeightCodes codes = quantizeChannelsLlmInt8(*weights, columns);
-        if (failed(replaceWeights(linear, codes)))
-          return failure();
-        if (options.onLayer) {
-          LayerReport report = *describeLayer(linear.op);
-          report.sqnrDb = sqnrDb(*weights, dequantize(codes));
-          report.tokens = statistics.tokens();
-          report.seconds = secondsSince(begin);
-          options.onLayer(std::move(report));
-        }
-        quantized.insert_or_assign(linear.op, std::move(codes));
-      }
-    }
-    return success();
+  /// How the linears that read the observer want its range; qopt-insert-observers gave
+  /// those of another mind another one.
+  RangeRule rangeRule(const Stage &stage) {
+    for (auto &[scheme, linears] : readersOf(stage))
+      if (scheme.getValue().has(options::observer))
+        return scheme.get(options::observer);
+    return RangeRule::LeastSquares;
   }
 
-  /// Quantizes all linears that read the observer of `stage` by GPTQ. Those with the same
-  /// groups share the factor of H.
+  /// Quantizes the linears that read the observer of `stage` and whose weights depend on
+  /// what it measured.
   LogicalResult quantizeReaders(const Stage &stage, Statistics &statistics) {
-    auto isGptq = [](const Linear &linear) { return linear.kind() == SchemeKind::GptqInt4; };
-    llvm::MapVector<SchemeAttr, std::vector<Linear>> readers = readersOf(stage, isGptq);
-    for (auto &[scheme, linears] : readers) {
-      Hessian hessian = scheme == readers.back().first ? statistics.takeHessian() : statistics.hessian();
-      if (failed(quantizeGroup(stage, linears, std::move(hessian))))
+    llvm::MapVector<SchemeAttr, std::vector<Linear>> readers = readersOf(stage);
+    readers.remove_if([&](auto &entry) {
+      StatisticSet needed = entry.first.getVariant().weightStatistics;
+      return needed == StatisticSet::None || !observes(stage.observe, needed);
+    });
+    for (auto &[scheme, linears] : readers)
+      if (failed(quantizeGroup(stage, scheme, linears, statistics, scheme == readers.back().first)))
         return failure();
+    return success();
+  }
+
+  LogicalResult quantizeGroup(const Stage &stage, SchemeAttr scheme, ArrayRef<Linear> linears, Statistics &statistics,
+                              bool isLast) {
+    Clock::time_point begin = Clock::now();
+    warnOfFewTokens(linears.front(), statistics);
+    auto quantizer =
+        WeightQuantizer::create(scheme.getValue(), linears.front().inFeatures, &statistics, isLast, parallelFor);
+    if (!quantizer)
+      return fail(stage, quantizer.error());
+    double shared = secondsSince(begin) / static_cast<double>(linears.size());
+    for (const Linear &linear : linears) {
+      FailureOr<WeightCodes> codes = quantizeLinear(linear, **quantizer, shared, parallelFor, options.onLayer);
+      if (failed(codes))
+        return failure();
+      quantized.insert_or_assign(linear.op, std::move(*codes));
     }
     return success();
   }
 
-  LogicalResult quantizeGroup(const Stage &stage, ArrayRef<Linear> linears, Hessian hessian) {
-    Clock::time_point begin = Clock::now();
-    const Linear &first = linears.front();
-    int64_t tokens = hessian.tokens;
-    if (tokens < first.inFeatures && !warned) {
-      warned = true;
-      emitWarning(first.op->getLoc()) << "only " << tokens << " calibration tokens for the " << first.inFeatures
-                                      << " inputs of layer \"" << first.name << "\": its codes are a guess";
-    }
-    GptqOptions gptq = options.gptq;
-    gptq.groups = groupOptions(first.scheme, first.inFeatures, options.gptq.groups);
-    Result<std::unique_ptr<GptqSolver>> solver = GptqSolver::create(std::move(hessian), gptq, parallelFor);
-    if (!solver)
-      return fail(stage, solver.error());
-    double shared = secondsSince(begin) / linears.size();
-    for (const Linear &linear : linears) {
-      begin = Clock::now();
-      FailureOr<Matrix<float>> weights = readWeights(linear);
-      if (failed(weights))
-        return failure();
-      GptqReport details;
-      Result<GroupCodes> codes = (*solver)->quantize(*weights, details, parallelFor);
-      if (!codes)
-        return fail(stage, codes.error());
-      if (failed(replaceWeights(linear, *codes)))
-        return failure();
-      if (options.onLayer) {
-        LayerReport report = *describeLayer(linear.op);
-        report.sqnrDb = sqnrDb(*weights, dequantize(*codes));
-        report.loss = details.loss / std::max<int64_t>(tokens, 1);
-        report.damping = details.damping;
-        report.tokens = tokens;
-        report.deadColumns = details.deadColumns;
-        report.fallback = details.fellBack;
-        report.seconds = shared + secondsSince(begin);
-        options.onLayer(std::move(report));
-      }
-      quantized.insert_or_assign(linear.op, WeightCodes(std::move(*codes)));
-    }
-    return success();
+  /// A Hessian of fewer tokens than inputs is singular.
+  void warnOfFewTokens(const Linear &linear, const Statistics &statistics) {
+    if (warned || !statistics.hasHessian() || statistics.hessian().tokens >= linear.inFeatures)
+      return;
+    warned = true;
+    emitWarning(linear.op->getLoc()) << "only " << statistics.hessian().tokens << " calibration tokens for the "
+                                     << linear.inFeatures << " inputs of layer \"" << linear.name
+                                     << "\": its codes are a guess";
   }
 
   /// An observer whose linears have been quantized has nothing left to say.
   void removeFinished() {
     for (const Stage &stage : plan.stages) {
       ObserveOp observe = stage.observe;
-      if (observes(observe, "absmax"))
+      if (observes(observe, StatisticSet::AbsMax))
         continue;
       observe.replaceAllUsesWith(observe.getInput());
       observe.erase();

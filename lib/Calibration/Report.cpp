@@ -8,7 +8,6 @@
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Linear.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -32,39 +31,30 @@ static Value storedZeros(Value zeros) {
   return areSigns ? Value() : zeros;
 }
 
-/// The columns that were kept in float; null where there are none.
-static Value keptWeights(onnx::MatMulOp matmul) {
-  ReplaceColumnsOp kept = getKeptColumns(matmul);
-  return kept ? kept.getValues() : Value();
-}
-
-/// The weight arrays that `op` reads; empty when it is no linear.
+/// The arrays that `op` keeps weights in; empty when it is no linear.
 static SmallVector<Value> weightArrays(Operation *op) {
-  return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
-      .Case([](MatmulW8A8Op matmul) {
-        return SmallVector<Value>{matmul.getW(), matmul.getWScale(), matmul.getOutlierWeights()};
-      })
-      .Case([](MatmulW8A16Op matmul) { return SmallVector<Value>{matmul.getW(), matmul.getWScale()}; })
-      .Case([](MatmulW4A16Op matmul) {
-        return SmallVector<Value>{matmul.getW(), matmul.getScale(), storedZeros(matmul.getZeros())};
-      })
-      .Case([](onnx::MatMulOp matmul) -> SmallVector<Value> {
-        if (DequantizeOp weights = getQuantizedWeights(matmul))
-          return {weights.getCodes(), weights.getScale(), storedZeros(weights.getZeros()), keptWeights(matmul)};
-        if (Linear::match(matmul)) {
-          auto cast = matmul.getB().getDefiningOp<onnx::CastOp>();
-          return {cast ? cast.getInput() : matmul.getB()};
-        }
-        return {};
-      })
-      .Default([](Operation *) { return SmallVector<Value>(); });
+  if (auto product = dyn_cast<QuantizedProductOpInterface>(op))
+    return {product.getWeightCodes(), product.getWeightScales(), storedZeros(product.getWeightZeros()),
+            product.getKeptWeights()};
+  auto matmul = dyn_cast<onnx::MatMulOp>(op);
+  if (!matmul)
+    return {};
+  if (DequantizeOp weights = getQuantizedWeights(matmul)) {
+    ReplaceColumnsOp kept = getKeptColumns(matmul);
+    return {weights.getCodes(), weights.getScale(), storedZeros(weights.getZeros()),
+            kept ? Value(kept.getValues()) : Value()};
+  }
+  if (!Linear::match(matmul))
+    return {};
+  auto cast = matmul.getB().getDefiningOp<onnx::CastOp>();
+  return {cast ? cast.getInput() : matmul.getB()};
 }
 
 /// The scale of activations that have one for all; nothing for other inputs.
 static std::optional<double> staticInputScale(Operation *op) {
   Value scale;
-  if (auto product = dyn_cast<MatmulW8A8Op>(op))
-    scale = product.getXScale();
+  if (auto product = dyn_cast<QuantizedProductOpInterface>(op))
+    scale = product.getInputScale();
   else if (auto folded = op->getOperand(0).getDefiningOp<DequantizeOp>())
     scale = folded.getScale();
   std::optional<ConstantView> view = matchConstant(scale);
@@ -74,15 +64,15 @@ static std::optional<double> staticInputScale(Operation *op) {
   return values ? std::optional<double>(values->front()) : std::nullopt;
 }
 
-/// How many columns llm-int8 kept by calibration; nothing for other schemes.
-static std::optional<int64_t> countOutlierColumns(Operation *op, SchemeAttr scheme) {
-  if (!scheme || scheme.getKind() != SchemeKind::LlmInt8 || scheme.getOutliers() != OutlierColumns::Static)
+/// How many columns were kept in float; nothing where calibration does not choose any.
+static std::optional<int64_t> countKeptColumns(Operation *op, const SchemeVariant &variant) {
+  if (variant.activations != ActivationMethod::SplitColumnsAt)
     return std::nullopt;
   Value kept;
-  if (auto product = dyn_cast<MatmulW8A8Op>(op))
-    kept = product.getOutlierWeights();
-  else if (auto matmul = dyn_cast<onnx::MatMulOp>(op))
-    kept = keptWeights(matmul);
+  if (auto product = dyn_cast<QuantizedProductOpInterface>(op))
+    kept = product.getKeptWeights();
+  else if (ReplaceColumnsOp columns = getKeptColumns(cast<onnx::MatMulOp>(op)))
+    kept = columns.getValues();
   return kept ? cast<RankedTensorType>(kept.getType()).getDimSize(1) : 0;
 }
 
@@ -95,8 +85,10 @@ std::optional<LayerReport> qopt::describeLayer(Operation *op) {
   layer.name = name.str();
   if (auto location = dyn_cast<NameLoc>(op->getLoc()))
     layer.node = location.getName().str();
-  auto scheme = getAttr<attrs::Scheme>(op);
-  layer.scheme = stringifySchemeKind(scheme ? scheme.getKind() : SchemeKind::Float).str();
+  auto attribute = getAttr<attrs::Scheme>(op);
+  const Scheme scheme = attribute ? attribute.getValue() : Scheme(*allSchemes().front());
+  layer.scheme = scheme.name().str();
+  layer.isQuantized = !scheme.info().isFloat();
   if (auto matmul = dyn_cast<onnx::MatMulOp>(op)) {
     auto weights = cast<RankedTensorType>(matmul.getB().getType());
     layer.inFeatures = weights.getDimSize(0);
@@ -106,19 +98,15 @@ std::optional<LayerReport> qopt::describeLayer(Operation *op) {
     layer.outFeatures = cast<RankedTensorType>(arrays.front().getType()).getDimSize(0);
   }
   layer.inputScale = staticInputScale(op);
-  layer.outlierColumns = countOutlierColumns(op, scheme);
+  layer.outlierColumns = countKeptColumns(op, scheme.variant());
   layer.bitsPerWeight = storedBits(arrays) / (double(layer.inFeatures) * layer.outFeatures);
   return layer;
 }
 
 /// Adds what only the quantizer of a layer knows to what the graph shows.
 static void addMeasured(LayerReport &layer, const LayerReport &measured) {
+  static_cast<QuantizerFigures &>(layer) = measured;
   layer.sqnrDb = measured.sqnrDb;
-  layer.loss = measured.loss;
-  layer.damping = measured.damping;
-  layer.tokens = measured.tokens;
-  layer.deadColumns = measured.deadColumns;
-  layer.fallback = measured.fallback;
   layer.seconds = measured.seconds;
 }
 

@@ -5,28 +5,19 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Statistics.h"
-#include "llvm/ADT/StringSwitch.h"
 #include <algorithm>
 #include <cmath>
 
 using namespace mlir;
 using namespace qopt;
 
-bool qopt::observes(ObserveOp observe, StringRef statistic) {
-  return llvm::is_contained(observe.getStatistics().getAsValueRange<StringAttr>(), statistic);
-}
-
-std::optional<RangeRule> qopt::parseRangeRule(StringRef name) {
-  return llvm::StringSwitch<std::optional<RangeRule>>(name)
-      .Case("mse", RangeRule::LeastSquares)
-      .Case("absmax", RangeRule::Largest)
-      .Case("moving-average", RangeRule::MovingAverage)
-      .Default(std::nullopt);
+bool qopt::observes(ObserveOp observe, StatisticSet statistic) {
+  return bitEnumContainsAny(observe.getStatistics(), statistic);
 }
 
 Statistics::Statistics(ObserveOp observe, RangeRule rule)
-    : wantsRange(observes(observe, "absmax")), wantsColumns(observes(observe, "column-absmax")),
-      wantsHessian(observes(observe, "hessian")), rule(rule) {}
+    : wantsRange(observes(observe, StatisticSet::AbsMax)), wantsColumns(observes(observe, StatisticSet::ColumnAbsMax)),
+      wantsHessian(observes(observe, StatisticSet::Hessian)), rule(rule) {}
 
 Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch,
                        const ParallelFor &parallelFor) {

@@ -15,7 +15,7 @@
 namespace qopt {
 
 /// Whether `observe` gathers `statistic`.
-bool observes(ObserveOp observe, llvm::StringRef statistic);
+bool observes(ObserveOp observe, StatisticSet statistic);
 
 /// Running statistics over batches; nothing of a batch is kept but, for a moving
 /// average, its scale.

@@ -58,46 +58,8 @@ FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
 }
 
 //===----------------------------------------------------------------------===//
-// Quantizing
+// What quantizers make of them
 //===----------------------------------------------------------------------===//
-
-GroupOptions qopt::groupOptions(SchemeAttr scheme, int64_t inFeatures, GroupOptions options) {
-  int64_t groupSize = scheme.getGroupSize();
-  options.groupSize = groupSize < 1 || groupSize >= inFeatures ? -1 : groupSize;
-  options.symmetric = scheme.getSymmetric();
-  return options;
-}
-
-std::optional<GroupOptions> qopt::parseGroupOptions(StringRef grid, bool exactReference) {
-  GroupOptions options;
-  if (grid == "search")
-    options.grid = ScaleGrid::Search;
-  else if (grid == "minmax")
-    options.grid = ScaleGrid::MinMax;
-  else
-    return std::nullopt;
-  options.referenceMinMax = exactReference;
-  options.float16Scales = !exactReference;
-  return options;
-}
-
-WeightCodes qopt::quantizeWithoutData(const Linear &linear, const Matrix<float> &weights, const GroupOptions &groups,
-                                      const ParallelFor &parallelFor) {
-  switch (linear.kind()) {
-  case SchemeKind::Int8Weights:
-  case SchemeKind::Int8Static:
-    return quantizeChannels(weights);
-  case SchemeKind::Int8Dynamic:
-  case SchemeKind::LlmInt8:
-    return quantizeChannelsLlmInt8(weights);
-  case SchemeKind::RtnInt4:
-    return quantizeGroups(weights, groupOptions(linear.scheme, linear.inFeatures, groups), {}, parallelFor);
-  case SchemeKind::Float:
-  case SchemeKind::GptqInt4:
-    break;
-  }
-  llvm_unreachable("a scheme whose weights need data or stay as they are");
-}
 
 Matrix<float> qopt::dequantize(const WeightCodes &codes) {
   if (const auto *channels = std::get_if<ChannelCodes>(&codes)) {

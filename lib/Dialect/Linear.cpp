@@ -24,6 +24,10 @@ std::optional<Linear> Linear::match(Operation *op) {
   return linear;
 }
 
+const SchemeVariant &Linear::variant() const {
+  return scheme ? scheme.getVariant() : allSchemes().front()->variants.back();
+}
+
 /// W [N, K], whose transpose `op` multiplies with; null when there is no transpose.
 static Value getTransposedWeights(onnx::MatMulOp op) {
   auto transpose = op.getB().getDefiningOp<onnx::TransposeOp>();

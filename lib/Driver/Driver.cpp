@@ -15,7 +15,6 @@
 #include "Resources.h"
 #include "WriteModule.h"
 
-#include "mlir/Pass/PassRegistry.h"
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Import/Import.h"
@@ -68,7 +67,7 @@ private:
 
   Status readCalibration();
   /// Runs the passes that a text names.
-  Status runPipeline(StringRef phase, const std::string &pipeline);
+  Status runPipeline(StringRef phase, const std::string &pipeline, const std::string &compat = "");
   void forwardRemarks();
   void summarize();
   /// The model's entry point; null where passes took it away.
@@ -133,28 +132,8 @@ Status Compilation::import() {
 // Passes
 //===----------------------------------------------------------------------===//
 
-/// MLIR says "MLIR Textual PassPipeline Parser:1:1: error: 'x' does not refer to ...".
-static std::string describeParseError(StringRef pipeline, const std::string &message) {
-  std::string line = firstLine(message);
-  StringRef reason = line;
-  if (size_t at = reason.find("error: "); at != StringRef::npos)
-    reason = reason.substr(at + StringRef("error: ").size());
-  reason.consume_front("<Pass-Options-Parser>: ");
-  if (reason.contains("does not refer to a registered pass"))
-    reason = "there is no such pipeline; there are float, int8-weights, int8-static, int8-dynamic, llm-int8, rtn-int4 "
-             "and gptq-int4, and MLIR's and qopt's passes by name";
-  return "pipeline \"" + printable(pipeline.str()) + "\": " + printable(reason.str());
-}
-
-/// MLIR writes what is wrong with a pipeline to a stream, not to the diagnostics.
-Status Compilation::runPipeline(StringRef phase, const std::string &pipeline) {
-  return passes.run(*module, phase, [&](OpPassManager &manager) -> Status {
-    std::string parseError;
-    llvm::raw_string_ostream stream(parseError);
-    if (failed(parsePassPipeline(pipeline, manager, stream)))
-      return Error{describeParseError(pipeline, parseError)};
-    return {};
-  });
+Status Compilation::runPipeline(StringRef phase, const std::string &pipeline, const std::string &compat) {
+  return passes.run(*module, phase, [&](OpPassManager &manager) { return parsePipeline(manager, pipeline, compat); });
 }
 
 Status Compilation::raise() {
@@ -171,25 +150,6 @@ Status Compilation::raise() {
     return Error{tokenizer.path + ": the tokenizer has " + std::to_string(tokenizer.tokenizer->vocabularySize()) +
                  " tokens but the model only " + std::to_string(vocabularySize)};
   return {};
-}
-
-/// The pipeline that the user asked for, as text for MLIR's parser. `--compat=X` is
-/// the first option, compat=X, of a scheme that can be made to repeat package X.
-static Result<std::string> pipelineText(const CompileOptions &options) {
-  StringRef text = options.pipeline;
-  if (text.consume_front("builtin.module("))
-    text = text.drop_back();
-  if (options.compat.empty())
-    return text.str();
-  auto [name, rest] = text.split('{');
-  if (options.compat == "quanto" && name == "int8-weights")
-    return text.str(); // there is nothing that quanto does differently
-  bool known = options.compat == "quanto" ? name == "int8-static" : name == "rtn-int4" || name == "gptq-int4";
-  if (!known)
-    return Error{"--compat=" + options.compat + " is for " +
-                 (options.compat == "quanto" ? "int8-weights and int8-static" : "rtn-int4 and gptq-int4") +
-                 ", not for the pipeline \"" + printable(options.pipeline) + "\""};
-  return (name + "{compat=" + options.compat + (text.contains('{') ? " " + rest.str() : "}")).str();
 }
 
 /// Hands to the passes what their options, which are text, cannot hold.
@@ -217,10 +177,7 @@ Status Compilation::quantize() {
   if (Status status = readCalibration(); !status)
     return status;
   Stopwatch watch;
-  Result<std::string> pipeline = pipelineText(options);
-  if (!pipeline)
-    return pipeline.error();
-  Status status = runPipeline("quantize", *pipeline);
+  Status status = runPipeline("quantize", options.pipeline, options.compat);
   report.quantizeSeconds = watch.seconds();
   return status;
 }

@@ -18,7 +18,7 @@ void qopt::addTotals(CompileReport &report) {
   double bits = 0;
   for (const LayerReport &layer : report.layers) {
     // The average is over what a scheme has quantized, so layers left in float do not count.
-    if (layer.scheme == "float" && !report.pipeline.empty())
+    if (!layer.isQuantized && !report.pipeline.empty())
       continue;
     int64_t weights = layer.outFeatures * layer.inFeatures;
     report.linearWeights += weights;

@@ -50,7 +50,7 @@ std::string qopt::layerTable(const CompileReport &report) {
 std::string qopt::summaryLine(const CompileReport &report, const std::string &output) {
   size_t quantized = 0, fallbacks = 0;
   for (const LayerReport &layer : report.layers) {
-    quantized += layer.scheme != "float";
+    quantized += layer.isQuantized;
     fallbacks += layer.fallback;
   }
   std::string text = printable(output) + ": ";

@@ -8,9 +8,9 @@
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Linear.h"
+#include "qopt/Dialect/Qopt/SchemeOptions.h"
 #include "qopt/Passes/Passes.h"
 #include "qopt/Passes/Remarks.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/GlobPattern.h"
 #include "llvm/Support/Regex.h"
 
@@ -22,78 +22,10 @@ namespace qopt {
 
 namespace {
 
-/// A scheme and its options as text gives them.
-struct Spec {
-  SchemeKind kind = SchemeKind::Float;
-  int64_t groupSize = 128;
-  bool symmetric = true;
-  double threshold = 6;
-  OutlierColumns outliers = OutlierColumns::Dynamic;
-
-  /// Checks the numbers; the message continues "... scheme "x": ".
-  std::string check() const {
-    if (groupSize == 0 || groupSize < -1)
-      return llvm::formatv("expected a group size of at least 1, or -1, but got {0}", groupSize);
-    if (kind == SchemeKind::LlmInt8 && !(threshold > 0 && std::isfinite(static_cast<float>(threshold))))
-      return llvm::formatv("expected a threshold above 0 but got {0} (int8-dynamic splits no columns)", threshold);
-    return "";
-  }
-
-  SchemeAttr get(MLIRContext *context, int64_t inFeatures) const {
-    FloatAttr limit;
-    if (kind == SchemeKind::LlmInt8)
-      limit = Builder(context).getF32FloatAttr(static_cast<float>(threshold));
-    OutlierColumns when = kind == SchemeKind::LlmInt8 ? outliers : OutlierColumns::Dynamic;
-    if (kind != SchemeKind::RtnInt4 && kind != SchemeKind::GptqInt4)
-      return SchemeAttr::get(context, kind, /*groupSize=*/128, /*symmetric=*/true, limit, when);
-    int64_t size = groupSize < 0 ? inFeatures : std::min(groupSize, inFeatures);
-    return SchemeAttr::get(context, kind, size, symmetric, limit, when);
-  }
-};
-
-/// Reads `NAME` or `NAME{key=value ...}` into `spec`; returns what is wrong, or "".
-std::string parseSpec(StringRef text, Spec &spec) {
-  auto [name, rest] = text.split('{');
-  if (name == "skip")
-    name = "float";
-  std::optional<SchemeKind> kind = symbolizeSchemeKind(name);
-  if (!kind)
-    return ("unknown scheme \"" + name + "\"").str();
-  spec.kind = *kind;
-  if (!text.contains('{'))
-    return "";
-  if (!rest.consume_back("}"))
-    return "expected a closing brace";
-  SmallVector<StringRef> options;
-  rest.split(options, ' ', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
-  for (StringRef option : options) {
-    auto [key, value] = option.split('=');
-    bool good = false;
-    if (key == "group-size") {
-      good = !value.getAsInteger(10, spec.groupSize);
-    } else if (key == "threshold") {
-      good = !value.getAsDouble(spec.threshold);
-    } else if (key == "outliers") {
-      std::optional<OutlierColumns> outliers = symbolizeOutlierColumns(value);
-      good = outliers.has_value();
-      spec.outliers = outliers.value_or(spec.outliers);
-    } else if (key == "sym") {
-      good = value == "true" || value == "false";
-      spec.symmetric = value == "true";
-    } else {
-      return ("unknown option \"" + key + "\"").str();
-    }
-    if (!good)
-      return ("unreadable value \"" + value + "\" of option \"" + key + "\"").str();
-  }
-  return spec.check();
-}
-
 /// `PATTERN=SPEC`.
 class Override {
 public:
-  /// `defaults` gives the options that SPEC does not name.
-  static FailureOr<Override> parse(Location location, StringAttr textAttr, const Spec &defaults) {
+  static FailureOr<Override> parse(Location location, StringAttr textAttr) {
     StringRef text = textAttr.getValue();
     auto fail = [&](const Twine &reason) { return emitError(location) << "override \"" << text << "\": " << reason; };
     // SPEC may hold "=" within its braces, PATTERN anywhere.
@@ -103,9 +35,10 @@ public:
       return fail("expected PATTERN=SPEC");
     Override result;
     result.text = textAttr;
-    result.spec = defaults;
-    if (std::string problem = parseSpec(text.drop_front(equals + 1), result.spec); !problem.empty())
-      return fail(problem);
+    Result<SchemeSpec> spec = SchemeSpec::parse(text.drop_front(equals + 1));
+    if (!spec)
+      return fail(spec.error().message);
+    result.spec = std::move(*spec);
     StringRef pattern = text.take_front(equals);
     if (pattern.consume_front("re:")) {
       result.regex.emplace(pattern);
@@ -123,7 +56,7 @@ public:
   bool matches(StringRef name) const { return regex ? regex->match(name) : glob->match(name); }
 
   StringAttr text; ///< also holds the characters that `glob` refers to
-  Spec spec;
+  SchemeSpec spec;
   bool used = false;
 
 private:
@@ -131,49 +64,105 @@ private:
   std::optional<llvm::GlobPattern> glob;
 };
 
+/// What the options of the pass say together.
+class Assignment {
+public:
+  /// `overrides` are PATTERN=SPEC. Emits an error where the text of an option is wrong.
+  static FailureOr<Assignment> parse(Location location, StringRef scheme, StringRef compat,
+                                     ArrayRef<std::string> overrides) {
+    Assignment result;
+    Result<SchemeSpec> spec = SchemeSpec::parse(scheme);
+    if (!spec)
+      return emitError(location) << spec.error().message;
+    result.chosen = std::move(*spec);
+    result.compat = compat;
+    if (!compat.empty() && !result.chosen.info->findPreset(compat))
+      return emitError(location) << "scheme \"" << result.chosen.info->name << "\" cannot repeat package \"" << compat
+                                 << '"';
+    for (const std::string &text : overrides) {
+      FailureOr<Override> one = Override::parse(location, StringAttr::get(location.getContext(), text));
+      if (failed(one))
+        return failure();
+      result.overrides.push_back(std::move(*one));
+    }
+    return result;
+  }
+
+  /// The scheme of a layer. The head stays in float unless `quantizesHead` or an override
+  /// names it. Says in a remark who wants it so where a layer stays in float.
+  Scheme choose(Linear linear, bool quantizesHead) {
+    const SchemeSpec left{allSchemes().front(), {}};
+    const SchemeSpec *spec = linear.name == "lm_head" && !quantizesHead ? &left : &chosen;
+    std::string reason = "it is the head, which is quantized with head=true";
+    for (Override &one : overrides)
+      if (one.matches(linear.name)) {
+        one.used = true;
+        spec = &one.spec;
+        reason = ("override \"" + one.text.getValue() + "\"").str();
+      }
+    if (spec->info->isFloat() && !chosen.info->isFloat())
+      remarkChosen(linear.op->getLoc(), topics::kLinear,
+                   "layer \"" + linear.name + "\" of " + Twine(linear.outFeatures * linear.inFeatures) +
+                       " weights stays float: " + reason);
+    return resolve(*spec, linear.inFeatures);
+  }
+
+  /// Those that matched no layer are errors.
+  LogicalResult checkUse(Location location, int64_t numLinears) const {
+    for (const Override &one : overrides)
+      if (!one.used)
+        return emitError(location) << "override \"" << one.text.getValue() << "\": the pattern matches none of "
+                                   << numLinears << " linear layers";
+    return success();
+  }
+
+private:
+  /// The values of all options of one layer's scheme: what it names, else what the
+  /// pipeline's scheme names, else what the package does, else the default.
+  Scheme resolve(const SchemeSpec &spec, int64_t inFeatures) const {
+    Scheme result(*spec.info);
+    if (const SchemePreset *preset = spec.info->findPreset(compat))
+      result.apply(*parseSettings(*spec.info, preset->settings));
+    result.apply(chosen.settings);
+    result.apply(spec.settings);
+    if (result.has(options::groupSize)) {
+      int64_t size = result.get(options::groupSize);
+      result.set(options::groupSize, size < 0 ? inFeatures : std::min(size, inFeatures));
+    }
+    return result;
+  }
+
+  SchemeSpec chosen; ///< of all linears but the head
+  StringRef compat;
+  std::vector<Override> overrides; ///< the last one that matches wins
+};
+
 struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
   using Base::Base;
 
   void runOnOperation() override {
-    Spec chosen;
-    std::vector<Override> all;
-    if (failed(readOptions(chosen, all)))
+    Location location = getOperation().getLoc();
+    std::vector<std::string> texts(overrides.begin(), overrides.end());
+    if (CalibrationContext *driver = CalibrationContext::get(getContext()))
+      texts.insert(texts.end(), driver->overrides.begin(), driver->overrides.end());
+    FailureOr<Assignment> assignment = Assignment::parse(location, scheme, compat, texts);
+    if (failed(assignment))
       return signalPassFailure();
-    Spec left = chosen;
-    left.kind = SchemeKind::Float;
-
     int64_t count = 0;
     getOperation().walk([&](Operation *op) {
       std::optional<Linear> linear = Linear::match(op);
       if (!linear)
         return;
-      bool isLeftHead = linear->name == "lm_head" && !head;
-      const Spec *spec = isLeftHead ? &left : &chosen;
-      std::string reason = "it is the head, which is quantized with head=true";
-      for (Override &one : all)
-        if (one.matches(linear->name)) {
-          one.used = true;
-          spec = &one.spec;
-          reason = ("override \"" + one.text.getValue() + "\"").str();
-        }
-      if (spec->kind == SchemeKind::Float && chosen.kind != SchemeKind::Float)
-        remarkChosen(op->getLoc(), topics::kLinear,
-                     "layer \"" + linear->name + "\" of " + Twine(linear->outFeatures * linear->inFeatures) +
-                         " weights stays float: " + reason);
-      setAttr<attrs::Scheme>(op, spec->get(&getContext(), linear->inFeatures));
+      setAttr<attrs::Scheme>(op, SchemeAttr::get(&getContext(), assignment->choose(*linear, head)));
       ++count;
     });
     numLinears += count;
     if (count == 0 && hasUnnamedProduct())
-      emitWarning(getOperation().getLoc())
-          << "none of the products with constant weights has a name, so none is quantized; qopt-raise names them";
-
-    for (const Override &one : all)
-      if (!one.used) {
-        emitError(getOperation().getLoc())
-            << "override \"" << one.text.getValue() << "\": the pattern matches none of " << count << " linear layers";
-        return signalPassFailure();
-      }
+      emitWarning(location)
+          << "none of the products with constant weights has a name, so none is quantized; qopt-raise "
+             "names them";
+    if (failed(assignment->checkUse(location, count)))
+      signalPassFailure();
   }
 
 private:
@@ -182,29 +171,6 @@ private:
     auto result = getOperation().walk(
         [](onnx::MatMulOp op) { return matchWeight(op.getB()) ? WalkResult::interrupt() : WalkResult::advance(); });
     return result.wasInterrupted();
-  }
-
-  LogicalResult readOptions(Spec &chosen, std::vector<Override> &all) {
-    Location location = getOperation().getLoc();
-    std::optional<SchemeKind> kind = symbolizeSchemeKind(scheme);
-    if (!kind)
-      return emitError(location) << "unknown scheme \"" << scheme << '"';
-    std::optional<OutlierColumns> when = symbolizeOutlierColumns(outliers);
-    if (!when)
-      return emitError(location) << "expected outliers \"dynamic\" or \"static\" but got \"" << outliers << '"';
-    chosen = {*kind, groupSize, symmetric, threshold, *when};
-    if (std::string problem = chosen.check(); !problem.empty())
-      return emitError(location) << "scheme \"" << scheme << "\": " << problem;
-    std::vector<std::string> texts(overrides.begin(), overrides.end());
-    if (CalibrationContext *driver = CalibrationContext::get(getContext()))
-      texts.insert(texts.end(), driver->overrides.begin(), driver->overrides.end());
-    for (const std::string &text : texts) {
-      FailureOr<Override> one = Override::parse(location, StringAttr::get(&getContext(), text), chosen);
-      if (failed(one))
-        return failure();
-      all.push_back(std::move(*one));
-    }
-    return success();
   }
 };
 

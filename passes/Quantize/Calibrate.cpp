@@ -12,8 +12,8 @@
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/Calibrator.h"
 #include "qopt/Calibration/Samples.h"
-#include "qopt/Calibration/Weights.h"
-#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Dialect/Linear.h"
+#include "qopt/Dialect/Qopt/SchemeOptions.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -36,7 +36,7 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
       return markAllAnalysesPreserved();
     CalibrationOptions options;
     std::vector<std::vector<int32_t>> windows;
-    if (failed(readOptions(options)) || failed(readWindows(windows)))
+    if (failed(readOptions(observed, options)) || failed(readWindows(windows)))
       return signalPassFailure();
     for (func::FuncOp function : observed) {
       FailureOr<CalibrationSummary> summary =
@@ -49,28 +49,13 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
   }
 
 private:
-  LogicalResult readOptions(CalibrationOptions &options) {
-    Location location = getOperation().getLoc();
-    std::optional<GroupOptions> groups = parseGroupOptions(grid, exactReference);
-    if (!groups)
-      return emitError(location) << "expected grid \"search\" or \"minmax\" but got \"" << grid << '"';
-    if (batchSize < 1)
-      return emitError(location) << "expected a batch size of at least 1 but got " << int64_t(batchSize);
-    std::optional<RangeRule> range = parseRangeRule(observer);
-    if (!range)
-      return emitError(location) << "expected observer \"mse\", \"absmax\" or \"moving-average\" but got \"" << observer
-                                 << '"';
-    if (polish < 0 || polish > 1000)
-      return emitError(location) << "expected 0 to 1000 polishing passes but got " << int64_t(polish);
-    options.batchSize = batchSize;
-    options.range = *range;
-    options.gptq.groups = *groups;
-    options.gptq.dampPercent = dampPercent;
-    options.gptq.actOrder = actOrder;
-    options.gptq.staticGroups = staticGroups;
-    options.gptq.polishPasses = polish;
-    options.gptq.refitScales = refit;
-    options.gptq.floatTarget = floatTarget;
+  LogicalResult readOptions(ArrayRef<func::FuncOp> functions, CalibrationOptions &options) {
+    if (batchSize < 0)
+      return emitError(getOperation().getLoc()) << "expected a batch size of at least 0 but got " << int64_t(batchSize);
+    FailureOr<int64_t> asked = findBatchSize(functions);
+    if (failed(asked))
+      return failure();
+    options.batchSize = batchSize > 0 ? int64_t(batchSize) : *asked;
     if (CalibrationContext *driver = CalibrationContext::get(getContext())) {
       options.threads = driver->threads;
       options.maxMemory = driver->maxMemory;
@@ -78,6 +63,29 @@ private:
       options.onProgress = driver->onProgress;
     }
     return success();
+  }
+
+  /// The batch size that the schemes ask for; there is one for all layers.
+  FailureOr<int64_t> findBatchSize(ArrayRef<func::FuncOp> functions) {
+    int64_t found = 0;
+    for (func::FuncOp function : functions) {
+      WalkResult result = function.walk([&](Operation *op) {
+        std::optional<Linear> linear = Linear::match(op);
+        if (!linear || !linear->scheme || !linear->scheme.getValue().has(options::batchSize))
+          return WalkResult::advance();
+        int64_t size = linear->scheme.get(options::batchSize);
+        if (size != 0 && found != 0 && size != found) {
+          op->emitOpError() << "expected one batch size for all layers, but layer \"" << linear->name << "\" asks for "
+                            << size << " and others for " << found;
+          return WalkResult::interrupt();
+        }
+        found = size != 0 ? size : found;
+        return WalkResult::advance();
+      });
+      if (result.wasInterrupted())
+        return failure();
+    }
+    return found != 0 ? found : 8;
   }
 
   LogicalResult readWindows(std::vector<std::vector<int32_t>> &windows) {

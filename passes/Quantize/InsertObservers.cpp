@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Linear.h"
+#include "qopt/Dialect/Qopt/SchemeOptions.h"
 #include "qopt/Passes/Passes.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -16,22 +17,13 @@ namespace qopt {
 
 namespace {
 
-/// What its scheme must know about the input of a linear; empty: nothing.
-StringRef neededStatistic(const Linear &linear) {
-  switch (linear.kind()) {
-  case SchemeKind::Int8Static:
-    return "absmax";
-  case SchemeKind::GptqInt4:
-    return "hessian";
-  case SchemeKind::LlmInt8:
-    return linear.hasStaticOutliers() ? "column-absmax" : "";
-  case SchemeKind::Float:
-  case SchemeKind::Int8Weights:
-  case SchemeKind::Int8Dynamic:
-  case SchemeKind::RtnInt4:
-    return "";
-  }
-  llvm_unreachable("unknown scheme");
+/// What must be measured of the input of a linear, and how. Linears for which both are
+/// equal can share an observer.
+std::pair<StatisticSet, RangeRule> neededStatistics(const Linear &linear) {
+  const SchemeVariant &variant = linear.variant();
+  const Scheme &scheme = linear.scheme.getValue();
+  return {variant.weightStatistics | variant.activationStatistics,
+          scheme.has(options::observer) ? scheme.get(options::observer) : RangeRule::LeastSquares};
 }
 
 struct InsertObservers : impl::InsertObserversBase<InsertObservers> {
@@ -39,20 +31,30 @@ struct InsertObservers : impl::InsertObserversBase<InsertObservers> {
 
   void runOnOperation() override {
     // Linears by the value they read and what must be known of it, in order.
-    llvm::MapVector<std::pair<Value, StringRef>, SmallVector<Linear>> groups;
-    getOperation().walk([&](Operation *op) {
+    llvm::MapVector<std::pair<Value, std::pair<int64_t, int64_t>>, SmallVector<Linear>> groups;
+    WalkResult result = getOperation().walk([&](Operation *op) {
       std::optional<Linear> linear = Linear::match(op);
-      StringRef statistic = linear ? neededStatistic(*linear) : "";
-      if (!statistic.empty() && !linear->op.getA().getDefiningOp<ObserveOp>())
-        groups[{linear->op.getA(), statistic}].push_back(*linear);
+      if (!linear)
+        return WalkResult::advance();
+      if (!linear->scheme) {
+        op->emitOpError() << "requires a scheme for layer \"" << linear->name << "\" (qopt-assign-scheme)";
+        return WalkResult::interrupt();
+      }
+      auto [statistics, rule] = neededStatistics(*linear);
+      Value value = linear->op.getA();
+      if (statistics != StatisticSet::None && !value.getDefiningOp<ObserveOp>())
+        groups[{value, {int64_t(statistics), int64_t(rule)}}].push_back(*linear);
+      return WalkResult::advance();
     });
+    if (result.wasInterrupted())
+      return signalPassFailure();
 
     for (auto &[key, linears] : groups) {
-      auto [value, statistic] = key;
+      auto [value, needed] = key;
       OpBuilder builder(linears.front().op);
       auto observe =
           ObserveOp::create(builder, linears.front().op.getLoc(), value, builder.getStringAttr(linears.front().name),
-                            builder.getStrArrayAttr({statistic}), FloatAttr());
+                            StatisticSetAttr::get(&getContext(), StatisticSet(needed.first)), FloatAttr());
       for (Linear &linear : linears)
         linear.op.getAMutable().assign(observe.getResult());
       ++numObservers;

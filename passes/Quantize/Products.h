@@ -19,10 +19,10 @@ namespace qopt {
 /// The scheme of a product; null when nobody assigned one.
 inline SchemeAttr getScheme(onnx::MatMulOp op) { return getAttr<attrs::Scheme>(op); }
 
-/// Whether `op` has a scheme, of this kind.
-inline bool hasScheme(onnx::MatMulOp op, SchemeKind kind) {
+/// Whether `op` has a scheme, which treats activations in this way.
+inline bool hasActivations(onnx::MatMulOp op, ActivationMethod method) {
   SchemeAttr scheme = getScheme(op);
-  return scheme && scheme.getKind() == kind;
+  return scheme && scheme.getVariant().activations == method;
 }
 
 /// Whether these are int8 weights with one scale per output.

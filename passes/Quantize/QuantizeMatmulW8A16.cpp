@@ -15,7 +15,7 @@ namespace qopt {
 namespace {
 
 /// Weights alone are quantized where the scheme says so, or where there is none.
-bool quantizesWeightsOnly(onnx::MatMulOp op) { return !getScheme(op) || hasScheme(op, SchemeKind::Int8Weights); }
+bool quantizesWeightsOnly(onnx::MatMulOp op) { return !getScheme(op) || hasActivations(op, ActivationMethod::Float); }
 
 struct WeightProduct : OpRewritePattern<onnx::MatMulOp> {
   WeightProduct(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}

@@ -39,15 +39,15 @@ struct StaticScale : OpRewritePattern<onnx::MatMulOp> {
   Pass::Statistic &count;
 };
 
-/// int8-dynamic, and llm-int8 where calibration found no outlier column: a scale per token,
-/// measured at run time.
+/// A scale per token, measured at run time; also where calibration looked for outlier columns
+/// and found none.
 struct ScalePerToken : OpRewritePattern<onnx::MatMulOp> {
   ScalePerToken(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}
 
   LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
-    bool mayKeep = hasScheme(op, SchemeKind::LlmInt8) && getScheme(op).getOutliers() == OutlierColumns::Static;
-    if (!mayKeep && !hasScheme(op, SchemeKind::Int8Dynamic))
-      return rewriter.notifyMatchFailure(op, "requires the scheme int8-dynamic, or llm-int8 with static outliers");
+    if (!hasActivations(op, ActivationMethod::PerToken) && !hasActivations(op, ActivationMethod::SplitColumnsAt))
+      return rewriter.notifyMatchFailure(op,
+                                         "requires a scheme with a scale per token, or columns that calibration chose");
     DequantizeOp weights = getChannelWeights(op);
     if (!weights)
       return rewriter.notifyMatchFailure(op, "requires int8 weights with a scale per output");

@@ -4,10 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/CalibrationContext.h"
-#include "qopt/Calibration/ReplaceWeights.h"
 #include "qopt/Calibration/StageRunner.h"
+#include "qopt/Calibration/WeightQuantizer.h"
 #include "qopt/Passes/Passes.h"
-#include <chrono>
 
 using namespace mlir;
 
@@ -21,43 +20,36 @@ struct QuantizeWeights : impl::QuantizeWeightsBase<QuantizeWeights> {
   using Base::Base;
 
   void runOnOperation() override {
-    std::optional<GroupOptions> groups = parseGroupOptions(grid, exactReference);
-    if (!groups) {
-      emitError(getOperation().getLoc()) << "expected grid \"search\" or \"minmax\" but got \"" << grid << '"';
-      return signalPassFailure();
-    }
     SmallVector<Linear> linears;
-    getOperation().walk([&](Operation *op) {
+    WalkResult result = getOperation().walk([&](Operation *op) {
       std::optional<Linear> linear = Linear::match(op);
-      if (linear && linear->needsNoData())
+      if (linear && !linear->scheme) {
+        op->emitOpError() << "requires a scheme for layer \"" << linear->name << "\" (qopt-assign-scheme)";
+        return WalkResult::interrupt();
+      }
+      if (linear && linear->isQuantizedWithoutData())
         linears.push_back(*linear);
+      return WalkResult::advance();
     });
+    if (result.wasInterrupted())
+      return signalPassFailure();
     CalibrationContext *driver = CalibrationContext::get(getContext());
     qrt::ThreadPool threads(driver ? driver->threads : 1);
     ParallelFor parallelFor = makeParallelFor(threads);
+    std::function<void(LayerReport)> onLayer;
+    if (driver)
+      onLayer = [driver](LayerReport layer) { driver->report(std::move(layer)); };
     for (const Linear &linear : linears) {
-      if (failed(quantize(linear, *groups, parallelFor)))
+      Result<std::unique_ptr<WeightQuantizer>> quantizer = WeightQuantizer::create(
+          linear.scheme.getValue(), linear.inFeatures, /*measured=*/nullptr, /*isLast=*/true, parallelFor);
+      if (!quantizer) {
+        emitError(linear.op->getLoc()) << quantizer.error().message;
+        return signalPassFailure();
+      }
+      if (failed(quantizeLinear(linear, **quantizer, /*seconds=*/0, parallelFor, onLayer)))
         return signalPassFailure();
       ++numLinears;
     }
-  }
-
-private:
-  LogicalResult quantize(const Linear &linear, const GroupOptions &groups, const ParallelFor &parallelFor) {
-    auto start = std::chrono::steady_clock::now();
-    FailureOr<Matrix<float>> weights = readWeights(linear);
-    if (failed(weights))
-      return failure();
-    WeightCodes codes = quantizeWithoutData(linear, *weights, groups, parallelFor);
-    if (failed(replaceWeights(linear, codes)))
-      return failure();
-    if (CalibrationContext *driver = CalibrationContext::get(getContext())) {
-      LayerReport report = *describeLayer(linear.op);
-      report.sqnrDb = sqnrDb(*weights, dequantize(codes));
-      report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      driver->report(std::move(report));
-    }
-    return success();
   }
 };
 

@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Products.h"
+#include "qopt/Dialect/Qopt/SchemeOptions.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -21,11 +22,9 @@ struct SplitProduct : OpRewritePattern<onnx::MatMulOp> {
   SplitProduct(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}
 
   LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
-    if (!hasScheme(op, SchemeKind::LlmInt8) || getScheme(op).getOutliers() != OutlierColumns::Dynamic)
-      return rewriter.notifyMatchFailure(op, "requires the scheme llm-int8 with dynamic outliers");
-    FloatAttr threshold = getScheme(op).getThreshold();
-    if (!threshold || !threshold.getType().isF32() || !(threshold.getValueAsDouble() > 0))
-      return rewriter.notifyMatchFailure(op, "requires a float32 threshold above 0");
+    if (!hasActivations(op, ActivationMethod::SplitColumns))
+      return rewriter.notifyMatchFailure(op, "requires a scheme that splits columns at run time");
+    FloatAttr threshold = rewriter.getF32FloatAttr(static_cast<float>(getScheme(op).get(options::threshold)));
     DequantizeOp weights = getChannelWeights(op);
     if (!weights)
       return rewriter.notifyMatchFailure(op, "requires int8 weights with a scale per output");
@@ -56,8 +55,8 @@ struct SplitProductAt : OpRewritePattern<onnx::MatMulOp> {
   SplitProductAt(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}
 
   LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
-    if (!hasScheme(op, SchemeKind::LlmInt8) || getScheme(op).getOutliers() != OutlierColumns::Static)
-      return rewriter.notifyMatchFailure(op, "requires the scheme llm-int8 with static outliers");
+    if (!hasActivations(op, ActivationMethod::SplitColumnsAt))
+      return rewriter.notifyMatchFailure(op, "requires a scheme whose columns calibration chose");
     ReplaceColumnsOp kept = getKeptColumns(op);
     DequantizeOp weights = getQuantizedWeights(op);
     if (!kept || !isPerChannel(weights))

@@ -7,7 +7,6 @@
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Linear.h"
 #include "qopt/Passes/Passes.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -18,46 +17,25 @@ namespace qopt {
 namespace {
 
 /// Whether `op` is the product that `scheme` promises.
-bool carriesOut(Operation *op, SchemeAttr scheme) {
-  switch (scheme.getKind()) {
-  case SchemeKind::Float:
+bool carriesOut(Operation *op, const SchemeVariant &variant) {
+  if (variant.weights == WeightMethod::Float)
     return Linear::match(op).has_value();
-  case SchemeKind::Int8Weights:
-    return isa<MatmulW8A16Op>(op);
-  case SchemeKind::Int8Static: {
-    auto product = dyn_cast<MatmulW8A8Op>(op);
-    return product && !product.getOutliers() && product.getXScale().getType().getRank() == 0;
-  }
-  case SchemeKind::Int8Dynamic: {
-    auto product = dyn_cast<MatmulW8A8Op>(op);
-    return product && !product.getOutliers() && product.getX().getDefiningOp<DynamicQuantizeOp>();
-  }
-  case SchemeKind::LlmInt8: {
-    auto product = dyn_cast<MatmulW8A8Op>(op);
-    if (!product || scheme.getOutliers() == OutlierColumns::Dynamic)
-      return product && product.getColumns();
-    // Where calibration found no outlier column there is none to multiply apart.
-    auto split = product.getX().getDefiningOp<SplitColumnsAtOp>();
-    return split ? product.getOutliers() == split.getOutliers()
-                 : !product.getOutliers() && product.getX().getDefiningOp<DynamicQuantizeOp>();
-  }
-  case SchemeKind::RtnInt4:
-  case SchemeKind::GptqInt4:
-    return isa<MatmulW4A16Op>(op);
-  }
-  llvm_unreachable("unknown scheme");
+  auto product = dyn_cast<QuantizedProductOpInterface>(op);
+  if (!product || op->getName().getStringRef() != variant.product)
+    return false;
+  std::optional<ActivationMethod> found = product.getActivationMethod();
+  // Where calibration found no outlier column there is none to multiply apart.
+  if (variant.activations == ActivationMethod::SplitColumnsAt && found == ActivationMethod::PerToken)
+    return true;
+  return found == variant.activations;
 }
 
 /// The scales of `op` that are constants.
 SmallVector<Value> scales(Operation *op) {
-  return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)
-      .Case([](MatmulW8A8Op product) { return SmallVector<Value>{product.getXScale(), product.getWScale()}; })
-      .Case([](MatmulW8A16Op product) { return SmallVector<Value>{product.getWScale()}; })
-      .Case([](MatmulW4A16Op product) { return SmallVector<Value>{product.getScale()}; })
-      .Default([](Operation *) { return SmallVector<Value>(); });
+  auto product = dyn_cast<QuantizedProductOpInterface>(op);
+  return product ? SmallVector<Value>{product.getInputScale(), product.getWeightScales()} : SmallVector<Value>();
 }
 
-/// The first element that is not positive and finite; nothing when all are.
 struct VerifyQuantized : impl::VerifyQuantizedBase<VerifyQuantized> {
   using Base::Base;
 
@@ -81,9 +59,10 @@ private:
       return success();
     }
     StringRef layer = name ? name.getValue() : StringRef("?");
-    if (!carriesOut(op, scheme))
-      return op->emitOpError() << "is not what scheme " << stringifySchemeKind(scheme.getKind()) << " makes of layer \""
-                               << layer << '"';
+    if (!carriesOut(op, scheme.getVariant()))
+      return op->emitOpError() << "is not what scheme " << scheme.getName() << " makes of layer \"" << layer
+                               << "\": expected " << scheme.getVariant().product << " with activations "
+                               << scheme.getVariant().activationText;
     for (Value scale : scales(op))
       if (failed(verifyScale(op, layer, scale)))
         return failure();
@@ -91,7 +70,7 @@ private:
   }
 
   LogicalResult verifyScale(Operation *op, StringRef layer, Value scale) {
-    std::optional<ConstantView> view = matchConstant(scale);
+    std::optional<ConstantView> view = scale ? matchConstant(scale) : std::nullopt;
     std::optional<std::vector<float>> values = view ? view->readAs<float>() : std::nullopt;
     if (!values)
       return success();

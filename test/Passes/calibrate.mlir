@@ -1,16 +1,12 @@
-// RUN: qopt-opt %s --split-input-file --verify-diagnostics --pass-pipeline='builtin.module(qopt-calibrate{reference=true batch-size=2 observer=absmax calibration=%inputs/tokens.npy})' | FileCheck %s
+// RUN: qopt-opt %s --split-input-file --verify-diagnostics --pass-pipeline='builtin.module(qopt-calibrate{reference=true batch-size=2 calibration=%inputs/tokens.npy})' | FileCheck %s
 // RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate)' 2>&1 | FileCheck %s --check-prefix=NODATA
 // RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate{calibration=%s})' 2>&1 | FileCheck %s --check-prefix=NOTNPY
-// RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate{calibration=%inputs/tokens.npy grid=best})' 2>&1 | FileCheck %s --check-prefix=GRID
-// RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate{calibration=%inputs/tokens.npy observer=min})' 2>&1 | FileCheck %s --check-prefix=OBSERVER
-// RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate{calibration=%inputs/tokens.npy batch-size=0})' 2>&1 | FileCheck %s --check-prefix=BATCH
+// RUN: not qopt-opt %s --split-input-file --pass-pipeline='builtin.module(qopt-calibrate{calibration=%inputs/tokens.npy batch-size=-1})' 2>&1 | FileCheck %s --check-prefix=BATCH
 
 // tokens.npy holds [[1,2,3,4,5,6],[0,3,1,7,2,2],[5,5,4,0,6,1],[7,3,2,6,1,4]].
 // NODATA: error: requires calibration data
 // NOTNPY: calibrate.mlir: is not a .npy file
-// GRID: error: expected grid "search" or "minmax" but got "best"
-// OBSERVER: error: expected observer "mse", "absmax" or "moving-average" but got "min"
-// BATCH: error: expected a batch size of at least 1 but got 0
+// BATCH: error: expected a batch size of at least 0 but got -1
 
 // The largest magnitude that is looked up is 60 (token 7); the second linear sees it through
 // int8 weights that hold 1 and 0.5 exactly.
@@ -22,9 +18,9 @@ func.func @ranges(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #q
   %u = onnx.Constant dense<-0.5> : tensor<1x1xf32>
   %x = onnx.Gather %e, %ids : (tensor<9x1xf32>, tensor<?x?xi64>) -> tensor<?x?x1xf32>
   %a = qopt.observe %x "up" ["absmax"] : tensor<?x?x1xf32>
-  %b = onnx.MatMul %a, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "int8-static">} : (tensor<?x?x1xf32>, tensor<1x1xf32>) -> tensor<?x?x1xf32>
+  %b = onnx.MatMul %a, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "int8-static", observer = absmax>} : (tensor<?x?x1xf32>, tensor<1x1xf32>) -> tensor<?x?x1xf32>
   %c = qopt.observe %b "down" ["absmax"] : tensor<?x?x1xf32>
-  %d = onnx.MatMul %c, %u {qopt.layer = "down", qopt.scheme = #qopt.scheme<kind = "int8-static">} : (tensor<?x?x1xf32>, tensor<1x1xf32>) -> tensor<?x?x1xf32>
+  %d = onnx.MatMul %c, %u {qopt.layer = "down", qopt.scheme = #qopt.scheme<kind = "int8-static", observer = absmax>} : (tensor<?x?x1xf32>, tensor<1x1xf32>) -> tensor<?x?x1xf32>
   return %d : tensor<?x?x1xf32>
 }
 
@@ -71,20 +67,23 @@ func.func @outliers(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = 
   %u = onnx.Constant dense<[[2.0], [1024.0], [-2.0], [-1.0]]> : tensor<4x1xf32>
   %x = onnx.Gather %e, %ids : (tensor<8x4xf32>, tensor<?x?xi64>) -> tensor<?x?x4xf32>
   %a = qopt.observe %x "up" ["column-absmax"] : tensor<?x?x4xf32>
-  %b = onnx.MatMul %a, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<?x?x4xf32>, tensor<4x1xf32>) -> tensor<?x?x1xf32>
+  %b = onnx.MatMul %a, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = static>} : (tensor<?x?x4xf32>, tensor<4x1xf32>) -> tensor<?x?x1xf32>
   return %b : tensor<?x?x1xf32>
 }
 
 // -----
 
-func.func @rejects_no_threshold(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x1xf32> {
+// A moving average depends on the batches, so there can be only one size of them.
+func.func @rejects_two_batch_sizes(%ids: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x1xf32> {
   %e = onnx.Constant dense<1.0> : tensor<8x4xf32>
   %u = onnx.Constant dense<1.0> : tensor<4x1xf32>
+  %v = onnx.Constant dense<1.0> : tensor<1x1xf32>
   %x = onnx.Gather %e, %ids : (tensor<8x4xf32>, tensor<?x?xi64>) -> tensor<?x?x4xf32>
-  %a = qopt.observe %x "up" ["column-absmax"] : tensor<?x?x4xf32>
-  // expected-error @below {{requires a threshold above 0 in the scheme of layer "up"}}
-  %b = onnx.MatMul %a, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "llm-int8", outliers = static>} : (tensor<?x?x4xf32>, tensor<4x1xf32>) -> tensor<?x?x1xf32>
-  return %b : tensor<?x?x1xf32>
+  %a = qopt.observe %x "up" ["absmax"] : tensor<?x?x4xf32>
+  %b = onnx.MatMul %a, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "int8-static", batchSize = 2>} : (tensor<?x?x4xf32>, tensor<4x1xf32>) -> tensor<?x?x1xf32>
+  // expected-error @below {{expected one batch size for all layers, but layer "down" asks for 4 and others for 2}}
+  %c = onnx.MatMul %b, %v {qopt.layer = "down", qopt.scheme = #qopt.scheme<kind = "int8-static", batchSize = 4>} : (tensor<?x?x1xf32>, tensor<1x1xf32>) -> tensor<?x?x1xf32>
+  return %c : tensor<?x?x1xf32>
 }
 
 // -----

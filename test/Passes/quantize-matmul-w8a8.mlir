@@ -34,7 +34,7 @@ func.func @dynamic(%x: tensor<1x?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2xf32>)
 func.func @nothing_kept(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<?x2xf32> {
   %d = qopt.dequantize %w, %v : (tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x4xf32>
   %t = onnx.Transpose %d {perm = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
-  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = static>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
 
@@ -43,7 +43,7 @@ func.func @nothing_kept(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2xf3
 func.func @skips_dynamic_outliers(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<?x2xf32> {
   %d = qopt.dequantize %w, %v : (tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x4xf32>
   %t = onnx.Transpose %d {perm = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
-  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
 
@@ -53,7 +53,7 @@ func.func @skips_kept_columns(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tenso
   %d = qopt.dequantize %w, %v : (tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x4xf32>
   %r = qopt.replace_columns %d, %k {columns = array<i32: 3>} : (tensor<2x4xf32>, tensor<2x1xf16>) -> tensor<2x4xf32>
   %t = onnx.Transpose %r {perm = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
-  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = static>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
 

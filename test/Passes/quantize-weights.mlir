@@ -57,7 +57,7 @@ func.func @zeros(%x: tensor<2x2xf32>) -> tensor<2x1xf32> {
 func.func @shared_weights(%x: tensor<2x2xf32>) -> (tensor<2x2xf32>, tensor<2x2xf32>) {
   %w = onnx.Constant dense<1.0> : tensor<2x2xf32>
   %0 = onnx.MatMul %x, %w {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "int8-dynamic">} : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
-  %1 = onnx.MatMul %x, %w {qopt.layer = "b", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
+  %1 = onnx.MatMul %x, %w {qopt.layer = "b", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0>} : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
   return %0, %1 : tensor<2x2xf32>, tensor<2x2xf32>
 }
 
@@ -79,6 +79,15 @@ func.func @rejects_nan(%x: tensor<2x2xf32>) -> tensor<2x2xf32> {
   %w = onnx.Constant dense<[[1.0, 0x7FC00000], [1.0, 1.0]]> : tensor<2x2xf32>
   // expected-error @below {{expected finite weights of layer "a" but got nan for output 1, input 0}}
   %0 = onnx.MatMul %x, %w {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "int8-weights">} : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
+  return %0 : tensor<2x2xf32>
+}
+
+// -----
+
+func.func @rejects_no_scheme(%x: tensor<2x2xf32>) -> tensor<2x2xf32> {
+  %w = onnx.Constant dense<1.0> : tensor<2x2xf32>
+  // expected-error @below {{'onnx.MatMul' op requires a scheme for layer "a" (qopt-assign-scheme)}}
+  %0 = onnx.MatMul %x, %w {qopt.layer = "a"} : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
   return %0 : tensor<2x2xf32>
 }
 

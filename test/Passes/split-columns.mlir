@@ -10,8 +10,8 @@
 func.func @splits(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2xf32>) -> (tensor<?x2xf32>, tensor<?x2xf32>) {
   %d = qopt.dequantize %w, %v : (tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x4xf32>
   %t = onnx.Transpose %d {perm = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
-  %0 = onnx.MatMul %x, %t {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
-  %1 = onnx.MatMul %x, %t {qopt.layer = "gate", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  %0 = onnx.MatMul %x, %t {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  %1 = onnx.MatMul %x, %t {qopt.layer = "gate", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
   return %0, %1 : tensor<?x2xf32>, tensor<?x2xf32>
 }
 
@@ -24,9 +24,10 @@ func.func @skips_other_scheme(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tenso
   return %y : tensor<?x2xf32>
 }
 
-// CHECK-LABEL: @skips_no_threshold
-// CHECK: onnx.MatMul
-func.func @skips_no_threshold(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<?x2xf32> {
+// CHECK-LABEL: @default_threshold
+// CHECK: qopt.split_columns {{.*}} {threshold = 6.000000e+00 : f32}
+// CHECK: qopt.matmul_w8a8
+func.func @default_threshold(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<?x2xf32> {
   %d = qopt.dequantize %w, %v : (tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x4xf32>
   %t = onnx.Transpose %d {perm = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
   %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8">} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
@@ -36,7 +37,7 @@ func.func @skips_no_threshold(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tenso
 // CHECK-LABEL: @skips_float_weights
 // CHECK: onnx.MatMul
 func.func @skips_float_weights(%x: tensor<?x4xf32>, %t: tensor<4x2xf32>) -> tensor<?x2xf32> {
-  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
 
@@ -51,8 +52,8 @@ func.func @splits_at(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2xf32>,
   %d = qopt.dequantize %w, %v : (tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x4xf32>
   %r = qopt.replace_columns %d, %k {columns = array<i32: 0, 3>} : (tensor<2x4xf32>, tensor<2x2xf16>) -> tensor<2x4xf32>
   %t = onnx.Transpose %r {perm = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
-  %0 = onnx.MatMul %x, %t {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
-  %1 = onnx.MatMul %x, %t {qopt.layer = "gate", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  %0 = onnx.MatMul %x, %t {qopt.layer = "up", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = static>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  %1 = onnx.MatMul %x, %t {qopt.layer = "gate", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = static>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
   return %0, %1 : tensor<?x2xf32>, tensor<?x2xf32>
 }
 
@@ -62,7 +63,7 @@ func.func @splits_at(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2xf32>,
 func.func @skips_nothing_kept(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<?x2xf32> {
   %d = qopt.dequantize %w, %v : (tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x4xf32>
   %t = onnx.Transpose %d {perm = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
-  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = static>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
 

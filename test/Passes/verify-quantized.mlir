@@ -36,7 +36,7 @@ func.func @rejects_no_scheme(%x: tensor<2x4xf32>) -> tensor<2x2xf32> {
 
 func.func @rejects_float_product(%x: tensor<2x4xf32>) -> tensor<2x2xf32> {
   %w = onnx.Constant dense<1.0> : tensor<4x2xf32>
-  // expected-error @below {{is not what scheme gptq-int4 makes of layer "a"}}
+  // expected-error @below {{is not what scheme gptq-int4 makes of layer "a": expected qopt.matmul_w4a16 with activations float}}
   %0 = onnx.MatMul %x, %w {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "gptq-int4">} : (tensor<2x4xf32>, tensor<4x2xf32>) -> tensor<2x2xf32>
   return %0 : tensor<2x2xf32>
 }
@@ -44,7 +44,7 @@ func.func @rejects_float_product(%x: tensor<2x4xf32>) -> tensor<2x2xf32> {
 // -----
 
 func.func @rejects_other_product(%q: tensor<2x4xi8>, %s: tensor<2xf32>, %c: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<2x2xf32> {
-  // expected-error @below {{is not what scheme int8-static makes of layer "a"}}
+  // expected-error @below {{is not what scheme int8-static makes of layer "a": expected qopt.matmul_w8a8 with activations int8, one scale per tensor, measured}}
   %0 = qopt.matmul_w8a8 %q, %s, %c, %v {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "int8-static">} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x2xf32>
   return %0 : tensor<2x2xf32>
 }
@@ -54,7 +54,7 @@ func.func @rejects_other_product(%q: tensor<2x4xi8>, %s: tensor<2xf32>, %c: tens
 func.func @rejects_unsplit_columns(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<2x2xf32> {
   %q, %s = qopt.dynamic_quantize %x : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>)
   // expected-error @below {{is not what scheme llm-int8 makes of layer "a"}}
-  %0 = qopt.matmul_w8a8 %q, %s, %c, %v {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x2xf32>
+  %0 = qopt.matmul_w8a8 %q, %s, %c, %v {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x2xf32>
   return %0 : tensor<2x2xf32>
 }
 
@@ -63,9 +63,9 @@ func.func @rejects_unsplit_columns(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: 
 // Static outliers: split where calibration said so, or not at all where there were none.
 func.func @accepts_static_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: tensor<2xf32>, %k: tensor<2x1xf16>) -> (tensor<2x2xf32>, tensor<2x2xf32>) {
   %q, %s, %o = qopt.split_columns_at %x {columns = array<i32: 3>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>)
-  %0 = qopt.matmul_w8a8 %q, %s, %c, %v outliers(%o) weights(%k) {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>, tensor<2x1xf16>) -> tensor<2x2xf32>
+  %0 = qopt.matmul_w8a8 %q, %s, %c, %v outliers(%o) weights(%k) {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>, tensor<2x1xf16>) -> tensor<2x2xf32>
   %r, %t = qopt.dynamic_quantize %x : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>)
-  %1 = qopt.matmul_w8a8 %r, %t, %c, %v {qopt.layer = "b", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x2xf32>
+  %1 = qopt.matmul_w8a8 %r, %t, %c, %v {qopt.layer = "b", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x2xf32>
   return %0, %1 : tensor<2x2xf32>, tensor<2x2xf32>
 }
 
@@ -74,7 +74,7 @@ func.func @accepts_static_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: 
 func.func @rejects_split_without_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<2x2xf32> {
   %q, %s, %o = qopt.split_columns_at %x {columns = array<i32: 3>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>)
   // expected-error @below {{is not what scheme llm-int8 makes of layer "a"}}
-  %0 = qopt.matmul_w8a8 %q, %s, %c, %v {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x2xf32>
+  %0 = qopt.matmul_w8a8 %q, %s, %c, %v {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>) -> tensor<2x2xf32>
   return %0 : tensor<2x2xf32>
 }
 
@@ -83,7 +83,7 @@ func.func @rejects_split_without_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8
 func.func @rejects_dynamic_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: tensor<2xf32>) -> tensor<2x2xf32> {
   %q, %s, %o = qopt.split_columns %x {threshold = 6.0 : f32} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<4xi32>)
   // expected-error @below {{is not what scheme llm-int8 makes of layer "a"}}
-  %0 = qopt.matmul_w8a8 %q, %s, %c, %v outliers(%x) columns(%o) {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xf32>, tensor<4xi32>) -> tensor<2x2xf32>
+  %0 = qopt.matmul_w8a8 %q, %s, %c, %v outliers(%x) columns(%o) {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = static>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xf32>, tensor<4xi32>) -> tensor<2x2xf32>
   return %0 : tensor<2x2xf32>
 }
 
@@ -92,7 +92,7 @@ func.func @rejects_dynamic_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v:
 func.func @rejects_static_outliers(%x: tensor<2x4xf32>, %c: tensor<2x4xi8>, %v: tensor<2xf32>, %k: tensor<2x1xf16>) -> tensor<2x2xf32> {
   %q, %s, %o = qopt.split_columns_at %x {columns = array<i32: 3>} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>)
   // expected-error @below {{is not what scheme llm-int8 makes of layer "a"}}
-  %0 = qopt.matmul_w8a8 %q, %s, %c, %v outliers(%o) weights(%k) {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>, tensor<2x1xf16>) -> tensor<2x2xf32>
+  %0 = qopt.matmul_w8a8 %q, %s, %c, %v outliers(%o) weights(%k) {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.0>} : (tensor<2x4xi8>, tensor<2xf32>, tensor<2x4xi8>, tensor<2xf32>, tensor<2x1xf32>, tensor<2x1xf16>) -> tensor<2x2xf32>
   return %0 : tensor<2x2xf32>
 }
 

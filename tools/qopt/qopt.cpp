@@ -4,6 +4,7 @@
 // standard output, everything else on standard error.
 //
 //===----------------------------------------------------------------------===//
+#include "qopt/Dialect/Qopt/Scheme.h"
 #include "qopt/Driver/Driver.h"
 #include "qopt/Driver/ReportText.h"
 #include "qopt/InitAll.h"
@@ -33,7 +34,7 @@ namespace {
 /// here until all options have been read.
 struct CommandLine {
   CompileOptions compile;
-  bool listLayers = false, quiet = false, remarks = false;
+  bool listLayers = false, listSchemes = false, quiet = false, remarks = false;
   std::string until = "end", documents = "auto", cpu;
   int64_t threads = 0, seed = 0;
   std::vector<std::string> mlirArguments;
@@ -109,22 +110,28 @@ void addUntil(Options &options, CommandLine &command) {
   options.choice("until", names, command.until, help);
 }
 
+/// Which schemes there are is known to their descriptions alone.
+void addPipeline(Options &options, CompileOptions &compile) {
+  std::string help = "a quantization scheme, NAME or NAME{option=value ...}, or builtin.module(...):";
+  for (const SchemeInfo *info : allSchemes())
+    help += "\n" + info->name.str() + ": " + info->summary.str();
+  options.text("pass-pipeline", "P", compile.pipeline, help + "\n(--list-schemes lists the options)");
+}
+
 /// All options with their help, in the order in which it is printed.
 void addOptions(Options &options, CommandLine &command) {
   CompileOptions &compile = command.compile;
   options.section("Compilation");
-  options.text("pass-pipeline", "P", compile.pipeline,
-               "int8-weights, int8-static, int8-dynamic, llm-int8, rtn-int4 or gptq-int4,\n"
-               "with options: gptq-int4{group-size=32 act-order=false}; or builtin.module(...).\n"
-               "Without it the float model is compiled.");
+  addPipeline(options, compile);
   options.text(
       "output", "FILE", compile.output,
       ".qmod (a module), .mlir or .mlirbc (the IR after the pipeline)\n(default: STEM.qmod in the current directory)");
   options.shortName('o');
   options.list("override", "PATTERN=SPEC", compile.overrides,
-               "scheme of single layers: '*.down_proj=int8-weights', 're:layers\\.0\\..*=skip',\n"
-               "lm_head=rtn-int4{group-size=32}; the last match wins (repeatable)");
-  options.choice("compat", {"gptq", "quanto"}, compile.compat, "repeat that package's choices exactly");
+               "scheme of single layers: '*.down_proj=NAME{option=value ...}',\n"
+               "'re:layers\\.0\\..*=skip'; the last match wins (repeatable)");
+  options.choice("compat", allPresets(), compile.compat,
+                 "repeat that package's choices where no option says otherwise");
   addUntil(options, command);
   options.custom(
       "target", "LIST", [&](const std::string &text) { return setTargets(text, compile); },
@@ -153,6 +160,7 @@ void addOptions(Options &options, CommandLine &command) {
 
   options.section("Output");
   options.flag("list-layers", command.listLayers, "print every linear layer and do nothing else");
+  options.flag("list-schemes", command.listSchemes, "print the schemes with their options and do nothing else");
   options.text("eval", "FILE", compile.evaluation, "measure float and quantized model on this text");
   options.text("report", "FILE.json", compile.report, "the figures per layer and in total, for programs");
   options.text("log", "FILE.csv", compile.log, "the figures per layer as a table");
@@ -294,6 +302,10 @@ int main(int argc, char **argv) {
   addOptions(options, command);
   std::vector<const char *> arguments = takeMlirArguments(argc, argv, command.mlirArguments);
   return runTool("qopt", options, static_cast<int>(arguments.size()), arguments.data(), [&]() -> Status {
+    if (command.listSchemes) {
+      std::fputs(schemeTable().c_str(), stdout);
+      return {};
+    }
     if (Status status = checkCombination(options, command); !status)
       return status;
     if (Status status = applyMlirArguments(command); !status)

@@ -15,22 +15,27 @@
 
 namespace qopt {
 
+/// What the quantizer of the weights says of one layer.
+struct QuantizerFigures {
+  std::optional<double> loss;    ///< GPTQ: tr((W-Q) H (W-Q)^T) / N, H a mean over tokens
+  std::optional<double> damping; ///< GPTQ: the share finally added to the diagonal
+  int64_t tokens = 0;            ///< calibration tokens that weighed in
+  int64_t deadColumns = 0;       ///< inputs that were always 0
+  bool fallback = false;         ///< GPTQ gave up: rounded to nearest
+};
+
 /// One row of the log. Figures that a scheme has not are absent.
-struct LayerReport {
-  std::string name;   ///< "model.layers.0.self_attn.q_proj"
-  std::string node;   ///< the exporter's name, of the location
-  std::string group;  ///< the first layer that reads the same value
-  std::string scheme; ///< "gptq-int4"
+struct LayerReport : QuantizerFigures {
+  std::string name;         ///< "model.layers.0.self_attn.q_proj"
+  std::string node;         ///< the exporter's name, of the location
+  std::string group;        ///< the first layer that reads the same value
+  std::string scheme;       ///< its name (Scheme.h)
+  bool isQuantized = false; ///< whether the scheme is another than float
   int64_t outFeatures = 0, inFeatures = 0;
   double bitsPerWeight = 32;             ///< codes, scales and zero points as stored
   std::optional<double> sqnrDb;          ///< of the weights: 10 log10(sum w^2 / sum (w - q)^2); absent when exact
-  std::optional<double> inputScale;      ///< int8-static: of the activations; known once calibration is folded
-  std::optional<double> loss;            ///< GPTQ: tr((W-Q) H (W-Q)^T) / N, H a mean over tokens
-  std::optional<double> damping;         ///< GPTQ: the share finally added to the diagonal
-  std::optional<int64_t> outlierColumns; ///< llm-int8, static: inputs whose weights were kept
-  int64_t tokens = 0;                    ///< calibration tokens that weighed in
-  int64_t deadColumns = 0;               ///< inputs that were always 0
-  bool fallback = false;                 ///< GPTQ gave up: rounded to nearest
+  std::optional<double> inputScale;      ///< of activations that have one for all; known once calibration is folded
+  std::optional<int64_t> outlierColumns; ///< chosen by calibration: inputs whose weights were kept
   double seconds = 0;                    ///< quantizing this layer, without gathering its statistics
 };
 

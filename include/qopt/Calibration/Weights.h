@@ -19,18 +19,6 @@ mlir::FailureOr<Matrix<float>> readWeights(const Linear &linear);
 /// What a quantizer made of one W.
 using WeightCodes = std::variant<ChannelCodes, SplitCodes, GroupCodes>;
 
-/// Quantizes by the schemes that need no data: int8-*, llm-int8 but with static outliers, rtn-int4.
-/// `weights` is [N, K].
-WeightCodes quantizeWithoutData(const Linear &linear, const Matrix<float> &weights, const GroupOptions &groups,
-                                const ParallelFor &parallelFor);
-
-/// `options` with the group size and the symmetry of `scheme`.
-GroupOptions groupOptions(SchemeAttr scheme, int64_t inFeatures, GroupOptions options);
-
-/// How int4 scales are chosen: by `grid`, "search" or "minmax"; nothing for another
-/// word. `exactReference`: in float32 and as the reference's find_params.
-std::optional<GroupOptions> parseGroupOptions(llvm::StringRef grid, bool exactReference);
-
 /// The weights that `codes` stand for, [N, K].
 Matrix<float> dequantize(const WeightCodes &codes);
 

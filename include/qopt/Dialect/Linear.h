@@ -21,14 +21,11 @@ struct Linear {
   mlir::ElementsAttr weights; ///< [K, N]
   int64_t outFeatures = 0, inFeatures = 0;
 
-  SchemeKind kind() const { return scheme ? scheme.getKind() : SchemeKind::Float; }
-  /// llm-int8 whose outlier columns are found by calibration.
-  bool hasStaticOutliers() const {
-    return kind() == SchemeKind::LlmInt8 && scheme.getOutliers() == OutlierColumns::Static;
-  }
-  /// Whether quantizeWithoutData() takes it: not float, and codes follow from the weights alone.
-  bool needsNoData() const {
-    return kind() != SchemeKind::Float && kind() != SchemeKind::GptqInt4 && !hasStaticOutliers();
+  /// What its scheme does; the float one's where there is no scheme.
+  const SchemeVariant &variant() const;
+  /// Whether codes follow from the weights alone.
+  bool isQuantizedWithoutData() const {
+    return variant().weights != WeightMethod::Float && variant().weightStatistics == StatisticSet::None;
   }
   /// Nothing when `op` is no linear.
   static std::optional<Linear> match(mlir::Operation *op);

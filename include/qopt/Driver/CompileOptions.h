@@ -32,7 +32,7 @@ struct CompileOptions {
   std::string model;                  ///< .onnx, .mlir or .mlirbc
   std::string output;                 ///< .qmod, .mlir or .mlirbc by its ending; empty: only the report
   std::string pipeline;               ///< named pipelines, or builtin.module(...); empty: float
-  std::string compat;                 ///< "", "gptq" or "quanto"
+  std::string compat;                 ///< package whose choices the scheme repeats; empty: none
   std::vector<std::string> overrides; ///< PATTERN=SPEC
   Phase until = Phase::End;
   bool strict = false; ///< a warning ends the compilation as an error would

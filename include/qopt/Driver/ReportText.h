@@ -19,6 +19,9 @@ std::string summaryLine(const CompileReport &report, const std::string &output);
 /// One line, without its end, on a layer that was just quantized.
 std::string progressLine(const LayerReport &layer);
 
+/// The quantization schemes with their options, as tables (`--list-schemes`).
+std::string schemeTable();
+
 } // namespace qopt
 
 #endif // QOPT_DRIVER_REPORTTEXT_H

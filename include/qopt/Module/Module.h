@@ -80,7 +80,7 @@ struct Parameter {
 /// What was decided for one linear layer; shown by `qrun --info`.
 struct LayerInfo {
   std::string name;
-  std::string scheme; ///< "float", "int8-weights", ...
+  std::string scheme; ///< its name
   int64_t outFeatures = 0, inFeatures = 0;
   double bitsPerWeight = 0; ///< codes, scales and zero points
 };

@@ -11,6 +11,7 @@
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Support/Result.h"
 
 namespace qopt {
 
@@ -23,6 +24,10 @@ void registerPipelines();
 /// Registers the passes of MLIR that these consist of, so that options can name them and the
 /// text of any part of a pipeline can be run.
 void registerUpstreamPasses();
+
+/// Adds what `text` names: a scheme with its options, or passes and pipelines as MLIR
+/// writes them. `compat`, unless empty, is the package whose choices the scheme repeats.
+Status parsePipeline(mlir::OpPassManager &pm, llvm::StringRef text, llvm::StringRef compat = "");
 
 /// The pipeline `qopt-lower`: a graph to functions on memrefs.
 void buildLowerPipeline(mlir::OpPassManager &pm);

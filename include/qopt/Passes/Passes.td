@@ -290,16 +290,15 @@ def AssignScheme : Pass<"qopt-assign-scheme", "::mlir::ModuleOp"> {
     regular expression found anywhere in it after `re:`; SPEC is a scheme with its own
     options in braces (`rtn-int4{group-size=32 sym=false}`) or `skip`. The last override
     that matches wins; one that matches no layer is an error. Overrides of the driver
-    (CalibrationContext) come after those of the option.
+    (CalibrationContext) come after those of the option. An option has the value that the
+    override gives, else that of `scheme`, else that of the package in `compat`, else its
+    default.
 
     Expects: layer names. Ensures: every linear has a scheme, with a group size in [1, K].
   }];
   let options = [
-    Option<"scheme", "scheme", "std::string", /*default=*/"\"float\"", "float, int8-weights, int8-static, int8-dynamic, llm-int8, rtn-int4 or gptq-int4">,
-    Option<"groupSize", "group-size", "int64_t", /*default=*/"128", "Inputs per scale of the int4 schemes; -1: a whole row">,
-    Option<"symmetric", "sym", "bool", /*default=*/"true", "int4 codes around a fixed zero point">,
-    Option<"threshold", "threshold", "double", /*default=*/"6.0", "Magnitude from which llm-int8 keeps a column in float">,
-    Option<"outliers", "outliers", "std::string", /*default=*/"\"dynamic\"", "llm-int8: columns found in each call (dynamic) or by calibration (static)">,
+    Option<"scheme", "scheme", "std::string", /*default=*/"\"skip\"", "NAME or NAME{option=value ...}; skip: float">,
+    Option<"compat", "compat", "std::string", /*default=*/"", "Package whose choices to repeat where no option says otherwise">,
     Option<"head", "head", "bool", /*default=*/"false", "Quantize the output layer too">,
     ListOption<"overrides", "overrides", "std::string", "PATTERN=SPEC, the last match wins">,
   ];
@@ -312,10 +311,9 @@ def Calibrate : Pass<"qopt-calibrate", "::mlir::ModuleOp"> {
   let description = [{
     Cuts the function at its observed values into stages, compiles each distinct stage
     once for this machine and runs stage after stage over all samples. A finished
-    `absmax` observer gets its value; a finished `hessian` observer is removed after
-    the linears that read it have been quantized by GPTQ, a finished `column-absmax`
-    observer after they have been quantized to int8 but for the columns that reach their
-    threshold (llm-int8 with static outliers). Later stages compute with
+    `absmax` observer gets its value; the others are removed after the linears that read
+    them have been quantized, as their schemes say: `hessian` for GPTQ, `column-absmax`
+    where calibration chooses which columns stay in float. Later stages compute with
     the quantized weights, and with the quantized activations of `absmax`.
 
     ```mlir
@@ -335,21 +333,12 @@ def Calibrate : Pass<"qopt-calibrate", "::mlir::ModuleOp"> {
     `position_ids` (`onnx.name`). Nothing is done without observers.
 
     Expects: observers; token windows from the driver (CalibrationContext) or `calibration`.
-    Ensures: no observer without its value; no gptq-int4 linear, and no llm-int8 linear with
-    static outliers, with a constant weight.
+    Ensures: no observer without its value; no linear whose weights depend on data with a
+    constant weight.
   }];
   let options = [
     Option<"calibration", "calibration", "std::string", /*default=*/"", "Token ids [n, length] as .npy; default: what the driver gives">,
-    Option<"batchSize", "batch-size", "int64_t", /*default=*/"8", "Samples per run of a stage">,
-    Option<"observer", "observer", "std::string", /*default=*/"\"mse\"", "absmax: the clipping point of least squared error (mse), the largest magnitude (absmax), or quanto's moving average over batches (moving-average)">,
-    Option<"dampPercent", "damp-percent", "double", /*default=*/"0.01", "GPTQ: share of mean(diag(H)) added to the diagonal">,
-    Option<"actOrder", "act-order", "bool", /*default=*/"true", "GPTQ: columns by falling diag(H)">,
-    Option<"staticGroups", "static-groups", "bool", /*default=*/"true", "GPTQ: scales from the weights before any update">,
-    Option<"grid", "grid", "std::string", /*default=*/"\"search\"", "Scales: search (diag(H)-weighted) or minmax">,
-    Option<"polish", "polish", "int64_t", /*default=*/"4", "GPTQ: passes of coordinate descent afterwards">,
-    Option<"refit", "refit", "bool", /*default=*/"true", "GPTQ: least-squares scales before each of these passes">,
-    Option<"floatTarget", "float-target", "double", /*default=*/"0.5", "GPTQ: how far the float model's activations are the target; 0: not at all">,
-    Option<"exactReference", "exact-reference", "bool", /*default=*/"false", "Scales in float32 and as find_params of the reference implementation">,
+    Option<"batchSize", "batch-size", "int64_t", /*default=*/"0", "Samples per run of a stage; 0: as the schemes ask, else 8">,
     Option<"reference", "reference", "bool", /*default=*/"false", "Compute with the evaluator of both dialects instead of compiled code: slow, for tests">,
   ];
   let statistics = [Statistic<"numStages", "stages", "Stages run">,
@@ -387,8 +376,8 @@ def FoldCalibration : Pass<"qopt-fold-calibration", "::mlir::func::FuncOp"> {
 def InsertObservers : Pass<"qopt-insert-observers", "::mlir::func::FuncOp"> {
   let summary = "Observe the inputs of linears whose scheme needs data";
   let description = [{
-    `absmax` for int8-static, `hessian` for gptq-int4. Linears that read the same value
-    share one observer, named after the first of them.
+    Which statistics a scheme needs stands in its description. Linears that read the same
+    value and need the same share one observer, named after the first of them.
 
     ```mlir
     %1 = onnx.MatMul %0, %w {qopt.layer = "model.layers.0.mlp.up_proj", qopt.scheme = #qopt.scheme<kind = "int8-static">} : ...
@@ -442,7 +431,7 @@ def QuantizeMatmulW8A16 : Pass<"qopt-quantize-matmul-w8a16", "::mlir::func::Func
 def QuantizeMatmulW8A8 : Pass<"qopt-quantize-matmul-w8a8", "::mlir::func::FuncOp"> {
   let summary = "Form products of int8 activations and int8 weights";
   let description = [{
-    Static scales (int8-static), the quantize / dequantize pair of `x` being there:
+    One scale that calibration chose, the quantize / dequantize pair of `x` being there:
 
     ```mlir
     %d = qopt.dequantize %q, %s : (tensor<?x?x64xi8>, tensor<f32>) -> tensor<?x?x64xf32>
@@ -452,7 +441,7 @@ def QuantizeMatmulW8A8 : Pass<"qopt-quantize-matmul-w8a8", "::mlir::func::FuncOp
     ```mlir
     %y = qopt.matmul_w8a8 %q, %s, %codes, %scale : (tensor<?x?x64xi8>, tensor<f32>, tensor<64x64xi8>, tensor<64xf32>) -> tensor<?x?x64xf32>
     ```
-    where `%t` is the transposed dequantize of `%codes` and `%scale`. Scales per token (int8-dynamic): one
+    where `%t` is the transposed dequantize of `%codes` and `%scale`. Scales per token: one
     `qopt.dynamic_quantize` of `x`, shared by all linears that read it, gives `%q` and `%s`.
   }];
   let statistics = [Statistic<"numMatmuls", "matmuls", "Products rewritten">];
@@ -462,8 +451,7 @@ def QuantizeMatmulW8A8 : Pass<"qopt-quantize-matmul-w8a8", "::mlir::func::FuncOp
 def QuantizeWeights : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> {
   let summary = "Quantize the weights of linears whose scheme needs no data";
   let description = [{
-    int8-weights and int8-static as quanto, int8-dynamic and llm-int8 (with outliers found
-    in each call) as bitsandbytes, rtn-int4 by rounding to nearest.
+    How, each scheme's description says.
 
     ```mlir
     %w = onnx.Constant dense_resource<up> : tensor<64x64xf32>
@@ -477,10 +465,6 @@ def QuantizeWeights : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> {
     ```
     Expects: schemes. Ensures: only linears that are float or need data have a constant weight.
   }];
-  let options = [
-    Option<"grid", "grid", "std::string", /*default=*/"\"search\"", "Scales of rtn-int4: search or minmax">,
-    Option<"exactReference", "exact-reference", "bool", /*default=*/"false", "Scales of rtn-int4 in float32 and as find_params of the reference implementation">,
-  ];
   let statistics = [Statistic<"numLinears", "linears", "Weight matrices quantized">];
   let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect"];
 }
@@ -489,11 +473,11 @@ def SplitColumns : Pass<"qopt-split-columns", "::mlir::func::FuncOp"> {
   let summary = "Form LLM.int8 products: int8 codes and a few float columns";
   let description = [{
     ```mlir
-    %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 6.000000e+00 : f32>} : ...
+    %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 4.0>} : ...
     ```
     ==>
     ```mlir
-    %q, %s, %columns = qopt.split_columns %x {threshold = 6.000000e+00 : f32} : (tensor<?x?x64xf32>) -> (tensor<?x?x64xi8>, tensor<?x?xf32>, tensor<64xi32>)
+    %q, %s, %columns = qopt.split_columns %x {threshold = 4.000000e+00 : f32} : (tensor<?x?x64xf32>) -> (tensor<?x?x64xi8>, tensor<?x?xf32>, tensor<64xi32>)
     %y = qopt.matmul_w8a8 %q, %s, %codes, %scale outliers(%x) columns(%columns) : ...
     ```
     where `%t` is the transposed dequantize of `%codes` and `%scale`. If calibration chose the
@@ -503,7 +487,7 @@ def SplitColumns : Pass<"qopt-split-columns", "::mlir::func::FuncOp"> {
     %y = qopt.matmul_w8a8 %q, %s, %codes, %scale outliers(%o) weights(%kept) : ...
     ```
     Linears that read the same value share its split. Without any outlier column the product is
-    that of int8-dynamic (qopt-quantize-matmul-w8a8).
+    one with a scale per token (qopt-quantize-matmul-w8a8).
   }];
   let statistics = [Statistic<"numMatmuls", "matmuls", "Products rewritten">];
   let dependentDialects = ["::qopt::QoptDialect"];

@@ -4,6 +4,7 @@
 // (InferTypes.cpp), so here results are as operands and attributes want them.
 //
 //===----------------------------------------------------------------------===//
+#include "QoptText.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 
 #include "mlir/IR/Builders.h"
@@ -54,12 +55,8 @@ LogicalResult RequireOp::verify() {
 LogicalResult ObserveOp::verify() {
   if (getName().empty())
     return emitOpError("requires a non-empty name");
-  if (getStatistics().empty())
+  if (getStatistics() == StatisticSet::None)
     return emitOpError("requires at least one statistic");
-  for (StringRef statistic : getStatistics().getAsValueRange<StringAttr>())
-    if (statistic != "absmax" && statistic != "column-absmax" && statistic != "hessian")
-      return emitOpError("expected statistic \"absmax\", \"column-absmax\" or \"hessian\" but got \"")
-             << statistic << '"';
   return success();
 }
 

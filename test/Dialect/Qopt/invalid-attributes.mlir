@@ -54,6 +54,31 @@ func.func @scheme(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
 
 // -----
 
+// expected-error @below {{unknown scheme "int9"; there are float, int8-weights,}}
+func.func private @unknown_scheme() attributes {a = #qopt.scheme<kind = "int9">}
+
+// -----
+
+// expected-error @below {{scheme "rtn-int4" has no option bits; it has groupSize, sym, grid, exactReference}}
+func.func private @unknown_option() attributes {a = #qopt.scheme<kind = "rtn-int4", bits = 3>}
+
+// -----
+
+// expected-error @below {{expected grid "search" or "minmax" but got "best"}}
+func.func private @unknown_word() attributes {a = #qopt.scheme<kind = "rtn-int4", grid = best>}
+
+// -----
+
+// expected-error @below {{expected a group size of at least 1, or -1, but got 0}}
+func.func private @group_size() attributes {a = #qopt.scheme<kind = "rtn-int4", groupSize = 0>}
+
+// -----
+
+// expected-error @below {{expected a threshold above 0 but got 0}}
+func.func private @threshold() attributes {a = #qopt.scheme<kind = "llm-int8", threshold = 0.0>}
+
+// -----
+
 // expected-error @below {{expected attribute 'qopt.role' to be a #qopt.role but got "token_ids"}}
 func.func private @role_text(tensor<?x?xi64> {qopt.role = "token_ids"})
 

@@ -62,9 +62,13 @@ func.func @cached_attention(%q: tensor<?x?x64xf32>, %k: tensor<?x?x32xf32>, %v: 
 }
 
 // CHECK-LABEL: func.func @scheme
-// CHECK-SAME: #qopt.scheme<kind = "llm-int8", threshold = 6.000000e+00 : f32>
-// CHECK-SAME: #qopt.scheme<kind = "llm-int8", threshold = 6.000000e+00 : f32, outliers = static>
-func.func @scheme() attributes {a = #qopt.scheme<kind = "gptq-int4", groupSize = 32>, c = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32, outliers = static>, b = #qopt.scheme<kind = "llm-int8", threshold = 6.0 : f32>} {
+// CHECK-SAME: #qopt.scheme<kind = "llm-int8", threshold = 4.0>
+// CHECK-SAME: #qopt.scheme<kind = "llm-int8", threshold = 1.0e-05, outliers = static>
+// CHECK-SAME: #qopt.scheme<kind = "int8-static", observer = "moving-average", batchSize = 2>
+// CHECK-SAME: #qopt.scheme<kind = "gptq-int4", groupSize = 32, sym = false>
+// Defaults are not written.
+// CHECK-SAME: e = #qopt.scheme<kind = "llm-int8">
+func.func @scheme() attributes {a = #qopt.scheme<kind = "llm-int8", threshold = 4.0>, b = #qopt.scheme<kind = "llm-int8", outliers = static, threshold = 0.00001>, c = #qopt.scheme<kind = "int8-static", observer = "moving-average", batchSize = 2>, d = #qopt.scheme<kind = "gptq-int4", groupSize = 32, sym = false>, e = #qopt.scheme<kind = "llm-int8", threshold = 6.0, outliers = dynamic>} {
   return
 }
 

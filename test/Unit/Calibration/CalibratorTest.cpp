@@ -7,6 +7,7 @@
 #include "qopt/Calibration/Calibrator.h"
 #include "ParseModule.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "qopt/Numerics/Gptq.h"
 #include "qopt/Numerics/Observers.h"
 #include <random>
 
@@ -60,7 +61,6 @@ struct Calibration : test::Fixture {
         windows.back().push_back(random() % kVocabulary);
     }
     options.onLayer = [this](LayerReport layer) { reports.push_back(std::move(layer)); };
-    options.gptq.groups.float16Scales = true;
   }
 
   /// down(relu(up(embedding))), observed as `statistic` before each linear.
@@ -143,11 +143,18 @@ void expectCodes(func::FuncOp function, StringRef layer, const GroupCodes &expec
 
 const char *const kGptq = R"(kind = "gptq-int4", groupSize = 3)";
 
+/// What kGptq says, for lib/Numerics.
+GptqOptions numericOptions() {
+  GptqOptions gptq;
+  gptq.groups.groupSize = 3;
+  gptq.groups.float16Scales = true;
+  return gptq;
+}
+
 TEST_F(Calibration, quantizesLaterLayersForWhatTheQuantizedOnesGive) {
   auto function = model("hessian", kGptq);
   ASSERT_TRUE(calibrate(function)) << error;
-  GptqOptions gptq = options.gptq;
-  gptq.groups.groupSize = 3;
+  GptqOptions gptq = numericOptions();
   Matrix<float> x = inputs();
   GroupCodes first = solve(x, x, up, gptq);
   expectCodes(function, "up", first);
@@ -158,11 +165,10 @@ TEST_F(Calibration, quantizesLaterLayersForWhatTheQuantizedOnesGive) {
 }
 
 TEST_F(Calibration, needsNoFloatModelWithoutFloatTarget) {
-  options.gptq.floatTarget = 0;
-  auto function = model("hessian", kGptq);
+  auto function = model("hessian", R"(kind = "gptq-int4", groupSize = 3, floatTarget = 0.0)");
   ASSERT_TRUE(calibrate(function)) << error;
-  GptqOptions gptq = options.gptq;
-  gptq.groups.groupSize = 3;
+  GptqOptions gptq = numericOptions();
+  gptq.floatTarget = 0;
   Matrix<float> x = inputs();
   Matrix<float> upQuantized(kMiddle, kHidden);
   dequantizeGroups(solve(x, x, up, gptq), upQuantized);
@@ -223,8 +229,7 @@ TEST_F(Calibration, warnsWhenTokensAreFewerThanInputs) {
 }
 
 TEST_F(Calibration, findsTheRangeThatQuantizedLayersGive) {
-  auto function = model("absmax", R"(kind = "int8-static")");
-  options.range = RangeRule::Largest;
+  auto function = model("absmax", R"(kind = "int8-static", observer = absmax)");
   options.batchSize = 2;
   ASSERT_TRUE(calibrate(function)) << error;
   std::vector<float> found;
@@ -271,7 +276,7 @@ TEST_F(Calibration, keepsTheColumnsThatReachTheThreshold) {
   embedding(6, 4) = 50;
   embedding(0, 5) = 50; // what the shorter window is filled up with
   options.batchSize = 2;
-  func::FuncOp function = model("column-absmax", R"(kind = "llm-int8", threshold = 6.0 : f32, outliers = static)");
+  func::FuncOp function = model("column-absmax", R"(kind = "llm-int8", threshold = 6.0, outliers = static)");
   ASSERT_TRUE(calibrate(function)) << error;
   SplitCodes expected = quantizeChannelsLlmInt8(transposed(up), std::vector<int64_t>{1, 4});
   bool seen = false;
@@ -293,7 +298,7 @@ TEST_F(Calibration, keepsTheColumnsThatReachTheThreshold) {
 }
 
 TEST_F(Calibration, keepsNoColumnBelowTheThreshold) {
-  func::FuncOp function = model("column-absmax", R"(kind = "llm-int8", threshold = 1.0e+9 : f32, outliers = static)");
+  func::FuncOp function = model("column-absmax", R"(kind = "llm-int8", threshold = 1.0e+9, outliers = static)");
   ASSERT_TRUE(calibrate(function)) << error;
   function.walk([](ReplaceColumnsOp) { ADD_FAILURE(); });
   EXPECT_EQ(reports[0].outlierColumns, 0);
@@ -302,9 +307,8 @@ TEST_F(Calibration, keepsNoColumnBelowTheThreshold) {
 }
 
 TEST_F(Calibration, averagesTheRangeAsQuantoDoes) {
-  auto function = model("absmax", R"(kind = "int8-static")");
+  auto function = model("absmax", R"(kind = "int8-static", observer = "moving-average")");
   options.batchSize = 1;
-  options.range = RangeRule::MovingAverage;
   ASSERT_TRUE(calibrate(function)) << error;
   float average = 0;
   for (size_t i = 0; i < windows.size(); ++i) {

@@ -13,6 +13,7 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "qopt/Dialect/Attributes.h"
+#include "qopt/Dialect/Qopt/Scheme.h"
 #include "qopt/Support/Roles.h"
 
 namespace qopt {
@@ -26,6 +27,7 @@ mlir::FailureOr<Role> parseRole(mlir::AsmParser &parser);
 #define GET_ATTRDEF_CLASSES
 #include "qopt/Dialect/Qopt/QoptOpsAttributes.h.inc"
 // The dialect declares attributes of these classes.
+#include "qopt/Dialect/Qopt/QoptInterfaces.h.inc"
 #include "qopt/Dialect/Qopt/QoptOpsDialect.h.inc"
 #define GET_OP_CLASSES
 #include "qopt/Dialect/Qopt/QoptOps.h.inc"

@@ -12,6 +12,7 @@ include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
+include "qopt/Dialect/Qopt/QoptInterfaces.td"
 
 def Qopt_Dialect : Dialect {
   let name = "qopt";
@@ -110,45 +111,40 @@ def Qopt_HeadsTensor
 // Attributes
 //===----------------------------------------------------------------------===//
 
-def Qopt_SchemeKind : I32EnumAttr<"SchemeKind", "how a linear layer is quantized", [
-    I32EnumAttrCase<"Float", 0, "float">,
-    I32EnumAttrCase<"Int8Weights", 1, "int8-weights">,
-    I32EnumAttrCase<"Int8Static", 2, "int8-static">,
-    I32EnumAttrCase<"Int8Dynamic", 3, "int8-dynamic">,
-    I32EnumAttrCase<"LlmInt8", 4, "llm-int8">,
-    I32EnumAttrCase<"RtnInt4", 5, "rtn-int4">,
-    I32EnumAttrCase<"GptqInt4", 6, "gptq-int4">]> {
+/// What calibration can measure of a value. Quoted in text, because a keyword has no hyphen.
+def Qopt_StatisticSet : I32BitEnumAttr<"StatisticSet", "what is measured of a value", [
+    I32BitEnumAttrCaseNone<"None", "none">,
+    I32BitEnumAttrCaseBit<"AbsMax", 0, "absmax">,
+    I32BitEnumAttrCaseBit<"ColumnAbsMax", 1, "column-absmax">,
+    I32BitEnumAttrCaseBit<"Hessian", 2, "hessian">]> {
   let cppNamespace = "::qopt";
 }
 
-def Qopt_OutlierColumns : I32EnumAttr<"OutlierColumns", "when it is decided which columns are outliers", [
-    I32EnumAttrCase<"Dynamic", 0, "dynamic">,
-    I32EnumAttrCase<"Static", 1, "static">]> {
-  let cppNamespace = "::qopt";
-}
-
-/// Quoted, because a keyword has no hyphen.
-def Qopt_SchemeKindParameter : EnumParameter<Qopt_SchemeKind> {
-  let printer = [{$_printer << '"' << stringifySchemeKind($_self) << '"'}];
+def Qopt_SchemeParameter : AttrParameter<"::qopt::Scheme", "a description, and a value for each of its options"> {
+  let cppAccessorType = "const ::qopt::Scheme &";
 }
 
 def Qopt_SchemeAttr : Qopt_Attr<"Scheme", "scheme"> {
   let summary = "what becomes of one linear layer";
   let description = [{
-    `groupSize` (inputs per scale; -1: a whole row) and `symmetric` matter to the int4
-    schemes, `threshold` (an f32, only there for it) and `outliers` to `llm-int8`:
-    outlier columns are found in each call (`dynamic`) or by calibration (`static`).
+    A scheme by its name and the options that differ from their defaults. Which schemes
+    there are, and what options each has, is described under lib/Dialect/Qopt/Schemes;
+    docs/Quantization.md lists them. An option is written as its name without hyphens
+    (`group-size` is `groupSize`).
 
     ```mlir
-    #qopt.scheme<kind = "gptq-int4", groupSize = 128, symmetric = true>
+    #qopt.scheme<kind = "gptq-int4", groupSize = 32, sym = false>
     ```
   }];
-  let parameters = (ins Qopt_SchemeKindParameter:$kind,
-                        DefaultValuedParameter<"int64_t", "128">:$groupSize,
-                        DefaultValuedParameter<"bool", "true">:$symmetric,
-                        OptionalParameter<"::mlir::FloatAttr">:$threshold,
-                        DefaultValuedParameter<"::qopt::OutlierColumns", "::qopt::OutlierColumns::Dynamic">:$outliers);
-  let assemblyFormat = "`<` struct(params) `>`";
+  let parameters = (ins Qopt_SchemeParameter:$value);
+  let hasCustomAssemblyFormat = 1;
+  let extraClassDeclaration = [{
+    llvm::StringRef getName() const { return getValue().name(); }
+    /// What the scheme does with the options that it has here.
+    const ::qopt::SchemeVariant &getVariant() const { return getValue().variant(); }
+    template <typename T>
+    T get(const ::qopt::SchemeOption<T> &option) const { return getValue().get(option); }
+  }];
 }
 
 /// The names are those of qopt/Support/Roles.h, which the runtime knows too.
@@ -256,9 +252,9 @@ def Qopt_ObserveOp : Qopt_Op<"observe", [Pure, SameOperandsAndResultType]> {
     %1 = qopt.observe %0 "model.layers.0.self_attn.q_proj" ["absmax"] : tensor<?x?x64xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$input, StrAttr:$name, StrArrayAttr:$statistics, OptionalAttr<F32Attr>:$absmax);
+  let arguments = (ins AnyRankedTensor:$input, StrAttr:$name, Qopt_StatisticSet:$statistics, OptionalAttr<F32Attr>:$absmax);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "$input $name $statistics (`absmax` `(` $absmax^ `)`)? attr-dict `:` type($input)";
+  let assemblyFormat = "$input $name custom<Statistics>($statistics) (`absmax` `(` $absmax^ `)`)? attr-dict `:` type($input)";
   let hasVerifier = 1;
 }
 
@@ -365,7 +361,8 @@ def Qopt_DequantizeOp : Qopt_ValueOp<"dequantize"> {
 // Matrix products
 //===----------------------------------------------------------------------===//
 
-def Qopt_MatmulW8A8Op : Qopt_ValueOp<"matmul_w8a8", [AttrSizedOperandSegments]> {
+def Qopt_MatmulW8A8Op : Qopt_ValueOp<"matmul_w8a8", [AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<Qopt_QuantizedProductOpInterface, ["getInputScale", "getKeptWeights"]>]> {
   let summary = "int8 activations times int8 weights, summed in int32";
   let description = [{
     y[t, n] = x_scale[t] * w_scale[n] * sum_k x[t, k] w[n, k]; `x_scale` has rank 0
@@ -386,7 +383,7 @@ def Qopt_MatmulW8A8Op : Qopt_ValueOp<"matmul_w8a8", [AttrSizedOperandSegments]> 
   let hasVerifier = 1;
 }
 
-def Qopt_MatmulW8A16Op : Qopt_ValueOp<"matmul_w8a16"> {
+def Qopt_MatmulW8A16Op : Qopt_ValueOp<"matmul_w8a16", [DeclareOpInterfaceMethods<Qopt_QuantizedProductOpInterface>]> {
   let summary = "float activations times int8 weights";
   let description = [{y[t, n] = w_scale[n] * sum_k x[t, k] w[n, k].}];
   let arguments = (ins Qopt_RowsOf<F32>:$x, Qopt_StaticMatrixOf<[I8]>:$w, Qopt_F32Tensor:$w_scale);
@@ -395,7 +392,8 @@ def Qopt_MatmulW8A16Op : Qopt_ValueOp<"matmul_w8a16"> {
   let hasVerifier = 1;
 }
 
-def Qopt_MatmulW4A16Op : Qopt_ValueOp<"matmul_w4a16"> {
+def Qopt_MatmulW4A16Op : Qopt_ValueOp<"matmul_w4a16",
+    [DeclareOpInterfaceMethods<Qopt_QuantizedProductOpInterface, ["getWeightZeros"]>]> {
   let summary = "float activations times group-wise int4 weights";
   let description = [{
     y[t, n] = sum_k x[t, k] * scale[n, k / group_size] * (w[n, k] - zero[n, k / group_size]);

@@ -1,0 +1,41 @@
+//===- WeightQuantizer.h - The numerics of each scheme --------------------===//
+//
+// What a WeightMethod (Scheme.h) computes: from the description of a scheme and what
+// calibration measured to codes. A new method is a class or a lambda in WeightQuantizer.cpp
+// around its mathematics in lib/Numerics.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_CALIBRATION_WEIGHTQUANTIZER_H
+#define QOPT_CALIBRATION_WEIGHTQUANTIZER_H
+
+#include "qopt/Calibration/Report.h"
+#include "qopt/Calibration/Weights.h"
+#include <memory>
+
+namespace qopt {
+
+class Statistics;
+
+/// Quantizes the weights of linears that read the same value and have the same scheme.
+class WeightQuantizer {
+public:
+  virtual ~WeightQuantizer() = default;
+  /// weights [N, K]. `figures` gets what only the quantizer knows.
+  virtual Result<WeightCodes> quantize(const Matrix<float> &weights, QuantizerFigures &figures,
+                                       const ParallelFor &parallelFor) const = 0;
+
+  /// `measured` is what calibration found out about the value that the linears read; null
+  /// where the scheme's weights need no data. `isLast`: nobody else will ask it.
+  static Result<std::unique_ptr<WeightQuantizer>> create(const Scheme &scheme, int64_t inFeatures, Statistics *measured,
+                                                         bool isLast, const ParallelFor &parallelFor);
+};
+
+/// Quantizes `linear`, writes the codes into the IR and calls `onLayer`, unless it is
+/// empty, with the report, in which `seconds` are added to what this took.
+mlir::FailureOr<WeightCodes> quantizeLinear(const Linear &linear, const WeightQuantizer &quantizer, double seconds,
+                                            const ParallelFor &parallelFor,
+                                            const std::function<void(LayerReport)> &onLayer);
+
+} // namespace qopt
+
+#endif // QOPT_CALIBRATION_WEIGHTQUANTIZER_H

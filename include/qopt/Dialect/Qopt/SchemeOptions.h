@@ -1,0 +1,90 @@
+//===- SchemeOptions.h - The options that schemes choose from -------------===//
+//
+// Each option is declared here and nowhere else; a scheme lists those that it has, in
+// its description. The values of `--pass-pipeline`, `--override` and `#qopt.scheme` are
+// read and checked by these declarations, and code asks for them with Scheme::get().
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_DIALECT_QOPT_SCHEMEOPTIONS_H
+#define QOPT_DIALECT_QOPT_SCHEMEOPTIONS_H
+
+#include "qopt/Dialect/Qopt/Scheme.h"
+#include <limits>
+
+namespace qopt {
+
+/// When it is decided which columns are outliers.
+enum class OutlierColumns { Dynamic, Static };
+
+/// How an `absmax` observer comes from what it saw to its one value.
+enum class RangeRule {
+  LeastSquares,  ///< the clipping point of least squared error
+  Largest,       ///< the largest magnitude
+  MovingAverage, ///< over batches, as quanto; depends on the batch size
+};
+
+/// How the scale of a group is chosen.
+enum class ScaleChoice { Search, MinMax };
+
+namespace options {
+
+template <typename T>
+constexpr SchemeOption<T> number(llvm::StringLiteral name, T initial, bool (*isAllowed)(double),
+                                 llvm::StringLiteral expected, llvm::StringLiteral help) {
+  return {{name, help, initial, {}, isAllowed, expected}};
+}
+
+constexpr SchemeOption<bool> flag(llvm::StringLiteral name, bool initial, llvm::StringLiteral help) {
+  return {{name, help, initial, {}, nullptr, "true or false"}};
+}
+
+template <typename Enum>
+constexpr SchemeOption<Enum> word(llvm::StringLiteral name, llvm::ArrayRef<llvm::StringLiteral> choices, Enum initial,
+                                  llvm::StringLiteral help) {
+  return {{name, help, static_cast<int64_t>(initial), choices, nullptr, ""}};
+}
+
+inline constexpr auto groupSize = number<int64_t>(
+    "group-size", 128, [](double n) { return n >= 1 || n == -1; }, "a group size of at least 1, or -1,",
+    "inputs per scale; -1: a whole row");
+inline constexpr auto symmetric = flag("sym", true, "codes around a fixed zero point");
+
+inline constexpr llvm::StringLiteral kScaleChoices[] = {"search", "minmax"};
+inline constexpr auto grid = word("grid", kScaleChoices, ScaleChoice::Search,
+                                  "scales of least squared error, or from the smallest and largest weight");
+inline constexpr auto exactReference =
+    flag("exact-reference", false, "scales in float32 and as find_params of the reference implementation");
+
+inline constexpr auto dampPercent = number<double>(
+    "damp-percent", 0.01, [](double n) { return n >= 0 && n <= 1; }, "a damping between 0 and 1",
+    "share of mean(diag(H)) added to the diagonal");
+inline constexpr auto actOrder = flag("act-order", true, "columns by falling diag(H)");
+inline constexpr auto staticGroups = flag("static-groups", true, "scales from the weights before any update");
+inline constexpr auto polish = number<int64_t>(
+    "polish", 4, [](double n) { return n >= 0 && n <= 1000; }, "0 to 1000 polishing passes",
+    "passes of coordinate descent afterwards");
+inline constexpr auto refit = flag("refit", true, "least-squares scales before each of these passes");
+inline constexpr auto floatTarget = number<double>(
+    "float-target", 0.5,
+    [](double n) { return n >= -std::numeric_limits<double>::max() && n <= std::numeric_limits<double>::max(); },
+    "a finite weight of the float target", "how far the float model's activations are the target; 0: not at all");
+
+inline constexpr auto threshold = number<double>(
+    "threshold", 6, [](double n) { return n > 0 && n <= double(std::numeric_limits<float>::max()); },
+    "a threshold above 0", "magnitude from which a column stays in float");
+inline constexpr llvm::StringLiteral kOutlierColumns[] = {"dynamic", "static"};
+inline constexpr auto outliers = word("outliers", kOutlierColumns, OutlierColumns::Dynamic,
+                                      "these columns are found in each call, or by calibration");
+
+inline constexpr llvm::StringLiteral kRangeRules[] = {"mse", "absmax", "moving-average"};
+inline constexpr auto observer =
+    word("observer", kRangeRules, RangeRule::LeastSquares,
+         "input scales of least squared error, of the largest magnitude, or its moving average");
+inline constexpr auto batchSize = number<int64_t>(
+    "batch-size", 0, [](double n) { return n >= 0 && n <= 4096; }, "a batch size of 0 to 4096",
+    "windows that calibration measures at a time, which a moving average depends on; 0: any");
+
+} // namespace options
+} // namespace qopt
+
+#endif // QOPT_DIALECT_QOPT_SCHEMEOPTIONS_H

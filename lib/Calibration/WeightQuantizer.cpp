@@ -1,0 +1,161 @@
+//===- WeightQuantizer.cpp - The numerics of each scheme ------------------===//
+#include "qopt/Calibration/WeightQuantizer.h"
+#include "Statistics.h"
+#include "qopt/Calibration/ReplaceWeights.h"
+#include "qopt/Dialect/Qopt/SchemeOptions.h"
+#include "qopt/Numerics/Gptq.h"
+#include <chrono>
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+
+//===----------------------------------------------------------------------===//
+// Weights alone
+//===----------------------------------------------------------------------===//
+
+/// A method whose codes follow from the weights.
+class PlainQuantizer : public WeightQuantizer {
+public:
+  using Function = std::function<WeightCodes(const Matrix<float> &, const ParallelFor &)>;
+  explicit PlainQuantizer(Function function, int64_t tokens = 0) : function(std::move(function)), tokens(tokens) {}
+
+  Result<WeightCodes> quantize(const Matrix<float> &weights, QuantizerFigures &figures,
+                               const ParallelFor &parallelFor) const override {
+    figures.tokens = tokens;
+    return function(weights, parallelFor);
+  }
+
+private:
+  Function function;
+  int64_t tokens; ///< that something was measured on
+};
+
+/// How a scheme with groups chooses their scales.
+GroupOptions groupOptions(const Scheme &scheme, int64_t inFeatures) {
+  int64_t groupSize = scheme.get(options::groupSize);
+  GroupOptions groups;
+  groups.groupSize = groupSize < 1 || groupSize >= inFeatures ? -1 : groupSize;
+  groups.symmetric = scheme.get(options::symmetric);
+  groups.grid = scheme.get(options::grid) == ScaleChoice::Search ? ScaleGrid::Search : ScaleGrid::MinMax;
+  groups.referenceMinMax = scheme.get(options::exactReference);
+  groups.float16Scales = !scheme.get(options::exactReference);
+  return groups;
+}
+
+//===----------------------------------------------------------------------===//
+// GPTQ
+//===----------------------------------------------------------------------===//
+
+GptqOptions gptqOptions(const Scheme &scheme, int64_t inFeatures) {
+  GptqOptions gptq;
+  gptq.groups = groupOptions(scheme, inFeatures);
+  gptq.dampPercent = scheme.get(options::dampPercent);
+  gptq.actOrder = scheme.get(options::actOrder);
+  gptq.staticGroups = scheme.get(options::staticGroups);
+  gptq.polishPasses = static_cast<int>(scheme.get(options::polish));
+  gptq.refitScales = scheme.get(options::refit);
+  gptq.floatTarget = scheme.get(options::floatTarget);
+  return gptq;
+}
+
+/// The linears of a group share the factor of H.
+class GptqQuantizer : public WeightQuantizer {
+public:
+  GptqQuantizer(std::unique_ptr<GptqSolver> solver, int64_t tokens) : solver(std::move(solver)), tokens(tokens) {}
+
+  static Result<std::unique_ptr<WeightQuantizer>> create(const GptqOptions &options, Hessian hessian,
+                                                         const ParallelFor &parallelFor) {
+    int64_t tokens = hessian.tokens;
+    Result<std::unique_ptr<GptqSolver>> solver = GptqSolver::create(std::move(hessian), options, parallelFor);
+    if (!solver)
+      return solver.error();
+    return {std::make_unique<GptqQuantizer>(std::move(*solver), tokens)};
+  }
+
+  Result<WeightCodes> quantize(const Matrix<float> &weights, QuantizerFigures &figures,
+                               const ParallelFor &parallelFor) const override {
+    GptqReport details;
+    Result<GroupCodes> codes = solver->quantize(weights, details, parallelFor);
+    if (!codes)
+      return codes.error();
+    figures.loss = details.loss / static_cast<double>(std::max<int64_t>(tokens, 1));
+    figures.damping = details.damping;
+    figures.tokens = tokens;
+    figures.deadColumns = details.deadColumns;
+    figures.fallback = details.fellBack;
+    return WeightCodes(std::move(*codes));
+  }
+
+private:
+  std::unique_ptr<GptqSolver> solver;
+  int64_t tokens;
+};
+
+std::unique_ptr<WeightQuantizer> plain(PlainQuantizer::Function function, int64_t tokens = 0) {
+  return std::make_unique<PlainQuantizer>(std::move(function), tokens);
+}
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// One case per method
+//===----------------------------------------------------------------------===//
+
+Result<std::unique_ptr<WeightQuantizer>> WeightQuantizer::create(const Scheme &scheme, int64_t inFeatures,
+                                                                 Statistics *measured, bool isLast,
+                                                                 const ParallelFor &parallelFor) {
+  const SchemeVariant &variant = scheme.variant();
+  if (variant.weightStatistics != StatisticSet::None && !measured)
+    return Error{("scheme " + scheme.name() + " requires calibration").str()};
+  switch (variant.weights) {
+  case WeightMethod::Float:
+    break;
+  case WeightMethod::Channels:
+    return plain([](const Matrix<float> &weights, const ParallelFor &) { return quantizeChannels(weights); });
+  case WeightMethod::HalfChannels:
+    return plain([](const Matrix<float> &weights, const ParallelFor &) { return quantizeChannelsLlmInt8(weights); });
+  case WeightMethod::KeptChannels: {
+    auto threshold = static_cast<float>(scheme.get(options::threshold));
+    return plain(
+        [columns = measured->outliers(threshold)](const Matrix<float> &weights, const ParallelFor &) -> WeightCodes {
+          return quantizeChannelsLlmInt8(weights, columns);
+        },
+        measured->tokens());
+  }
+  case WeightMethod::RoundedGroups:
+    return plain(
+        [groups = groupOptions(scheme, inFeatures)](const Matrix<float> &weights, const ParallelFor &parallelFor) {
+          return quantizeGroups(weights, groups, {}, parallelFor);
+        });
+  case WeightMethod::GptqGroups:
+    return GptqQuantizer::create(gptqOptions(scheme, inFeatures),
+                                 isLast ? measured->takeHessian() : measured->hessian(), parallelFor);
+  }
+  return Error{("scheme " + scheme.name() + " leaves weights as they are").str()};
+}
+
+FailureOr<WeightCodes> qopt::quantizeLinear(const Linear &linear, const WeightQuantizer &quantizer, double seconds,
+                                            const ParallelFor &parallelFor,
+                                            const std::function<void(LayerReport)> &onLayer) {
+  auto start = std::chrono::steady_clock::now();
+  onnx::MatMulOp op = linear.op;
+  FailureOr<Matrix<float>> weights = readWeights(linear);
+  if (failed(weights))
+    return failure();
+  QuantizerFigures figures;
+  Result<WeightCodes> codes = quantizer.quantize(*weights, figures, parallelFor);
+  if (!codes)
+    return op.emitOpError() << "cannot be quantized as layer \"" << linear.name << "\": " << codes.error().message;
+  if (failed(replaceWeights(linear, *codes)))
+    return failure();
+  if (onLayer) {
+    LayerReport report = *describeLayer(op);
+    static_cast<QuantizerFigures &>(report) = figures;
+    report.sqnrDb = sqnrDb(*weights, dequantize(*codes));
+    report.seconds = seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    onLayer(std::move(report));
+  }
+  return std::move(*codes);
+}

@@ -1,0 +1,66 @@
+//===- Int4.cpp - Schemes with int4 weights in groups of inputs -----------===//
+#include "Schemes.h"
+
+using namespace qopt;
+
+//===----------------------------------------------------------------------===//
+// Round to nearest
+//===----------------------------------------------------------------------===//
+
+static constexpr SchemeVariant kRounded[] = {{
+    .product = MatmulW4A16Op::getOperationName(),
+    .weights = WeightMethod::RoundedGroups,
+    .weightBits = 4,
+    .weightText = "int4, one scale per group",
+    .activationText = "float",
+    .reproduces = "round to nearest of the GPTQ repository (`--compat=gptq`)",
+}};
+static constexpr const OptionInfo *kRoundedOptions[] = {
+    &options::groupSize,
+    &options::symmetric,
+    &options::grid,
+    &options::exactReference,
+};
+static constexpr SchemePreset kRoundedPresets[] = {{"gptq", "grid=minmax exact-reference=true"}};
+
+//===----------------------------------------------------------------------===//
+// GPTQ
+//===----------------------------------------------------------------------===//
+
+static constexpr SchemeVariant kGptq[] = {{
+    .product = MatmulW4A16Op::getOperationName(),
+    .weights = WeightMethod::GptqGroups,
+    .weightBits = 4,
+    .weightStatistics = StatisticSet::Hessian,
+    .weightText = "int4, one scale per group",
+    .activationText = "float",
+    .reproduces = "the reference GPTQ (`--compat=gptq`)",
+}};
+static constexpr const OptionInfo *kGptqOptions[] = {
+    &options::groupSize,    &options::symmetric, &options::grid,  &options::dampPercent, &options::actOrder,
+    &options::staticGroups, &options::polish,    &options::refit, &options::floatTarget, &options::exactReference,
+};
+/// The reference has none of the later improvements.
+static constexpr SchemePreset kGptqPresets[] = {
+    {"gptq",
+     "grid=minmax act-order=false static-groups=false polish=0 refit=false float-target=0 exact-reference=true"},
+};
+
+static constexpr SchemeInfo kSchemes[] = {
+    {
+        .name = "rtn-int4",
+        .summary = "int4 weights in groups, rounded to nearest",
+        .options = kRoundedOptions,
+        .presets = kRoundedPresets,
+        .variants = kRounded,
+    },
+    {
+        .name = "gptq-int4",
+        .summary = "int4 weights in groups by GPTQ",
+        .options = kGptqOptions,
+        .presets = kGptqPresets,
+        .variants = kGptq,
+    },
+};
+
+llvm::ArrayRef<SchemeInfo> schemes::int4() { return kSchemes; }

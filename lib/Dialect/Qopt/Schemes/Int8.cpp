@@ -1,0 +1,102 @@
+//===- Int8.cpp - Schemes with int8 weights, one scale per output ---------===//
+#include "Schemes.h"
+
+using namespace qopt;
+
+//===----------------------------------------------------------------------===//
+// Weights alone
+//===----------------------------------------------------------------------===//
+
+static constexpr SchemeVariant kWeights[] = {{
+    .product = MatmulW8A16Op::getOperationName(),
+    .weights = WeightMethod::Channels,
+    .weightBits = 8,
+    .weightText = "int8, one scale per row",
+    .activationText = "float",
+    .reproduces = "quanto qint8 (`--compat=quanto` changes nothing)",
+}};
+static constexpr SchemePreset kWeightsPresets[] = {{"quanto", ""}};
+
+//===----------------------------------------------------------------------===//
+// One scale of activations, measured
+//===----------------------------------------------------------------------===//
+
+static constexpr SchemeVariant kStatic[] = {{
+    .product = MatmulW8A8Op::getOperationName(),
+    .weights = WeightMethod::Channels,
+    .activations = ActivationMethod::PerTensor,
+    .weightBits = 8,
+    .activationStatistics = StatisticSet::AbsMax,
+    .weightText = "int8, one scale per row",
+    .activationText = "int8, one scale per tensor, measured",
+    .reproduces = "quanto qint8 with calibrated activations (`--compat=quanto`)",
+}};
+static constexpr const OptionInfo *kStaticOptions[] = {&options::observer, &options::batchSize};
+static constexpr SchemePreset kStaticPresets[] = {{"quanto", "observer=moving-average batch-size=2"}};
+
+//===----------------------------------------------------------------------===//
+// A scale per token, and LLM.int8
+//===----------------------------------------------------------------------===//
+
+static constexpr SchemeVariant kDynamic[] = {{
+    .product = MatmulW8A8Op::getOperationName(),
+    .weights = WeightMethod::HalfChannels,
+    .activations = ActivationMethod::PerToken,
+    .weightBits = 8,
+    .weightText = "int8, one scale per row",
+    .activationText = "int8, one scale per token, at run time",
+    .reproduces = "bitsandbytes Linear8bitLt, threshold 0",
+}};
+
+static constexpr SchemeVariant kLlmInt8[] = {
+    {
+        .setting = "outliers=static",
+        .product = MatmulW8A8Op::getOperationName(),
+        .weights = WeightMethod::KeptChannels,
+        .activations = ActivationMethod::SplitColumnsAt,
+        .weightBits = 8,
+        .weightStatistics = StatisticSet::ColumnAbsMax,
+        .weightText = "int8, one scale per row; outlier columns float16",
+        .activationText = "int8 per token, outlier columns in float16",
+        .reproduces = "-",
+    },
+    {
+        .product = MatmulW8A8Op::getOperationName(),
+        .weights = WeightMethod::HalfChannels,
+        .activations = ActivationMethod::SplitColumns,
+        .weightBits = 8,
+        .weightText = "int8, one scale per row",
+        .activationText = "int8 per token, outlier columns in float16",
+        .reproduces = "bitsandbytes Linear8bitLt, threshold 6",
+    },
+};
+static constexpr const OptionInfo *kLlmInt8Options[] = {&options::threshold, &options::outliers};
+
+static constexpr SchemeInfo kSchemes[] = {
+    {
+        .name = "int8-weights",
+        .summary = "int8 weights with a scale per output (quanto qint8)",
+        .presets = kWeightsPresets,
+        .variants = kWeights,
+    },
+    {
+        .name = "int8-static",
+        .summary = "int8 weights, int8 activations with calibrated scales",
+        .options = kStaticOptions,
+        .presets = kStaticPresets,
+        .variants = kStatic,
+    },
+    {
+        .name = "int8-dynamic",
+        .summary = "int8 weights, int8 activations with a scale per token",
+        .variants = kDynamic,
+    },
+    {
+        .name = "llm-int8",
+        .summary = "int8 with a scale per token, outlier columns in float (LLM.int8)",
+        .options = kLlmInt8Options,
+        .variants = kLlmInt8,
+    },
+};
+
+llvm::ArrayRef<SchemeInfo> schemes::int8() { return kSchemes; }

@@ -1,0 +1,20 @@
+//===- Schemes.h - The families of schemes --------------------------------===//
+//
+// A scheme is described in the file of its family; all of them become known by this list.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_LIB_DIALECT_QOPT_SCHEMES_H
+#define QOPT_LIB_DIALECT_QOPT_SCHEMES_H
+
+#include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Dialect/Qopt/SchemeOptions.h"
+
+namespace qopt::schemes {
+
+llvm::ArrayRef<SchemeInfo> floats();
+llvm::ArrayRef<SchemeInfo> int8();
+llvm::ArrayRef<SchemeInfo> int4();
+
+} // namespace qopt::schemes
+
+#endif // QOPT_LIB_DIALECT_QOPT_SCHEMES_H

@@ -1,0 +1,115 @@
+//===- SchemePipelines.cpp - A pipeline for every scheme ------------------===//
+#include "SchemePipelines.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "qopt/Dialect/Qopt/Scheme.h"
+#include "qopt/Support/Utf8.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::pipelines;
+
+namespace {
+
+/// What may follow the name of a scheme: its own options, and those of the passes that
+/// carry it out. MLIR takes the text apart; the scheme reads the values of its options.
+class SchemePipelineOptions : public AssignmentOptions {
+public:
+  explicit SchemePipelineOptions(const SchemeInfo &info) {
+    if (info.mayNeedData())
+      calibration = add("calibration", "token ids [n, length] as .npy");
+    if (!info.presets.empty())
+      compat = add("compat", "package whose choices to repeat where no option says otherwise");
+    for (const OptionInfo *option : info.options)
+      settings.push_back(add(option->name, option->help));
+  }
+
+  std::unique_ptr<Option<std::string>> calibration, compat;
+  std::vector<std::unique_ptr<Option<std::string>>> settings; ///< of the scheme; those given have a value
+
+private:
+  std::unique_ptr<Option<std::string>> add(StringRef name, StringRef help) {
+    return std::make_unique<Option<std::string>>(*this, name, llvm::cl::desc(help));
+  }
+};
+
+} // namespace
+
+/// What MLIR says about text that it does not understand, without where and who.
+static std::string reasonOf(StringRef message) {
+  StringRef reason = message.trim().split('\n').first;
+  if (size_t at = reason.find("error: "); at != StringRef::npos)
+    reason = reason.substr(at + StringRef("error: ").size());
+  reason.consume_front("<Pass-Options-Parser>: ");
+  return printable(reason.str());
+}
+
+/// Adds the passes of a scheme. `text` is what stands in the braces behind its name;
+/// `preset`, unless empty, is one more option, compat.
+static Status addScheme(OpPassManager &pm, const SchemeInfo &info, StringRef text, StringRef preset) {
+  SchemePipelineOptions given(info);
+  std::string message;
+  llvm::raw_string_ostream stream(message);
+  if (failed(given.parseFromString(text, stream)))
+    return Error{reasonOf(message)};
+  SchemeSpec spec{&info, {}};
+  for (const auto &setting : given.settings)
+    if (setting->hasValue()) {
+      auto read = parseSettings(info, (setting->ArgStr + "=" + setting->getValue()).str());
+      if (!read)
+        return read.error();
+      llvm::append_range(spec.settings, *read);
+    }
+  std::string compat = given.compat ? given.compat->getValue() : "";
+  if (!preset.empty())
+    compat = preset.str();
+  if (!compat.empty() && !info.findPreset(compat))
+    return Error{"expected compat " +
+                 llvm::join(llvm::map_range(info.presets, [](const SchemePreset &p) { return p.name.str(); }), " or ") +
+                 " but got \"" + compat + "\""};
+  CalibrateOptions calibrate;
+  if (given.calibration)
+    calibrate.calibration = given.calibration->getValue();
+  if (!info.isFloat())
+    buildScheme(pm, given.assign(spec.text(), compat), calibrate);
+  return {};
+}
+
+void qopt::pipelines::registerSchemePipelines() {
+  for (const SchemeInfo *info : allSchemes())
+    registerPassPipeline(
+        info->name, info->summary,
+        [info](OpPassManager &pm, StringRef text, function_ref<LogicalResult(const Twine &)> errorHandler) {
+          Status status = addScheme(pm, *info, text, /*preset=*/"");
+          return status ? success() : errorHandler(status.error().message);
+        },
+        [info](function_ref<void(const mlir::detail::PassOptions &)> handle) { handle(SchemePipelineOptions(*info)); });
+}
+
+Status qopt::parsePipeline(OpPassManager &pm, StringRef text, StringRef compat) {
+  auto fail = [&](const Twine &reason) { return Error{"pipeline \"" + printable(text.str()) + "\": " + reason.str()}; };
+  StringRef inner = text;
+  if (inner.consume_front("builtin.module(") && !inner.consume_back(")"))
+    return fail("expected a closing parenthesis");
+  if (!compat.empty()) {
+    auto [name, rest] = inner.split('{');
+    const SchemeInfo *info = findScheme(name);
+    if (!info || !info->findPreset(compat))
+      return Error{"--compat=" + compat.str() + " is for " +
+                   listSchemes([&](const SchemeInfo &other) { return other.findPreset(compat) != nullptr; }) +
+                   ", not for the pipeline \"" + printable(text.str()) + "\""};
+    if (inner.contains('{') && !rest.consume_back("}"))
+      return fail("expected a closing brace");
+    Status status = addScheme(pm, *info, rest, compat);
+    return status ? status : fail(status.error().message);
+  }
+  std::string message;
+  llvm::raw_string_ostream stream(message);
+  if (succeeded(parsePassPipeline(inner, pm, stream)))
+    return {};
+  if (StringRef(message).contains("does not refer to a registered pass"))
+    return fail("there is no such pipeline; there are " + listSchemes([](const SchemeInfo &) { return true; }) +
+                ", and MLIR's and qopt's passes by name");
+  return fail(reasonOf(message));
+}

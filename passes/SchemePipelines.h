@@ -1,0 +1,38 @@
+//===- SchemePipelines.h - A pipeline for every scheme --------------------===//
+//
+// What a user types is the name of a scheme with its options. These pipelines follow from
+// the descriptions (qopt/Dialect/Qopt/Scheme.h); their passes are listed in Pipelines.cpp.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_PASSES_SCHEMEPIPELINES_H
+#define QOPT_PASSES_SCHEMEPIPELINES_H
+
+#include "mlir/Pass/PassOptions.h"
+#include "qopt/Passes/Passes.h"
+
+namespace qopt::pipelines {
+
+/// Adds the passes that carry out a scheme. Takes the raised form.
+void buildScheme(mlir::OpPassManager &pm, const AssignSchemeOptions &scheme, const CalibrateOptions &calibrate);
+
+/// Which layers get a scheme, for pipelines that assign one.
+struct AssignmentOptions : virtual mlir::detail::PassOptions {
+  Option<bool> head{*this, "head", llvm::cl::desc("Quantize the output layer too"), llvm::cl::init(false)};
+  ListOption<std::string> overrides{*this, "overrides", llvm::cl::desc("PATTERN=SPEC per layer; the last match wins")};
+
+  AssignSchemeOptions assign(llvm::StringRef scheme, llvm::StringRef compat) const {
+    AssignSchemeOptions result;
+    result.scheme = scheme.str();
+    result.compat = compat.str();
+    result.head = head;
+    result.overrides.assign(overrides.begin(), overrides.end());
+    return result;
+  }
+};
+
+/// Registers a pipeline for every scheme.
+void registerSchemePipelines();
+
+} // namespace qopt::pipelines
+
+#endif // QOPT_PASSES_SCHEMEPIPELINES_H
