@@ -24,9 +24,11 @@ LogicalResult lowerInOrder(Op op, OnnxLowering &state) {
 /// What is dropped has a size of 1, which the rule has required where it was not known.
 LogicalResult lowerSqueeze(onnx::SqueezeOp op, OnnxLowering &state) {
   Dims from = state.dims(op.getData());
-  if (op.getAxes())
-    for (int64_t axis : *state.shapes.constants(op.getAxes()))
+  if (op.getAxes()) {
+    std::optional<SmallVector<int64_t>> axes = state.shapes.constants(op.getAxes());
+    for (int64_t axis : *axes)
       from[positiveAxis(axis, from.size())] = state.index(1);
+  }
   Value data = state.tensor(op.getData());
   data = state.castTo(data, state.typeOf(from, getElementTypeOrSelf(data.getType())));
   state.setTensor(op.getSqueezed(), state.reshape(data, from, state.dims(op.getSqueezed())));
