@@ -882,10 +882,13 @@ def OutlineTasks : Pass<"qopt-outline-tasks", "::mlir::ModuleOp"> {
 //===----------------------------------------------------------------------===//
 
 def EmitCudaKernels : Pass<"qopt-emit-cuda-kernels", "::mlir::ModuleOp"> {
-  let summary = "Make GPU kernels of kernel declarations and outlined loops";
+  let summary = "Make GPU kernels of outlined kernels, groups and loops";
   let description = [{
     ```mlir
-    func.func private @gather_k64(memref<512x64xf32>, memref<?xi64>, memref<?x64xf32>) attributes {qopt.kernel = "gather"}
+    func.func private @gather_k64(%data: memref<512x64xf32>, %indices: memref<?xi64>, %y: memref<?x64xf32>) {
+      kernel.gather ins(%data, %indices : memref<512x64xf32>, memref<?xi64>) outs(%y : memref<?x64xf32>)
+      return
+    }
     ```
     ==>
     ```mlir
@@ -898,8 +901,11 @@ def EmitCudaKernels : Pass<"qopt-emit-cuda-kernels", "::mlir::ModuleOp"> {
       gpu.func @gather_k64(%data: !llvm.ptr, ...) kernel attributes {known_block_size = array<i32: 32, 1, 1>} {...}
     }
     ```
-    Expects: what qopt-lower leaves. Ensures: private functions only compute sizes and
-    launch kernels; the operands of launches are device addresses, i32, i64 and f32.
+    A group is one launch for a single row where that can be; for more rows what makes rows
+    and their quantization are one. All else of it is called, as functions of their own.
+    Expects: what qopt-lower leaves; a kernel or group is alone in a private function.
+    Ensures: private functions only compute sizes and launch kernels; the operands of
+    launches are device addresses, i32, i64 and f32.
   }];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
                            "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",

@@ -99,15 +99,11 @@ static constexpr AttributeRule kOperationRules[] = {
     {attrs::Frame::getNameStr(), isFlag, kFlag, isOp<LLVM::AllocaOp>, "llvm.alloca"},
     {attrs::Site::getNameStr(), isText, kText, isAnything, "any operation"},
     {attrs::SimOwn::getNameStr(), isFlag, kFlag, isAnything, "any operation"},
-    {attrs::Kernel::getNameStr(), isText, kText, isFunction, kFunction},
-    {attrs::Config::getNameStr(), isAttr<DictionaryAttr>, "a dictionary", isFunction, kFunction},
-    {attrs::Group::getNameStr(), isFlag, kFlag, isFunction, kFunction},
 };
 
 static constexpr AttributeRule kArgumentRules[] = {
     {attrs::Role::getNameStr(), isAttr<RoleAttr>, "a #qopt.role", isFunction, "an argument of a function"},
     {attrs::TensorMap::getNameStr(), isFlag, kFlag, isFunction, "an argument of a function"},
-    {attrs::Scratch::getNameStr(), isFlag, kFlag, isFunction, "an argument of a function"},
 };
 
 static constexpr AttributeRule kResultRules[] = {

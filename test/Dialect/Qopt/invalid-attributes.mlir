@@ -105,7 +105,7 @@ func.func private @role_of_function() attributes {qopt.role = #qopt.role<logits>
 
 // -----
 
-// expected-error @below {{unknown attribute 'qopt.rolle' on argument 1; there are 'qopt.role', 'qopt.tensor_map', 'qopt.scratch'}}
+// expected-error @below {{unknown attribute 'qopt.rolle' on argument 1; there are 'qopt.role', 'qopt.tensor_map'}}
 func.func private @unknown_of_argument(i64, i64 {qopt.rolle = #qopt.role<other>})
 
 // -----

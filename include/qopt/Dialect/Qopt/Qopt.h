@@ -51,10 +51,6 @@ using TensorMaps = QoptDialect::TensorMapsAttrHelper;
 using Frame = QoptDialect::FrameAttrHelper;
 using Site = QoptDialect::SiteAttrHelper;
 using SimOwn = QoptDialect::SimOwnAttrHelper;
-using Kernel = QoptDialect::KernelAttrHelper;
-using Config = QoptDialect::ConfigAttrHelper;
-using Group = QoptDialect::GroupAttrHelper;
-using Scratch = QoptDialect::ScratchAttrHelper;
 } // namespace qopt::attrs
 
 namespace qopt {

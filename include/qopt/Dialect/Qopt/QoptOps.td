@@ -46,7 +46,6 @@ def Qopt_Dialect : Dialect {
     | `frame` | `llvm.alloca` | the frame of a call, which tasks share |
     | `site` | what the simulator checks | which one of its kernel it is, for messages ("shfl.sync #3"); set before two equal ones could become one |
     | `sim_own` | access to memory | the simulator's own, which it does not check |
-    | `kernel`, `config`, `group`, `scratch` | private function, its arguments | which kernel it is, and its parameters |
   }];
   let cppNamespace = "::qopt";
   let useDefaultAttributePrinterParser = 1;
@@ -67,11 +66,7 @@ def Qopt_Dialect : Dialect {
       "::mlir::DenseI32ArrayAttr":$tensor_maps,
       "::mlir::UnitAttr":$frame,
       "::mlir::StringAttr":$site,
-      "::mlir::UnitAttr":$sim_own,
-      "::mlir::StringAttr":$kernel,
-      "::mlir::DictionaryAttr":$config,
-      "::mlir::UnitAttr":$group,
-      "::mlir::UnitAttr":$scratch);
+      "::mlir::UnitAttr":$sim_own);
   let hasOperationAttrVerify = 1;
   let hasRegionArgAttrVerify = 1;
   let hasRegionResultAttrVerify = 1;
