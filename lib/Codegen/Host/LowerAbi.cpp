@@ -5,6 +5,7 @@
 // releases whatever there is at that moment.
 //
 //===----------------------------------------------------------------------===//
+#include "HostForm.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -38,7 +39,7 @@ public:
   LogicalResult run() {
     if (!function.getBody().hasOneBlock())
       return function.emitOpError("expected one block but got ") << function.getBody().getBlocks().size();
-    if (failed(checkForm()))
+    if (failed(checkForm(function, [&](StringRef name) { return parameters.contains(name); })))
       return failure();
     for (Operation &op : function.getBody().front())
       work.push_back(&op);
@@ -58,29 +59,6 @@ public:
   }
 
 private:
-  /// What crosses the boundary is memory as QrtTensor describes it, and what is lowered here
-  /// belongs to the function as a whole.
-  LogicalResult checkForm() {
-    for (Type type : isEntry ? function.getArgumentTypes() : ArrayRef<Type>()) {
-      auto memory = dyn_cast<MemRefType>(type);
-      if (!memory || !memory.getLayout().isIdentity())
-        return function.emitOpError("expected arguments that are dense memrefs but got ") << type;
-    }
-    for (Type type : function.getResultTypes())
-      if (!isa<MemRefType>(type))
-        return function.emitOpError("expected results that are memrefs but got ") << type;
-    WalkResult result = function.walk([&](Operation *op) {
-      auto global = dyn_cast<memref::GetGlobalOp>(op);
-      bool belongsToFunction =
-          isa<memref::AllocOp, memref::DeallocOp, RequireOp>(op) || (global && parameters.contains(global.getName()));
-      if (!belongsToFunction || op->getParentOp() == function)
-        return WalkResult::advance();
-      op->emitOpError("expected at the top of its function, outside of loops and branches");
-      return WalkResult::interrupt();
-    });
-    return failure(result.wasInterrupted());
-  }
-
   void startEntry() {
     MLIRContext *context = function.getContext();
     Block &block = function.getBody().front();
