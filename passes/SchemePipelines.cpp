@@ -1,4 +1,8 @@
 //===- SchemePipelines.cpp - A pipeline for every scheme ------------------===//
+//
+// The list of passes follows from what a scheme says of itself.
+//
+//===----------------------------------------------------------------------===//
 #include "SchemePipelines.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "qopt/Dialect/Qopt/Scheme.h"

@@ -1,4 +1,9 @@
 //===- WeightQuantizer.cpp - The numerics of each scheme ------------------===//
+//
+// A method either takes the weights alone or wants statistics of the inputs as well;
+// the stages of calibration treat both alike.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Calibration/WeightQuantizer.h"
 #include "Statistics.h"
 #include "qopt/Calibration/ReplaceWeights.h"

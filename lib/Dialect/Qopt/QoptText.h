@@ -1,4 +1,8 @@
 //===- QoptText.h - Custom parts of the assembly format -------------------===//
+//
+// What the declarative format cannot say, as functions that it calls.
+//
+//===----------------------------------------------------------------------===//
 #ifndef QOPT_LIB_DIALECT_QOPT_QOPTTEXT_H
 #define QOPT_LIB_DIALECT_QOPT_QOPTTEXT_H
 

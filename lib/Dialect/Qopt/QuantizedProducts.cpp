@@ -1,4 +1,9 @@
 //===- QuantizedProducts.cpp - What products say of themselves ------------===//
+//
+// Passes that verify and report ask a product for its parts, and need not know which
+// one it is.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Qopt/Qopt.h"
 
 using namespace mlir;

@@ -1,4 +1,9 @@
 //===- Scheme.cpp - Descriptions, options and their text ------------------===//
+//
+// What is the same for all schemes; each describes itself in a file of its own under
+// Schemes.
+//
+//===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Qopt/Scheme.h"
 #include "Schemes/Schemes.h"
 #include "qopt/Dialect/Qopt/Qopt.h"

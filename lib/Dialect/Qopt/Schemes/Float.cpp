@@ -1,4 +1,8 @@
 //===- Float.cpp - No quantization ----------------------------------------===//
+//
+// A scheme as others are, so that a layer can be left alone by name.
+//
+//===----------------------------------------------------------------------===//
 #include "Schemes.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 

@@ -1,4 +1,8 @@
 //===- Int4.cpp - Schemes with int4 weights in groups of inputs -----------===//
+//
+// They differ in how codes are found; the product and what it takes are the same.
+//
+//===----------------------------------------------------------------------===//
 #include "Schemes.h"
 
 using namespace qopt;

@@ -1,4 +1,8 @@
 //===- Int8.cpp - Schemes with int8 weights, one scale per output ---------===//
+//
+// They differ in what becomes of the activations.
+//
+//===----------------------------------------------------------------------===//
 #include "Schemes.h"
 
 using namespace qopt;
