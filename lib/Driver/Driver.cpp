@@ -19,6 +19,7 @@
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
+#include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 #include "llvm/ADT/StringRef.h"
@@ -29,6 +30,8 @@ using namespace mlir;
 using namespace qopt;
 
 namespace {
+
+struct PhaseInfo;
 
 /// One compilation: the context, the IR and what was read beside the model.
 class Compilation {
@@ -54,7 +57,6 @@ public:
   Status import();
   Status raise();
   Status quantize();
-  Status lower();
   Status write();
 
 private:
@@ -65,11 +67,11 @@ private:
     return registry;
   }
 
+  Status run(const PhaseInfo &phase);
   Status readCalibration();
   /// Runs the passes that a text names.
   Status runPipeline(StringRef phase, const std::string &pipeline, const std::string &compat = "");
   void forwardRemarks();
-  void summarize();
   /// The model's entry point; null where passes took it away.
   func::FuncOp forward() { return module->lookupSymbol<func::FuncOp>("forward"); }
 
@@ -83,17 +85,37 @@ private:
   CompileReport report;
 };
 
-/// A phase: what it is called, what it makes of the model, and what does that.
+/// A phase: what it is called, what it makes of the model, and what does that: a method,
+/// or passes alone.
 struct PhaseInfo {
   PhaseDescription description;
   Status (Compilation::*run)();
+  void (*build)(OpPassManager &, const CompileOptions &) = nullptr;
+  bool isBranch = false; ///< later phases do without it
 };
+
+// Of code for several levels or architectures only the first that was asked for is shown.
+void buildLower(OpPassManager &passes, const CompileOptions &) { buildLowerPipeline(passes); }
+void buildHost(OpPassManager &passes, const CompileOptions &options) {
+  buildHostPipeline(passes, options.cpus.empty() ? StringRef(kHostV3.name) : StringRef(options.cpus.front()));
+}
+void buildPtx(OpPassManager &passes, const CompileOptions &options) {
+  passes.addPass(createEmitCudaKernels());
+  buildPtxPipeline(passes, options.cudaArchs.empty() ? StringRef(kBaselineArch) : StringRef(options.cudaArchs.front()));
+}
+void buildSim(OpPassManager &passes, const CompileOptions &) {
+  passes.addPass(createEmitCudaKernels());
+  buildSimPipeline(passes);
+}
 
 constexpr PhaseInfo kPhases[] = {
     {{Phase::Import, "import", "the graph as the file has it, in the onnx dialect"}, &Compilation::import},
     {{Phase::Raise, "raise", "exporters' decompositions as standard operators (qopt-raise)"}, &Compilation::raise},
     {{Phase::Quantize, "quantize", "linear layers rewritten by --pass-pipeline"}, &Compilation::quantize},
-    {{Phase::Lower, "lower", "functions on memory that call kernels (qopt-lower)"}, &Compilation::lower},
+    {{Phase::Lower, "lower", "functions on memory that call kernels (qopt-lower)"}, nullptr, buildLower},
+    {{Phase::Host, "host", "code for the host, in the LLVM dialect (qopt-host)"}, nullptr, buildHost, true},
+    {{Phase::Ptx, "ptx", "kernels for GPUs, in the LLVM dialect (qopt-ptx)"}, nullptr, buildPtx, true},
+    {{Phase::Sim, "sim", "the same for the simulator (qopt-sim)"}, nullptr, buildSim, true},
     {{Phase::End, "end", "code for all targets, in a module with the weights"}, &Compilation::write},
 };
 
@@ -182,13 +204,6 @@ Status Compilation::quantize() {
   return status;
 }
 
-Status Compilation::lower() {
-  return passes.run(*module, "lower", [](OpPassManager &manager) -> Status {
-    buildLowerPipeline(manager);
-    return {};
-  });
-}
-
 //===----------------------------------------------------------------------===//
 // Results
 //===----------------------------------------------------------------------===//
@@ -204,13 +219,6 @@ void Compilation::forwardRemarks() {
   }
   for (const std::string &warning : news.warnings)
     options.onWarning(file + warning);
-}
-
-/// The layers as the graph shows them, and their sums. Lowering takes the layers away.
-void Compilation::summarize() {
-  if (func::FuncOp function = forward())
-    report.layers = listLayers(function);
-  addTotals(report);
 }
 
 Status Compilation::write() {
@@ -229,6 +237,15 @@ Status Compilation::write() {
   return {};
 }
 
+Status Compilation::run(const PhaseInfo &phase) {
+  if (phase.run)
+    return (this->*phase.run)();
+  return passes.run(*module, phase.description.name, [&](OpPassManager &manager) -> Status {
+    phase.build(manager, options);
+    return {};
+  });
+}
+
 Result<CompileReport> Compilation::run(Phase last) {
   Stopwatch watch;
   report.model = std::filesystem::path(options.model).filename().string();
@@ -236,14 +253,18 @@ Result<CompileReport> Compilation::run(Phase last) {
   for (const PhaseInfo &phase : kPhases) {
     if (phase.description.phase > last)
       break;
-    if (Status status = (this->*phase.run)(); !status)
+    if (phase.isBranch && phase.description.phase != last)
+      continue;
+    if (Status status = run(phase); !status)
       return status.error();
     forwardRemarks();
     if (options.strict && !report.warnings.empty())
       return Error{report.warnings.front() + " (an error because of --strict)"};
-    if (phase.description.phase == std::min(last, Phase::Quantize))
-      summarize();
+    // The layers are what the graph shows before lowering takes them away.
+    if (phase.description.phase == std::min(last, Phase::Quantize) && forward())
+      report.layers = listLayers(forward());
   }
+  addTotals(report);
   if (last < Phase::End && !options.output.empty())
     if (Status status = writeIr(*module, options.output); !status)
       return status.error();

@@ -15,8 +15,9 @@
 namespace qopt {
 
 /// What is done to a model, in order. Where a compilation stops, the IR as this phase
-/// leaves it is the result.
-enum class Phase { Import, Raise, Quantize, Lower, End };
+/// leaves it is the result. Host, Ptx and Sim start from what Lower leaves; End does for all
+/// targets what each of them does for one.
+enum class Phase { Import, Raise, Quantize, Lower, Host, Ptx, Sim, End };
 
 /// The name of a phase, as `--until` takes it, and what it makes of the model.
 struct PhaseDescription {
