@@ -132,6 +132,7 @@ KernelProgram::KernelProgram(const std::string &functions, llvm::StringRef level
                   math::MathDialect, memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   registerAllToLLVMIRTranslations(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects(); // as passes do that declare what they depend on
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(functions, &context);
   if (!module)
     stop("the test's functions do not parse");
