@@ -1,6 +1,6 @@
 //===- Attention.cpp - The parts of a decoder layer -----------------------===//
 //
-// RMSNormalization, RotaryEmbedding and Attention as the ONNX specification has
+// Norms, RotaryEmbedding and Attention as the ONNX specification has
 // them (operator sets 23 and 24), but for queries that see no key: they get the
 // mean of all values.
 //
@@ -31,6 +31,31 @@ static Outcome evaluateRMSNormalization(onnx::RMSNormalizationOp op, Operands in
   walk<1>(shapeOf(x), {broadcastStrides(shapeOf(scale), x.type.getRank())},
           [&](int64_t i, const std::array<int64_t, 1> &from) {
             out.floats[i] = x.floats[i] * factor[i / size] * scale.floats[from[0]];
+          });
+  return Outcome::Done;
+}
+
+static Outcome evaluateLayerNormalization(onnx::LayerNormalizationOp op, Operands in, Results out) {
+  const Tensor &x = *in[0], &scale = *in[1];
+  const Tensor *bias = op.getB() ? in[2] : nullptr;
+  if (!x.isFloat() || !scale.isFloat() || (bias && !bias->isFloat()))
+    return fail(op, "requires float operands");
+  int64_t rank = x.type.getRank(), size = product(shapeOf(x).drop_front(frontAxis(op.getAxis(), rank)));
+  Tensor &mean = out[1], &factor = out[2];
+  for (int64_t row = 0, rows = size == 0 ? 0 : x.numElements() / size; row < rows; ++row) {
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < size; ++i)
+      sum += x.floats[row * size + i];
+    mean.floats[row] = sum / static_cast<double>(size);
+    for (int64_t i = 0; i < size; ++i)
+      squares += std::pow(x.floats[row * size + i] - mean.floats[row], 2);
+    factor.floats[row] = 1 / std::sqrt(squares / static_cast<double>(size) + op.getEpsilon().convertToFloat());
+  }
+  ArrayRef<int64_t> biasShape = shapeOf(bias ? *bias : scale);
+  walk<2>(shapeOf(x), {broadcastStrides(shapeOf(scale), rank), broadcastStrides(biasShape, rank)},
+          [&](int64_t i, const std::array<int64_t, 2> &from) {
+            double normal = (x.floats[i] - mean.floats[i / size]) * factor.floats[i / size];
+            out[0].floats[i] = normal * scale.floats[from[0]] + (bias ? bias->floats[from[1]] : 0);
           });
   return Outcome::Done;
 }
@@ -214,6 +239,7 @@ static Outcome evaluateAttentionOp(onnx::AttentionOp op, Operands in, Results ou
 Outcome reference::evaluateAttention(Operation *op, Operands in, Results out) {
   return llvm::TypeSwitch<Operation *, Outcome>(op)
       .Case([&](onnx::RMSNormalizationOp norm) { return evaluateRMSNormalization(norm, in, out[0]); })
+      .Case([&](onnx::LayerNormalizationOp norm) { return evaluateLayerNormalization(norm, in, out); })
       .Case([&](onnx::RotaryEmbeddingOp rotary) { return evaluateRotaryEmbedding(rotary, in, out[0]); })
       .Case([&](onnx::AttentionOp attention) { return evaluateAttentionOp(attention, in, out); })
       .Default([](Operation *) { return Outcome::NotMine; });

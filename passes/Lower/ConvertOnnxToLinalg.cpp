@@ -27,6 +27,7 @@ struct ConvertOnnxToLinalg : impl::ConvertOnnxToLinalgBase<ConvertOnnxToLinalg> 
     lowering::populateIndexing(handlers);
     lowering::populateMatMuls(handlers);
     lowering::populateMovement(handlers);
+    lowering::populateNormalization(handlers);
     lowering::populateReductions(handlers);
     lowering::populateShapes(handlers);
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {

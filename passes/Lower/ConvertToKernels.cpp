@@ -54,9 +54,9 @@ private:
     if (!areRemarksWanted(getOperation()))
       return;
     getOperation().walk([&](Operation *op) {
-      if (isa<onnx::AttentionOp, onnx::GemmOp, onnx::MatMulOp, onnx::RMSNormalizationOp, onnx::RotaryEmbeddingOp,
-              CachedAttentionOp, DynamicQuantizeOp, MatmulW4A16Op, MatmulW8A16Op, MatmulW8A8Op, QuantizeOp,
-              SplitColumnsAtOp, SplitColumnsOp>(op))
+      if (isa<onnx::AttentionOp, onnx::GemmOp, onnx::LayerNormalizationOp, onnx::MatMulOp, onnx::RMSNormalizationOp,
+              onnx::RotaryEmbeddingOp, CachedAttentionOp, DynamicQuantizeOp, MatmulW4A16Op, MatmulW8A16Op, MatmulW8A8Op,
+              QuantizeOp, SplitColumnsAtOp, SplitColumnsOp>(op))
         remarkMissed(op->getLoc(), topics::kKernel,
                      "'" + op->getName().getStringRef() + "' runs as a loop: " + reasons.reasonOf(op));
     });

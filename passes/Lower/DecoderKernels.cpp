@@ -46,28 +46,61 @@ Value lowering::fromHeads(RowsBuilder &b, Value y, ArrayRef<OpFoldResult> sizes,
 namespace {
 
 //===----------------------------------------------------------------------===//
-// RMSNormalization, Gather
+// Norms, Gather
 //===----------------------------------------------------------------------===//
+
+/// K, where a norm over `axis` of x with a scale has a kernel; else 0, having said why.
+int64_t rowsOfNorm(Operation *op, int64_t axis, Value x, Value scale, PatternRewriter &rewriter) {
+  auto fail = [&](const Twine &why) -> int64_t {
+    (void)rewriter.notifyMatchFailure(op, why);
+    return 0;
+  };
+  int64_t rank = typeOf(x).getRank();
+  if (axis != rank - 1 && axis != -1)
+    return fail("requires the last axis of " + Twine(rank) + " but got " + Twine(axis));
+  if (!isFloatTensor(x) || !isFloatTensor(scale))
+    return fail("requires f32 but got " + typeText(x.getType()) + " and a scale " + typeText(scale.getType()));
+  int64_t k = typeOf(scale).getRank() == 1 ? widthOf(scale) : 0, last = typeOf(x).getShape().back();
+  if (!k || (!ShapedType::isDynamic(last) && last != k))
+    return fail("requires a scale for each feature of " + typeText(x.getType()) + ", of known size, but got " +
+                typeText(scale.getType()));
+  return k;
+}
 
 struct RmsNorm : KernelPattern<onnx::RMSNormalizationOp> {
   using KernelPattern::KernelPattern;
 
   LogicalResult matchAndRewrite(onnx::RMSNormalizationOp op, PatternRewriter &rewriter) const override {
     Value x = op.getX(), scale = op.getScale();
-    int64_t rank = typeOf(x).getRank(), axis = op.getAxis();
-    if (axis != rank - 1 && axis != -1)
-      return rewriter.notifyMatchFailure(op, "requires the last axis of " + Twine(rank) + " but got " + Twine(axis));
-    if (!isFloatTensor(x) || !isFloatTensor(scale))
-      return rewriter.notifyMatchFailure(op, "requires f32 but got " + typeText(x.getType()) + " and a scale " +
-                                                 typeText(scale.getType()));
-    int64_t k = typeOf(scale).getRank() == 1 ? widthOf(scale) : 0, last = typeOf(x).getShape().back();
-    if (!k || (!ShapedType::isDynamic(last) && last != k))
-      return rewriter.notifyMatchFailure(op, "requires a scale for each feature of " + typeText(x.getType()) +
-                                                 ", of known size, but got " + typeText(scale.getType()));
+    int64_t k = rowsOfNorm(op, op.getAxis(), x, scale, rewriter);
+    if (!k)
+      return failure();
     RowsBuilder b(op.getLoc(), rewriter);
     Value rows = b.toRows(x, k), init = b.emptyRows(rows, k, b.getF32Type());
     auto norm = kernel::RmsNormOp::create(b, init.getType(), rows, scale, init, op.getEpsilonAttr());
     rewriter.replaceOp(op, b.fromRows(norm.getResult(0), x, 1, op.getType()));
+    return success();
+  }
+};
+
+struct LayerNorm : KernelPattern<onnx::LayerNormalizationOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult matchAndRewrite(onnx::LayerNormalizationOp op, PatternRewriter &rewriter) const override {
+    Value x = op.getX(), scale = op.getScale(), bias = op.getB();
+    int64_t k = rowsOfNorm(op, op.getAxis(), x, scale, rewriter);
+    if (!k)
+      return failure();
+    if (bias && bias.getType() != scale.getType())
+      return rewriter.notifyMatchFailure(op, "requires a bias like the scale " + typeText(scale.getType()) +
+                                                 ", but got " + typeText(bias.getType()));
+    if (!op.getMean().use_empty() || !op.getInvStdDev().use_empty())
+      return rewriter.notifyMatchFailure(op, "computes no mean and deviation that are read");
+    RowsBuilder b(op.getLoc(), rewriter);
+    Value rows = b.toRows(x, k), init = b.emptyRows(rows, k, b.getF32Type());
+    auto norm = kernel::LayerNormOp::create(b, init.getType(), rows, scale, bias, init, op.getEpsilonAttr());
+    rewriter.replaceAllUsesWith(op.getY(), b.fromRows(norm.getResult(0), x, 1, op.getY().getType()));
+    rewriter.eraseOp(op);
     return success();
   }
 };
@@ -149,5 +182,5 @@ struct Rotary : KernelPattern<onnx::RotaryEmbeddingOp> {
 } // namespace
 
 void lowering::populateDecoderKernels(RewritePatternSet &patterns, PackedParameters &parameters) {
-  patterns.add<RmsNorm, Gather, Rotary>(patterns.getContext(), parameters);
+  patterns.add<RmsNorm, LayerNorm, Gather, Rotary>(patterns.getContext(), parameters);
 }

@@ -137,6 +137,7 @@ void populateMovement(Handlers &handlers);
 void populateIndexing(Handlers &handlers);
 void populateReductions(Handlers &handlers);
 void populateMatMuls(Handlers &handlers);
+void populateNormalization(Handlers &handlers);
 
 } // namespace qopt::lowering
 

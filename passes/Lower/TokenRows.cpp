@@ -50,7 +50,7 @@ std::optional<SmallVector<unsigned>> TokenRows::rowOperands(Operation *op) const
       .Case([&](onnx::MatMulOp op) {
         return first(typeOf(op.getA()).getRank() == 3 && typeOf(op.getB()).getRank() == 2);
       })
-      .Case([&](onnx::RMSNormalizationOp op) {
+      .Case<onnx::RMSNormalizationOp, onnx::LayerNormalizationOp>([&](auto op) {
         int64_t axis = op.getAxis();
         return first(axis == -1 || axis == typeOf(op.getX()).getRank() - 1);
       })

@@ -241,3 +241,18 @@ func.func @refuses_nested_operators(%x: tensor<4xf32>, %c: i1) -> tensor<4xf32> 
   }
   return %0 : tensor<4xf32>
 }
+
+// Norms without a kernel: the mean, the mean square of the distances from it, then the elements.
+// CHECK-LABEL: func.func @layer_norm(
+// CHECK-SAME:    %[[X:.*]]: tensor<?x3x4xf32>
+func.func @layer_norm(%x: tensor<?x3x4xf32>, %s: tensor<3x4xf32>) -> (tensor<?x3x4xf32>, tensor<?x1x1xf32>) {
+  // CHECK: %[[SUM:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction", "reduction"]} ins(%[[X]] : {{.*}}) outs({{.*}} : tensor<?xf64>)
+  // CHECK: %[[MEAN:.*]] = linalg.generic {{.*}} ins(%[[SUM]] :
+  // CHECK:   arith.divf
+  // CHECK: %[[SQUARES:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction", "reduction"]} ins(%[[X]], %[[MEAN]] :
+  // CHECK: %[[FACTOR:.*]] = linalg.generic {{.*}} ins(%[[SQUARES]] :
+  // CHECK:   math.sqrt
+  // CHECK: linalg.generic {{.*}} ins(%[[X]], %[[MEAN]], %[[FACTOR]], %arg1 : {{.*}}) outs({{.*}} : tensor<?x3x4xf32>)
+  %y, %mean, %deviation = onnx.LayerNormalization %x, %s {axis = 1 : i64} : (tensor<?x3x4xf32>, tensor<3x4xf32>) -> (tensor<?x3x4xf32>, tensor<?x1x1xf32>, tensor<?x1x1xf32>)
+  return %y, %mean : tensor<?x3x4xf32>, tensor<?x1x1xf32>
+}

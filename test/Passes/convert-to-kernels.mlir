@@ -93,7 +93,9 @@ func.func @decoder(%ids: tensor<?x?xi64>, %positions: tensor<?x?xi64>, %mask: te
   // CHECK: kernel.gather
   %0 = onnx.Gather %table, %ids : (tensor<32x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
   // CHECK: kernel.rms_norm {{.*}} {epsilon = 9.99999974E-6 : f32}
-  %1 = onnx.RMSNormalization %0, %scale : (tensor<?x?x8xf32>, tensor<8xf32>) -> tensor<?x?x8xf32>
+  %norm = onnx.RMSNormalization %0, %scale : (tensor<?x?x8xf32>, tensor<8xf32>) -> tensor<?x?x8xf32>
+  // CHECK: kernel.layer_norm {{.*}} bias({{.*}}) outs({{.*}}) {epsilon = 9.99999974E-6 : f32}
+  %1, %mean, %deviation = onnx.LayerNormalization %norm, %scale, %scale : (tensor<?x?x8xf32>, tensor<8xf32>, tensor<8xf32>) -> (tensor<?x?x8xf32>, tensor<?x?x1xf32>, tensor<?x?x1xf32>)
   // CHECK: tensor.expand_shape %{{.*}} {{\[\[}}0], [1], [2, 3]]
   // CHECK: kernel.rotary {{.*}} positions(%{{.*}} : tensor<?x?xi64>) outs(%{{.*}} : tensor<?x?x2x4xf32>) {rotary_dim = 4 : i64}
   %2 = onnx.RotaryEmbedding %1, %cos, %sin, %positions {num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<16x2xf32>, tensor<16x2xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>

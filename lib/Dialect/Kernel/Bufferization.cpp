@@ -76,6 +76,7 @@ void qopt::kernel::registerBufferization(DialectRegistry &registry) {
     MatmulW8A8Op::attachInterface<KernelModel<MatmulW8A8Op>>(*context);
     QuantizeOp::attachInterface<KernelModel<QuantizeOp>>(*context);
     RmsNormOp::attachInterface<KernelModel<RmsNormOp>>(*context);
+    LayerNormOp::attachInterface<KernelModel<LayerNormOp>>(*context);
     RotaryOp::attachInterface<KernelModel<RotaryOp>>(*context);
     SplitColumnsAtOp::attachInterface<KernelModel<SplitColumnsAtOp>>(*context);
     SplitColumnsOp::attachInterface<KernelModel<SplitColumnsOp>>(*context);

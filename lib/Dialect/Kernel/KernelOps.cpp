@@ -101,6 +101,10 @@ std::string DynamicQuantizeOp::getFunctionName() {
 }
 std::string SplitColumnsOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
 std::string SplitColumnsAtOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
+std::string LayerNormOp::getFunctionName() {
+  std::string name = nameOf(*this, {{"k", width()}});
+  return getBias() ? name + "_bias" : name;
+}
 std::string RmsNormOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
 
 std::string RotaryOp::getFunctionName() { return nameOf(*this, {{"h", heads()}, {"d", headSize()}}); }

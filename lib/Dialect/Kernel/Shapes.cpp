@@ -102,6 +102,14 @@ Shapes SplitColumnsAtOp::getOperandShapes() {
           {"outliers", {kAny, kAny}}};
 }
 
+Shapes LayerNormOp::getOperandShapes() {
+  Shapes shapes{{"x", {kAny, width()}}, {"weight", {width()}}};
+  if (getBias())
+    shapes.push_back({"bias", {width()}});
+  shapes.push_back({"y", {kAny, width()}});
+  return shapes;
+}
+
 Shapes RmsNormOp::getOperandShapes() { return {{"x", {kAny, width()}}, {"weight", {width()}}, {"y", {kAny, width()}}}; }
 
 //===----------------------------------------------------------------------===//

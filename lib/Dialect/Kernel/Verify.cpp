@@ -168,12 +168,16 @@ LogicalResult SplitColumnsAtOp::verify() {
 // The other parts of a decoder
 //===----------------------------------------------------------------------===//
 
-LogicalResult RmsNormOp::verify() {
-  Checks checks{*this};
-  if (failed(checks.known("row size", width())) || failed(checks.shapes()))
+/// Of both norms.
+static LogicalResult verifyNorm(Operation *op, Value x, Value y) {
+  Checks checks{op};
+  if (failed(checks.known("row size", typeOf(x).getDimSize(1))) || failed(checks.shapes()))
     return failure();
-  return checks.same("rows", {getX(), 0, "x"}, {{getY(), 0, "y"}});
+  return checks.same("rows", {x, 0, "x"}, {{y, 0, "y"}});
 }
+
+LogicalResult RmsNormOp::verify() { return verifyNorm(*this, getX(), getY()); }
+LogicalResult LayerNormOp::verify() { return verifyNorm(*this, getX(), getY()); }
 
 LogicalResult RotaryOp::verify() {
   Checks checks{*this};

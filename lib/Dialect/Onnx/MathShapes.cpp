@@ -137,6 +137,19 @@ LogicalResult RMSNormalizationOp::inferShapes(Adaptor op, ShapeMath &shapes) {
   return shapes.addResult(dims, elementOf(op.getX()));
 }
 
+LogicalResult LayerNormalizationOp::inferShapes(Adaptor op, ShapeMath &shapes) {
+  Extents dims = shapes.dims(op.getX());
+  FailureOr<int64_t> axis = normalizeAxis(op.getAxis(), dims.size(), shapes);
+  if (failed(axis) || failed(requireBroadcastTo(op.getScale(), dims, shapes)) ||
+      (op.getB() && failed(requireBroadcastTo(op.getB(), dims, shapes))))
+    return failure();
+  Extents perRow = dims;
+  std::fill(perRow.begin() + *axis, perRow.end(), Extent::constant(1));
+  Type f32 = Float32Type::get(op.getX().getContext());
+  return success(succeeded(shapes.addResult(dims, elementOf(op.getX()))) && succeeded(shapes.addResult(perRow, f32)) &&
+                 succeeded(shapes.addResult(perRow, f32)));
+}
+
 LogicalResult RotaryEmbeddingOp::inferShapes(Adaptor op, ShapeMath &shapes) {
   Extents dims = shapes.dims(op.getX());
   if (dims.size() != 4 && !(dims.size() == 3 && op.getNumHeads() > 0))

@@ -48,6 +48,8 @@ func.func @decoder(%x: tensor<?x4xf32>, %w: tensor<4xf32>, %h: tensor<?x?x2x4xf3
                    %i: tensor<?xi64>, %v: tensor<32x4xf32>, %v2: tensor<2x4x16xf32>, %mask: tensor<?x1x1x?xi1>, %cache: memref<?x2x?x4xf32>, %past: tensor<1xi64>) {
   // CHECK: kernel.rms_norm {{.*}} {epsilon = 9.99999974E-6 : f32} -> tensor<?x4xf32>
   %0 = kernel.rms_norm ins(%x, %w : tensor<?x4xf32>, tensor<4xf32>) outs(%x : tensor<?x4xf32>) {epsilon = 1.0e-5 : f32} -> tensor<?x4xf32>
+  // CHECK: kernel.layer_norm ins({{.*}}) bias(%{{.*}} : tensor<4xf32>) outs({{.*}}) {epsilon = 9.99999974E-6 : f32} -> tensor<?x4xf32>
+  %n = kernel.layer_norm ins(%x, %w : tensor<?x4xf32>, tensor<4xf32>) bias(%w : tensor<4xf32>) outs(%x : tensor<?x4xf32>) {epsilon = 1.0e-5 : f32} -> tensor<?x4xf32>
   // CHECK: kernel.rotary ins({{.*}}) positions(%{{.*}} : tensor<1x?xi64>) outs(%{{.*}} : tensor<?x?x2x4xf32>) {rotary_dim = 2 : i64}
   %1 = kernel.rotary ins(%h, %cos, %cos : tensor<?x?x2x4xf32>, tensor<16x1xf32>, tensor<16x1xf32>) positions(%p : tensor<1x?xi64>) outs(%h : tensor<?x?x2x4xf32>) {rotary_dim = 2} -> tensor<?x?x2x4xf32>
   // CHECK: kernel.rotary {{.*}} {heads_first, interleaved, rotary_dim = 4 : i64}

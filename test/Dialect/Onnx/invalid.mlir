@@ -440,6 +440,24 @@ func.func @norm_scale(%x: tensor<2x4xf32>, %s: tensor<3xf32>) {
 
 // -----
 
+func.func @layer_norm_bias(%x: tensor<2x4xf32>, %s: tensor<4xf32>, %b: tensor<3xf32>) {
+  // expected-error @below {{cannot broadcast 'tensor<3xf32>' to 'tensor<2x4xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
+  %r:3 = onnx.LayerNormalization %x, %s, %b : (tensor<2x4xf32>, tensor<4xf32>, tensor<3xf32>) -> (tensor<2x4xf32>, tensor<2x1xf32>, tensor<2x1xf32>)
+  return
+}
+
+// -----
+
+func.func @layer_norm_axis(%x: tensor<2x4xf32>, %s: tensor<4xf32>) {
+  // expected-error @below {{expected an axis in [-2, 1] but got 2}}
+  // expected-error @below {{failed to infer returned types}}
+  %r:3 = onnx.LayerNormalization %x, %s {axis = 2 : i64} : (tensor<2x4xf32>, tensor<4xf32>) -> (tensor<2x4xf32>, tensor<2x1xf32>, tensor<2x1xf32>)
+  return
+}
+
+// -----
+
 func.func @rotary_rank(%x: tensor<1x2x8xf32>, %t: tensor<1x2x4xf32>) {
   // expected-error @below {{requires x of rank 4, or of rank 3 with num_heads, but got rank 3}}
   // expected-error @below {{failed to infer returned types}}

@@ -111,6 +111,8 @@ func.func @decoder(%x: tensor<?x?x64xf32>, %w: tensor<64x64xf32>, %g: tensor<64x
   %1 = onnx.Gemm %w, %w, %g {alpha = 2.0 : f32, transB = 1 : i64} : (tensor<64x64xf32>, tensor<64x64xf32>, tensor<64xf32>) -> tensor<64x64xf32>
   // CHECK: onnx.RMSNormalization %{{.*}}, %{{.*}} {epsilon = 9.99999997E-7 : f32} :
   %2 = onnx.RMSNormalization %x, %g {epsilon = 1.0e-6 : f32} : (tensor<?x?x64xf32>, tensor<64xf32>) -> tensor<?x?x64xf32>
+  // CHECK: onnx.LayerNormalization %{{.*}}, %{{.*}}, %{{.*}} : (tensor<?x?x64xf32>, tensor<64xf32>, tensor<64xf32>) ->
+  %ln:3 = onnx.LayerNormalization %x, %g, %g : (tensor<?x?x64xf32>, tensor<64xf32>, tensor<64xf32>) -> (tensor<?x?x64xf32>, tensor<?x?x1xf32>, tensor<?x?x1xf32>)
   // CHECK: onnx.RotaryEmbedding %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {num_heads = 8 : i64} :
   %3 = onnx.RotaryEmbedding %x, %t, %t, %p {num_heads = 8 : i64} : (tensor<?x?x64xf32>, tensor<512x4xf32>, tensor<512x4xf32>, tensor<?x?xi64>) -> tensor<?x?x64xf32>
   // CHECK: onnx.Attention %{{.*}}, %{{.*}}, %{{.*}} mask(%{{.*}}) past_key(%{{.*}}) past_value(%{{.*}}) {is_causal = 1 : i64,

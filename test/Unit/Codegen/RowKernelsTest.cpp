@@ -49,6 +49,42 @@ TEST_P(RowKernels, RmsNorm) {
     }
 }
 
+TEST_P(RowKernels, LayerNorm) {
+  for (bool hasBias : {false, true}) {
+    std::string vectors = hasBias ? "memref<Wxf32>, memref<Wxf32>" : "memref<Wxf32>";
+    KernelProgram program(
+        declareWidths(kernelFunction("layer_norm_W", "layer_norm", "memref<?xWxf32>, " + vectors + ", memref<?xWxf32>",
+                                     "epsilon = 1.0e-3 : f32")),
+        GetParam());
+    for (int64_t width : kWidths)
+      for (int64_t rows : kRows) {
+        std::vector<float> values = randomFloats(rows * width, rows), weights = randomFloats(width, 2);
+        for (float &value : values)
+          value += 100; // a mean that is large beside the deviation
+        std::vector<float> biases = hasBias ? randomFloats(width, 3) : std::vector<float>(width, 0.0f);
+        Buffer x = makeBuffer<float>({rows, width}, values), w = makeBuffer<float>({width}, weights);
+        Buffer b = makeBuffer<float>({width}, biases), y = makeBuffer<float>({rows, width});
+        std::vector<Buffer *> operands{&x, &w, &y};
+        if (hasBias)
+          operands.insert(operands.begin() + 2, &b);
+        program.run(symbol("layer_norm", width), operands);
+        for (int64_t r = 0; r < rows; ++r) {
+          double sum = 0, squares = 0;
+          for (int64_t i = 0; i < width; ++i)
+            sum += values[r * width + i];
+          double mean = sum / width;
+          for (int64_t i = 0; i < width; ++i)
+            squares += std::pow(values[r * width + i] - mean, 2);
+          double factor = 1 / std::sqrt(squares / width + static_cast<double>(1e-3f));
+          // The mean is off by a rounding of numbers about 100.
+          for (int64_t i = 0; i < width; ++i)
+            ASSERT_NEAR(y.as<float>()[r * width + i], (values[r * width + i] - mean) * factor * weights[i] + biases[i],
+                        2e-5 * factor * std::abs(weights[i]) + 1e-6);
+        }
+      }
+  }
+}
+
 TEST_P(RowKernels, Gather) {
   KernelProgram program(kernelFunction("floats", "gather", "memref<?x21xf32>, memref<?xi64>, memref<?x21xf32>") +
                             kernelFunction("bytes", "gather", "memref<9x40xi8>, memref<?xi32>, memref<?x40xi8>"),

@@ -81,6 +81,10 @@ const std::string kMatmulW8A8 =
 
 /// Several shapes of one kernel per entry, ragged ones among them.
 const PtxCase kCases[] = {
+    {"layer_norm",
+     kernelFunction("even", "layer_norm", "?x4096xf32, 4096xf32, 4096xf32, ?x4096xf32", "epsilon = 1.0e-5 : f32") +
+         kernelFunction("ragged", "layer_norm", "?x171xf32, 171xf32, ?x171xf32", "epsilon = 1.0e-3 : f32") +
+         kernelFunction("wide", "layer_norm", "?x28672xf32, 28672xf32, ?x28672xf32", "epsilon = 1.0e-5 : f32")},
     {"rms_norm",
      kernelFunction("even", "rms_norm", "?x4096xf32, 4096xf32, ?x4096xf32", "epsilon = 1.0e-5 : f32") +
          kernelFunction("ragged", "rms_norm", "?x171xf32, 171xf32, ?x171xf32", "epsilon = 1.0e-3 : f32") +

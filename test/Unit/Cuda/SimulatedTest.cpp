@@ -191,6 +191,8 @@ TEST(Simulated, Rows) {
   for (int64_t width : kWidths) {
     std::string w = std::to_string(width), x = "?x" + w + "xf32", codes = "?x" + w + "xi8";
     text += declare("rms_norm_" + w, "rms_norm", {x, w + "xf32", x}, "epsilon = 1.0e-3 : f32");
+    text += declare("layer_norm_" + w, "layer_norm", {x, w + "xf32", x}, "epsilon = 1.0e-3 : f32");
+    text += declare("bias_" + w, "layer_norm", {x, w + "xf32", w + "xf32", x}, "epsilon = 1.0e-3 : f32");
     text += declare("quantize_" + w, "quantize", {x, "f32", codes});
     text += declare("dynamic_" + w, "dynamic_quantize", {x, codes, "?xf32"});
     text += declare("split_" + w, "split_columns", {x, codes, "?xf32", w + "xi32"}, "threshold = 6.0 : f32");
@@ -207,6 +209,8 @@ TEST(Simulated, Rows) {
       Array codes = result({rows, width}, 1), scales = result({rows}, 4), columns = result({width}, 4);
       Array list({3}, std::vector<int32_t>{0, 2, static_cast<int32_t>(width) - 1});
       program.check("rms_norm_" + w, {x, weight}, {result({rows, width}, 4)});
+      program.check("layer_norm_" + w, {x, weight}, {result({rows, width}, 4)});
+      program.check("bias_" + w, {x, weight, weight}, {result({rows, width}, 4)});
       for (const Array &input : {x, odd}) {
         program.check("quantize_" + w, {input, scale}, {codes});
         program.check("dynamic_" + w, {input}, {codes, scales});

@@ -321,6 +321,27 @@ def Kernel_RmsNormOp : Kernel_Op<"rms_norm", "Norm", [], 1, [{
                          attr-dict (`->` type($results)^)?}];
 }
 
+def Kernel_LayerNormOp : Kernel_Op<"layer_norm", "None", [], 1, [{
+    /// K.
+    int64_t width() { return getX().getType().getDimSize(1); }
+  }]> {
+  let summary = "rows less their mean, divided by their standard deviation, times a weight";
+  let description = [{
+    y = (x - m) / sqrt(mean((x - m)^2) + epsilon) * weight + bias with m = mean(x); no bias is
+    0. Constraints: x and y [R, K], weight and bias [K].
+
+    ```mlir
+    kernel.layer_norm ins(%x, %w : memref<?x64xf32>, memref<64xf32>) bias(%b : memref<64xf32>)
+        outs(%y : memref<?x64xf32>) {epsilon = 1.0e-5 : f32}
+    ```
+  }];
+  let arguments = (ins Kernel_Rows<F32>:$x, Kernel_Vector<F32>:$weight, Optional<Kernel_Vector<F32>>:$bias,
+                       Kernel_Rows<F32>:$y, F32Attr:$epsilon);
+  let assemblyFormat = [{`ins` `(` $x `,` $weight `:` type($x) `,` type($weight) `)`
+                         (`bias` `(` $bias^ `:` type($bias) `)`)? `outs` `(` $y `:` type($y) `)`
+                         attr-dict (`->` type($results)^)?}];
+}
+
 def Kernel_RotaryOp : Kernel_Op<"rotary", "Epilogue", [], 1, [{
     int64_t heads() { return getX().getType().getDimSize(getHeadsFirst() ? 1 : 2); }
     int64_t headSize() { return getX().getType().getDimSize(3); }

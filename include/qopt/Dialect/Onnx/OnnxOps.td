@@ -309,6 +309,19 @@ def Onnx_RMSNormalizationOp : Onnx_Op<"RMSNormalization", 23, [Onnx_MakesActivat
   let assemblyFormat = [{$X `,` $scale attr-dict `:` functional-type(operands, results)}];
 }
 
+/// onnxruntime has it in all operator sets, ONNX since 17.
+def Onnx_LayerNormalizationOp : Onnx_Op<"LayerNormalization", 1, [Onnx_MakesActivation]> {
+  let summary = "(x - mean) / sqrt(variance + epsilon) * scale + b over the dimensions from axis";
+  let description = [{
+    `Mean` and `InvStdDev`, 1 / sqrt(variance + epsilon), have size 1 in those dimensions.
+  }];
+  let arguments = (ins Onnx_Floats:$X, Onnx_Floats:$Scale, Optional<Onnx_Floats>:$B,
+                       DefaultValuedAttr<I64Attr, "-1">:$axis, DefaultValuedAttr<F32Attr, "1e-5f">:$epsilon,
+                       DefaultValuedAttr<I64Attr, "1">:$stash_type);
+  let results = (outs Onnx_Floats:$Y, Onnx_Floats:$Mean, Onnx_Floats:$InvStdDev);
+  let assemblyFormat = [{$X `,` $Scale (`,` $B^)? attr-dict `:` functional-type(operands, results)}];
+}
+
 def Onnx_RotaryEmbeddingOp : Onnx_Op<"RotaryEmbedding", 23, [Onnx_MakesActivation]> {
   let summary = "rotary position embedding";
   let description = [{

@@ -30,8 +30,8 @@ LogicalResult emitInPlace(kernel::KernelOpInterface op, Target target) {
       llvm::TypeSwitch<Operation *, LogicalResult>(op)
           .Case<kernel::MatmulFloatOp, kernel::MatmulW8A16Op, kernel::MatmulW4A16Op, kernel::MatmulW4A8Op,
                 kernel::MatmulW8A8Op, kernel::QuantizeOp, kernel::DynamicQuantizeOp, kernel::SplitColumnsOp,
-                kernel::SplitColumnsAtOp, kernel::RmsNormOp, kernel::RotaryOp, kernel::GatherOp, kernel::AttentionOp,
-                kernel::CachedAttentionOp, kernel::CacheAppendOp>([&](auto typed) {
+                kernel::SplitColumnsAtOp, kernel::RmsNormOp, kernel::LayerNormOp, kernel::RotaryOp, kernel::GatherOp,
+                kernel::AttentionOp, kernel::CachedAttentionOp, kernel::CacheAppendOp>([&](auto typed) {
             emit(k, typed);
             return success();
           })

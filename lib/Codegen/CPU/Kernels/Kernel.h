@@ -39,6 +39,7 @@ void emit(Kernel &k, kernel::DynamicQuantizeOp op);
 void emit(Kernel &k, kernel::SplitColumnsOp op);
 void emit(Kernel &k, kernel::SplitColumnsAtOp op);
 void emit(Kernel &k, kernel::RmsNormOp op);
+void emit(Kernel &k, kernel::LayerNormOp op);
 void emit(Kernel &k, kernel::RotaryOp op);
 void emit(Kernel &k, kernel::GatherOp op);
 void emit(Kernel &k, kernel::AttentionOp op);

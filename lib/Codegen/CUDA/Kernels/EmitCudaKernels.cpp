@@ -84,15 +84,16 @@ FailureOr<SmallVector<func::FuncOp>> emitGroups(ModuleOp module) {
 /// The body of the function in place of the kernel that it holds.
 LogicalResult emitInPlace(kernel::KernelOpInterface op) {
   Kernel k(op->getParentOfType<func::FuncOp>(), OpBuilder(op));
-  bool isKnown = llvm::TypeSwitch<Operation *, bool>(op)
-                     .Case<kernel::MatmulFloatOp, kernel::MatmulW8A16Op, kernel::MatmulW4A16Op, kernel::MatmulW8A8Op,
-                           kernel::QuantizeOp, kernel::DynamicQuantizeOp, kernel::SplitColumnsOp,
-                           kernel::SplitColumnsAtOp, kernel::RmsNormOp, kernel::RotaryOp, kernel::GatherOp,
-                           kernel::AttentionOp, kernel::CachedAttentionOp, kernel::CacheAppendOp>([&](auto typed) {
-                       emit(k, typed);
-                       return true;
-                     })
-                     .Default(false);
+  bool isKnown =
+      llvm::TypeSwitch<Operation *, bool>(op)
+          .Case<kernel::MatmulFloatOp, kernel::MatmulW8A16Op, kernel::MatmulW4A16Op, kernel::MatmulW8A8Op,
+                kernel::QuantizeOp, kernel::DynamicQuantizeOp, kernel::SplitColumnsOp, kernel::SplitColumnsAtOp,
+                kernel::RmsNormOp, kernel::LayerNormOp, kernel::RotaryOp, kernel::GatherOp, kernel::AttentionOp,
+                kernel::CachedAttentionOp, kernel::CacheAppendOp>([&](auto typed) {
+            emit(k, typed);
+            return true;
+          })
+          .Default(false);
   if (!isKnown)
     return op.emitOpError("has no generator for CUDA");
   op.erase();

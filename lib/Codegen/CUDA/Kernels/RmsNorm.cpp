@@ -15,9 +15,7 @@ using namespace mlir;
 
 namespace qopt::cuda {
 
-/// The sum of kNormSums numbers in shared memory as the CPU's vectors add them: the four
-/// vectors of 16 first, then halves. Called by one warp; every lane gets it.
-static Value sumInHalves(Emitter &t, Value sums) {
+Value sumInHalves(Emitter &t, Value sums) {
   Type f32 = t.f32Type();
   Value lane = t.bitAnd(t.lane(), 15);
   auto part = [&](int64_t i) { return t.load(f32, t.at(t.at(sums, f32, lane), f32, 16 * i)); };

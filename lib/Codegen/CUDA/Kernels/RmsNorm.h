@@ -13,6 +13,10 @@ namespace qopt::cuda {
 /// Partial sums of squares.
 inline constexpr int64_t kNormSums = 64;
 
+/// The sum of kNormSums numbers in shared memory as the CPU's vectors add them: the four
+/// vectors of 16 first, then halves. Called by one warp; every lane gets it.
+Value sumInHalves(Emitter &t, Value sums);
+
 struct RowNorm {
   RowNorm(kernel::RmsNormOp op, int64_t threads)
       : width(op.width()), threads(threads), epsilon(op.getEpsilon().convertToFloat()) {}
