@@ -242,6 +242,8 @@ func.func @refuses_nested_operators(%x: tensor<4xf32>, %c: i1) -> tensor<4xf32> 
   return %0 : tensor<4xf32>
 }
 
+// -----
+
 // Norms without a kernel: the mean, the mean square of the distances from it, then the elements.
 // CHECK-LABEL: func.func @layer_norm(
 // CHECK-SAME:    %[[X:.*]]: tensor<?x3x4xf32>
