@@ -25,7 +25,7 @@ struct ModuleContents {
 /// Generates code of a lowered module for all targets asked for and writes options.output.
 /// Returns the bytes of the file. `timing` gets what each step takes.
 Result<int64_t> writeModule(mlir::ModuleOp module, const ModuleContents &contents, const CompileOptions &options,
-                           mlir::TimingScope &timing);
+                            mlir::TimingScope &timing);
 
 /// Writes .mlirbc as bytecode, everything else as text; weights included.
 Status writeIr(mlir::ModuleOp module, const std::string &path);
