@@ -29,6 +29,18 @@ public:
       settings.push_back(add(option->name, option->help));
   }
 
+  /// "a, b and c": what an error offers instead of a name that there is not.
+  std::string listNames() const {
+    SmallVector<StringRef> names;
+    for (const auto &setting : settings)
+      names.push_back(setting->ArgStr);
+    names.append({head.ArgStr, overrides.ArgStr});
+    for (const auto *more : {&calibration, &compat})
+      if (*more)
+        names.push_back((*more)->ArgStr);
+    return llvm::join(ArrayRef(names).drop_back(), ", ") + " and " + names.back().str();
+  }
+
   std::unique_ptr<Option<std::string>> calibration, compat;
   std::vector<std::unique_ptr<Option<std::string>>> settings; ///< of the scheme; those given have a value
 
@@ -55,8 +67,11 @@ static Status addScheme(OpPassManager &pm, const SchemeInfo &info, StringRef tex
   SchemePipelineOptions given(info);
   std::string message;
   llvm::raw_string_ostream stream(message);
-  if (failed(given.parseFromString(text, stream)))
-    return Error{reasonOf(message)};
+  if (failed(given.parseFromString(text, stream))) {
+    std::string reason = reasonOf(message);
+    bool isUnknown = StringRef(reason).starts_with("no such option");
+    return Error{isUnknown ? reason + "; it has " + given.listNames() : reason};
+  }
   SchemeSpec spec{&info, {}};
   for (const auto &setting : given.settings)
     if (setting->hasValue()) {
