@@ -14,13 +14,6 @@ using namespace qopt::lowering;
 
 namespace {
 
-Value convert(ImplicitLocOpBuilder &b, Value v, Type to) {
-  unsigned from = v.getType().getIntOrFloatBitWidth(), width = to.getIntOrFloatBitWidth();
-  if (v.getType() == to)
-    return v;
-  return from < width ? arith::ExtFOp::create(b, to, v).getResult() : arith::TruncFOp::create(b, to, v).getResult();
-}
-
 /// The loops of one norm: over the dimensions of x, of which those from `axis` on are a row.
 class Norm {
 public:
@@ -77,8 +70,8 @@ public:
     return state.generic(dims, element, inputs, maps, [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
       SmallVector<Value> wide;
       for (Value v : in)
-        wide.push_back(convert(b, v, f64));
-      return convert(b, body(b, wide), element);
+        wide.push_back(widen(b, v, f64));
+      return narrow(b, body(b, wide), element);
     });
   }
 
@@ -86,12 +79,12 @@ public:
   void setPerRow(Value result, Value numbers) {
     Type element = getElementTypeOrSelf(result.getType());
     Dims rows(ArrayRef(dims).take_front(axis));
-    Value narrow = state.generic(rows, element, numbers, b.getMultiDimIdentityMap(axis),
-                                 [&](ImplicitLocOpBuilder &b, ValueRange in) { return convert(b, in[0], element); });
-    state.setTensor(result, state.reshape(narrow, rows, state.dims(result)));
+    Value elements = state.generic(rows, element, numbers, b.getMultiDimIdentityMap(axis),
+                                   [&](ImplicitLocOpBuilder &b, ValueRange in) { return narrow(b, in[0], element); });
+    state.setTensor(result, state.reshape(elements, rows, state.dims(result)));
   }
 
-  Value wide(ImplicitLocOpBuilder &b, Value v) const { return convert(b, v, f64); }
+  Value wide(ImplicitLocOpBuilder &b, Value v) const { return widen(b, v, f64); }
 
 private:
   OnnxLowering &state;

@@ -16,19 +16,6 @@ namespace {
 
 enum class Kind { Sum, Mean, Max, Min, Prod };
 
-Value widen(ImplicitLocOpBuilder &b, Value v, Type to) {
-  return v.getType() == to ? v : arith::ExtFOp::create(b, to, v).getResult();
-}
-
-Value narrow(ImplicitLocOpBuilder &b, Value v, Type to) {
-  auto from = dyn_cast<FloatType>(v.getType());
-  if (v.getType() == to)
-    return v;
-  if (from.getWidth() == 64 && cast<FloatType>(to).getWidth() < 32)
-    v = arith::TruncFOp::create(b, b.getF32Type(), v);
-  return v.getType() == to ? v : arith::TruncFOp::create(b, to, v).getResult();
-}
-
 Value identity(OnnxLowering &state, Kind kind, Type type) {
   double infinity = std::numeric_limits<double>::infinity();
   auto integer = dyn_cast<IntegerType>(type);

@@ -263,6 +263,19 @@ void OnnxLowering::setElements(Value value, Dims elements) {
 // Index arithmetic
 //===----------------------------------------------------------------------===//
 
+Value lowering::widen(ImplicitLocOpBuilder &b, Value v, Type to) {
+  return v.getType() == to ? v : arith::ExtFOp::create(b, to, v).getResult();
+}
+
+Value lowering::narrow(ImplicitLocOpBuilder &b, Value v, Type to) {
+  auto from = dyn_cast<FloatType>(v.getType());
+  if (v.getType() == to)
+    return v;
+  if (from.getWidth() == 64 && cast<FloatType>(to).getWidth() < 32)
+    v = arith::TruncFOp::create(b, b.getF32Type(), v);
+  return v.getType() == to ? v : arith::TruncFOp::create(b, to, v).getResult();
+}
+
 std::optional<int64_t> lowering::constantOf(OpFoldResult size) { return getConstantIntValue(size); }
 
 Value OnnxLowering::value(OpFoldResult size) {

@@ -28,6 +28,11 @@ using Body = llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &, mlir::
 /// Counted from the end where negative, as ONNX's axes are.
 inline int64_t positiveAxis(int64_t axis, size_t rank) { return axis < 0 ? axis + int64_t(rank) : axis; }
 
+/// A float in a type at least as wide, or at most. From f64 to 16 bits it is rounded by way
+/// of f32: the direct way is a call that generated code has no library for.
+mlir::Value widen(mlir::ImplicitLocOpBuilder &b, mlir::Value v, mlir::Type to);
+mlir::Value narrow(mlir::ImplicitLocOpBuilder &b, mlir::Value v, mlir::Type to);
+
 /// The constant behind `size`, if it is one.
 std::optional<int64_t> constantOf(mlir::OpFoldResult size);
 

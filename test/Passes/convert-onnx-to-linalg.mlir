@@ -258,3 +258,13 @@ func.func @layer_norm(%x: tensor<?x3x4xf32>, %s: tensor<3x4xf32>) -> (tensor<?x3
   %y, %mean, %deviation = onnx.LayerNormalization %x, %s {axis = 1 : i64} : (tensor<?x3x4xf32>, tensor<3x4xf32>) -> (tensor<?x3x4xf32>, tensor<?x1x1xf32>, tensor<?x1x1xf32>)
   return %y, %mean : tensor<?x3x4xf32>, tensor<?x1x1xf32>
 }
+
+// No library rounds f64 to f16 for generated code.
+// CHECK-LABEL: func.func @layer_norm_of_halves(
+func.func @layer_norm_of_halves(%x: tensor<?x4xf16>, %s: tensor<4xf16>) -> tensor<?x4xf16> {
+  // CHECK-NOT: arith.truncf {{.*}} : f64 to f16
+  // CHECK: %[[F32:.*]] = arith.truncf %{{.*}} : f64 to f32
+  // CHECK-NEXT: arith.truncf %[[F32]] : f32 to f16
+  %y, %mean, %deviation = onnx.LayerNormalization %x, %s : (tensor<?x4xf16>, tensor<4xf16>) -> (tensor<?x4xf16>, tensor<?x1xf32>, tensor<?x1xf32>)
+  return %y : tensor<?x4xf16>
+}
