@@ -116,9 +116,7 @@ void Int4Int8::forGroups(function_ref<void(Value, Value, Value, int64_t)> body) 
 void Int4Int8::packRow(Value row) {
   Type i32 = k.getI32Type();
   forGroups([&](Value group, Value xGroup, Value firstStep, int64_t size) {
-    Value first =
-        k.add(k.mul(group, k.index(op.groupSize())),
-              k.mul(k.sub(xGroup, k.mul(group, k.index(op.groupSize() / op.xGroupSize()))), k.index(op.xGroupSize())));
+    Value first = k.mul(xGroup, k.index(op.xGroupSize()));
     auto step = [&](Value i, int64_t valid, Value sums) {
       Value codes = k.loadVector(op.getX(), {row, k.add(first, k.mul(i, k.index(kStep)))}, valid, kStep);
       Value both = k.bitcast(codes, k.vector(i32, 2));

@@ -42,12 +42,12 @@ Value rowAbsmax(Kernel &k, int64_t width, RowLoader load) {
   return k.maxLanes(largest[0]);
 }
 
-/// Codes of `width` elements at `place`, a row or a row and an element, in this order of
-/// roundings: (x * 127) / absmax. Where absmax is 0, so are x and the code.
-void storeRowCodes(Kernel &k, ValueRange place, int64_t width, Value absmax, Value codes, RowLoader load) {
+/// Codes of `width` elements of a row from `first` on, in this order of roundings:
+/// (x * 127) / absmax. Where absmax is 0, so are x and the code.
+void storeRowCodes(Kernel &k, Value row, Value first, int64_t width, Value absmax, Value codes, RowLoader load) {
   k.chunks(width, [&](Value i, int64_t valid) {
     Value scaled = arith::DivFOp::create(k, k.mul(load(i, valid), k.splat(127.0f)), k.broadcast(absmax));
-    k.storeVector(toCodes(k, scaled), codes, {place[0], place.size() == 1 ? i : k.add(place[1], i)}, valid);
+    k.storeVector(toCodes(k, scaled), codes, {row, k.add(i, first)}, valid);
   });
 }
 
@@ -81,30 +81,24 @@ void emit(Kernel &k, kernel::QuantizeOp op) {
   });
 }
 
-/// Group `group` of a row, whose first element is `first`.
-static void quantizeGroup(Kernel &k, kernel::DynamicQuantizeOp op, Value row, Value group, Value first, int64_t size) {
-  auto load = [&](Value i, int64_t valid) { return k.loadVector(op.getX(), {row, k.add(first, i)}, valid); };
+/// `size` elements of a row from `first` on, whose scale is at `place`.
+static void quantizePart(Kernel &k, kernel::DynamicQuantizeOp op, Value row, Value first, int64_t size,
+                         ValueRange place) {
+  auto load = [&](Value i, int64_t valid) { return k.loadVector(op.getX(), {row, k.add(i, first)}, valid); };
   Value absmax = rowAbsmax(k, size, load);
-  storeRowScale(k, {row, group}, absmax, op.getScale());
-  storeRowCodes(k, {row, first}, size, absmax, op.getCodes(), load);
+  storeRowScale(k, place, absmax, op.getScale());
+  storeRowCodes(k, row, first, size, absmax, op.getCodes(), load);
 }
 
 void emit(Kernel &k, kernel::DynamicQuantizeOp op) {
-  Value x = op.getX();
-  int64_t width = op.width();
-  k.parallel(k.dim(x, 0), grainOfRows(width * 4), [&](Value row) {
-    if (op.isByGroups()) {
-      int64_t size = op.groupSize(), full = width / size, rest = width % size;
-      k.forLoop(k.index(0), k.index(full), 1,
-                [&](Value group) { quantizeGroup(k, op, row, group, k.mul(group, k.index(size)), size); });
-      if (rest)
-        quantizeGroup(k, op, row, k.index(full), k.index(full * size), rest);
-      return;
-    }
-    auto load = [&](Value i, int64_t valid) { return k.loadVector(x, {row, i}, valid); };
-    Value absmax = rowAbsmax(k, width, load);
-    storeRowScale(k, row, absmax, op.getScale());
-    storeRowCodes(k, row, width, absmax, op.getCodes(), load);
+  int64_t width = op.width(), size = op.groupSize(), full = width / size, rest = width % size;
+  k.parallel(k.dim(op.getX(), 0), grainOfRows(width * 4), [&](Value row) {
+    if (!op.isByGroups())
+      return quantizePart(k, op, row, k.index(0), width, {row});
+    k.forLoop(k.index(0), k.index(full), 1,
+              [&](Value group) { quantizePart(k, op, row, k.mul(group, k.index(size)), size, {row, group}); });
+    if (rest)
+      quantizePart(k, op, row, k.index(full * size), rest, {row, k.index(full)});
   });
 }
 
@@ -148,7 +142,7 @@ void emit(Kernel &k, kernel::SplitColumnsOp op) {
     });
     storeRowScale(k, row, absmax, op.getScale());
     // A single row loses only its outliers, which is the same set of columns.
-    storeRowCodes(k, row, width, absmax, codes,
+    storeRowCodes(k, row, k.index(0), width, absmax, codes,
                   [&](Value i, int64_t valid) { return withoutMarked(k, k.loadVector(x, {row, i}, valid), marks, i); });
   });
   memref::DeallocOp::create(k, marks);
@@ -164,7 +158,7 @@ void emit(Kernel &k, kernel::SplitColumnsAtOp op) {
     auto load = [&](Value i, int64_t valid) { return withoutMarked(k, k.loadVector(x, {row, i}, valid), marks, i); };
     Value absmax = rowAbsmax(k, width, load);
     storeRowScale(k, row, absmax, op.getScale());
-    storeRowCodes(k, row, width, absmax, op.getCodes(), load);
+    storeRowCodes(k, row, k.index(0), width, absmax, op.getCodes(), load);
     k.forLoop(k.index(0), count, 1, [&](Value i) { k.store(k.load(x, {row, column(i)}), op.getOutliers(), {row, i}); });
   });
   memref::DeallocOp::create(k, marks);

@@ -21,32 +21,16 @@ struct LayerNorm {
   void forEachPiece(Emitter &t, function_ref<void(Value)> body) {
     t.forLoop(t.thread(), t.i32(op.width() / lanes()), threads, body);
   }
-  Value meanOfRow(Emitter &t, Value sums, function_ref<Value(Value sum, Value i)> add);
   void run(Emitter &t, Value x, ValueRange weights, Value y, Value sums);
 };
-
-/// `add` gives a sum with what element i adds to it. Every thread gets the mean; `sums` may
-/// be used again.
-Value LayerNorm::meanOfRow(Emitter &t, Value sums, function_ref<Value(Value, Value)> add) {
-  Type f32 = t.f32Type();
-  Value thread = t.thread();
-  t.ifThen(t.less(thread, kNormSums), [&] {
-    Values sum = t.forLoop(thread, t.i32(op.width()), kNormSums, {t.f32(0)},
-                           [&](Value i, ValueRange carried) { return Values{add(carried[0], i)}; });
-    t.store(sum[0], t.at(sums, f32, thread));
-  });
-  t.barrier();
-  Value mean = t.div(sumInHalves(t, sums), t.f32(static_cast<float>(op.width())));
-  t.barrier();
-  return mean;
-}
 
 /// `weights`: the weight, and the bias if there is one.
 void LayerNorm::run(Emitter &t, Value x, ValueRange weights, Value y, Value sums) {
   Type f32 = t.f32Type(), piece = t.vector(f32, lanes());
   auto load = [&](Value i) { return t.load(f32, t.at(x, f32, i)); };
-  Value mean = meanOfRow(t, sums, [&](Value sum, Value i) { return t.add(sum, load(i)); });
-  Value variance = meanOfRow(t, sums, [&](Value sum, Value i) {
+  Value mean = meanOfRow(t, op.width(), sums, [&](Value sum, Value i) { return t.add(sum, load(i)); });
+  t.barrier(); // the sums are used again
+  Value variance = meanOfRow(t, op.width(), sums, [&](Value sum, Value i) {
     Value distance = t.sub(load(i), mean);
     return t.fma(distance, distance, sum);
   });

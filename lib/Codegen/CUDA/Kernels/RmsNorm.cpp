@@ -15,11 +15,24 @@ using namespace mlir;
 
 namespace qopt::cuda {
 
-Value sumInHalves(Emitter &t, Value sums) {
+/// The sum of kNormSums numbers in shared memory as the CPU's vectors add them: the four
+/// vectors of 16 first, then halves. Called by one warp; every lane gets it.
+static Value sumInHalves(Emitter &t, Value sums) {
   Type f32 = t.f32Type();
   Value lane = t.bitAnd(t.lane(), 15);
   auto part = [&](int64_t i) { return t.load(f32, t.at(t.at(sums, f32, lane), f32, 16 * i)); };
   return t.warpSum(t.add(t.add(part(0), part(2)), t.add(part(1), part(3))), /*lanes=*/16);
+}
+
+Value meanOfRow(Emitter &t, int64_t width, Value sums, function_ref<Value(Value, Value)> add) {
+  Value thread = t.thread();
+  t.ifThen(t.less(thread, kNormSums), [&] {
+    Values sum = t.forLoop(thread, t.i32(width), kNormSums, {t.f32(0)},
+                           [&](Value i, ValueRange carried) { return Values{add(carried[0], i)}; });
+    t.store(sum[0], t.at(sums, t.f32Type(), thread));
+  });
+  t.barrier();
+  return t.div(sumInHalves(t, sums), t.f32(static_cast<float>(width)));
 }
 
 void RowNorm::forEachPiece(Emitter &t, function_ref<void(Value)> body) const {
@@ -33,16 +46,10 @@ void RowNorm::copy(Emitter &t, Value from, Value to) const {
 
 void RowNorm::run(Emitter &t, Value x, Value weight, Value y, Value sums) const {
   Type f32 = t.f32Type(), piece = t.vector(f32, lanes());
-  Value thread = t.thread();
-  t.ifThen(t.less(thread, kNormSums), [&] {
-    Values sum = t.forLoop(thread, t.i32(width), kNormSums, {t.f32(0)}, [&](Value i, ValueRange carried) {
-      Value v = t.load(f32, t.at(x, f32, i));
-      return Values{t.fma(v, v, carried[0])};
-    });
-    t.store(sum[0], t.at(sums, f32, thread));
+  Value mean = meanOfRow(t, width, sums, [&](Value sum, Value i) {
+    Value v = t.load(f32, t.at(x, f32, i));
+    return t.fma(v, v, sum);
   });
-  t.barrier();
-  Value mean = t.div(sumInHalves(t, sums), t.f32(static_cast<float>(width)));
   Value factor = t.div(t.f32(1), t.sqrt(t.add(mean, t.f32(epsilon))));
   Value factors = t.broadcast(factor, lanes());
   forEachPiece(t, [&](Value i) {

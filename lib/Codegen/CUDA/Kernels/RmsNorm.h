@@ -13,9 +13,10 @@ namespace qopt::cuda {
 /// Partial sums of squares.
 inline constexpr int64_t kNormSums = 64;
 
-/// The sum of kNormSums numbers in shared memory as the CPU's vectors add them: the four
-/// vectors of 16 first, then halves. Called by one warp; every lane gets it.
-Value sumInHalves(Emitter &t, Value sums);
+/// The mean over `width` elements in the order of the CPU's kernels: `add` gives a sum with
+/// what element i adds to it. Every thread gets it; `sums`: kNormSums floats of shared
+/// memory, which others may write after the next barrier.
+Value meanOfRow(Emitter &t, int64_t width, Value sums, llvm::function_ref<Value(Value sum, Value i)> add);
 
 struct RowNorm {
   RowNorm(kernel::RmsNormOp op, int64_t threads)
