@@ -1,15 +1,19 @@
 //===- MatmulInt8.cpp - int8 activations times int8 weights, exactly -------===//
 //
-// Four consecutive inputs are one step. Activations are first rewritten once, four
-// to a word, in the form the multiply wants and padded to whole steps; then tiles
-// of sums stay in registers:
+// Four consecutive inputs are one step. Activations are first rewritten once in the form
+// the multiply wants and padded to whole steps; then tiles of sums stay in registers:
 //
 //   v4: vpdpbusd multiplies unsigned by signed bytes, so activations become x + 128
 //       and 128 * (sum of the column's weights), known at compile time, is taken off.
 //   v3: bytes are widened to 16 bits; vpmaddwd multiplies and adds pairs in 32 bits
-//       (vpmaddubsw would saturate). A column's sum is two lanes, joined at the end.
+//       (vpmaddubsw would saturate). A pair is inputs 0 and 2, or 1 and 3, of a step: two
+//       shifts or one make it of the four bytes of a column. With many rows the weights
+//       of 16 columns are widened once for all rows of a task, a chunk of inputs at a
+//       time; sums wait in memory meanwhile.
 //
-// Both are exact: sums wrap only where the true sum does not fit 32 bits.
+// A row by itself passes over one block of columns at a time, so that its weights are one
+// stream from memory, and has several sums of each column, which do not wait for each
+// other. All are exact: sums wrap only where the true sum does not fit 32 bits.
 // LLM.int8's outlier columns are added at the end, in f16 (kOutlierUnit in
 // qopt/Dialect/Kernel/Kernel.h): from the same weights, or from weights that were kept for them.
 //
@@ -24,8 +28,14 @@ namespace qopt::kernels {
 
 namespace {
 
-constexpr int64_t kStep = 4;     ///< inputs per word
-constexpr int64_t kQuarters = 4; ///< v3: vectors of 16-bit products per block
+constexpr int64_t kStep = 4;           ///< inputs of four bytes of a column
+constexpr int64_t kHalves = 2;         ///< v3: vectors of sums per block
+constexpr int64_t kPairs = 2;          ///< v3: of 16-bit inputs per step
+constexpr int64_t kPanelRows = 6;      ///< v3: rows of a tile whose weights are widened
+constexpr int64_t kPanelTaskRows = 96; ///< v3: rows of a task
+constexpr int64_t kPanelPairs = 256;   ///< v3: pairs of a chunk; its weights are half of the nearest cache
+/// Words behind each row, so that rows do not compete for the same places of a cache.
+constexpr int64_t kPadding = 16;
 
 struct Int8 {
   Kernel &k;
@@ -35,48 +45,62 @@ struct Int8 {
   Value columns{}, kept{};       ///< one of them if there are outliers
   Value words{}, outlierCount{}; ///< activations by steps; outlier columns
 
-  int64_t steps() const { return llvm::divideCeil(inputs, kStep); }
   bool vnni() const { return k.target.vnni512; }
-  /// Vectors of partial sums per block of 16 columns.
-  int64_t parts() const { return vnni() ? 1 : kQuarters; }
+  int64_t steps() const { return llvm::divideCeil(inputs, kStep); }
+  int64_t wordsPerStep() const { return vnni() ? 1 : kPairs; }
   Tiling tiling() const;
 
   void packActivations();
   void countOutliers();
+  Value xWord(Value row, Value word, int64_t lanes) const;
+  Values weightPairs(Value block, Value step, int64_t half) const;
+  Value multiplyPairs(Value sum, Value weights, Value x) const;
+  Values rowDot(const Tile &tile) const;
   Values dotProducts(const Tile &tile) const;
-  Value joinParts(ValueRange parts) const;
+  void widenPanel(Value block, Value firstPair, Value pairs, Value panel) const;
+  void multiplyPanel(Value row, Value firstPair, Value pairs, Value panel, ValueRange sumsOfRow, Value sums) const;
+  void panels(const RowsOfTask &task) const;
   Value weightColumn(Value block, Value input) const;
   Value outlierWeights(Value block, Value i, Value input) const;
   void addOutliers(const Tile &tile, Values &sums) const;
-  void tile(const Tile &tile) const;
+  void finish(const Tile &tile, ValueRange dots) const;
 };
 
 Tiling Int8::tiling() const {
-  Tiling t = defaultTiling(k.target, inputs * (vnni() ? 1 : 2));
+  Tiling t = defaultTiling(k.target, inputs);
+  t.rowBlocks = 1;
   if (!vnni())
-    t.rowSizes = {3, 1}, t.accumulators = 3; // four 8-lane sums per row and block
+    t.rowSizes = {1}, t.panelRows = kPanelRows, t.taskRows = kPanelTaskRows;
   return t;
 }
 
-/// words [R][steps]: i32 of four bytes x + 128, or i64 of four 16-bit x.
+//===----------------------------------------------------------------------===//
+// Activations
+//===----------------------------------------------------------------------===//
+
+/// words [R][steps][words of a step]: four bytes x + 128, or pairs of 16-bit x.
 void Int8::packActivations() {
   Value rows = k.dim(x, 0);
-  Type word = vnni() ? k.getI32Type() : k.getI64Type();
-  words = memref::AllocOp::create(k, MemRefType::get({ShapedType::kDynamic, steps()}, word), ValueRange{rows},
+  Type i32 = k.getI32Type();
+  int64_t width = steps() * wordsPerStep();
+  words = memref::AllocOp::create(k, MemRefType::get({ShapedType::kDynamic, width + kPadding}, i32), ValueRange{rows},
                                   k.getI64IntegerAttr(64));
-  int64_t bytes = vnni() ? 4 * kLanes : kLanes;
+  int64_t bytes = vnni() ? 4 * kLanes : 2 * kLanes;
+  SmallVector<int64_t> pairs;
+  for (int64_t step = 0; step < bytes; step += kStep)
+    pairs.append({step, step + 2, step + 1, step + 3});
   k.parallel(rows, grainOfRows(inputs), [&](Value row) {
     auto pack = [&](Value i, int64_t valid) {
       Value v = k.loadVector(x, {row, i}, valid, bytes);
-      Value at = k.div(i, kStep);
-      if (vnni()) {
-        Value packed = k.bitcast(v, k.vector(word));
-        packed = arith::XOrIOp::create(k, packed, k.splatI32(static_cast<int32_t>(0x80808080u)));
-        k.storeVector(packed, words, {row, at}, llvm::divideCeil(valid, kStep));
-      } else {
-        v = arith::ExtSIOp::create(k, k.vector(k.getIntegerType(16)), v);
-        k.storeVector(k.bitcast(v, k.vector(word, bytes / kStep)), words, {row, at}, llvm::divideCeil(valid, kStep));
+      if (!vnni()) {
+        v = arith::ExtSIOp::create(k, k.vector(k.getIntegerType(16), bytes), v);
+        v = k.shuffle(v, v, pairs);
       }
+      Value packed = k.bitcast(v, k.vector(i32));
+      if (vnni())
+        packed = arith::XOrIOp::create(k, packed, k.splatI32(static_cast<int32_t>(0x80808080u)));
+      Value at = k.mul(k.div(i, kStep), k.index(wordsPerStep()));
+      k.storeVector(packed, words, {row, at}, llvm::divideCeil(valid, kStep) * wordsPerStep());
     };
     int64_t full = inputs / bytes * bytes;
     if (full)
@@ -100,44 +124,156 @@ void Int8::countOutliers() {
   })[0];
 }
 
-/// Partial sums [rows][blocks][parts].
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// One word of x in each of so many 32-bit lanes, as what the multiply takes.
+Value Int8::xWord(Value row, Value word, int64_t lanes) const {
+  Value value = k.broadcast(k.load(words, {row, word}), lanes);
+  return k.bitcast(value, vnni() ? k.vector(k.getI8Type(), 4 * lanes) : k.vector(k.getIntegerType(16), 2 * lanes));
+}
+
+/// v3: the two pairs of eight columns.
+Values Int8::weightPairs(Value block, Value step, int64_t half) const {
+  Value bytes = k.loadVector(w, {block, step, k.index(half * 2 * kLanes)}, 2 * kLanes, 2 * kLanes);
+  VectorType type = k.vector(k.getIntegerType(16));
+  Value words = k.bitcast(bytes, type);
+  Value shift = arith::ConstantOp::create(k, DenseElementsAttr::get(type, k.getI16IntegerAttr(8).getValue()));
+  Value low = arith::ShRSIOp::create(k, arith::ShLIOp::create(k, words, shift), shift);
+  return {low, arith::ShRSIOp::create(k, words, shift)};
+}
+
+/// v3: of eight columns.
+Value Int8::multiplyPairs(Value sum, Value weights, Value x) const {
+  return k.add(sum, k.intrinsic("llvm.x86.avx2.pmadd.wd", sum.getType(), {weights, x}));
+}
+
+/// The sums of one row and one block.
+Values Int8::rowDot(const Tile &tile) const {
+  int64_t unroll = vnni() ? 4 : 2, lanes = vnni() ? kLanes : kLanes / kHalves;
+  int64_t sumsPerStep = vnni() ? 1 : kHalves * kPairs, full = steps() / unroll * unroll;
+  auto add = [&](Value step, int64_t count, ValueRange carried) {
+    Values next = llvm::to_vector(carried);
+    for (int64_t s = 0; s < count; ++s) {
+      Value at = k.add(step, k.index(s));
+      Value *sums = &next[s * sumsPerStep];
+      if (vnni()) {
+        Value weights = k.loadVector(w, {tile.block, at, k.index(0)}, 4 * kLanes, 4 * kLanes);
+        sums[0] = k.intrinsic("llvm.x86.avx512.vpdpbusd.512", sums[0].getType(),
+                              {sums[0], xWord(tile.row, at, lanes), weights});
+        continue;
+      }
+      for (int64_t half = 0; half < kHalves; ++half)
+        for (auto [i, weights] : llvm::enumerate(weightPairs(tile.block, at, half))) {
+          Value word = k.add(k.mul(at, k.index(kPairs)), k.index(i));
+          Value &sum = sums[half * kPairs + i];
+          sum = multiplyPairs(sum, weights, xWord(tile.row, word, lanes));
+        }
+    }
+    return next;
+  };
+  Values sums(unroll * sumsPerStep, k.splatI32(0, lanes));
+  if (full)
+    sums = k.forLoop(k.index(0), k.index(full), unroll, sums,
+                     [&](Value step, ValueRange carried) { return add(step, unroll, carried); });
+  sums = add(k.index(full), steps() - full, sums);
+  // Those of one column: a step's, and then a pair's.
+  for (int64_t half = unroll * sumsPerStep / 2; half >= sumsPerStep; half /= 2)
+    for (int64_t i = 0; i < half; ++i)
+      sums[i] = k.add(sums[i], sums[i + half]);
+  if (vnni())
+    return {sums[0]};
+  SmallVector<int64_t> all = llvm::to_vector(llvm::seq<int64_t>(0, kLanes));
+  return {k.shuffle(k.add(sums[0], sums[1]), k.add(sums[2], sums[3]), all)};
+}
+
+/// The sums of a tile, [rows][blocks].
 Values Int8::dotProducts(const Tile &tile) const {
-  Type i32 = k.getI32Type(), i8 = k.getI8Type(), i16 = k.getIntegerType(16);
-  int64_t lanes = vnni() ? kLanes : kLanes / 2;
-  Values zeros(tile.rows * tile.blocks * parts(), k.splatI32(0, lanes));
+  if (tile.rows == 1 && tile.blocks == 1)
+    return rowDot(tile);
+  Values zeros(tile.rows * tile.blocks, k.splatI32(0));
   return k.forLoop(k.index(0), k.index(steps()), 1, zeros, [&](Value step, ValueRange sums) {
     Values weights, next;
     for (int64_t b = 0; b < tile.blocks; ++b)
-      for (int64_t part = 0; part < parts(); ++part) {
-        int64_t bytes = 4 * kLanes / parts();
-        Value v = k.loadVector(w, {k.add(tile.block, k.index(b)), step, k.index(part * bytes)}, bytes, bytes);
-        weights.push_back(vnni() ? v : Value(arith::ExtSIOp::create(k, k.vector(i16), v)));
-      }
+      weights.push_back(k.loadVector(w, {k.add(tile.block, k.index(b)), step, k.index(0)}, 4 * kLanes, 4 * kLanes));
     for (int64_t r = 0; r < tile.rows; ++r) {
-      Value a = k.broadcast(k.load(words, {k.add(tile.row, k.index(r)), step}), vnni() ? kLanes : kQuarters);
-      a = k.bitcast(a, vnni() ? k.vector(i8, 4 * kLanes) : k.vector(i16));
+      Value a = xWord(k.add(tile.row, k.index(r)), step, kLanes);
       for (auto [j, weight] : llvm::enumerate(weights)) {
         Value sum = sums[r * weights.size() + j];
-        if (vnni())
-          next.push_back(k.intrinsic("llvm.x86.avx512.vpdpbusd.512", sum.getType(), {sum, a, weight}));
-        else
-          next.push_back(k.add(sum, k.intrinsic("llvm.x86.avx2.pmadd.wd", k.vector(i32, lanes), {a, weight})));
+        next.push_back(k.intrinsic("llvm.x86.avx512.vpdpbusd.512", sum.getType(), {sum, a, weight}));
       }
     }
     return next;
   });
 }
 
-/// v3: neighbouring lanes of the four parts are the 16 columns.
-Value Int8::joinParts(ValueRange parts) const {
-  SmallVector<int64_t> even, odd, all;
-  for (int64_t i = 0; i < kLanes; ++i) {
-    (i % 2 ? odd : even).push_back(i);
-    all.push_back(i);
-  }
-  auto pairs = [&](Value a, Value b) { return k.add(k.shuffle(a, b, even), k.shuffle(a, b, odd)); };
-  return k.shuffle(pairs(parts[0], parts[1]), pairs(parts[2], parts[3]), all);
+/// v3: panel [pairs][halves][16 of 16 bits], of a block's weights.
+void Int8::widenPanel(Value block, Value firstPair, Value pairs, Value panel) const {
+  k.forLoop(k.index(0), pairs, kPairs, [&](Value pair) {
+    Value step = k.div(k.add(firstPair, pair), kPairs);
+    for (int64_t half = 0; half < kHalves; ++half)
+      for (auto [i, weights] : llvm::enumerate(weightPairs(block, step, half)))
+        k.storeVector(weights, panel, {k.add(pair, k.index(i)), k.index(half), k.index(0)});
+  });
 }
+
+/// v3: adds a chunk's products of a tile's rows to sums [blocks][rows][16], of which the first row is
+/// at `sumsOfRow`.
+void Int8::multiplyPanel(Value row, Value firstPair, Value pairs, Value panel, ValueRange sumsOfRow, Value sums) const {
+  int64_t lanes = kLanes / kHalves;
+  auto place = [&](int64_t r, int64_t half) {
+    return Values{sumsOfRow[0], k.add(sumsOfRow[1], k.index(r)), k.index(half * lanes)};
+  };
+  Values initial;
+  for (int64_t r = 0; r < kPanelRows; ++r)
+    for (int64_t half = 0; half < kHalves; ++half)
+      initial.push_back(k.loadVector(sums, place(r, half), lanes, lanes));
+  Values result = k.forLoop(k.index(0), pairs, 1, initial, [&](Value pair, ValueRange carried) {
+    Values weights, next;
+    for (int64_t half = 0; half < kHalves; ++half)
+      weights.push_back(k.loadVector(panel, {pair, k.index(half), k.index(0)}));
+    for (int64_t r = 0; r < kPanelRows; ++r) {
+      Value a = xWord(k.add(row, k.index(r)), k.add(firstPair, pair), lanes);
+      for (int64_t half = 0; half < kHalves; ++half)
+        next.push_back(multiplyPairs(carried[r * kHalves + half], weights[half], a));
+    }
+    return next;
+  });
+  for (int64_t r = 0; r < kPanelRows; ++r)
+    for (int64_t half = 0; half < kHalves; ++half)
+      k.storeVector(result[r * kHalves + half], sums, place(r, half));
+}
+
+/// v3: whole tiles of rows of a task.
+void Int8::panels(const RowsOfTask &task) const {
+  Value panel = k.scratch({kPanelPairs, kHalves, kLanes}, k.getIntegerType(16));
+  Value sums = k.scratch({task.blocks, kPanelTaskRows, kLanes}, k.getI32Type());
+  Value rows = k.sub(task.end, task.begin), blocks = k.index(task.blocks), allPairs = k.index(steps() * kPairs);
+  k.forLoop(k.index(0), blocks, 1, [&](Value b) {
+    k.forLoop(k.index(0), rows, 1, [&](Value row) { k.storeVector(k.splatI32(0), sums, {b, row, k.index(0)}); });
+  });
+  k.forLoop(k.index(0), allPairs, kPanelPairs, [&](Value firstPair) {
+    Value pairs = k.minIndex(k.sub(allPairs, firstPair), k.index(kPanelPairs));
+    k.forLoop(k.index(0), blocks, 1, [&](Value b) {
+      widenPanel(k.add(task.block, b), firstPair, pairs, panel);
+      k.forLoop(k.index(0), rows, kPanelRows,
+                [&](Value row) { multiplyPanel(k.add(task.begin, row), firstPair, pairs, panel, {b, row}, sums); });
+    });
+  });
+  task.forBlocks(k, [&](Value b, int64_t columns) {
+    k.forLoop(k.index(0), rows, kPanelRows, [&](Value row) {
+      Values dots;
+      for (int64_t r = 0; r < kPanelRows; ++r)
+        dots.push_back(k.loadVector(sums, {b, k.add(row, k.index(r)), k.index(0)}));
+      finish({k.add(task.begin, row), kPanelRows, k.add(task.block, b), 1, columns}, dots);
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Outliers and scales
+//===----------------------------------------------------------------------===//
 
 /// Codes of one input of 16 columns, as float.
 Value Int8::weightColumn(Value block, Value input) const {
@@ -180,8 +316,9 @@ void Int8::addOutliers(const Tile &tile, Values &sums) const {
     sum = k.mul(sum, unit);
 }
 
-void Int8::tile(const Tile &tile) const {
-  Values dots = dotProducts(tile), scales, sums(tile.rows * tile.blocks);
+/// Stores y of the sums of a tile.
+void Int8::finish(const Tile &tile, ValueRange dots) const {
+  Values scales, sums(tile.rows * tile.blocks);
   bool perToken = cast<MemRefType>(xScale.getType()).getRank() == 1, isScaledLast = columns != nullptr;
   auto applyScales = [&] {
     for (auto [i, sum] : llvm::enumerate(sums))
@@ -193,7 +330,7 @@ void Int8::tile(const Tile &tile) const {
     Value excess = vnni() ? k.loadVector(correction, {column}) : Value();
     for (int64_t r = 0; r < tile.rows; ++r) {
       int64_t at = r * tile.blocks + b;
-      Value sum = vnni() ? k.sub(dots[at], excess) : joinParts(ArrayRef(dots).slice(at * kQuarters, kQuarters));
+      Value sum = vnni() ? k.sub(dots[at], excess) : dots[at];
       sum = arith::SIToFPOp::create(k, k.vector(k.getF32Type()), sum);
       Values token = perToken ? Values{k.add(tile.row, k.index(r))} : Values{};
       sums[at] = k.mul(sum, k.broadcast(k.load(xScale, token)));
@@ -216,7 +353,9 @@ void emit(Kernel &k, kernel::MatmulW8A8Op op) {
   m.packActivations();
   if (m.outliers)
     m.countOutliers();
-  forEachTile(k, k.dim(m.x, 0), op.columns(), m.tiling(), [&](const Tile &tile) { m.tile(tile); });
+  forEachTile(
+      k, k.dim(m.x, 0), op.columns(), m.tiling(), [&](const Tile &tile) { m.finish(tile, m.dotProducts(tile)); },
+      [&](const RowsOfTask &task) { m.panels(task); });
   memref::DeallocOp::create(k, m.words);
 }
 

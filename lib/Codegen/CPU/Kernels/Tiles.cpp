@@ -14,6 +14,8 @@
 namespace qopt::kernels {
 
 int64_t Tiling::blocks(int64_t rows) const {
+  if (rows == 1 && rowBlocks)
+    return rowBlocks;
   return std::clamp<int64_t>(llvm::bit_floor(static_cast<uint64_t>(std::max<int64_t>(accumulators / rows, 1))), 1,
                              taskBlocks);
 }
@@ -28,9 +30,24 @@ Tiling defaultTiling(Target target, int64_t rowBytes) {
   return tiling;
 }
 
+void RowsOfTask::forBlocks(Emitter &e, llvm::function_ref<void(Value, int64_t)> body) const {
+  int64_t full = lastColumns == kColumns ? blocks : blocks - 1;
+  if (full)
+    e.forLoop(e.index(0), e.index(full), 1, [&](Value b) { body(b, kColumns); });
+  if (full < blocks)
+    body(e.index(full), lastColumns);
+}
+
 /// The tiles of one task, whose columns are known.
 static void forTask(Emitter &e, Value rowBegin, Value rowEnd, Value block, int64_t blocks, int64_t lastColumns,
-                    const Tiling &tiling, llvm::function_ref<void(const Tile &)> body) {
+                    const Tiling &tiling, llvm::function_ref<void(const Tile &)> body,
+                    llvm::function_ref<void(const RowsOfTask &)> panels) {
+  if (tiling.panelRows) {
+    Value whole = e.mul(e.div(e.sub(rowEnd, rowBegin), tiling.panelRows), e.index(tiling.panelRows));
+    Value stop = e.add(rowBegin, whole);
+    e.ifThen(e.less(rowBegin, stop), [&] { panels({rowBegin, stop, block, blocks, lastColumns}); });
+    rowBegin = stop;
+  }
   for (int64_t size : tiling.rowSizes) {
     Value stop = size == 1 ? rowEnd : e.add(rowBegin, e.mul(e.div(e.sub(rowEnd, rowBegin), size), e.index(size)));
     auto rows = [&](Value first, int64_t count, int64_t last) {
@@ -46,7 +63,8 @@ static void forTask(Emitter &e, Value rowBegin, Value rowEnd, Value block, int64
   }
 }
 
-void forEachTile(Emitter &e, Value rows, int64_t n, const Tiling &tiling, llvm::function_ref<void(const Tile &)> body) {
+void forEachTile(Emitter &e, Value rows, int64_t n, const Tiling &tiling, llvm::function_ref<void(const Tile &)> body,
+                 llvm::function_ref<void(const RowsOfTask &)> panels) {
   int64_t taskColumns = tiling.taskBlocks * kColumns;
   int64_t fullTasks = n / taskColumns, rest = n % taskColumns;
   Value rowBlocks = e.ceilDiv(rows, tiling.taskRows);
@@ -56,10 +74,10 @@ void forEachTile(Emitter &e, Value rows, int64_t n, const Tiling &tiling, llvm::
     Value rowBegin = e.mul(e.rem(i, rowBlocks), e.index(tiling.taskRows));
     Value rowEnd = e.minIndex(e.add(rowBegin, e.index(tiling.taskRows)), rows);
     Value block = e.mul(task, e.index(tiling.taskBlocks));
-    auto full = [&] { forTask(e, rowBegin, rowEnd, block, tiling.taskBlocks, kColumns, tiling, body); };
+    auto full = [&] { forTask(e, rowBegin, rowEnd, block, tiling.taskBlocks, kColumns, tiling, body, panels); };
     auto ragged = [&] {
       int64_t blocks = llvm::divideCeil(rest, kColumns);
-      forTask(e, rowBegin, rowEnd, block, blocks, rest - (blocks - 1) * kColumns, tiling, body);
+      forTask(e, rowBegin, rowEnd, block, blocks, rest - (blocks - 1) * kColumns, tiling, body, panels);
     };
     if (!rest)
       full();

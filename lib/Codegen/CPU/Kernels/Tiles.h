@@ -18,6 +18,8 @@ struct Tiling {
   int64_t taskRows;                    ///< a multiple of rowSizes[0]
   int64_t taskBlocks;                  ///< column blocks (16 columns) of a task
   int64_t accumulators;                ///< 16-lane sums that fit the registers
+  int64_t rowBlocks = 0;               ///< column blocks of a tile of one row; 0: as of any other
+  int64_t panelRows = 0;               ///< so many rows are done by panels (forEachTile), the rest by tiles
 
   /// Column blocks of a tile of so many rows: as many as there are registers for.
   int64_t blocks(int64_t rows) const;
@@ -38,8 +40,20 @@ struct Tile {
   int64_t columns(int64_t b) const { return b + 1 == blocks ? lastColumns : kColumns; }
 };
 
-/// Covers y [rows, n] with tiles, in parallel over tasks.
-void forEachTile(Emitter &e, Value rows, int64_t n, const Tiling &tiling, llvm::function_ref<void(const Tile &)> body);
+/// Rows of a task, all of them of whole panels, and its column blocks.
+struct RowsOfTask {
+  Value begin, end;
+  Value block;
+  int64_t blocks, lastColumns;
+
+  /// Calls `body` with each block of the task, counted from 0, and its columns.
+  void forBlocks(Emitter &e, llvm::function_ref<void(Value, int64_t)> body) const;
+};
+
+/// Covers y [rows, n] with tiles, in parallel over tasks. With panelRows in the tiling, what
+/// whole panels of a task cover is left to `panels`.
+void forEachTile(Emitter &e, Value rows, int64_t n, const Tiling &tiling, llvm::function_ref<void(const Tile &)> body,
+                 llvm::function_ref<void(const RowsOfTask &)> panels = nullptr);
 
 /// sums[r][b] += sum over i in [begin, end) of a(r, i) * b(b, i): `left` gives a scalar,
 /// `right` a vector, and the sums stay in registers. Sums are in row-major order.
