@@ -158,7 +158,7 @@ FailureOr<WeightCodes> qopt::quantizeLinear(const Linear &linear, const WeightQu
   if (onLayer) {
     LayerReport report = *describeLayer(op);
     static_cast<QuantizerFigures &>(report) = figures;
-    report.sqnrDb = sqnrDb(*weights, dequantize(*codes));
+    report.sqnrDb = sqnrDb(quantizationError(*weights, dequantize(*codes)));
     report.seconds = seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     onLayer(std::move(report));
   }

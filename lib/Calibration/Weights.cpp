@@ -1,11 +1,11 @@
 //===- Weights.cpp - The weights of a linear layer as numbers -------------===//
 //
-// Models keep W transposed, [K, N]; quantizers want rows of outputs. The copy is made
-// tile by tile.
+// Models keep W transposed, [K, N]; quantizers want rows of outputs.
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Weights.h"
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Numerics/Transpose.h"
 #include <cmath>
 
 using namespace mlir;
@@ -15,8 +15,8 @@ using namespace qopt;
 // Reading weights
 //===----------------------------------------------------------------------===//
 
-/// The elements of the constant: where they lie if they are there in f32, else in `storage`.
-static FailureOr<ArrayRef<float>> getFloats(const Linear &linear, std::vector<float> &storage) {
+/// The elements of the constant: where they lie, or a splat written out to `storage`.
+static FailureOr<StoredMatrix> getStored(const Linear &linear, std::vector<char> &storage) {
   onnx::MatMulOp op = linear.op;
   if (Type read = getElementTypeOrSelf(op.getB()); !read.isF32())
     return op.emitOpError() << "expected float32 weights of layer \"" << linear.name << "\" but got " << read;
@@ -24,36 +24,27 @@ static FailureOr<ArrayRef<float>> getFloats(const Linear &linear, std::vector<fl
   if (isa<DenseResourceElementsAttr>(view.value) && !view.isComplete())
     return op.emitOpError() << "expected " << view.expandedBytes() << " bytes of weights of layer \"" << linear.name
                             << "\" but got " << view.bytes.size();
-  if (view.type.getElementType().isF32())
-    if (std::optional<ArrayRef<float>> floats = view.viewAs<float>())
-      return *floats;
-  std::optional<std::vector<float>> floats = view.readAs<float>();
-  if (!floats)
+  std::optional<ElementType> type = toElementType(view.type.getElementType());
+  if (!view.isComplete() || !type || !isFloatType(*type))
     return op.emitOpError() << "expected dense weights of layer \"" << linear.name << '"';
-  storage = std::move(*floats);
-  return ArrayRef<float>(storage);
+  if (view.isSplat)
+    storage = view.expanded();
+  return StoredMatrix{view.isSplat ? storage.data() : view.bytes.data(), *type, linear.inFeatures, linear.outFeatures};
 }
 
 FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
-  onnx::MatMulOp op = linear.op;
-  std::vector<float> storage;
-  FailureOr<ArrayRef<float>> values = getFloats(linear, storage);
-  if (failed(values))
+  std::vector<char> storage;
+  FailureOr<StoredMatrix> stored = getStored(linear, storage);
+  if (failed(stored))
     return failure();
-  int64_t n = linear.outFeatures, k = linear.inFeatures;
-  Matrix<float> weights(n, k);
-  // Tiles, so that neither side strides through memory by whole rows.
-  constexpr int64_t kTile = 32;
-  for (int64_t k0 = 0; k0 < k; k0 += kTile)
-    for (int64_t n0 = 0; n0 < n; n0 += kTile)
-      for (int64_t i = k0; i < std::min(k, k0 + kTile); ++i)
-        for (int64_t j = n0; j < std::min(n, n0 + kTile); ++j)
-          weights(j, i) = (*values)[i * n + j];
-  for (int64_t j = 0; j < n; ++j)
-    for (int64_t i = 0; i < k; ++i)
-      if (!std::isfinite(weights(j, i)))
-        return op.emitOpError() << "expected finite weights of layer \"" << linear.name << "\" but got "
-                                << weights(j, i) << " for output " << j << ", input " << i;
+  int64_t k = linear.inFeatures;
+  Matrix<float> weights(linear.outFeatures, k);
+  readColumns(*stored, 0, weights);
+  if (std::optional<int64_t> bad = findNonFinite(weights.values.data(), static_cast<int64_t>(weights.values.size()))) {
+    onnx::MatMulOp op = linear.op;
+    return op.emitOpError() << "expected finite weights of layer \"" << linear.name << "\" but got "
+                            << weights.values[*bad] << " for output " << *bad / k << ", input " << *bad % k;
+  }
   return weights;
 }
 
@@ -78,14 +69,8 @@ Matrix<float> qopt::dequantize(const WeightCodes &codes) {
   return weights;
 }
 
-std::optional<double> qopt::sqnrDb(const Matrix<float> &weights, const Matrix<float> &quantized) {
-  double signal = 0, noise = 0;
-  for (size_t i = 0; i < weights.values.size(); ++i) {
-    double w = weights.values[i], error = w - quantized.values[i];
-    signal += w * w;
-    noise += error * error;
-  }
-  if (noise == 0)
+std::optional<double> qopt::sqnrDb(const ErrorSums &sums) {
+  if (sums.noise == 0)
     return std::nullopt;
-  return 10 * std::log10(signal / noise);
+  return 10 * std::log10(sums.signal / sums.noise);
 }

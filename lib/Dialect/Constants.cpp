@@ -80,9 +80,8 @@ bool ConstantView::isComplete() const {
   return isa<DenseResourceElementsAttr>(value) && int64_t(bytes.size()) == expandedBytes();
 }
 
-/// The float of type `type` whose bits these are.
-template <typename T>
-static T toFloat(FloatType type, uint64_t bits) {
+/// The number of type `type` whose bits these are.
+static double toDouble(FloatType type, uint64_t bits) {
   if (type.isF32())
     return llvm::bit_cast<float>(static_cast<uint32_t>(bits));
   if (type.isF16())
@@ -93,7 +92,7 @@ static T toFloat(FloatType type, uint64_t bits) {
                        llvm::APInt(type.getWidth(), bits, /*isSigned=*/false, /*implicitTrunc=*/true));
   bool losesInfo;
   number.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &losesInfo);
-  return static_cast<T>(number.convertToDouble());
+  return number.convertToDouble();
 }
 
 static int64_t toInteger(IntegerType type, uint64_t bits) {
@@ -130,15 +129,23 @@ std::optional<std::vector<T>> ConstantView::readAs() const {
       return numbers;
     }
   int64_t size = elementBytes(), count = numElements(), stored = isSplat ? std::min<int64_t>(count, 1) : count;
+  if constexpr (std::is_same_v<T, float>) {
+    numbers.resize(stored);
+    if (element.isF32())
+      std::memcpy(numbers.data(), bytes.data(), stored * sizeof(float));
+    else
+      (element.isF16() ? widenHalves : widenBrains)(bytes.data(), stored, numbers.data());
+    stored = 0;
+  }
   for (int64_t i = 0; i < stored; ++i) {
     uint64_t bits = 0; // little-endian, as the modules are
     std::memcpy(&bits, bytes.data() + i * size, size);
     if constexpr (std::is_same_v<T, int64_t>)
       numbers.push_back(toInteger(cast<IntegerType>(element), bits));
     else
-      numbers.push_back(toFloat<T>(cast<FloatType>(element), bits));
+      numbers.push_back(toDouble(cast<FloatType>(element), bits));
   }
-  if (isSplat && stored)
+  if (isSplat && !numbers.empty())
     numbers.resize(count, numbers.front());
   return numbers;
 }

@@ -50,14 +50,24 @@ constexpr float kMaxHalf = 65504.0f;
 
 /// The float16 nearest to x (half to even), as a float. Beyond its range the
 /// largest float16 instead of infinity.
-float throughFloat16(float x) {
+inline float throughFloat16(float x) {
   constexpr float kMinNormalHalf = 6.103515625e-05f;
-  float magnitude = std::fabs(x);
-  if (magnitude < kMinNormalHalf)
-    return (x + 0.75f) - 0.75f; // float16's subnormals are 2^-24 apart, as floats in [.5, 1) are
+  // float16's subnormals are 2^-24 apart, as floats in [.5, 1) are.
+  float subnormal = (x + 0.75f) - 0.75f;
   uint32_t bits = std::bit_cast<uint32_t>(x);
   bits = (bits + 0xFFF + ((bits >> 13) & 1)) & ~0x1FFFu;
-  return clampTo(std::bit_cast<float>(bits), -kMaxHalf, kMaxHalf);
+  float normal = clampTo(std::bit_cast<float>(bits), -kMaxHalf, kMaxHalf);
+  return std::fabs(x) < kMinNormalHalf ? subnormal : normal;
+}
+
+QOPT_CPU_CLONES void roundToFloat16(const float *__restrict row, int64_t count, float *__restrict half) {
+  for (int64_t k = 0; k < count; ++k)
+    half[k] = throughFloat16(row[k]);
+}
+
+QOPT_CPU_CLONES void decode(const int8_t *__restrict codes, int64_t count, float scale, float *__restrict values) {
+  for (int64_t k = 0; k < count; ++k)
+    values[k] = scale * float(codes[k]);
 }
 
 } // namespace
@@ -82,8 +92,7 @@ static ChannelCodes quantizeThroughFloat16(MatrixRef<const float> weights, std::
   std::vector<float> half(weights.cols);
   for (int64_t n = 0; n < weights.rows; ++n) {
     const float *row = weights.row(n);
-    for (int64_t k = 0; k < weights.cols; ++k)
-      half[k] = throughFloat16(row[k]);
+    roundToFloat16(row, weights.cols, half.data());
     for (int64_t column : left)
       half[column] = 0;
     float largest = absMax(half.data(), weights.cols);
@@ -119,8 +128,7 @@ SplitCodes qopt::quantizeChannelsLlmInt8(MatrixRef<const float> weights, std::sp
 
 void qopt::dequantizeChannels(const ChannelCodes &codes, MatrixRef<float> out) {
   for (int64_t n = 0; n < codes.codes.rows; ++n)
-    for (int64_t k = 0; k < codes.codes.cols; ++k)
-      out(n, k) = codes.scales[n] * float(codes.codes(n, k));
+    decode(codes.codes.row(n), codes.codes.cols, codes.scales[n], out.row(n));
 }
 
 void qopt::dequantizeSplit(const SplitCodes &codes, MatrixRef<float> out) {

@@ -17,6 +17,12 @@ QOPT_CPU_CLONES void encode(const float *__restrict values, int64_t count, float
     codes[k] = uint8_t(int(signedCode(values[k], scale, -zero, maxCode - zero) + zero));
 }
 
+QOPT_CPU_CLONES void decode(const uint8_t *__restrict codes, int64_t count, float scale, int zero,
+                            float *__restrict values) {
+  for (int64_t k = 0; k < count; ++k)
+    values[k] = scale * float(int(codes[k]) - zero);
+}
+
 } // namespace
 
 GroupCodes qopt::quantizeGroups(MatrixRef<const float> weights, const GroupOptions &options,
@@ -45,8 +51,8 @@ GroupCodes qopt::quantizeGroups(MatrixRef<const float> weights, const GroupOptio
 
 void qopt::dequantizeGroups(const GroupCodes &codes, MatrixRef<float> out) {
   for (int64_t n = 0; n < codes.codes.rows; ++n)
-    for (int64_t k = 0; k < codes.codes.cols; ++k) {
-      int64_t g = k / codes.groupSize;
-      out(n, k) = codes.scales(n, g) * float(int(codes.codes(n, k)) - int(codes.zeros(n, g)));
+    for (int64_t g = 0; g < codes.scales.cols; ++g) {
+      int64_t first = g * codes.groupSize, count = std::min(codes.groupSize, codes.codes.cols - first);
+      decode(codes.codes.row(n) + first, count, codes.scales(n, g), codes.zeros(n, g), out.row(n) + first);
     }
 }

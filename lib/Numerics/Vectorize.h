@@ -9,20 +9,8 @@
 #ifndef QOPT_LIB_NUMERICS_VECTORIZE_H
 #define QOPT_LIB_NUMERICS_VECTORIZE_H
 
+#include "qopt/Support/CpuClones.h"
 #include <cstdint>
-
-// Sanitizers run before the choice is made and would not survive it.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define QOPT_NO_CLONES
-#endif
-#endif
-
-#if defined(__x86_64__) && defined(__ELF__) && !defined(QOPT_NO_CLONES)
-#define QOPT_CPU_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define QOPT_CPU_CLONES
-#endif
 
 namespace qopt {
 

@@ -23,7 +23,7 @@ using WeightCodes = std::variant<ChannelCodes, SplitCodes, GroupCodes>;
 Matrix<float> dequantize(const WeightCodes &codes);
 
 /// 10 log10(sum w^2 / sum (w - q)^2); nothing when all are equal.
-std::optional<double> sqnrDb(const Matrix<float> &weights, const Matrix<float> &quantized);
+std::optional<double> sqnrDb(const ErrorSums &sums);
 
 } // namespace qopt
 

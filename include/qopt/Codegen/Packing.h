@@ -13,6 +13,44 @@
 
 namespace qopt {
 
+//===----------------------------------------------------------------------===//
+// Some outputs
+//===----------------------------------------------------------------------===//
+//
+// Blocks do not depend on each other, so weights can be packed in parts: of `n` outputs
+// that begin with a block. `packed` is their part of the whole.
+
+/// [K, N] elements of `bytes` bytes each, of which the columns [first, first + n) are
+/// packed, to [blocks][K][16].
+void packColumns(const char *weights, int64_t bytes, int64_t k, int64_t columns, int64_t first, int64_t n,
+                 char *packed);
+/// [N, M] elements of `bytes` bytes each to [blocks][M][16].
+void packRows(const char *weights, int64_t bytes, int64_t n, int64_t m, char *packed);
+void packInt8Columns(const int8_t *codes, int64_t n, int64_t k, int8_t *packed);
+void packInt8Dot(const int8_t *codes, int64_t n, int64_t k, int8_t *packed);
+void packDotCorrection(const int8_t *codes, int64_t n, int64_t k, int32_t *packed);
+
+/// How `matmul_w4a16` has its inputs: groups are padded to steps of eight.
+struct Int4Layout {
+  /// `groupSize` <= 0: K.
+  Int4Layout(int64_t k, int64_t groupSize);
+  int64_t k, groupSize;
+  int64_t groups, groupSteps; ///< steps of each group but the last
+  int64_t steps;              ///< of all
+};
+
+/// Whether zero points are all 7 or 8, so that packed scales can have them as their signs.
+bool areSigns(llvm::ArrayRef<char> zeros);
+
+/// `zeros` [N, groups], if they are signs, else null.
+void packInt4Codes(const Int4Layout &layout, const int8_t *codes, const int8_t *signs, int64_t n, int8_t *packed);
+void packInt4Scales(const Int4Layout &layout, const char *scales, int64_t scaleBytes, const int8_t *signs, int64_t n,
+                    char *packed);
+
+//===----------------------------------------------------------------------===//
+// All outputs
+//===----------------------------------------------------------------------===//
+
 /// [K, N] floats to [blocks][K][16].
 std::vector<float> packFloatWeights(llvm::ArrayRef<float> weights, int64_t k, int64_t n);
 /// The same for 16-bit floats, given as their bits.

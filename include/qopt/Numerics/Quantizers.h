@@ -87,6 +87,12 @@ void dequantizeGroups(const GroupCodes &codes, MatrixRef<float> out);
 void dequantizeChannels(const ChannelCodes &codes, MatrixRef<float> out);
 void dequantizeSplit(const SplitCodes &codes, MatrixRef<float> out);
 
+/// What quantization changed: sums of w^2 and of (w - q)^2 in double.
+struct ErrorSums {
+  double signal = 0, noise = 0;
+};
+ErrorSums quantizationError(MatrixRef<const float> weights, MatrixRef<const float> quantized);
+
 /// Two codes per byte along K, even k in the low nibble; K odd: last high nibble 0. [N, ceil(K/2)]
 Matrix<uint8_t> packInt4(const Matrix<uint8_t> &codes);
 Matrix<uint8_t> unpackInt4(const Matrix<uint8_t> &packed, int64_t cols);

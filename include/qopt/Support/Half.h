@@ -18,6 +18,10 @@ inline float halfToFloat(uint16_t bits) { return static_cast<float>(std::bit_cas
 /// The value of a bfloat16.
 inline float brainToFloat(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
+/// The values of `count` float16 or bfloat16, which need not be aligned, in vectors.
+void widenHalves(const char *from, int64_t count, float *to);
+void widenBrains(const char *from, int64_t count, float *to);
+
 /// The nearest float16, ties to even.
 inline uint16_t floatToHalf(float value) { return std::bit_cast<uint16_t>(static_cast<_Float16>(value)); }
 
