@@ -79,7 +79,8 @@ void buildQuantize(OpPassManager &pm, const CalibrateOptions &calibrate) {
   // Data.
   pm.addPass(createCalibrate(calibrate));
   pm.addNestedPass<func::FuncOp>(createFoldCalibration());
-  // Weights.
+  // Weights, and the embedding where it is the head's.
+  pm.addNestedPass<func::FuncOp>(createTieEmbedding());
   pm.addNestedPass<func::FuncOp>(createQuantizeWeights());
   // Products: one pass for each operator of the qopt dialect.
   pm.addNestedPass<func::FuncOp>(createSplitColumns());

@@ -17,7 +17,9 @@ void buildScheme(mlir::OpPassManager &pm, const AssignSchemeOptions &scheme, con
 
 /// Which layers get a scheme, for pipelines that assign one.
 struct AssignmentOptions : virtual mlir::detail::PassOptions {
-  Option<bool> head{*this, "head", llvm::cl::desc("Quantize the output layer too"), llvm::cl::init(false)};
+  Option<std::string> head{
+      *this, "head",
+      llvm::cl::desc("Scheme of the output layer: NAME{...} or same; by default int8 weights, and float with compat")};
   ListOption<std::string> overrides{*this, "overrides", llvm::cl::desc("PATTERN=SPEC per layer; the last match wins")};
 
   AssignSchemeOptions assign(llvm::StringRef scheme, llvm::StringRef compat) const {

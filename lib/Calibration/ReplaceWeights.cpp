@@ -19,7 +19,11 @@ namespace {
 /// Creates the operations that stand for the quantized weights of one layer.
 class WeightBuilder {
 public:
-  WeightBuilder(const Linear &linear) : linear(linear), op(linear.op), builder(op) {}
+  WeightBuilder(const Linear &linear) : linear(linear), op(linear.op), builder(op) {
+    // Where a table is read from these weights, too, they stand where both see them.
+    if (Operation *old = op.getB().getDefiningOp(); old && !op.getB().hasOneUse())
+      builder.setInsertionPointAfter(old);
+  }
 
   /// A parameter "<layer>.weight.<suffix>" that owns a copy of `values`.
   template <typename T>
@@ -77,6 +81,12 @@ public:
     Value transposed = onnx::TransposeOp::create(builder, op.getLoc(), type, weights, ArrayRef<int64_t>{1, 0});
     Operation *old = op.getB().getDefiningOp();
     op.getBMutable().assign(transposed);
+    // What reads rows of the weights (qopt-tie-embedding) reads those of the codes.
+    for (Operation *user : llvm::make_early_inc_range(old->getUsers()))
+      if (auto rows = dyn_cast<onnx::TransposeOp>(user)) {
+        rows.getTransposed().replaceAllUsesWith(weights);
+        rows.erase();
+      }
     while (old && old->use_empty()) { // a constant, or a cast of one
       Operation *source = old->getNumOperands() ? old->getOperand(0).getDefiningOp() : nullptr;
       old->erase();

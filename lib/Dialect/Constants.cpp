@@ -172,6 +172,42 @@ std::vector<char> ConstantView::expanded() const {
 // Types
 //===----------------------------------------------------------------------===//
 
+template <typename Bits>
+static bool isTransposed(const ConstantView &rows, const ConstantView &columns) {
+  int64_t v = rows.type.getDimSize(0), k = rows.type.getDimSize(1);
+  auto at = [](const ConstantView &constant, int64_t i) {
+    Bits bits; // data of a mapped file need not be aligned
+    std::memcpy(&bits, constant.bytes.data() + i * sizeof(Bits), sizeof(Bits));
+    return bits;
+  };
+  // In tiles, so that neither side strides through memory.
+  constexpr int64_t tile = 32;
+  for (int64_t j0 = 0; j0 < v; j0 += tile)
+    for (int64_t i0 = 0; i0 < k; i0 += tile)
+      for (int64_t j = j0; j < std::min(j0 + tile, v); ++j)
+        for (int64_t i = i0; i < std::min(i0 + tile, k); ++i)
+          if (at(rows, j * k + i) != at(columns, i * v + j))
+            return false;
+  return true;
+}
+
+bool qopt::isTransposed(const ConstantView &rows, const ConstantView &columns) {
+  auto isUsable = [](const ConstantView &view) {
+    return view.type.getRank() == 2 && view.isComplete() && !view.isSplat && !view.isPacked;
+  };
+  if (!isUsable(rows) || !isUsable(columns) || rows.type.getElementType() != columns.type.getElementType() ||
+      rows.type.getDimSize(0) != columns.type.getDimSize(1) || rows.type.getDimSize(1) != columns.type.getDimSize(0))
+    return false;
+  switch (rows.elementBytes()) {
+  case 2:
+    return ::isTransposed<uint16_t>(rows, columns);
+  case 4:
+    return ::isTransposed<uint32_t>(rows, columns);
+  default:
+    return false;
+  }
+}
+
 std::optional<ElementType> qopt::toElementType(Type element) {
   if (element.isF32())
     return ElementType::F32;

@@ -140,6 +140,7 @@ Status Compilation::import() {
     return Error{error};
   if (func::FuncOp entry = forward(); !entry || !entry.getBody().hasOneBlock())
     return inFile(options.model, {"expected a function @forward with a body of one block, the model's entry point"});
+  report.modelWeights = countWeights(forward());
   contextLength = readContextLength(options.model);
   if (contextLength > 0)
     setAttr<attrs::ContextLength>(*module, Builder(&context).getI64IntegerAttr(contextLength));
@@ -230,10 +231,11 @@ Status Compilation::write() {
   contents.layers = report.layers;
   if (tokenizer.file)
     contents.tokenizer = tokenizer.file->text();
-  Result<int64_t> bytes = writeModule(*module, contents, options, passes.timing());
+  Result<WrittenBytes> bytes = writeModule(*module, contents, options, passes.timing());
   if (!bytes)
     return bytes.error();
-  report.moduleBytes = *bytes;
+  report.moduleBytes = bytes->file;
+  report.weightBytes = bytes->weights;
   return {};
 }
 

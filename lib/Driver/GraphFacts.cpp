@@ -10,6 +10,17 @@
 using namespace mlir;
 using namespace qopt;
 
+int64_t qopt::countWeights(func::FuncOp function) {
+  llvm::DenseSet<Attribute> seen;
+  int64_t weights = 0;
+  function.walk([&](onnx::ConstantOp op) {
+    ShapedType type = op.getValue().getShapedType();
+    if (isa<FloatType>(type.getElementType()) && seen.insert(op.getValue()).second)
+      weights += type.getNumElements();
+  });
+  return weights;
+}
+
 int64_t qopt::countPositions(func::FuncOp function) {
   int64_t positions = 0;
   function.walk([&](onnx::RotaryEmbeddingOp op) {

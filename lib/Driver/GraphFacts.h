@@ -10,6 +10,9 @@
 
 namespace qopt {
 
+/// Numbers in all float constants of an imported graph, each constant once.
+int64_t countWeights(mlir::func::FuncOp function);
+
 /// Positions that all rotary tables have; 0 without tables.
 int64_t countPositions(mlir::func::FuncOp function);
 

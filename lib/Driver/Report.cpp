@@ -28,6 +28,12 @@ void qopt::addTotals(CompileReport &report) {
   report.linearBytes = static_cast<int64_t>(bits / 8);
 }
 
+std::optional<double> qopt::modelBitsPerWeight(const CompileReport &report) {
+  if (!report.modelWeights || !report.weightBytes)
+    return std::nullopt;
+  return 8.0 * report.weightBytes / report.modelWeights;
+}
+
 /// null for what was not measured, and for what JSON cannot express.
 static Json optional(std::optional<double> value) { return value && std::isfinite(*value) ? Json(*value) : Json(); }
 
@@ -73,6 +79,8 @@ std::string qopt::toJson(const CompileReport &report) {
        {{"linear_weights", report.linearWeights},
         {"bits_per_weight", report.bitsPerWeight},
         {"linear_bytes", report.linearBytes},
+        {"model_weights", report.modelWeights},
+        {"model_bits_per_weight", optional(modelBitsPerWeight(report))},
         {"module_bytes", report.moduleBytes},
         {"quantize_seconds", report.quantizeSeconds},
         {"seconds", report.seconds},

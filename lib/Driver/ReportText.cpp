@@ -59,7 +59,11 @@ std::string qopt::summaryLine(const CompileReport &report, const std::string &ou
     stream << format("%.1f MB, ", report.moduleBytes / 1e6);
   stream << quantized << " of " << report.layers.size() << " linear layers quantized, ";
   if (quantized > 0)
-    stream << format("%.3f bits per weight, ", report.bitsPerWeight);
+    stream << format("%.3f bits per weight", report.bitsPerWeight);
+  if (std::optional<double> all = modelBitsPerWeight(report); all && quantized > 0)
+    stream << format(" (%.3f with the rest of the model)", *all);
+  if (quantized > 0)
+    stream << ", ";
   if (fallbacks > 0)
     stream << fallbacks << " fell back to round to nearest, ";
   stream << format("%.1f s", report.seconds);

@@ -39,8 +39,8 @@ static bool isTarget(const CompileOptions &options, DeviceKind target) {
   return llvm::is_contained(options.targets, deviceKindName(target));
 }
 
-Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &contents, const CompileOptions &options,
-                                  TimingScope &timing) {
+Result<WrittenBytes> qopt::writeModule(ModuleOp module, const ModuleContents &contents, const CompileOptions &options,
+                                       TimingScope &timing) {
   DiagnosticCollector diagnostics(*module.getContext(), options.model);
   FailureOr<LoweredModule> lowered = describeLoweredModule(module);
   if (failed(lowered))
@@ -74,7 +74,10 @@ Result<int64_t> qopt::writeModule(ModuleOp module, const ModuleContents &content
   if (Status status = ModuleWriter::write(options.output, std::move(info), sections, lowered->weights); !status)
     return inFile(options.output, status.error());
   std::error_code ignored;
-  return static_cast<int64_t>(std::filesystem::file_size(options.output, ignored));
+  WrittenBytes written{static_cast<int64_t>(std::filesystem::file_size(options.output, ignored))};
+  for (const auto &weights : lowered->weights)
+    written.weights += weights.size();
+  return written;
 }
 
 namespace {

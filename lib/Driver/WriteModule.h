@@ -22,10 +22,14 @@ struct ModuleContents {
   std::string_view tokenizer; ///< text of tokenizer.json; empty when there is none
 };
 
+struct WrittenBytes {
+  int64_t file = 0, weights = 0;
+};
+
 /// Generates code of a lowered module for all targets asked for and writes options.output.
-/// Returns the bytes of the file. `timing` gets what each step takes.
-Result<int64_t> writeModule(mlir::ModuleOp module, const ModuleContents &contents, const CompileOptions &options,
-                            mlir::TimingScope &timing);
+/// `timing` gets what each step takes.
+Result<WrittenBytes> writeModule(mlir::ModuleOp module, const ModuleContents &contents, const CompileOptions &options,
+                                 mlir::TimingScope &timing);
 
 /// Writes .mlirbc as bytecode, everything else as text; weights included.
 Status writeIr(mlir::ModuleOp module, const std::string &path);

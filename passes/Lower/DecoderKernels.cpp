@@ -105,6 +105,15 @@ struct LayerNorm : KernelPattern<onnx::LayerNormalizationOp> {
   }
 };
 
+/// The codes [V, K] of a table that is quantized to int8 with a scale per row.
+std::optional<ConstantView> matchCodes(Value table) {
+  auto dequantize = table.getDefiningOp<DequantizeOp>();
+  if (!dequantize || dequantize.getGroupSize() || typeOf(dequantize.getScale()).getRank() != 1 ||
+      !isFloatTensor(dequantize.getScale()))
+    return std::nullopt;
+  return matchData(dequantize.getCodes(), Builder(table.getContext()).getI8Type(), 2);
+}
+
 struct Gather : KernelPattern<onnx::GatherOp> {
   using KernelPattern::KernelPattern;
 
@@ -120,13 +129,21 @@ struct Gather : KernelPattern<onnx::GatherOp> {
       return rewriter.notifyMatchFailure(op, "requires several indices");
     RowsBuilder b(op.getLoc(), rewriter);
     Value flat = b.flatten(indices), init = b.empty({b.size(flat, 0), b.getIndexAttr(k)}, table.getElementType());
-    IntegerAttr rows;
+    DequantizeOp dequantize;
+    Value packed, scales;
     if (std::optional<ConstantView> weight = parameters.findTiedWeight(data)) {
-      rows = b.getI64IntegerAttr(table.getDimSize(0));
-      data = parameters.createFloatWeight(b, *weight);
+      packed = parameters.createFloatWeight(b, *weight);
+    } else if (std::optional<ConstantView> codes = matchCodes(data)) {
+      dequantize = data.getDefiningOp<DequantizeOp>();
+      scales = b.withShape(dequantize.getScale(), {table.getDimSize(0)});
+      packed = parameters.createAsProduct(b, *codes);
+      data = dequantize.getCodes();
     }
-    auto gather = kernel::GatherOp::create(b, init.getType(), data, flat, init, rows);
+    IntegerAttr rows = packed ? b.getI64IntegerAttr(table.getDimSize(0)) : IntegerAttr();
+    auto gather = kernel::GatherOp::create(b, init.getType(), packed ? packed : data, flat, scales, init, rows);
     rewriter.replaceOp(op, b.fromRows(gather.getResult(0), indices, 0, op.getType()));
+    if (dequantize && dequantize->use_empty())
+      rewriter.eraseOp(dequantize);
     return success();
   }
 };

@@ -35,9 +35,6 @@ void populateDecoderKernels(mlir::RewritePatternSet &patterns, PackedParameters 
 /// Attention with and without a cache (AttentionKernels.cpp).
 void populateAttentionKernels(mlir::RewritePatternSet &patterns, PackedParameters &parameters);
 
-/// Blocks of packed weights with n output columns.
-inline int64_t blocksOf(int64_t n) { return llvm::divideCeil(n, kernel::kColumns); }
-
 /// Why Q, K, V or X can not be seen as heads; null if it can. `heads` matters to rank 3.
 const char *whyNotHeads(mlir::Value x, int64_t heads);
 /// Q, K, V or X as [batch, S, heads, size] or [batch, heads, S, size], as its rank is 3 or 4.

@@ -66,9 +66,7 @@ struct W8A16Product : KernelPattern<MatmulW8A16Op> {
       return rewriter.notifyMatchFailure(op, "requires constant codes [N, K] of i8");
     RowsBuilder b(op.getLoc(), rewriter);
     int64_t n = w->type.getDimSize(0), k = w->type.getDimSize(1);
-    Value packed = parameters.create<int8_t>(b, *w, "columns", {blocksOf(n), k, kernel::kColumns}, i8,
-                                             [&] { return packInt8Columns(elementsOf<int8_t>(*w), n, k); });
-    Value scales = b.withShape(op.getWScale(), {n});
+    Value packed = parameters.createInt8Columns(b, *w), scales = b.withShape(op.getWScale(), {n});
     Value rows = b.toRows(op.getX(), k), init = emptyResult(b, rows, n);
     auto product = kernel::MatmulW8A16Op::create(b, init.getType(), rows, packed, scales, init);
     rewriter.replaceOp(op, b.fromRows(product.getResult(0), op.getX(), 1, op.getType()));
@@ -140,13 +138,10 @@ struct W8A8Product : KernelPattern<MatmulW8A8Op> {
     }
     RowsBuilder b(op.getLoc(), rewriter);
     int64_t n = w->type.getDimSize(0), k = w->type.getDimSize(1);
-    std::vector<int8_t> codes = elementsOf<int8_t>(*w);
     Value xScale = b.flatten(op.getXScale()); // [...] as [R]
-    int64_t steps = llvm::divideCeil(k, 4);
-    Value weights = parameters.create<int8_t>(b, *w, "dot", {blocksOf(n), steps, 4 * kernel::kColumns}, b.getI8Type(),
-                                              [&] { return packInt8Dot(codes, n, k); });
+    Value weights = parameters.createInt8Dot(b, *w);
     Value correction = parameters.create<int32_t>(b, *w, "correction", {blocksOf(n) * kernel::kColumns}, b.getI32Type(),
-                                                  [&] { return packDotCorrection(codes, n, k); });
+                                                  [&] { return packDotCorrection(elementsOf<int8_t>(*w), n, k); });
     Value scales = b.withShape(op.getWScale(), {n});
     Outliers outliers = kept ? keep(b, op, *kept, n) : Outliers();
     if (op.getColumns())

@@ -6,10 +6,8 @@
 #include "PackedParameters.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "qopt/Codegen/Packing.h"
-#include "qopt/Dialect/Kernel/Kernel.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -38,6 +36,12 @@ PackedParameters::PackedParameters(ModuleOp module) {
     if (std::optional<ConstantView> weight = matchFloatWeight(product.getB()))
       weights.push_back(*weight);
   });
+  auto remember = [](llvm::DenseSet<Attribute> &codes, Value w) {
+    if (std::optional<ConstantView> constant = matchConstant(w))
+      codes.insert(constant->value);
+  };
+  module.walk([&](MatmulW8A16Op product) { remember(columnCodes, product.getW()); });
+  module.walk([&](MatmulW8A8Op product) { remember(dotCodes, product.getW()); });
 }
 
 Value PackedParameters::createOfBytes(ImplicitLocOpBuilder &b, const ConstantView &source, StringRef form,
@@ -63,21 +67,22 @@ Value PackedParameters::createFloatWeight(ImplicitLocOpBuilder &b, const Constan
                           [&] { return packHalfWeights(elementsOf<uint16_t>(weight), k, n); });
 }
 
-/// Whether `columns` [K, V] is `rows` [V, K] transposed, bit by bit. A splat is not looked at.
-template <typename Bits>
-static bool isTransposed(const ConstantView &rows, const ConstantView &columns) {
-  if (rows.isSplat || columns.isSplat)
-    return false;
-  int64_t v = rows.type.getDimSize(0), k = rows.type.getDimSize(1);
-  auto at = [](const ConstantView &constant, int64_t i) {
-    Bits bits; // data of a mapped file need not be aligned
-    std::memcpy(&bits, constant.bytes.data() + i * sizeof(Bits), sizeof(Bits));
-    return bits;
-  };
-  auto isRow = [&](int64_t j) {
-    return llvm::all_of(llvm::seq(k), [&](int64_t i) { return at(rows, j * k + i) == at(columns, i * v + j); });
-  };
-  return llvm::all_of(llvm::seq(v), isRow);
+Value PackedParameters::createInt8Columns(ImplicitLocOpBuilder &b, const ConstantView &codes) {
+  int64_t n = codes.type.getDimSize(0), k = codes.type.getDimSize(1);
+  return create<int8_t>(b, codes, "columns", {blocksOf(n), k, kernel::kColumns}, b.getI8Type(),
+                        [&] { return packInt8Columns(elementsOf<int8_t>(codes), n, k); });
+}
+
+Value PackedParameters::createInt8Dot(ImplicitLocOpBuilder &b, const ConstantView &codes) {
+  int64_t n = codes.type.getDimSize(0), k = codes.type.getDimSize(1), steps = llvm::divideCeil(k, 4);
+  return create<int8_t>(b, codes, "dot", {blocksOf(n), steps, 4 * kernel::kColumns}, b.getI8Type(),
+                        [&] { return packInt8Dot(elementsOf<int8_t>(codes), n, k); });
+}
+
+Value PackedParameters::createAsProduct(ImplicitLocOpBuilder &b, const ConstantView &codes) {
+  if (columnCodes.contains(codes.value))
+    return createInt8Columns(b, codes);
+  return dotCodes.contains(codes.value) ? createInt8Dot(b, codes) : Value();
 }
 
 std::optional<ConstantView> PackedParameters::findTiedWeight(Value table) const {
@@ -87,9 +92,7 @@ std::optional<ConstantView> PackedParameters::findTiedWeight(Value table) const 
   if (!rows || !(element.isF32() || element.isF16() || element.isBF16()))
     return std::nullopt;
   for (const ConstantView &columns : weights)
-    if (columns.type.getShape() == ArrayRef<int64_t>{type.getDimSize(1), type.getDimSize(0)} &&
-        columns.type.getElementType() == element &&
-        (element.isF32() ? isTransposed<uint32_t> : isTransposed<uint16_t>)(*rows, columns))
+    if (isTransposed(*rows, columns))
       return columns;
   return std::nullopt;
 }

@@ -11,6 +11,8 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/Kernel/Kernel.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace qopt::lowering {
 
@@ -28,9 +30,12 @@ std::vector<T> elementsOf(const ConstantView &constant) {
   return result;
 }
 
+/// Blocks of packed weights with n output columns.
+inline int64_t blocksOf(int64_t n) { return llvm::divideCeil(n, kernel::kColumns); }
+
 class PackedParameters {
 public:
-  /// Remembers the float weights of products in the module, before any is converted.
+  /// Remembers the weights of products in the module, before any is converted.
   explicit PackedParameters(mlir::ModuleOp module);
 
   /// A new parameter with these elements, named after `source` and `form`. Equal sources
@@ -52,6 +57,12 @@ public:
   /// weight share it.
   mlir::Value createFloatWeight(mlir::ImplicitLocOpBuilder &b, const ConstantView &weight);
 
+  /// Codes [N, K] as packInt8Columns has them, and as packInt8Dot.
+  mlir::Value createInt8Columns(mlir::ImplicitLocOpBuilder &b, const ConstantView &codes);
+  mlir::Value createInt8Dot(mlir::ImplicitLocOpBuilder &b, const ConstantView &codes);
+  /// Codes [V, K] in the form in which a product in the module reads them; null where none does.
+  mlir::Value createAsProduct(mlir::ImplicitLocOpBuilder &b, const ConstantView &codes);
+
   /// The weight [K, V] of a product in the module that is the table [V, K] transposed, as
   /// that of a head tied to the embedding: then only one of the two need be stored.
   std::optional<ConstantView> findTiedWeight(mlir::Value table) const;
@@ -62,6 +73,7 @@ private:
                             mlir::Attribute key);
 
   llvm::SmallVector<ConstantView> weights;
+  llvm::DenseSet<mlir::Attribute> columnCodes, dotCodes; ///< of int8 products
   llvm::DenseMap<std::pair<mlir::Attribute, mlir::StringAttr>, mlir::ElementsAttr> packed;
 };
 

@@ -1,7 +1,7 @@
 //===- AssignScheme.cpp - Which linear gets which scheme ------------------===//
 //
-// The pipeline's scheme for all linears but the head, then the overrides in
-// order. Everything that a user may have mistyped is an error here, before any
+// The pipeline's scheme for all linears but the head, which has its own, then the
+// overrides in order. Everything that a user may have mistyped is an error here, before any
 // long work starts.
 //
 //===----------------------------------------------------------------------===//
@@ -68,13 +68,23 @@ private:
 class Assignment {
 public:
   /// `overrides` are PATTERN=SPEC. Emits an error where the text of an option is wrong.
-  static FailureOr<Assignment> parse(Location location, StringRef scheme, StringRef compat,
+  static FailureOr<Assignment> parse(Location location, StringRef scheme, StringRef compat, StringRef head,
                                      ArrayRef<std::string> overrides) {
     Assignment result;
     Result<SchemeSpec> spec = SchemeSpec::parse(scheme);
     if (!spec)
       return emitError(location) << spec.error().message;
     result.chosen = std::move(*spec);
+    if (head == "same") {
+      result.ofHead = result.chosen;
+    } else {
+      // Packages leave it in float.
+      StringRef initial = compat.empty() ? result.chosen.info->head : "";
+      Result<SchemeSpec> other = SchemeSpec::parse(!head.empty() ? head : initial.empty() ? "skip" : initial);
+      if (!other)
+        return emitError(location) << "head \"" << head << "\": " << other.error().message;
+      result.ofHead = std::move(*other);
+    }
     result.compat = compat;
     if (!compat.empty() && !result.chosen.info->findPreset(compat))
       return emitError(location) << "scheme \"" << result.chosen.info->name << "\" cannot repeat package \"" << compat
@@ -88,12 +98,10 @@ public:
     return result;
   }
 
-  /// The scheme of a layer. The head stays in float unless `quantizesHead` or an override
-  /// names it. Says in a remark who wants it so where a layer stays in float.
-  Scheme choose(Linear linear, bool quantizesHead) {
-    const SchemeSpec left{allSchemes().front(), {}};
-    const SchemeSpec *spec = linear.name == "lm_head" && !quantizesHead ? &left : &chosen;
-    std::string reason = "it is the head, which is quantized with head=true";
+  /// The scheme of a layer. Says in a remark who wants it so where a layer stays in float.
+  Scheme choose(Linear linear) {
+    const SchemeSpec *spec = linear.name == "lm_head" ? &ofHead : &chosen;
+    std::string reason = "it is the head, whose scheme is an option, head";
     for (Override &one : overrides)
       if (one.matches(linear.name)) {
         one.used = true;
@@ -132,7 +140,7 @@ private:
     return result;
   }
 
-  SchemeSpec chosen; ///< of all linears but the head
+  SchemeSpec chosen, ofHead;
   StringRef compat;
   std::vector<Override> overrides; ///< the last one that matches wins
 };
@@ -145,7 +153,7 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
     std::vector<std::string> texts(overrides.begin(), overrides.end());
     if (CalibrationContext *driver = CalibrationContext::get(getContext()))
       texts.insert(texts.end(), driver->overrides.begin(), driver->overrides.end());
-    FailureOr<Assignment> assignment = Assignment::parse(location, scheme, compat, texts);
+    FailureOr<Assignment> assignment = Assignment::parse(location, scheme, compat, head, texts);
     if (failed(assignment))
       return signalPassFailure();
     int64_t count = 0;
@@ -153,7 +161,7 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
       std::optional<Linear> linear = Linear::match(op);
       if (!linear)
         return;
-      setAttr<attrs::Scheme>(op, SchemeAttr::get(&getContext(), assignment->choose(*linear, head)));
+      setAttr<attrs::Scheme>(op, SchemeAttr::get(&getContext(), assignment->choose(*linear)));
       ++count;
     });
     numLinears += count;

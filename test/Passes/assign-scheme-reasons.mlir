@@ -1,9 +1,9 @@
-// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4 overrides=*.k_proj=skip})' --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4 head=float overrides=*.k_proj=skip})' --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s
 
 // Which linears stay in float, and who wants it so. Quantized ones need no reason.
 // CHECK-NOT: q_proj
 // CHECK: {{\[}}Analysis{{\]}} linear {{.*}}layer "model.k_proj" of 16 weights stays float: override "*.k_proj=skip"
-// CHECK: {{\[}}Analysis{{\]}} linear {{.*}}layer "lm_head" of 8 weights stays float: it is the head, which is quantized with head=true
+// CHECK: {{\[}}Analysis{{\]}} linear {{.*}}layer "lm_head" of 8 weights stays float: it is the head, whose scheme is an option, head
 func.func @linears(%x: tensor<2x4xf32>) -> tensor<2x2xf32> {
   %w = onnx.Constant dense<1.0> : tensor<4x4xf32>
   %h = onnx.Constant dense<1.0> : tensor<4x2xf32>

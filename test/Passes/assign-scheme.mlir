@@ -1,5 +1,5 @@
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4{group-size=3}})' | FileCheck %s
-// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4{group-size=-1 sym=false} head=true})' | FileCheck %s --check-prefix=ROW
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4{group-size=-1 sym=false} head=same})' | FileCheck %s --check-prefix=ROW
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=int8-weights overrides={model.*=skip,re:q_.*j$=llm-int8{threshold=2.5},lm_*=rtn-int4{group-size=2 sym=false}}})' | FileCheck %s --check-prefix=OVERRIDE
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=llm-int8{outliers=static threshold=3} overrides=lm_head=llm-int8{outliers=dynamic}})' | FileCheck %s --check-prefix=STATIC
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=llm-int8{outliers=some}})' 2>&1 | FileCheck %s --check-prefix=OUTLIERS
@@ -23,7 +23,15 @@
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=gptq-int4{sym=maybe}})' 2>&1 | FileCheck %s --check-prefix=FLAG
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=int8-dynamic{threshold=6}})' 2>&1 | FileCheck %s --check-prefix=NONE
 
-// Linears get the scheme, the head stays in float, the last override that matches wins.
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4{group-size=3} head=gptq-int4{group-size=2}})' | FileCheck %s --check-prefix=HEAD
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4 head=float})' | FileCheck %s --check-prefix=KEPT
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=gptq-int4 compat=gptq})' | FileCheck %s --check-prefix=KEPT
+// RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4 head=int9})' 2>&1 | FileCheck %s --check-prefix=NOHEAD
+
+// Linears get the scheme, the head int8 weights, and the last override that matches wins.
+// NOHEAD: error: head "int9": unknown scheme "int9"; there are float,
+// HEAD: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "gptq-int4", groupSize = 2>
+// KEPT: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "float">
 // SCHEME: error: unknown scheme "int9"; there are float, int8-weights, int8-static, int8-dynamic, llm-int8, rtn-int4 and gptq-int4
 // GROUP: error: scheme "rtn-int4": expected a group size of at least 1, or -1, but got 0
 // THRESHOLD: error: scheme "llm-int8": expected a threshold above 0 but got 0
@@ -45,7 +53,7 @@
 
 // CHECK-LABEL: @linears
 // CHECK: onnx.MatMul {{.*}}qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 3>
-// CHECK: onnx.MatMul {{.*}}qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "float">
+// CHECK: onnx.MatMul {{.*}}qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "int8-weights">
 // ROW-LABEL: @linears
 // ROW: qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 4, sym = false>
 // ROW: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 8, sym = false>

@@ -163,6 +163,25 @@ func.func @tied(%ids: tensor<2xi64>) -> tensor<2x3xf32> {
   return %1 : tensor<2x3xf32>
 }
 
+// A table of codes is read as its product reads it, or as it is where there is none.
+// CHECK-LABEL: func.func @tied_codes(
+func.func @tied_codes(%ids: tensor<2xi64>) -> (tensor<2x3xf32>, tensor<2x2xf32>) {
+  %codes = qopt.parameter "head.codes" dense<[[1, 2], [3, 4], [5, 6]]> : tensor<3x2xi8>
+  %other = qopt.parameter "other.codes" dense<[[1, 2], [3, 4], [5, 7]]> : tensor<3x2xi8>
+  %scale = qopt.parameter "head.scale" dense<[0.5, 1.0, 2.0]> : tensor<3xf32>
+  // CHECK-NOT: qopt.dequantize
+  // CHECK: %[[DATA:.*]] = qopt.parameter "head.codes.columns" {{.*}} : tensor<1x2x16xi8>
+  // CHECK: kernel.gather ins(%[[DATA]], {{.*}}) scales({{.*}} : tensor<3xf32>) {{.*}} {rows = 3 : i64}
+  // CHECK: kernel.matmul_w8a16
+  // CHECK: kernel.gather ins(%{{.*}} : tensor<3x2xi8>, tensor<2xi64>) scales({{.*}} : tensor<3xf32>) outs(%{{.*}} : tensor<2x2xf32>) -> tensor<2x2xf32>
+  %table = qopt.dequantize %codes, %scale : (tensor<3x2xi8>, tensor<3xf32>) -> tensor<3x2xf32>
+  %0 = onnx.Gather %table, %ids : (tensor<3x2xf32>, tensor<2xi64>) -> tensor<2x2xf32>
+  %1 = qopt.matmul_w8a16 %0, %codes, %scale : (tensor<2x2xf32>, tensor<3x2xi8>, tensor<3xf32>) -> tensor<2x3xf32>
+  %rows = qopt.dequantize %other, %scale : (tensor<3x2xi8>, tensor<3xf32>) -> tensor<3x2xf32>
+  %2 = onnx.Gather %rows, %ids : (tensor<3x2xf32>, tensor<2xi64>) -> tensor<2x2xf32>
+  return %1, %2 : tensor<2x3xf32>, tensor<2x2xf32>
+}
+
 // CHECK-LABEL: func.func @skips_table_of_other_numbers(
 func.func @skips_table_of_other_numbers(%ids: tensor<2xi64>) -> tensor<2x3xf32> {
   %table = onnx.Constant dense<[[1.0, 2.0], [3.0, 4.0], [5.0, -6.0]]> : tensor<3x2xf32>

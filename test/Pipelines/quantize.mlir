@@ -3,7 +3,7 @@
 // RUN: qopt-opt %s --qopt-raise --int8-dynamic | FileCheck %s --check-prefix=INT8D
 // RUN: qopt-opt %s --qopt-raise --qopt-prepare="scheme=int8-dynamic" --qopt-quantize | FileCheck %s --check-prefix=INT8D
 // RUN: qopt-opt %s --qopt-raise --llm-int8="threshold=4" | FileCheck %s --check-prefix=LLM
-// RUN: qopt-opt %s --qopt-raise --rtn-int4="group-size=3 head=true" | FileCheck %s --check-prefix=RTN
+// RUN: qopt-opt %s --qopt-raise --rtn-int4="group-size=3 head=same" | FileCheck %s --check-prefix=RTN
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-raise,int8-weights{overrides=*.gate_proj=skip,lm_head=rtn-int4{group-size=-1}})' | FileCheck %s --check-prefix=MIXED
 // RUN: not qopt-opt %s --qopt-raise --gptq-int4 2>&1 | FileCheck %s --check-prefix=NODATA
 // RUN: not qopt-opt %s --qopt-raise --gptq-int4="compat=other" 2>&1 | FileCheck %s --check-prefix=COMPAT
@@ -20,12 +20,12 @@
 // INT8W-LABEL: @forward
 // INT8W: qopt.matmul_w8a16 {{.*}}up_proj", qopt.scheme = #qopt.scheme<kind = "int8-weights">
 // INT8W: qopt.matmul_w8a16 {{.*}}gate_proj"
-// INT8W: onnx.MatMul {{.*}}lm_head", qopt.scheme = #qopt.scheme<kind = "float">
+// INT8W: qopt.matmul_w8a16 {{.*}}lm_head"
 // INT8D-LABEL: @forward
 // INT8D: %[[Q:.*]], %[[S:.*]] = qopt.dynamic_quantize
 // INT8D: qopt.matmul_w8a8 %[[Q]], %[[S]], {{.*}}up_proj"
 // INT8D: qopt.matmul_w8a8 %[[Q]], %[[S]], {{.*}}gate_proj"
-// INT8D: onnx.MatMul {{.*}}lm_head"
+// INT8D: qopt.matmul_w8a16 {{.*}}lm_head", qopt.scheme = #qopt.scheme<kind = "int8-weights">
 // LLM-LABEL: @forward
 // LLM: %[[Q:.*]], %[[S:.*]], %[[C:.*]] = qopt.split_columns %[[X:.*]] {threshold = 4.0
 // LLM: qopt.matmul_w8a8 %[[Q]], %[[S]], {{.*}} outliers(%[[X]]) columns(%[[C]]) {{.*}}up_proj"

@@ -1,5 +1,5 @@
 // RUN: rm -rf %t && mkdir -p %t && cd %t
-// RUN: qopt %s --pass-pipeline=int8-weights --override=*.k_proj=skip --until=lower -o lower.mlir --remarks --report=report.json 2> err
+// RUN: qopt %s --pass-pipeline=int8-weights{head=float} --override=*.k_proj=skip --until=lower -o lower.mlir --remarks --report=report.json 2> err
 // RUN: FileCheck %s --input-file=err
 // RUN: FileCheck %s --input-file=report.json --check-prefix=REPORT
 // RUN: qopt %s --until=lower -o lower.mlir 2> quiet && FileCheck %s --input-file=quiet --check-prefix=WARNING
@@ -11,7 +11,7 @@
 // CHECK: qopt: remark: {{.*}}remarks.mlir: 42:8: this softmax is in no attention: the softmax is over dimension 1 of 3, not over the keys in the last one
 // CHECK-NEXT: qopt: warning: {{.*}}remarks.mlir: 1 attention was not recognised and runs operator by operator (--remarks lists them with reasons)
 // CHECK: qopt: remark: {{.*}}layer "model.layers.0.self_attn.k_proj" of 64 weights stays float: override "*.k_proj=skip"
-// CHECK: qopt: remark: {{.*}}layer "lm_head" of 128 weights stays float: it is the head, which is quantized with head=true
+// CHECK: qopt: remark: {{.*}}layer "lm_head" of 128 weights stays float: it is the head, whose scheme is an option, head
 // CHECK-NOT: qopt: warning: {{.*}}linear
 // CHECK: qopt: remark: {{.*}}the model gets no key-value cache: there is no onnx.Attention
 // CHECK: qopt: remark: {{.*}}remarks.mlir: 41:8: 'onnx.MatMul' runs as a loop: requires rows times a matrix but got tensor<?x?x8xf32> and tensor<?x8x?xf32>

@@ -73,6 +73,10 @@ std::optional<ConstantView> matchConstant(mlir::Value value);
 /// weights that a model keeps in 16 bits.
 std::optional<ConstantView> matchWeight(mlir::Value value);
 
+/// Whether the matrix `columns` [K, V] is `rows` [V, K] transposed, bit by bit. False where
+/// data are missing, splats or bits.
+bool isTransposed(const ConstantView &rows, const ConstantView &columns);
+
 /// The ElementType of elements of an MLIR type: integers without sign are signed, i1 is
 /// bool. Nothing for types that the runtime does not take.
 std::optional<ElementType> toElementType(mlir::Type element);

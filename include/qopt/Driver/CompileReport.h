@@ -40,6 +40,8 @@ struct CompileReport {
   int64_t linearWeights = 0;           ///< weights of all linears
   double bitsPerWeight = 0;            ///< over all linears, scales and zero points included
   int64_t linearBytes = 0;             ///< bytes of these
+  int64_t modelWeights = 0;            ///< numbers in the model's file, embedding and norms included
+  int64_t weightBytes = 0;             ///< of all weights in the output file; 0 when none was written
   int64_t moduleBytes = 0;             ///< of the output file; 0 when none was written
   int64_t calibrationTokens = 0;
   double seconds = 0, quantizeSeconds = 0;
@@ -49,6 +51,10 @@ struct CompileReport {
 
 /// Adds up the layers: weights, bits and bytes.
 void addTotals(CompileReport &report);
+
+/// Bits that the output file spends per number of the model's file, with all that it keeps of
+/// the model: embedding, norms, scales, rotary tables. Nothing when no module was written.
+std::optional<double> modelBitsPerWeight(const CompileReport &report);
 
 /// The report as JSON (keys as in docs) and as CSV, one row per layer.
 std::string toJson(const CompileReport &report);

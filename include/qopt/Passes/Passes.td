@@ -275,8 +275,9 @@ def AssignScheme : Pass<"qopt-assign-scheme", "::mlir::ModuleOp"> {
   let summary = "Mark every linear layer with the scheme it will get";
   let description = [{
     A linear is an `onnx.MatMul` whose second operand is a constant matrix and that
-    carries a layer name (`qopt.layer`). The head is left in float unless `head` is set
-    or an override names it.
+    carries a layer name (`qopt.layer`). The head (`lm_head`) has a scheme of its own, `head`:
+    int8 weights unless a package is repeated, which leave it in float; `same` is that of the
+    others.
 
     ```mlir
     %1 = onnx.MatMul %0, %w {qopt.layer = "model.layers.0.mlp.up_proj"} : ...
@@ -299,7 +300,7 @@ def AssignScheme : Pass<"qopt-assign-scheme", "::mlir::ModuleOp"> {
   let options = [
     Option<"scheme", "scheme", "std::string", /*default=*/"\"skip\"", "NAME or NAME{option=value ...}; skip: float">,
     Option<"compat", "compat", "std::string", /*default=*/"", "Package whose choices to repeat where no option says otherwise">,
-    Option<"head", "head", "bool", /*default=*/"false", "Quantize the output layer too">,
+    Option<"head", "head", "std::string", /*default=*/"", "Scheme of the output layer: NAME{...} or same; by default int8 weights, and float with compat">,
     ListOption<"overrides", "overrides", "std::string", "PATTERN=SPEC, the last match wins">,
   ];
   let statistics = [Statistic<"numLinears", "linears", "Linear layers marked">];
@@ -446,6 +447,29 @@ def QuantizeMatmulW8A8 : Pass<"qopt-quantize-matmul-w8a8", "::mlir::func::FuncOp
   }];
   let statistics = [Statistic<"numMatmuls", "matmuls", "Products rewritten">];
   let dependentDialects = ["::qopt::QoptDialect"];
+}
+
+def TieEmbedding : Pass<"qopt-tie-embedding", "::mlir::func::FuncOp"> {
+  let summary = "Read the embedding from the head's weights where they are the same";
+  let description = [{
+    A table whose transpose is the weight of a linear that becomes int8 codes with a scale
+    per output, without data, is read from that weight: so qopt-quantize-weights lets both
+    have the same codes, which are stored once.
+
+    ```mlir
+    %0 = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+    %y = onnx.MatMul %x, %w {qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "int8-weights">} : ...
+    ```
+    ==>
+    ```mlir
+    %rows = onnx.Transpose %w {perm = [1, 0]} : (tensor<8x16xf32>) -> tensor<16x8xf32>
+    %0 = onnx.Gather %rows, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+    ```
+
+    Expects: schemes. A table of 16-bit floats is tied where its rows are only cast to f32.
+  }];
+  let statistics = [Statistic<"numTied", "tied", "Tables read from a weight">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
 
 def QuantizeWeights : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> {

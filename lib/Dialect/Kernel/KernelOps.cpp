@@ -112,7 +112,7 @@ std::string CacheAppendOp::getFunctionName() { return nameOf(*this, {{"h", heads
 
 std::string GatherOp::getFunctionName() {
   std::string name = nameOf(*this, {{"k", width()}});
-  return isPacked() ? name + "_packed" : name;
+  return name + (getScales() ? "_scaled" : "") + (isPacked() ? "_packed" : "");
 }
 
 std::string AttentionOp::getFunctionName() {

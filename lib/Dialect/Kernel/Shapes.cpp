@@ -135,9 +135,16 @@ Shapes RotaryOp::getOperandShapes() {
 Shapes GatherOp::getOperandShapes() {
   // Code for a table that is not packed may depend on its size, too.
   SmallVector<int64_t> table{getData().getType().getDimSize(0), width()};
-  if (isPacked())
-    table = {static_cast<int64_t>(llvm::divideCeil(*getRows(), kColumns)), width(), kColumns};
-  return {{"data", table}, {"indices", {kAny}}, {"y", {kAny, width()}}};
+  if (isPacked()) {
+    int64_t inputs = getScales() ? packedInputs() : 1;
+    table = {static_cast<int64_t>(llvm::divideCeil(*getRows(), kColumns)),
+             static_cast<int64_t>(llvm::divideCeil(width(), inputs)), inputs * kColumns};
+  }
+  Shapes shapes{{"data", table}, {"indices", {kAny}}};
+  if (getScales())
+    shapes.push_back({"scales", {isPacked() ? static_cast<int64_t>(*getRows()) : table.front()}});
+  shapes.push_back({"y", {kAny, width()}});
+  return shapes;
 }
 
 Shapes AttentionOp::getOperandShapes() {

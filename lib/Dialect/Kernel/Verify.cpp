@@ -202,10 +202,11 @@ LogicalResult GatherOp::verify() {
   Checks checks{*this};
   if (failed(checks.known("row size", width())))
     return failure();
-  Type element = getData().getType().getElementType();
-  if (getY().getType().getElementType() != element)
-    return emitOpError() << "expected y of the element type of data, " << element << ", but got "
-                         << getY().getType().getElementType();
+  Type element = getData().getType().getElementType(), result = getY().getType().getElementType();
+  if (getScales() && (!element.isInteger(8) || !result.isF32()))
+    return emitOpError() << "expected codes of 'i8' and y of 'f32', but got " << element << " and " << result;
+  if (!getScales() && result != element)
+    return emitOpError() << "expected y of the element type of data, " << element << ", but got " << result;
   if (failed(checks.shapes()))
     return failure();
   return checks.same("rows", {getIndices(), 0, "indices"}, {{getY(), 0, "y"}});

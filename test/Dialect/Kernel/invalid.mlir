@@ -482,6 +482,22 @@ func.func @gather_packed(%d: memref<3x4x16xf32>, %i: memref<?xi64>, %y: memref<?
 
 // -----
 
+func.func @gather_scaled(%d: memref<32x4xf16>, %s: memref<32xf32>, %i: memref<?xi64>, %y: memref<?x4xf32>) {
+  // expected-error @below {{expected codes of 'i8' and y of 'f32', but got 'f16' and 'f32'}}
+  kernel.gather ins(%d, %i : memref<32x4xf16>, memref<?xi64>) scales(%s : memref<32xf32>) outs(%y : memref<?x4xf32>)
+  return
+}
+
+// -----
+
+func.func @gather_scales(%d: memref<2x4x16xi8>, %s: memref<32xf32>, %i: memref<?xi64>, %y: memref<?x4xf32>) {
+  // expected-error @below {{expected scales [31], but got [32]}}
+  kernel.gather ins(%d, %i : memref<2x4x16xi8>, memref<?xi64>) scales(%s : memref<32xf32>) outs(%y : memref<?x4xf32>) {rows = 31}
+  return
+}
+
+// -----
+
 func.func @gather_rows(%d: memref<32x4xf32>, %i: memref<3xi64>, %y: memref<2x4xf32>) {
   // expected-error @below {{expected as many rows in y as in indices, but got 2 and 3}}
   kernel.gather ins(%d, %i : memref<32x4xf32>, memref<3xi64>) outs(%y : memref<2x4xf32>)

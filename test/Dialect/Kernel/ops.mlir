@@ -45,7 +45,7 @@ func.func @quantization(%x: tensor<?x4xf32>, %one: tensor<f32>, %c: tensor<?x4xi
 
 // CHECK-LABEL: func.func @decoder
 func.func @decoder(%x: tensor<?x4xf32>, %w: tensor<4xf32>, %h: tensor<?x?x2x4xf32>, %t: tensor<?x3x?x4xf32>, %cos: tensor<16x1xf32>, %cosines: tensor<?x?x2xf32>, %p: tensor<1x?xi64>,
-                   %i: tensor<?xi64>, %v: tensor<32x4xf32>, %v2: tensor<2x4x16xf32>, %mask: tensor<?x1x1x?xi1>, %cache: memref<?x2x?x4xf32>, %past: tensor<1xi64>) {
+                   %i: tensor<?xi64>, %v: tensor<32x4xf32>, %v2: tensor<2x4x16xf32>, %codes: tensor<2x1x64xi8>, %s32: tensor<32xf32>, %mask: tensor<?x1x1x?xi1>, %cache: memref<?x2x?x4xf32>, %past: tensor<1xi64>) {
   // CHECK: kernel.rms_norm {{.*}} {epsilon = 9.99999974E-6 : f32} -> tensor<?x4xf32>
   %0 = kernel.rms_norm ins(%x, %w : tensor<?x4xf32>, tensor<4xf32>) outs(%x : tensor<?x4xf32>) {epsilon = 1.0e-5 : f32} -> tensor<?x4xf32>
   // CHECK: kernel.layer_norm ins({{.*}}) bias(%{{.*}} : tensor<4xf32>) outs({{.*}}) {epsilon = 9.99999974E-6 : f32} -> tensor<?x4xf32>
@@ -58,6 +58,8 @@ func.func @decoder(%x: tensor<?x4xf32>, %w: tensor<4xf32>, %h: tensor<?x?x2x4xf3
   %3 = kernel.gather ins(%v, %i : tensor<32x4xf32>, tensor<?xi64>) outs(%x : tensor<?x4xf32>) -> tensor<?x4xf32>
   // CHECK: kernel.gather {{.*}} {rows = 32 : i64}
   %4 = kernel.gather ins(%v2, %i : tensor<2x4x16xf32>, tensor<?xi64>) outs(%x : tensor<?x4xf32>) {rows = 32} -> tensor<?x4xf32>
+  // CHECK: kernel.gather {{.*}} scales(%{{.*}} : tensor<32xf32>) outs(%{{.*}} : tensor<?x4xf32>) {rows = 32 : i64}
+  %g = kernel.gather ins(%codes, %i : tensor<2x1x64xi8>, tensor<?xi64>) scales(%s32 : tensor<32xf32>) outs(%x : tensor<?x4xf32>) {rows = 32} -> tensor<?x4xf32>
   // CHECK: kernel.attention ins({{.*}}) mask(%{{.*}} : tensor<?x1x1x?xi1>) outs({{.*}}) {causal, offset, scale = 5.000000e-01 : f32, softcap = 3.000000e+01 : f32}
   %5 = kernel.attention ins(%h, %h, %h : tensor<?x?x2x4xf32>, tensor<?x?x2x4xf32>, tensor<?x?x2x4xf32>) mask(%mask : tensor<?x1x1x?xi1>) outs(%h : tensor<?x?x2x4xf32>) {causal, offset, scale = 0.5 : f32, softcap = 30.0 : f32} -> tensor<?x?x2x4xf32>
   // CHECK: kernel.attention {{.*}} outs({{.*}}) {in_order, kv_heads_first, q_heads_first}

@@ -135,6 +135,33 @@ TEST_P(RowKernels, GatherPacked) {
   EXPECT_EQ(failures, (std::vector<std::array<int64_t, 3>>{{2, 21, 21}, {2, -22, 21}}));
 }
 
+// Codes times the scale of their row: as they are, and in both forms in which products read them.
+TEST_P(RowKernels, GatherScaled) {
+  constexpr int64_t kRows = 21, kWidth = 37;
+  const std::string operands = "memref<?xi64>, memref<21xf32>, memref<?x37xf32>";
+  KernelProgram program(kernelFunction("rows", "gather", "memref<21x37xi8>, " + operands) +
+                            kernelFunction("columns", "gather", "memref<2x37x16xi8>, " + operands, "rows = 21 : i64") +
+                            kernelFunction("dot", "gather", "memref<2x10x64xi8>, " + operands, "rows = 21 : i64"),
+                        GetParam());
+  std::vector<int8_t> codes = randomBytes(kRows * kWidth, 1);
+  std::vector<float> scales = randomFloats(kRows, 2);
+  std::vector<int64_t> indices{0, 15, 16, 20, -1, -21};
+  Buffer scale = makeBuffer<float>({kRows}, scales), index = makeBuffer<int64_t>({6}, indices);
+  auto check = [&](const char *name, Buffer data) {
+    Buffer y = makeBuffer<float>({6, kWidth});
+    program.run(name, {&data, &index, &scale, &y});
+    for (int64_t r = 0; r < 6; ++r)
+      for (int64_t i = 0; i < kWidth; ++i) {
+        int64_t row = (indices[r] + kRows) % kRows;
+        EXPECT_EQ(y.as<float>()[r * kWidth + i], codes[row * kWidth + i] * scales[row]) << name;
+      }
+  };
+  check("rows", makeBuffer<int8_t>({kRows, kWidth}, codes));
+  check("columns", makeBuffer<int8_t>({2, kWidth, 16}, qopt::packInt8Columns(codes, kRows, kWidth)));
+  check("dot", makeBuffer<int8_t>({2, 10, 64}, qopt::packInt8Dot(codes, kRows, kWidth)));
+  EXPECT_TRUE(failures.empty());
+}
+
 struct RotaryCase {
   int64_t heads, headSize, rotated;
   bool headsFirst, interleaved, positions;

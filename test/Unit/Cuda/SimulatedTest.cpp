@@ -8,6 +8,7 @@
 #include "SimProgram.h"
 #include <cmath>
 #include <gtest/gtest.h>
+#include <numeric>
 #include <random>
 
 using namespace qopt;
@@ -236,7 +237,21 @@ TEST(Simulated, Gather) {
                        declare("packed", "gather", {"2x20x16xf32", "?xi64", "?x20xf32"}, "rows = 27 : i64"));
   Array odd = floats({9, 21}, randomFloats(9 * 21, 1)), even = floats({9, 1032}, randomFloats(9 * 1032, 2));
   Array packed = floats({2, 20, 16}, randomFloats(640, 3));
+  // Codes: as they are, and as products have them.
+  BothPrograms scaled(declare("rows", "gather", {"27x20xi8", "?xi64", "27xf32", "?x20xf32"}) +
+                      declare("columns", "gather", {"2x20x16xi8", "?xi64", "27xf32", "?x20xf32"}, "rows = 27 : i64") +
+                      declare("dot", "gather", {"2x5x64xi8", "?xi64", "27xf32", "?x20xf32"}, "rows = 27 : i64"));
+  Array scales = floats({27}, randomFloats(27, 4));
+  auto codes = [](std::vector<int64_t> dims) {
+    std::vector<int8_t> values(std::accumulate(dims.begin(), dims.end(), int64_t(1), std::multiplies()));
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<int8_t>(i * 7 % 255 - 127);
+    return Array(std::move(dims), values);
+  };
   Array indices = longs({6}, {8, 0, -1, -9, 3, 5}), more = longs({4}, {26, 0, -27, 15}), bad = longs({2}, {3, 9});
+  scaled.check("rows", {codes({27, 20}), more, scales}, {result({4, 20}, 4)});
+  scaled.check("columns", {codes({2, 20, 16}), more, scales}, {result({4, 20}, 4)});
+  scaled.check("dot", {codes({2, 5, 64}), more, scales}, {result({4, 20}, 4)});
   EXPECT_EQ(program.check("floats", {odd, indices}, {result({6, 21}, 4)}).error.code, 0);
   EXPECT_EQ(program.check("even", {even, indices}, {result({6, 1032}, 4)}).error.code, 0);
   EXPECT_EQ(program.check("packed", {packed, more}, {result({4, 20}, 4)}).error.code, 0);

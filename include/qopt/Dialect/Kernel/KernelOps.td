@@ -372,18 +372,28 @@ def Kernel_GatherOp : Kernel_Op<"gather", "None", [], 1, [{
     int64_t width() { return getY().getType().getDimSize(1); }
     /// Whether the table is the weight of a product with the transposed table.
     bool isPacked() { return getRows().has_value(); }
+    /// Inputs of a column that lie side by side in a packed table: 1, or 4 where the
+    /// product takes four at once.
+    int64_t packedInputs() {
+      ::mlir::ShapedType data = getData().getType();
+      return data.getRank() == 3 && data.getDimSize(2) == 4 * kColumns ? 4 : 1;
+    }
   }]> {
   let summary = "rows of a table";
   let description = [{
     y[r] = data[indices[r]], where negative indices count from the end; one out of range is
     an error of the program (QRT_INDEX_OUT_OF_RANGE). Constraints: data [V, K], indices [R],
-    y [R, K] of data's element type. With `rows` = V, data is [ceil(V / 16), K, 16]: the
-    weight of a product with the transposed table, which is stored only once.
+    y [R, K] of data's element type. With `scales` [V], data are codes of i8, and y, f32, is
+    data[i] * scales[i].
+
+    With `rows` = V, data is [ceil(V / 16), K, 16] or, of codes, [ceil(V / 16), ceil(K / 4), 64]:
+    the weight of a product with the transposed table, which is stored only once.
   }];
   let arguments = (ins Kernel_Array<[2, 3], [AnyFloat, AnyInteger]>:$data, Kernel_Array<[1], [I32, I64]>:$indices,
-                       Kernel_Array<[2], [AnyFloat, AnyInteger]>:$y,
+                       Optional<Kernel_Vector<F32>>:$scales, Kernel_Array<[2], [AnyFloat, AnyInteger]>:$y,
                        ConfinedAttr<OptionalAttr<I64Attr>, [IntPositive]>:$rows);
   let assemblyFormat = [{`ins` `(` $data `,` $indices `:` type($data) `,` type($indices) `)`
+                         (`scales` `(` $scales^ `:` type($scales) `)`)?
                          `outs` `(` $y `:` type($y) `)` attr-dict (`->` type($results)^)?}];
 }
 

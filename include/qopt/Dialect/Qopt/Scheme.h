@@ -108,6 +108,7 @@ struct SchemeInfo {
   llvm::ArrayRef<const OptionInfo *> options = {};
   llvm::ArrayRef<SchemePreset> presets = {};
   llvm::ArrayRef<SchemeVariant> variants; ///< the last one has no setting
+  llvm::StringLiteral head = "";          ///< scheme of the output layer; empty: float
 
   const OptionInfo *findOption(llvm::StringRef option) const;
   const SchemePreset *findPreset(llvm::StringRef preset) const;

@@ -57,6 +57,7 @@ static constexpr SchemeInfo kSchemes[] = {
         .options = kRoundedOptions,
         .presets = kRoundedPresets,
         .variants = kRounded,
+        .head = schemes::kHead,
     },
     {
         .name = "gptq-int4",
@@ -64,6 +65,7 @@ static constexpr SchemeInfo kSchemes[] = {
         .options = kGptqOptions,
         .presets = kGptqPresets,
         .variants = kGptq,
+        .head = schemes::kHead,
     },
 };
 

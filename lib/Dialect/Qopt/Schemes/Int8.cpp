@@ -17,7 +17,7 @@ static constexpr SchemeVariant kWeights[] = {{
     .weightBits = 8,
     .weightText = "int8, one scale per row",
     .activationText = "float",
-    .reproduces = "quanto qint8 (`--compat=quanto` changes nothing)",
+    .reproduces = "quanto qint8 (`--compat=quanto`)",
 }};
 static constexpr SchemePreset kWeightsPresets[] = {{"quanto", ""}};
 
@@ -49,8 +49,11 @@ static constexpr SchemeVariant kDynamic[] = {{
     .weightBits = 8,
     .weightText = "int8, one scale per row",
     .activationText = "int8, one scale per token, at run time",
-    .reproduces = "bitsandbytes Linear8bitLt, threshold 0",
+    .reproduces = "bitsandbytes Linear8bitLt, threshold 0 (`--compat=bitsandbytes`)",
 }};
+
+/// Its layers are computed alike; it leaves the head in float.
+static constexpr SchemePreset kBitsandbytes[] = {{"bitsandbytes", ""}};
 
 static constexpr SchemeVariant kLlmInt8[] = {
     {
@@ -71,7 +74,7 @@ static constexpr SchemeVariant kLlmInt8[] = {
         .weightBits = 8,
         .weightText = "int8, one scale per row",
         .activationText = "int8 per token, outlier columns in float16",
-        .reproduces = "bitsandbytes Linear8bitLt, threshold 6",
+        .reproduces = "bitsandbytes Linear8bitLt, threshold 6 (`--compat=bitsandbytes`)",
     },
 };
 static constexpr const OptionInfo *kLlmInt8Options[] = {&options::threshold, &options::outliers};
@@ -82,6 +85,7 @@ static constexpr SchemeInfo kSchemes[] = {
         .summary = "int8 weights with a scale per output (quanto qint8)",
         .presets = kWeightsPresets,
         .variants = kWeights,
+        .head = schemes::kHead,
     },
     {
         .name = "int8-static",
@@ -89,17 +93,22 @@ static constexpr SchemeInfo kSchemes[] = {
         .options = kStaticOptions,
         .presets = kStaticPresets,
         .variants = kStatic,
+        .head = schemes::kHead,
     },
     {
         .name = "int8-dynamic",
         .summary = "int8 weights, int8 activations with a scale per token",
+        .presets = kBitsandbytes,
         .variants = kDynamic,
+        .head = schemes::kHead,
     },
     {
         .name = "llm-int8",
         .summary = "int8 with a scale per token, outlier columns in float (LLM.int8)",
         .options = kLlmInt8Options,
+        .presets = kBitsandbytes,
         .variants = kLlmInt8,
+        .head = schemes::kHead,
     },
 };
 

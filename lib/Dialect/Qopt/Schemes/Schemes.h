@@ -11,6 +11,10 @@
 
 namespace qopt::schemes {
 
+/// Of the output layer with any scheme: int8 weights change logits less than what the scheme
+/// does to the other layers, and a small model's head is half of its bytes.
+inline constexpr llvm::StringLiteral kHead = "int8-weights";
+
 llvm::ArrayRef<SchemeInfo> floats();
 llvm::ArrayRef<SchemeInfo> int8();
 llvm::ArrayRef<SchemeInfo> int4();
