@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 PRESETS = {  # hidden, feed-forward, layers, heads, key heads, head size, vocabulary, context
     "1b": (2048, 8192, 16, 32, 8, 64, 128256, 8192),  # Llama-3.2-1B
+    "110m": (768, 2048, 12, 12, 12, 64, 32000, 2048),
     "layer": (2048, 8192, 1, 32, 8, 64, 2048, 8192),  # one layer of it
     "small": (128, 384, 2, 4, 2, 32, 512, 256),
     "tiny": (64, 172, 1, 4, 2, 16, 256, 128),
@@ -29,7 +30,7 @@ class Graph:
         self.numpy = np.dtype(dtype)
         self.type = TensorProto.FLOAT16 if dtype == "float16" else TensorProto.FLOAT
         self.path, self.data = path, open(path + ".data", "wb")
-        self.random = np.random.default_rng(seed)
+        self.random = None if seed is None else np.random.default_rng(seed)
 
     def node(self, op, *inputs, **attributes):
         self.count += 1
@@ -47,13 +48,17 @@ class Graph:
         return self.constant(value, self.numpy)
 
     def weight(self, name, shape, deviation=None):
-        """Normally distributed; without `deviation` all are 1."""
+        """Normally distributed; without `deviation` all are 1. Without a seed 0, as a hole in the file."""
         count = int(np.prod(shape))
         tensor = TensorProto(name=name, data_type=self.type, dims=shape, data_location=TensorProto.EXTERNAL)
         place = {"location": os.path.basename(self.path) + ".data", "offset": self.data.tell(), "length": count * self.numpy.itemsize}
         for key, value in place.items():
             tensor.external_data.add(key=key, value=str(value))
         step = 1 << 22
+        if deviation is not None and self.random is None:
+            self.data.truncate(self.data.tell() + count * self.numpy.itemsize)
+            self.data.seek(0, os.SEEK_END)
+            count = 0
         for first in range(0, count, step):
             n = min(step, count - first)
             values = np.ones(n) if deviation is None else self.random.standard_normal(n, np.float32) * deviation
