@@ -1,10 +1,11 @@
 //===- GptqFactor.cpp - Order, damping and factor of H --------------------===//
 //
-// One Cholesky factorization of the damped H in double; dampings grow until it
-// succeeds.
+// One Cholesky factorization of the damped H in double, in blocks that threads share
+// out; dampings grow until it succeeds.
 //
 //===----------------------------------------------------------------------===//
 #include "GptqFactor.h"
+#include "Blas.h"
 #include "Parallel.h"
 #include <algorithm>
 #include <cmath>
@@ -15,6 +16,7 @@ using namespace qopt;
 
 namespace {
 
+constexpr int64_t kBlock = 256;
 constexpr int kMaxDampings = 100;
 constexpr int kFloors = 6; // 1e-6 ... 1e-1 of the largest diagonal element, as GPTQModel
 
@@ -27,24 +29,62 @@ std::vector<int64_t> columnOrder(const Matrix<double> &h, bool actOrder) {
   return order;
 }
 
-/// One attempt. LAPACK factors A = L L^T from the lower triangle; with J the
+/// L with A = L L^T over the lower triangle of `a`; what is above it stays as it is. Blocks
+/// have one size and one owner each, so that the rounding does not depend on the threads.
+bool factorLower(Matrix<double> &a, const ParallelFor &parallelFor) {
+  int64_t size = a.rows;
+  for (int64_t begin = 0; begin < size; begin += kBlock) {
+    int64_t end = std::min(begin + kBlock, size), width = end - begin;
+    // Row-major lower is column-major upper.
+    if (LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', lapack_int(width), &a(begin, begin), lapack_int(size)) != 0)
+      return false;
+    int64_t blocks = (size - end + kBlock - 1) / kBlock;
+    auto rowsOf = [&](int64_t block) { return std::min(kBlock, size - end - block * kBlock); };
+    runParallel(parallelFor, blocks, [&](int64_t first, int64_t last) {
+      for (int64_t block = first; block < last; ++block)
+        cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, int(rowsOf(block)), int(width),
+                    1.0, &a(begin, begin), int(size), &a(end + block * kBlock, begin), int(size));
+    });
+    // The tiles of the rest, row by row of tiles.
+    runParallel(parallelFor, blocks * (blocks + 1) / 2, [&](int64_t first, int64_t last) {
+      int64_t i = 0;
+      while ((i + 1) * (i + 2) / 2 <= first)
+        ++i;
+      for (int64_t tile = first, j = first - i * (i + 1) / 2; tile < last; ++tile) {
+        const double *left = &a(end + i * kBlock, begin), *right = &a(end + j * kBlock, begin);
+        double *to = &a(end + i * kBlock, end + j * kBlock);
+        if (i == j)
+          cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, int(rowsOf(i)), int(width), -1.0, left, int(size), 1.0,
+                      to, int(size));
+        else
+          gemm(CblasNoTrans, CblasTrans, rowsOf(i), rowsOf(j), width, -1.0, left, size, right, size, 1.0, to, size);
+        if (j++ == i)
+          ++i, j = 0;
+      }
+    });
+  }
+  return true;
+}
+
+/// One attempt. Cholesky gives A = L L^T from the lower triangle; with J the
 /// reversal of rows and columns, H = J A J = (J L J)(J L J)^T and J L J is upper
 /// triangular. Reversing both is reversing the array.
-bool tryFactor(const Matrix<double> &h, const std::vector<double> &diagonal, double damp, GptqFactor &factor) {
+bool tryFactor(const Matrix<double> &h, const std::vector<double> &diagonal, double damp, GptqFactor &factor,
+               const ParallelFor &parallelFor) {
   int64_t size = h.rows;
-  Matrix<double> &a = factor.matrix;
-  for (int64_t i = 0; i < size; ++i) {
-    const double *from = h.row(factor.order[size - 1 - i]);
-    double *to = a.row(i);
-    for (int64_t j = 0; j < size; ++j)
-      to[j] = from[factor.order[size - 1 - j]];
-    int64_t column = factor.order[size - 1 - i];
-    to[i] = factor.diagonal[size - 1 - i] = diagonal[column] + damp;
-    factor.added[column] = to[i] - h(column, column);
-  }
-  // Row-major lower is column-major upper: no transposed copy. The other
-  // triangle stays as it is and holds H after the reversal.
-  if (LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'U', lapack_int(size), a.values.data(), lapack_int(size)) != 0)
+  Matrix<double> &a = factor.upper;
+  runParallel(parallelFor, size, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const double *from = h.row(factor.order[size - 1 - i]);
+      double *to = a.row(i);
+      for (int64_t j = 0; j < i; ++j)
+        to[j] = from[factor.order[size - 1 - j]];
+      int64_t column = factor.order[size - 1 - i];
+      to[i] = diagonal[column] + damp;
+      factor.added[column] = to[i] - h(column, column);
+    }
+  });
+  if (!factorLower(a, parallelFor))
     return false;
   for (int64_t i = 0; i < size; ++i)
     if (!std::isfinite(1.0 / a(i, i)))
@@ -55,11 +95,11 @@ bool tryFactor(const Matrix<double> &h, const std::vector<double> &diagonal, dou
 
 } // namespace
 
-std::optional<GptqFactor> qopt::factorHessian(const Matrix<double> &h, const GptqOptions &options) {
+std::optional<GptqFactor> qopt::factorHessian(const Matrix<double> &h, const GptqOptions &options,
+                                              const ParallelFor &parallelFor) {
   useOneBlasThread();
   int64_t size = h.rows;
-  GptqFactor factor{Matrix<double>(size, size), std::vector<double>(size), columnOrder(h, options.actOrder),
-                    std::vector<double>(size)};
+  GptqFactor factor{Matrix<double>(size, size), columnOrder(h, options.actOrder), std::vector<double>(size)};
 
   std::vector<double> original(size);
   for (int64_t k = 0; k < size; ++k)
@@ -83,7 +123,7 @@ std::optional<GptqFactor> qopt::factorHessian(const Matrix<double> &h, const Gpt
       if (i > 0 && fraction >= 1)
         break;
       factor.dampFraction = fraction;
-      if (tryFactor(h, diagonal, fraction * mean, factor))
+      if (tryFactor(h, diagonal, fraction * mean, factor, parallelFor))
         return factor;
     }
   }

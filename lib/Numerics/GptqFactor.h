@@ -10,23 +10,20 @@
 
 namespace qopt {
 
-/// H with damping, in the order in which columns are quantized, and R with
-/// H = R R^T, R upper triangular. This R is the inverse of the reference's
-/// factor of H^-1, so nothing is ever inverted.
+/// R with H = R R^T, R upper triangular, H with damping and in the order in which columns
+/// are quantized. This R is the inverse of the reference's factor of H^-1, so nothing
+/// is ever inverted.
 struct GptqFactor {
-  /// R in the upper triangle and on the diagonal, H strictly below: one matrix for both.
-  Matrix<double> matrix;
-  std::vector<double> diagonal; ///< of the damped H, in order
-  std::vector<int64_t> order;   ///< column of W at each position
-  std::vector<double> added;    ///< what the diagonal got, per column of W
-  double dampFraction = 0;      ///< damping as a fraction of the diagonal's mean
-
-  int64_t size() const { return matrix.rows; }
+  Matrix<double> upper;       ///< R; what is below the diagonal means nothing
+  std::vector<int64_t> order; ///< column of W at each position
+  std::vector<double> added;  ///< what the diagonal got, per column of W
+  double dampFraction = 0;    ///< damping as a fraction of the diagonal's mean
 };
 
 /// Factors H (whose dead columns have got a diagonal) or says that it cannot be
 /// done: dampings up to 1 first, then growing floors under the diagonal.
-std::optional<GptqFactor> factorHessian(const Matrix<double> &h, const GptqOptions &options);
+std::optional<GptqFactor> factorHessian(const Matrix<double> &h, const GptqOptions &options,
+                                        const ParallelFor &parallelFor);
 
 } // namespace qopt
 

@@ -5,75 +5,106 @@
 // of column k alone is a parabola with its minimum (E H)_k / H_kk further on, so
 // the code nearest to that minimum is the best one and no step makes it worse.
 //
+// Few codes change in a pass, so E H is not computed for it: it is at hand, and each
+// change adds a row of H to it.
+//
 //===----------------------------------------------------------------------===//
 #include "GptqTile.h"
 #include <algorithm>
-#include <cblas.h>
+#include <cmath>
 
 using namespace qopt;
 
 namespace {
 
+/// Columns that are decided before the rest of E H follows.
 constexpr int64_t kBlock = 128;
+/// Columns of E H per piece: kBlock rows of H of that many columns stay in the cache for
+/// all rows of the tile.
+constexpr int64_t kPiece = 256;
 
-/// Decides one column again. `gradient` is (E H) of this column; `change` gets what
-/// was added to its errors.
-QOPT_CPU_CLONES void polishColumn(int64_t rows, const double *__restrict gradient, double curvature,
-                                  const float *__restrict scales, const float *__restrict lows, double maxCode,
-                                  double *__restrict codes, double *__restrict errors, double *__restrict change) {
-  for (int64_t r = 0; r < rows; ++r) {
-    double scale = scales[r], low = lows[r];
-    double best = roundEven(clampTo(codes[r] + gradient[r] / (curvature * scale), low, low + maxCode));
-    change[r] = (codes[r] - best) * scale;
-    errors[r] += change[r];
-    codes[r] = best;
+struct Change {
+  int64_t column;
+  float delta; ///< what was added to the error
+};
+
+/// Decides the `count` columns of a block again for one row. `h` is the block on the
+/// diagonal of H, `inverse` one over its diagonal; `gradients` of the block follow at once.
+/// Returns the number of `changes`; `gain` gets by how much the objective fell.
+QOPT_CPU_CLONES int64_t decideBlock(int64_t count, const float *__restrict h, int64_t stride,
+                                    const float *__restrict inverse, const float *__restrict scales,
+                                    const float *__restrict lows, float maxCode, float *__restrict codes,
+                                    float *__restrict gradients, Change *__restrict changes, double &gain) {
+  int64_t number = 0;
+  for (int64_t k = 0; k < count; ++k) {
+    float step = gradients[k] * inverse[k], scale = scales[k];
+    if (!(std::fabs(step) > 0.5f * scale))
+      continue;
+    float best = roundEven(clampTo(codes[k] + step / scale, lows[k], lows[k] + maxCode));
+    float delta = (codes[k] - best) * scale;
+    if (!(delta != 0))
+      continue;
+    const float *__restrict row = h + k * stride;
+    gain -= double(delta) * (2 * double(gradients[k]) + double(delta) * double(row[k]));
+    codes[k] = best;
+    for (int64_t j = 0; j < count; ++j)
+      gradients[j] += delta * row[j];
+    changes[number++] = {k, delta};
   }
+  return number;
 }
 
-QOPT_CPU_CLONES void addChange(int64_t cols, int64_t rows, const double *__restrict h, const double *__restrict change,
-                               double *__restrict gradients, int64_t stride) {
-  for (int64_t c = 0; c < cols; ++c) {
-    double factor = h[c];
-    double *__restrict gradient = gradients + c * stride;
-    for (int64_t r = 0; r < rows; ++r)
-      gradient[r] += factor * change[r];
+/// gradients += delta * row of H, for all changes.
+QOPT_CPU_CLONES void addChanges(int64_t count, const Change *__restrict changes, int64_t number,
+                                const float *__restrict h, int64_t stride, float *__restrict gradients) {
+  int64_t i = 0;
+  for (; i + 4 <= number; i += 4) {
+    const float *__restrict h0 = h + changes[i].column * stride, *__restrict h1 = h + changes[i + 1].column * stride;
+    const float *__restrict h2 = h + changes[i + 2].column * stride, *__restrict h3 =
+                                                                         h + changes[i + 3].column * stride;
+    float d0 = changes[i].delta, d1 = changes[i + 1].delta, d2 = changes[i + 2].delta, d3 = changes[i + 3].delta;
+    for (int64_t j = 0; j < count; ++j)
+      gradients[j] += (d0 * h0[j] + d1 * h1[j]) + (d2 * h2[j] + d3 * h3[j]);
+  }
+  for (; i < number; ++i) {
+    const float *__restrict row = h + changes[i].column * stride;
+    float delta = changes[i].delta;
+    for (int64_t j = 0; j < count; ++j)
+      gradients[j] += delta * row[j];
   }
 }
 
 } // namespace
 
-void qopt::polishSweep(const GptqFactor &factor, GptqTile &tile) {
-  int64_t size = factor.size(), rows = tile.rows;
-  const Matrix<double> &matrix = factor.matrix;
-  std::vector<double> gradients(kBlock * rows), corner(kBlock * kBlock), change(kCacheRows);
+void qopt::polishCodes(const Matrix<float> &h, PolishTile &tile) {
+  int64_t size = h.rows, rows = tile.rows();
+  std::vector<Change> changes(rows * kBlock);
+  std::vector<int64_t> numbers(rows);
+  std::vector<float> inverse(kBlock), scales(kBlock), lows(kBlock);
   for (int64_t begin = 0; begin < size; begin += kBlock) {
     int64_t end = std::min(begin + kBlock, size), count = end - begin;
-    // H is stored below the diagonal only: expand the block on the diagonal.
-    for (int64_t i = 0; i < count; ++i) {
-      for (int64_t j = 0; j < i; ++j)
-        corner[i * count + j] = corner[j * count + i] = matrix(begin + i, begin + j);
-      corner[i * count + i] = factor.diagonal[begin + i];
-    }
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, int(count), int(rows), int(count), 1.0, corner.data(),
-                int(count), tile.errors.data() + begin * rows, int(rows), 0.0, gradients.data(), int(rows));
-    if (begin > 0)
-      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, int(count), int(rows), int(begin), 1.0, matrix.row(begin),
-                  int(size), tile.errors.data(), int(rows), 1.0, gradients.data(), int(rows));
-    if (end < size)
-      cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, int(count), int(rows), int(size - end), 1.0,
-                  matrix.row(end) + begin, int(size), tile.errors.data() + end * rows, int(rows), 1.0, gradients.data(),
-                  int(rows));
-
-    for (int64_t r = 0; r < rows; r += kCacheRows) {
-      int64_t cacheRows = std::min(kCacheRows, rows - r);
-      for (int64_t j = begin; j < end; ++j) {
-        int64_t group = factor.order[j] / tile.groupSize, i = j - begin;
-        double *gradient = gradients.data() + i * rows + r;
-        polishColumn(cacheRows, gradient, factor.diagonal[j], tile.scales.data() + group * rows + r,
-                     tile.lows.data() + group * rows + r, tile.maxCode, tile.codes.data() + j * rows + r,
-                     tile.errors.data() + j * rows + r, change.data());
-        addChange(count - i - 1, cacheRows, corner.data() + i * count + i + 1, change.data(), gradient + rows, rows);
+    for (int64_t k = 0; k < count; ++k)
+      inverse[k] = 1.0f / h(begin + k, begin + k);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t k = begin; k < end;) {
+        int64_t group = k / tile.groupSize, last = std::min(end, (group + 1) * tile.groupSize);
+        std::fill(scales.begin() + (k - begin), scales.begin() + (last - begin), tile.scales(r, group));
+        std::fill(lows.begin() + (k - begin), lows.begin() + (last - begin), tile.lows(r, group));
+        k = last;
       }
+      double gain = 0;
+      numbers[r] =
+          decideBlock(count, &h(begin, begin), size, inverse.data(), scales.data(), lows.data(), float(tile.maxCode),
+                      tile.codes.row(r) + begin, tile.gradients.row(r) + begin, changes.data() + r * kBlock, gain);
+      tile.values[r] -= gain;
+    }
+    for (int64_t piece = 0; piece < size; piece += kPiece) {
+      // Two pieces lie left and right of the block that has been updated already.
+      for (auto [first, last] : {std::pair(piece, std::min(piece + kPiece, begin)),
+                                 std::pair(std::max(piece, end), std::min(piece + kPiece, size))})
+        for (int64_t r = 0; first < last && r < rows; ++r)
+          addChanges(last - first, changes.data() + r * kBlock, numbers[r], &h(begin, first), size,
+                     tile.gradients.row(r) + first);
     }
   }
 }

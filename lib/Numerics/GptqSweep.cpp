@@ -12,70 +12,91 @@
 // solve gives the weights from which the reference takes a dynamic group's scale.
 //
 //===----------------------------------------------------------------------===//
+#include "Blas.h"
 #include "GptqTile.h"
 #include <algorithm>
-#include <cblas.h>
 
 using namespace qopt;
 
 namespace {
 
-/// Quantizes one column of up to kCacheRows rows. `sum` holds E R of this column.
-QOPT_CPU_CLONES void quantizeColumn(int64_t rows, const double *__restrict target, const double *__restrict sum,
-                                    double pivot, const float *__restrict scales, const float *__restrict lows,
-                                    float maxCode, double *__restrict codes, double *__restrict errors) {
+/// Rows whose block of columns fits the first-level cache.
+constexpr int64_t kCacheRows = 32;
+
+/// Quantizes one column of up to kCacheRows rows. `sum` holds E R of this column, first
+/// without its own error, then with it.
+template <typename T>
+inline void quantizeColumn(int64_t rows, const T *__restrict target, T *__restrict sum, T pivot,
+                           const float *__restrict scales, const float *__restrict lows, float maxCode,
+                           T *__restrict codes, T *__restrict errors) {
   for (int64_t r = 0; r < rows; ++r) {
-    double value = target[r] + sum[r] / pivot;
-    double code = double(signedCode(float(value), scales[r], lows[r], maxCode + lows[r]));
+    T value = target[r] + sum[r] / pivot;
+    T code = T(signedCode(float(value), scales[r], lows[r], maxCode + lows[r]));
     codes[r] = code;
-    errors[r] = target[r] - double(scales[r]) * code;
+    errors[r] = target[r] - T(scales[r]) * code;
+    sum[r] += errors[r] * pivot;
   }
 }
 
 /// sums[c] += factors[c] * errors for the columns c that are still to come.
-QOPT_CPU_CLONES void spread(int64_t cols, int64_t rows, const double *__restrict factors,
-                            const double *__restrict errors, double *__restrict sums, int64_t stride) {
+template <typename T>
+inline void spread(int64_t cols, int64_t rows, const T *__restrict factors, const T *__restrict errors,
+                   T *__restrict sums, int64_t stride) {
   for (int64_t c = 0; c < cols; ++c) {
-    double factor = factors[c];
-    double *__restrict sum = sums + c * stride;
+    T factor = factors[c];
+    T *__restrict sum = sums + c * stride;
     for (int64_t r = 0; r < rows; ++r)
       sum[r] += factor * errors[r];
   }
 }
 
+// Clones are made of functions, not of templates.
+QOPT_CPU_CLONES void quantizeColumnOf(int64_t rows, const float *target, float *sum, float pivot, const float *scales,
+                                      const float *lows, float maxCode, float *codes, float *errors) {
+  quantizeColumn(rows, target, sum, pivot, scales, lows, maxCode, codes, errors);
+}
+QOPT_CPU_CLONES void quantizeColumnOf(int64_t rows, const double *target, double *sum, double pivot,
+                                      const float *scales, const float *lows, float maxCode, double *codes,
+                                      double *errors) {
+  quantizeColumn(rows, target, sum, pivot, scales, lows, maxCode, codes, errors);
+}
+QOPT_CPU_CLONES void spreadOf(int64_t cols, int64_t rows, const float *factors, const float *errors, float *sums,
+                              int64_t stride) {
+  spread(cols, rows, factors, errors, sums, stride);
+}
+QOPT_CPU_CLONES void spreadOf(int64_t cols, int64_t rows, const double *factors, const double *errors, double *sums,
+                              int64_t stride) {
+  spread(cols, rows, factors, errors, sums, stride);
+}
+
 /// Scales of the groups that start in columns [begin, end). `sums` holds E R from
 /// column `begin` on, for `ahead` columns.
-void chooseDynamicScales(const GptqFactor &factor, GptqTile &tile, int64_t begin, int64_t end, int64_t ahead,
-                         const std::vector<double> &sums, const GroupScaler &scaler, const float *importance) {
-  std::vector<double> updated(sums.begin(), sums.begin() + ahead * tile.rows);
-  cblas_dtrsm(CblasRowMajor, CblasLeft, CblasUpper, CblasTrans, CblasNonUnit, int(ahead), int(tile.rows), 1.0,
-              &factor.matrix(begin, begin), int(factor.size()), updated.data(), int(tile.rows));
+template <typename T>
+void chooseDynamicScales(const Matrix<T> &upper, SweepTile<T> &tile, int64_t begin, int64_t end, int64_t ahead,
+                         const T *sums, const GroupScaler &scaler, const float *importance) {
+  std::vector<T> updated(sums, sums + ahead * tile.rows);
+  solveUpper(CblasTrans, ahead, tile.rows, &upper(begin, begin), upper.cols, updated.data(), tile.rows);
   for (int64_t k = 0; k < ahead * tile.rows; ++k)
     updated[k] += tile.target[begin * tile.rows + k];
   int64_t firstGroup = (begin + tile.groupSize - 1) / tile.groupSize;
+  std::vector<float> values;
   for (int64_t group = firstGroup; group * tile.groupSize < end; ++group) {
-    int64_t first = group * tile.groupSize, count = std::min(tile.groupSize, factor.size() - first);
-    chooseScales(tile, scaler, importance, group, count,
-                 [&](int64_t k) { return updated.data() + (first - begin + k) * tile.rows; });
+    int64_t first = group * tile.groupSize, count = std::min(tile.groupSize, upper.cols - first);
+    values.resize(count);
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      for (int64_t k = 0; k < count; ++k)
+        values[k] = float(updated[(first - begin + k) * tile.rows + r]);
+      tile.setParams(group, r, scaler.choose(values, importance + first));
+    }
   }
 }
 
 } // namespace
 
-void qopt::recomputeErrors(const GptqFactor &factor, GptqTile &tile) {
-  for (int64_t j = 0; j < factor.size(); ++j) {
-    const float *scales = tile.scales.data() + factor.order[j] / tile.groupSize * tile.rows;
-    for (int64_t r = 0; r < tile.rows; ++r) {
-      int64_t i = j * tile.rows + r;
-      tile.errors[i] = tile.target[i] - double(scales[r]) * tile.codes[i];
-    }
-  }
-}
-
-void qopt::gptqSweep(const GptqFactor &factor, GptqTile &tile, int64_t blockSize, const GroupScaler *dynamic,
-                     const float *importance) {
-  int64_t size = factor.size(), rows = tile.rows;
-  std::vector<double> sums;
+template <typename T>
+void qopt::gptqSweep(const Matrix<T> &upper, const std::vector<int64_t> &order, SweepTile<T> &tile, int64_t blockSize,
+                     const GroupScaler *dynamic, const float *importance) {
+  int64_t size = upper.rows, rows = tile.rows;
   for (int64_t begin = 0; begin < size; begin += blockSize) {
     int64_t end = std::min(begin + blockSize, size);
     // How far the groups that start in this block reach.
@@ -87,24 +108,31 @@ void qopt::gptqSweep(const GptqFactor &factor, GptqTile &tile, int64_t blockSize
       if (groupStarts)
         reach = std::max(end, std::min(lastStart + tile.groupSize, size));
     }
-    sums.assign((reach - begin) * rows, 0.0);
+    // Columns beyond the block are written again by the block that they belong to.
+    T *sums = tile.products.data() + begin * rows;
     if (begin > 0)
-      cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, int(reach - begin), int(rows), int(begin), 1.0,
-                  &factor.matrix(0, begin), int(size), tile.errors.data(), int(rows), 0.0, sums.data(), int(rows));
+      gemm(CblasTrans, CblasNoTrans, reach - begin, rows, begin, T(1), &upper(0, begin), size, tile.errors.data(), rows,
+           T(0), sums, rows);
+    else
+      std::fill_n(sums, reach * rows, T(0));
     if (groupStarts)
-      chooseDynamicScales(factor, tile, begin, end, reach - begin, sums, *dynamic, importance);
+      chooseDynamicScales(upper, tile, begin, end, reach - begin, sums, *dynamic, importance);
 
     for (int64_t r = 0; r < rows; r += kCacheRows) {
       int64_t count = std::min(kCacheRows, rows - r);
       for (int64_t j = begin; j < end; ++j) {
-        int64_t group = factor.order[j] / tile.groupSize;
-        double *sum = sums.data() + (j - begin) * rows + r;
-        double *errors = tile.errors.data() + j * rows + r;
-        quantizeColumn(count, tile.target.data() + j * rows + r, sum, factor.matrix(j, j),
-                       tile.scales.data() + group * rows + r, tile.lows.data() + group * rows + r, float(tile.maxCode),
-                       tile.codes.data() + j * rows + r, errors);
-        spread(end - j - 1, count, factor.matrix.row(j) + j + 1, errors, sum + rows, rows);
+        int64_t group = order[j] / tile.groupSize;
+        T *sum = sums + (j - begin) * rows + r, *errors = tile.errors.data() + j * rows + r;
+        quantizeColumnOf(count, tile.target.data() + j * rows + r, sum, upper(j, j),
+                         tile.scales.data() + group * rows + r, tile.lows.data() + group * rows + r,
+                         float(tile.maxCode), tile.codes.data() + j * rows + r, errors);
+        spreadOf(end - j - 1, count, upper.row(j) + j + 1, errors, sum + rows, rows);
       }
     }
   }
 }
+
+template void qopt::gptqSweep(const Matrix<float> &, const std::vector<int64_t> &, SweepTile<float> &, int64_t,
+                              const GroupScaler *, const float *);
+template void qopt::gptqSweep(const Matrix<double> &, const std::vector<int64_t> &, SweepTile<double> &, int64_t,
+                              const GroupScaler *, const float *);

@@ -1,22 +1,27 @@
 //===- Hessian.cpp - X^T X over the calibration tokens --------------------===//
 //
-// Products of a block of tokens are float32 GEMMs, sums over blocks are double.
+// Products of a block of tokens are float32 GEMMs, sums over blocks are double. Blocks
+// are long, because adding one costs as much as the product of 256 tokens.
 // The float model's statistics are summed as the difference C - H, so that their
 // rounding is relative to what the two models differ by, not to H.
 //
 //===----------------------------------------------------------------------===//
+#include "Blas.h"
 #include "Parallel.h"
+#include "Vectorize.h"
 #include "qopt/Numerics/Gptq.h"
 #include <algorithm>
 #include <cassert>
-#include <cblas.h>
 
 using namespace qopt;
 
 namespace {
 
-constexpr int64_t kTile = 256;   // columns of one product
-constexpr int64_t kTokens = 256; // rows summed in float32
+constexpr int64_t kTokens = 4096; // rows summed in float32
+
+/// Columns of one product: many, so that reading them is little beside multiplying, but
+/// some tasks for each thread.
+int64_t tileSize(int64_t columns) { return columns <= 1024 ? 256 : 512; }
 
 /// The rows of x whose mask is set; a copy only where rows are left out.
 MatrixRef<const float> selectRows(MatrixRef<const float> x, std::span<const uint8_t> mask, Matrix<float> &storage) {
@@ -31,13 +36,71 @@ MatrixRef<const float> selectRows(MatrixRef<const float> x, std::span<const uint
   return storage;
 }
 
-/// product[i][j] = sum_t a[t][aCol + i] * b[t][bCol + j], rows of kTile.
-void multiply(MatrixRef<const float> a, int64_t aCol, int64_t rows, MatrixRef<const float> b, int64_t bCol,
-              int64_t cols, int64_t firstToken, int64_t tokens, float *product) {
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, int(rows), int(cols), int(tokens), 1.0f,
-              a.row(firstToken) + aCol, int(a.stride), b.row(firstToken) + bCol, int(b.stride), 0.0f, product,
-              int(kTile));
+/// to[i] += a[i] + b[i], or a[i] alone where there is no b.
+QOPT_CPU_CLONES void addFloats(int64_t count, const float *__restrict a, const float *__restrict b,
+                               double *__restrict to) {
+  if (b)
+    for (int64_t i = 0; i < count; ++i)
+      to[i] += double(a[i]) + double(b[i]);
+  else
+    for (int64_t i = 0; i < count; ++i)
+      to[i] += double(a[i]);
 }
+
+/// Sums over one block of tokens for the columns [i0, i0 + rows) and [j0, j0 + cols) of x,
+/// i0 <= j0, and what was added to H and C for them.
+class Tile {
+public:
+  Tile(Hessian &hessian, int64_t size, bool hasFloat)
+      : hessian(hessian), size(size), product(size * size), mirrored(size * size), own(hasFloat ? size * size : 0) {}
+
+  void add(MatrixRef<const float> x, MatrixRef<const float> difference, int64_t i0, int64_t rows, int64_t j0,
+           int64_t cols) {
+    if (i0 == j0)
+      cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, int(rows), int(x.rows), 1.0f, x.data + i0, int(x.stride), 0.0f,
+                  product.data(), int(size));
+    else
+      multiply(x, i0, rows, x, j0, cols, product);
+    mirror(i0 == j0, rows, cols);
+    addRows(x, difference, i0, rows, j0, cols, product);
+    if (i0 != j0)
+      addRows(x, difference, j0, cols, i0, rows, mirrored);
+  }
+
+private:
+  /// result[i][j] = sum_t a[t][aCol + i] * b[t][bCol + j]
+  void multiply(MatrixRef<const float> a, int64_t aCol, int64_t rows, MatrixRef<const float> b, int64_t bCol,
+                int64_t cols, std::vector<float> &result) {
+    gemm(CblasTrans, CblasNoTrans, rows, cols, a.rows, 1.0f, a.data + aCol, a.stride, b.data + bCol, b.stride, 0.0f,
+         result.data(), size);
+  }
+
+  /// The other triangle of a square, or the transposed tile.
+  void mirror(bool onDiagonal, int64_t rows, int64_t cols) {
+    constexpr int64_t kSquare = 16;
+    for (int64_t i0 = 0; i0 < rows; i0 += kSquare)
+      for (int64_t j0 = onDiagonal ? i0 : 0; j0 < cols; j0 += kSquare)
+        for (int64_t j = j0; j < std::min(j0 + kSquare, cols); ++j)
+          for (int64_t i = i0; i < std::min(onDiagonal ? std::min(i0 + kSquare, j) : i0 + kSquare, rows); ++i)
+            (onDiagonal ? product : mirrored)[j * size + i] = product[i * size + j];
+  }
+
+  void addRows(MatrixRef<const float> x, MatrixRef<const float> difference, int64_t i0, int64_t rows, int64_t j0,
+               int64_t cols, const std::vector<float> &sums) {
+    if (!own.empty())
+      multiply(difference, i0, rows, x, j0, cols, own);
+    for (int64_t i = 0; i < rows; ++i) {
+      addFloats(cols, sums.data() + i * size, nullptr, hessian.h.row(i0 + i) + j0);
+      if (!own.empty())
+        addFloats(cols, sums.data() + i * size, own.data() + i * size, hessian.c.row(i0 + i) + j0);
+    }
+  }
+
+  Hessian &hessian;
+  int64_t size;
+  std::vector<float> product, mirrored;
+  std::vector<float> own; ///< of the difference, for C
+};
 
 } // namespace
 
@@ -58,42 +121,30 @@ void qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixR
   if (hasFloat) {
     xFloat = selectRows(xFloat, mask, selectedFloat);
     difference = Matrix<float>(x.rows, size);
-    for (int64_t t = 0; t < x.rows; ++t)
-      for (int64_t k = 0; k < size; ++k)
-        difference(t, k) = xFloat(t, k) - x(t, k);
+    runParallel(parallelFor, x.rows, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t)
+        for (int64_t k = 0; k < size; ++k)
+          difference(t, k) = xFloat(t, k) - x(t, k);
+    });
   }
   hessian.tokens += x.rows;
 
   // One task owns a tile of the upper triangle and its mirror image.
+  int64_t step = tileSize(size);
   std::vector<std::pair<int64_t, int64_t>> tiles;
-  for (int64_t i = 0; i < size; i += kTile)
-    for (int64_t j = i; j < size; j += kTile)
+  for (int64_t i = 0; i < size; i += step)
+    for (int64_t j = i; j < size; j += step)
       tiles.emplace_back(i, j);
   runParallel(parallelFor, int64_t(tiles.size()), [&](int64_t begin, int64_t end) {
-    std::vector<float> product(kTile * kTile), upper(hasFloat ? kTile * kTile : 0), lower(upper.size());
-    for (int64_t tile = begin; tile < end; ++tile) {
-      auto [i0, j0] = tiles[tile];
-      int64_t rows = std::min(kTile, size - i0), cols = std::min(kTile, size - j0);
+    Tile tile(hessian, step, hasFloat);
+    for (int64_t index = begin; index < end; ++index) {
+      auto [i0, j0] = tiles[index];
       for (int64_t t = 0; t < x.rows; t += kTokens) {
         int64_t tokens = std::min(kTokens, x.rows - t);
-        multiply(x, i0, rows, x, j0, cols, t, tokens, product.data());
-        if (hasFloat) {
-          multiply(difference, i0, rows, x, j0, cols, t, tokens, upper.data());
-          multiply(difference, j0, cols, x, i0, rows, t, tokens, lower.data());
-        }
-        for (int64_t i = 0; i < rows; ++i)
-          for (int64_t j = i0 == j0 ? i : 0; j < cols; ++j) {
-            double value = product[i * kTile + j];
-            int64_t row = i0 + i, col = j0 + j;
-            hessian.h(row, col) += value;
-            if (row != col)
-              hessian.h(col, row) += value;
-            if (!hasFloat)
-              continue;
-            hessian.c(row, col) += value + upper[i * kTile + j];
-            if (row != col)
-              hessian.c(col, row) += value + lower[j * kTile + i];
-          }
+        MatrixRef<const float> block(x.row(t), tokens, size, x.stride), differences;
+        if (hasFloat)
+          differences = {difference.row(t), tokens, size};
+        tile.add(block, differences, i0, std::min(step, size - i0), j0, std::min(step, size - j0));
       }
     }
   });

@@ -19,8 +19,9 @@ struct GptqOptions {
   double dampIncrement = 0.01; ///< added when the factorisation fails, up to 1
   bool actOrder = true;        ///< columns by falling diag(H)
   bool staticGroups = true;    ///< scales from the weights before any update; false only without actOrder
-  int polishPasses = 4;        ///< coordinate descent after GPTQ; 0: none
-  bool refitScales = true;     ///< least-squares scales before each polishing pass
+  int polishPasses = 4;        ///< at most, of coordinate descent after GPTQ; 0: none
+  double polishGain = 0.002;   ///< the pass that lowers the objective by no larger share is the last
+  bool refitScales = true;     ///< least-squares scales before each polishing pass, until one gains too little
   double floatTarget = 0.5;    ///< alpha of the asymmetric target; 0: none
   int64_t blockSize = 128;     ///< changes codes only with groups that are not static (as in the reference)
 };
@@ -42,8 +43,11 @@ struct Hessian {
 };
 
 /// What all linears of a group share: the order, the factor of H. Keeps H, its
-/// factor and, with a float target, C - H: up to 3 K^2 doubles; quantize() needs
-/// about 10 K doubles per row of W that is being worked on, 256 rows per thread.
+/// factor and, with a float target, C - H: up to 3 K^2 floats, while it is made 3 K^2
+/// doubles; quantize() needs about 10 K floats per row of W that is being worked on,
+/// 256 rows per thread. Large products are float32, sums over them double; with
+/// GroupOptions::referenceMinMax codes are those of the reference, and H is factored and
+/// errors are propagated in double.
 class GptqSolver {
 public:
   /// Errors: NaN or infinity in H or C, sizes that do not fit, options out of range

@@ -62,7 +62,7 @@ inline constexpr auto actOrder = flag("act-order", true, "columns by falling dia
 inline constexpr auto staticGroups = flag("static-groups", true, "scales from the weights before any update");
 inline constexpr auto polish = number<int64_t>(
     "polish", 4, [](double n) { return n >= 0 && n <= 1000; }, "0 to 1000 polishing passes",
-    "passes of coordinate descent afterwards");
+    "passes of coordinate descent afterwards, at most");
 inline constexpr auto refit = flag("refit", true, "least-squares scales before each of these passes");
 inline constexpr auto floatTarget = number<double>(
     "float-target", 0.5,

@@ -1,0 +1,95 @@
+//===- GptqShared.cpp - What all linears of a group share -----------------===//
+//
+// The sums are double and large; each goes as soon as what is needed of it is there.
+//
+//===----------------------------------------------------------------------===//
+#include "GptqShared.h"
+#include "Parallel.h"
+#include <algorithm>
+#include <cmath>
+
+using namespace qopt;
+
+namespace {
+
+Matrix<float> toFloat(const Matrix<double> &matrix, const ParallelFor &parallelFor) {
+  Matrix<float> result(matrix.rows, matrix.cols);
+  runParallel(parallelFor, matrix.rows, [&](int64_t begin, int64_t end) {
+    std::copy(matrix.row(begin), matrix.row(begin) + (end - begin) * matrix.cols, result.row(begin));
+  });
+  return result;
+}
+
+/// Brings the sums near to 1, where float32 has its range: by a power of two, which
+/// rounds nothing. Returns what they were divided by.
+double scaleSums(Hessian &hessian, const ParallelFor &parallelFor) {
+  double largest = 0;
+  for (int64_t k = 0; k < hessian.h.rows; ++k)
+    largest = std::max(largest, std::fabs(hessian.h(k, k)));
+  double unit = std::ldexp(1.0, largest > 0 ? std::ilogb(largest) : 0);
+  if (!(unit > 0 && std::isfinite(1 / unit)))
+    return 1;
+  for (Matrix<double> *matrix : {&hessian.h, &hessian.c})
+    runParallel(parallelFor, matrix->rows, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin * matrix->cols; i < end * matrix->cols; ++i)
+        matrix->values[i] *= 1 / unit;
+    });
+  return unit;
+}
+
+} // namespace
+
+GptqShared qopt::shareStatistics(Hessian hessian, const GptqOptions &options, const ParallelFor &parallelFor) {
+  int64_t size = hessian.h.rows;
+  GptqShared shared;
+  shared.options = options;
+  shared.dead.resize(size);
+  if (!shared.isExact())
+    shared.unit = scaleSums(hessian, parallelFor);
+  double sum = 0;
+  for (int64_t k = 0; k < size; ++k) {
+    shared.dead[k] = hessian.h(k, k) == 0;
+    shared.deadColumns += shared.dead[k];
+    sum += hessian.h(k, k);
+  }
+  if (shared.deadColumns == size) { // no tokens, or nothing but zeros: there is nothing to weigh errors by
+    shared.importance = scaleImportance({}, size, size);
+    shared.undamped = std::move(hessian.h);
+    return shared;
+  }
+  // The reference gives dead columns 1, which means something else for each scale of H.
+  double live = shared.isExact() ? 1.0 : sum / double(size - shared.deadColumns);
+  std::vector<double> diagonal(size);
+  for (int64_t k = 0; k < size; ++k) {
+    if (shared.dead[k])
+      hessian.h(k, k) = live;
+    diagonal[k] = hessian.h(k, k);
+  }
+  shared.importance = scaleImportance(diagonal, size, effectiveGroupSize(options.groups.groupSize, size));
+
+  if (hessian.c.rows != 0 && options.floatTarget != 0) {
+    shared.difference = Matrix<float>(size, size);
+    runParallel(parallelFor, size, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        for (int64_t j = 0; j < size; ++j)
+          shared.difference(i, j) = i == j && shared.dead[i] ? 0.0f : float(hessian.c(i, j) - hessian.h(i, j));
+    });
+  }
+  hessian.c = Matrix<double>();
+  shared.factor = factorHessian(hessian.h, options, parallelFor);
+  if (!shared.factor) {
+    shared.undamped = std::move(hessian.h);
+    return shared;
+  }
+  if (options.polishPasses > 0) {
+    shared.damped = toFloat(hessian.h, parallelFor);
+    for (int64_t k = 0; k < size; ++k)
+      shared.damped(k, k) = float(hessian.h(k, k) + shared.factor->added[k]);
+  }
+  hessian.h = Matrix<double>();
+  if (!shared.isExact() || options.polishPasses > 0 || shared.difference.rows != 0)
+    shared.upper = toFloat(shared.factor->upper, parallelFor);
+  if (!shared.isExact())
+    shared.factor->upper = Matrix<double>();
+  return shared;
+}

@@ -1,0 +1,36 @@
+//===- GptqShared.h - What all linears of a group share -------------------===//
+//
+// Everything that follows from the statistics alone, in the precision in which the
+// tiles of W work with it.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QOPT_LIB_NUMERICS_GPTQSHARED_H
+#define QOPT_LIB_NUMERICS_GPTQSHARED_H
+
+#include "GptqFactor.h"
+#include "GroupScales.h"
+
+namespace qopt {
+
+struct GptqShared {
+  GptqOptions options;
+  double unit = 1; ///< all sums were divided by it
+  std::vector<bool> dead;
+  int64_t deadColumns = 0;
+  std::vector<float> importance;    ///< for the search of scales
+  std::optional<GptqFactor> factor; ///< nothing where H could not be factored; its matrix is there if codes are exact
+  Matrix<float> upper;              ///< R in float32
+  Matrix<float> damped;             ///< H with damping, by column of W; for polishing only
+  Matrix<float> difference;         ///< C - H, likewise; for the float target only
+  Matrix<double> undamped;          ///< H; only where it could not be factored
+
+  int64_t size() const { return int64_t(dead.size()); }
+  /// Whether every code has to be that of the reference, which takes double throughout.
+  bool isExact() const { return options.groups.referenceMinMax; }
+};
+
+GptqShared shareStatistics(Hessian hessian, const GptqOptions &options, const ParallelFor &parallelFor);
+
+} // namespace qopt
+
+#endif // QOPT_LIB_NUMERICS_GPTQSHARED_H
