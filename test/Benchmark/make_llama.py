@@ -75,7 +75,7 @@ class Graph:
         tokens = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"]) for name in inputs]
         result = helper.make_tensor_value_info(logits, self.type, ["batch", "sequence", vocabulary])
         graph = helper.make_graph(self.nodes, "main_graph", tokens, [result], self.constants)
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], producer_name="make_llama"), self.path)
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], producer_name="make_llama", ir_version=10), self.path)
         with open(os.path.join(os.path.dirname(self.path), "config.json"), "w") as file:
             json.dump({"max_position_embeddings": context, "vocab_size": vocabulary}, file)
 
