@@ -104,9 +104,9 @@ void qopt::pipelines::buildScheme(OpPassManager &pm, const AssignSchemeOptions &
 // Lowering: what all schemes and the float model end with
 //===----------------------------------------------------------------------===//
 
-void qopt::buildLowerPipeline(OpPassManager &pm) {
+void qopt::buildLowerPipeline(OpPassManager &pm, const AddCacheOptions &cache) {
   // Entry points for texts that grow.
-  pm.addPass(createAddCache());
+  pm.addPass(createAddCache(cache));
   // Heavy operators to calls of kernels, the others to loops over tensors; chains
   // of elementwise ones to one loop.
   pm.addPass(createConvertToKernels());
@@ -243,7 +243,8 @@ void qopt::registerPipelines() {
                                    });
   PassPipelineRegistration<>("qopt-quantize", "Calibrate and rewrite what has a scheme",
                              [](OpPassManager &pm) { buildQuantize(pm, {}); });
-  PassPipelineRegistration<>("qopt-lower", "A graph to functions on memrefs", buildLowerPipeline);
+  PassPipelineRegistration<>("qopt-lower", "A graph to functions on memrefs",
+                             [](OpPassManager &pm) { buildLowerPipeline(pm); });
 
   // Code.
   registerPipeline<HostOptions>(

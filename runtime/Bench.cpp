@@ -38,7 +38,7 @@ static Result<double> measurePass(LanguageModel &model, const TokenBatch &batch)
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-Result<BenchResult> qrt::runBench(LanguageModel &model) {
+Result<BenchResult> qrt::runBench(LanguageModel &model, int64_t startTokens) {
   using Clock = std::chrono::steady_clock;
   auto secondsSince = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -67,10 +67,10 @@ Result<BenchResult> qrt::runBench(LanguageModel &model) {
   std::nth_element(passes.begin(), passes.begin() + static_cast<ptrdiff_t>(passes.size() / 2), passes.end());
   result.promptTokensPerSecond = static_cast<double>(batch.rows * batch.length) / passes[passes.size() / 2];
 
-  constexpr int64_t startTokens = 16;
   bool isShort = model.contextLength() > 0 && model.contextLength() <= startTokens;
   if (model.fixedLength() > 0 || model.fixedRows() > 1 || isShort)
     return result;
+  result.startTokens = startTokens;
   GenerateOptions options;
   options.maxTokens = 32;
   Result<Generated> generated =

@@ -30,6 +30,9 @@ Result<std::optional<CacheEntries>> findCacheEntries(const qopt::Module &module,
 /// The dimensions of one cache.
 std::vector<int64_t> cacheDims(const qopt::TensorInfo &cache, int64_t batch, int64_t capacity);
 
+/// The bytes of all caches; nothing when there are more than can be counted.
+std::optional<int64_t> cacheBytes(std::span<const qopt::TensorInfo> caches, int64_t batch, int64_t capacity);
+
 } // namespace qrt
 
 #endif // QOPT_LIB_RUNTIME_CACHEENTRIES_H

@@ -27,11 +27,12 @@ bool qrt::hasCaches(const EntryPoint &entry) {
                      [](const TensorInfo &input) { return isCache(input.role); });
 }
 
+static bool isCacheType(ElementType type) { return type == ElementType::F32 || type == ElementType::F16; }
 static bool isSymbol(const Dimension &dim) { return !dim.symbol.empty(); }
 
-static bool sameDims(const TensorInfo &a, const TensorInfo &b) {
-  return std::equal(a.dims.begin(), a.dims.end(), b.dims.begin(), b.dims.end(),
-                    [](const Dimension &x, const Dimension &y) { return x.symbol == y.symbol && x.size == y.size; });
+static bool isSameCache(const TensorInfo &a, const TensorInfo &b) {
+  auto isSame = [](const Dimension &x, const Dimension &y) { return x.symbol == y.symbol && x.size == y.size; };
+  return a.type == b.type && std::equal(a.dims.begin(), a.dims.end(), b.dims.begin(), b.dims.end(), isSame);
 }
 
 /// Whether `entry` can be called as Module.h says; an error names what is wrong with it.
@@ -49,7 +50,7 @@ static Status checkEntry(const EntryPoint &entry, bool isOneToken) {
   if (past.role != Role::PastLength || past.type != ElementType::I64 || past.dims.size() != 1 || past.dims[0].size != 1)
     return fault("its second input");
   for (const TensorInfo &cache : std::span(inputs).subspan(CacheEntries::numPlainInputs))
-    if (!isCache(cache.role) || cache.type != ElementType::F32 || cache.dims.size() != 4 || isSymbol(cache.dims[1]) ||
+    if (!isCache(cache.role) || !isCacheType(cache.type) || cache.dims.size() != 4 || isSymbol(cache.dims[1]) ||
         isSymbol(cache.dims[3]) || !isSymbol(cache.dims[2]) || cache.dims[0].symbol != ids.dims[0].symbol ||
         cache.dims[0].size != ids.dims[0].size)
       return fault("its input '" + qopt::printable(cache.name) + "'");
@@ -73,8 +74,8 @@ Result<std::optional<CacheEntries>> qrt::findCacheEntries(const qopt::Module &mo
   if (!found.prefill || !found.decode)
     return std::optional<CacheEntries>();
   std::span<const TensorInfo> others = std::span(found.decode->inputs).subspan(CacheEntries::numPlainInputs);
-  if (!std::equal(found.caches().begin(), found.caches().end(), others.begin(), others.end(), sameDims))
-    return Error{"entry points 'prefill' and 'decode' have caches of different shapes"};
+  if (!std::equal(found.caches().begin(), found.caches().end(), others.begin(), others.end(), isSameCache))
+    return Error{"entry points 'prefill' and 'decode' have caches of different types"};
   const Dimension &rows = found.prefill->inputs[0].dims[0];
   if (batch < 1 || capacity < 1 || (!isSymbol(rows) && rows.size != batch))
     return Error{"the model takes " + (isSymbol(rows) ? "1 row or more" : std::to_string(rows.size) + " rows") +
@@ -89,6 +90,19 @@ Result<std::optional<CacheEntries>> qrt::findCacheEntries(const qopt::Module &mo
 
 std::vector<int64_t> qrt::cacheDims(const TensorInfo &cache, int64_t batch, int64_t capacity) {
   return {batch, cache.dims[1].size, capacity, cache.dims[3].size};
+}
+
+std::optional<int64_t> qrt::cacheBytes(std::span<const TensorInfo> caches, int64_t batch, int64_t capacity) {
+  std::optional<int64_t> all = 0;
+  for (const TensorInfo &cache : caches) {
+    std::optional<int64_t> elements = qopt::checkedNumElements(cacheDims(cache, batch, capacity)), bytes;
+    if (elements)
+      bytes = qopt::checkedMul(*elements, qopt::elementBytes(cache.type));
+    if (!all || !bytes)
+      return std::nullopt;
+    all = qopt::checkedAdd(*all, *bytes);
+  }
+  return all;
 }
 
 //===----------------------------------------------------------------------===//

@@ -8,6 +8,8 @@
 #include "HostLevel.h"
 #include "Sessions.h"
 #include "Shapes.h"
+#include <fstream>
+#include <limits>
 
 using namespace qrt;
 using qopt::EntryPoint;
@@ -83,6 +85,17 @@ Result<std::vector<Tensor>> HostSession::runEntry(const EntryPoint &entry, std::
 // Decoder
 //===----------------------------------------------------------------------===//
 
+/// Bytes that this process can still use without that others are written to disk: what the
+/// kernel says, which counts the pages of files that it would give up.
+static int64_t availableMemory() {
+  std::ifstream file("/proc/meminfo");
+  std::string name;
+  for (int64_t kilobytes; file >> name; file.ignore(std::numeric_limits<std::streamsize>::max(), '\n'))
+    if (name == "MemAvailable:" && file >> kilobytes)
+      return kilobytes * 1024;
+  return std::numeric_limits<int64_t>::max();
+}
+
 namespace {
 class HostDecoder final : public Decoder {
 public:
@@ -113,10 +126,20 @@ Result<std::unique_ptr<Decoder>> HostSession::makeDecoder(int64_t batch, int64_t
     return found.error();
   if (!*found)
     return std::unique_ptr<Decoder>();
+  // The system gives memory that it does not have, and ends the process when it is used.
+  std::optional<int64_t> needed = cacheBytes((*found)->caches(), batch, capacity);
+  int64_t free = availableMemory();
+  auto doNotFit = [&] {
+    return Error{"out of memory: the caches of " + std::to_string(capacity) +
+                 " tokens do not fit: " + (needed ? std::to_string(*needed) : "more than 2^63") +
+                 " bytes are needed, " + std::to_string(free) + " are free"};
+  };
+  if (!needed || *needed > free)
+    return doNotFit();
   try {
     return std::unique_ptr<Decoder>(std::make_unique<HostDecoder>(*this, **found, batch, capacity));
   } catch (const std::bad_alloc &) {
-    return Error{"out of memory: the caches of " + std::to_string(capacity) + " tokens do not fit"};
+    return doNotFit();
   }
 }
 

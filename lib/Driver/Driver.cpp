@@ -95,7 +95,18 @@ struct PhaseInfo {
 };
 
 // Of code for several levels or architectures only the first that was asked for is shown.
-void buildLower(OpPassManager &passes, const CompileOptions &) { buildLowerPipeline(passes); }
+/// "auto": code for GPUs reads caches of f32 only, and another package's results are repeated
+/// without a rounding of our own.
+std::string cacheTypeOf(const CompileOptions &options) {
+  if (options.cacheType != "auto")
+    return options.cacheType;
+  bool isCpuOnly = options.targets == std::vector<std::string>{std::string(deviceKindName(DeviceKind::Cpu))};
+  return isCpuOnly && options.compat.empty() ? "f16" : "f32";
+}
+
+void buildLower(OpPassManager &passes, const CompileOptions &options) {
+  buildLowerPipeline(passes, {.cacheType = cacheTypeOf(options)});
+}
 void buildHost(OpPassManager &passes, const CompileOptions &options) {
   buildHostPipeline(passes, options.cpus.empty() ? StringRef(kHostV3.name) : StringRef(options.cpus.front()));
 }

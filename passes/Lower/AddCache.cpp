@@ -36,9 +36,9 @@ using reference::Tensor;
 /// Turns a copy of @forward into an entry point with a cache.
 class CachedEntry {
 public:
-  CachedEntry(func::FuncOp copy, bool isOneToken)
-      : function(copy), body(copy.front()), b(copy.getContext()), isOneToken(isOneToken), inputs(copy),
-        given(body.getArguments().begin(), body.getArguments().end()), culprit(copy.getLoc()) {}
+  CachedEntry(func::FuncOp copy, bool isOneToken, Type cacheType)
+      : function(copy), body(copy.front()), b(copy.getContext()), isOneToken(isOneToken), cacheType(cacheType),
+        inputs(copy), given(body.getArguments().begin(), body.getArguments().end()), culprit(copy.getLoc()) {}
 
   LogicalResult run() {
     if (failed(keepTokens()) || failed(keepLogits()) || failed(replacePositions()) || failed(replaceAttention()) ||
@@ -97,6 +97,7 @@ private:
   Block &body;
   OpBuilder b;
   bool isOneToken;
+  Type cacheType;                ///< of elements
   reference::ModelInputs inputs; ///< of @forward
   SmallVector<BlockArgument> given;
   BlockArgument pastLength;
@@ -299,8 +300,7 @@ LogicalResult CachedEntry::replaceAttention() {
   for (auto [i, op] : llvm::enumerate(attentions)) {
     auto cache = [&](Value now, const char *what, Role role) {
       int64_t heads = op.getKvNumHeads(), size = typeOf(now).getDimSize(2) / heads;
-      auto type =
-          MemRefType::get({typeOf(inputs.tokens).getDimSize(0), heads, ShapedType::kDynamic, size}, b.getF32Type());
+      auto type = MemRefType::get({typeOf(inputs.tokens).getDimSize(0), heads, ShapedType::kDynamic, size}, cacheType);
       return addArgument(type, "cache." + Twine(i) + "." + what, role, {"batch", "", "capacity", ""});
     };
     Value keys = cache(op.getK(), "key", Role::KeyCache), values = cache(op.getV(), "value", Role::ValueCache);
@@ -321,6 +321,12 @@ struct AddCache : impl::AddCacheBase<AddCache> {
   using Base::Base;
 
   void runOnOperation() override {
+    Builder b(&getContext());
+    if (cacheType != "f32" && cacheType != "f16") {
+      getOperation().emitError("expected a cache-type of f32 or f16 but got '") << cacheType << "'";
+      return signalPassFailure();
+    }
+    Type element = cacheType == "f16" ? Type(b.getF16Type()) : b.getF32Type();
     SymbolTable symbols(getOperation());
     auto forward = symbols.lookup<func::FuncOp>("forward");
     if (!forward || forward.isPrivate() || !forward.getBody().hasOneBlock() ||
@@ -332,7 +338,7 @@ struct AddCache : impl::AddCacheBase<AddCache> {
         return;
       func::FuncOp copy = forward.clone();
       copy.setName(name);
-      CachedEntry entry(copy, isOneToken);
+      CachedEntry entry(copy, isOneToken, element);
       if (failed(entry.run())) {
         auto remark = entry.isDecoder() ? remarkMissed : remarkChosen;
         remark(entry.where(), topics::kCache, "the model gets no key-value cache: " + entry.reason());

@@ -25,7 +25,7 @@ void qopt::registerLowerInterfaces(DialectRegistry &registry) {
 }
 
 FailureOr<LoweredModule> qopt::lowerModule(ModuleOp module, TimingScope timing) {
-  if (failed(runPipeline(module, timing, buildLowerPipeline)))
+  if (failed(runPipeline(module, timing, [](OpPassManager &pm) { buildLowerPipeline(pm); })))
     return failure();
   return describeLoweredModule(module);
 }

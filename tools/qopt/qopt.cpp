@@ -144,6 +144,9 @@ void addOptions(Options &options, CommandLine &command) {
       "GPUs to assemble code for: sm_80,sm_90a,...; needs ptxas. The PTX\nthat is always there runs on sm_80 and "
       "later");
   options.choice("cpu", hostLevelNames(), command.cpu, "host code for this level only (default: for both)");
+  options.choice("cache-type", {"auto", "f16", "f32"}, compile.cacheType,
+                 "of keys and values that a text keeps while it is written (default: auto, f16\nfor CPUs, f32 with "
+                 "cuda or sim among --target, or --compat)");
 
   options.section("Calibration");
   options.text("calibration", "FILE", compile.calibration,
@@ -193,6 +196,8 @@ Status checkCombination(const Options &options, const CommandLine &command) {
   };
   if (options.wasGiven("cuda-arch") && leavesOut("cuda"))
     return usageError("--cuda-arch needs cuda among --target");
+  if (command.compile.cacheType == "f16" && !(leavesOut("cuda") && leavesOut("sim")))
+    return usageError("--cache-type=f16 is for CPUs only, but --target has cuda or sim");
   for (const char *option : {"cpu", "eval"})
     if (options.wasGiven(option) && leavesOut("cpu"))
       return usageError(std::string("--") + option + " needs cpu among --target");

@@ -16,7 +16,7 @@ Status bench(const Request &request) {
   Result<OpenModel> opened = openModel(request, request.modulePath);
   if (!opened)
     return opened.error();
-  Result<qrt::BenchResult> result = qrt::runBench(*opened->model);
+  Result<qrt::BenchResult> result = qrt::runBench(*opened->model, request.startTokens);
   if (!result)
     return inFile(request.modulePath, result.error());
   // A module that cannot generate has no second line.
@@ -24,12 +24,13 @@ Status bench(const Request &request) {
     std::printf("prompt      %8.1f tokens/s (%lld tokens)\n", result->promptTokensPerSecond,
                 static_cast<long long>(result->promptTokens));
     if (result->generatedTokens > 0)
-      std::printf("generation  %8.1f tokens/s (%lld tokens)\n", result->generationTokensPerSecond,
-                  static_cast<long long>(result->generatedTokens));
+      std::printf("generation  %8.1f tokens/s (%lld tokens after %lld)\n", result->generationTokensPerSecond,
+                  static_cast<long long>(result->generatedTokens), static_cast<long long>(result->startTokens));
   }
   Json json = {{"prompt_tokens", result->promptTokens},
                {"prompt_tokens_per_second", result->promptTokensPerSecond},
                {"generated_tokens", result->generatedTokens},
+               {"start_tokens", result->startTokens},
                {"generation_tokens_per_second", result->generationTokensPerSecond},
                {"device", opened->session->device()},
                {"code", opened->session->code()},

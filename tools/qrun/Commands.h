@@ -6,7 +6,7 @@
 #ifndef QOPT_TOOLS_QRUN_COMMANDS_H
 #define QOPT_TOOLS_QRUN_COMMANDS_H
 
-#include "qopt/Runtime/LanguageModel.h"
+#include "qopt/Runtime/Bench.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Tokenizer/Tokenizer.h"
 #include <string>
@@ -23,7 +23,7 @@ struct Request {
   std::string outputFolder;
 
   std::string prompt;
-  int64_t maxTokens = 128, seed = 0;
+  int64_t maxTokens = 128, seed = 0, startTokens = qrt::kBenchStartTokens;
   double temperature = 0, topP = 1;
 
   bool wantsInfo = false, wantsBench = false, wantsVerification = false;

@@ -67,6 +67,10 @@ static void addOptions(Options &options, Request &request) {
                  "sample from the most likely tokens with probability P\ntogether (default: 1)");
   options.integer("seed", "S", request.seed, 0, std::numeric_limits<int64_t>::max(), "for sampling (default: 0)");
 
+  options.section("Speed");
+  options.integer("context", "N", request.startTokens, 1, int64_t(1) << 24,
+                  "tokens before those whose generation --bench measures\n(default: 16)");
+
   options.section("Running");
   options.custom(
       "device", "NAME", [&](const std::string &name) { return setDevice(name, request); },
@@ -94,7 +98,7 @@ static Status checkCombination(const Options &options) {
       {"mode", "perplexity"},    {"documents", "perplexity"},  {"window", "perplexity"}, {"max-windows", "perplexity"},
       {"compare", "perplexity"}, {"padding-id", "perplexity"}, {"output", "input"},      {"max-tokens", "prompt"},
       {"temperature", "prompt"}, {"top-p", "prompt"},          {"seed", "prompt"},       {"out", "extract"},
-      {"extract", "out"},
+      {"extract", "out"},        {"context", "bench"},
   };
   for (auto [option, other] : needs)
     if (options.wasGiven(option) && !options.wasGiven(other))

@@ -48,6 +48,7 @@ struct CompileOptions {
   std::vector<std::string> targets = {"cpu"}; ///< "cpu", "cuda", "sim"
   std::vector<std::string> cpus;              ///< host levels; empty: all
   std::vector<std::string> cudaArchs;         ///< GPUs to make cubins for: "sm_90a"; needs ptxas
+  std::string cacheType = "auto";             ///< of keys and values: "f16", "f32" or what fits targets and compat
   int threads = 1;
   int64_t maxMemory = 0;    ///< bytes of activations kept between stages; 0: no limit
   bool mlirOptions = false; ///< apply MLIR's own command line options to the pass managers

@@ -554,8 +554,12 @@ def AddCache : Pass<"qopt-add-cache", "::mlir::ModuleOp"> {
     ```
     Expects: the raised form, quantized or not. Nothing is added unless every
     operation treats each token alone, but for attention that is causal with at most a
-    mask of padding, and rotary embeddings whose positions count the tokens.
+    mask of padding, and rotary embeddings whose positions count the tokens. With
+    `cache-type=f16` keys and values are kept in half the memory; what attention reads is
+    then rounded, and computed in f32 as before.
   }];
+  let options = [Option<"cacheType", "cache-type", "std::string", /*default=*/"\"f32\"",
+                        "Of keys and values in the caches: f32 or f16">];
   let statistics = [Statistic<"numEntries", "entries", "Entry points added">];
   let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect", "::mlir::memref::MemRefDialect",
                            "::mlir::tensor::TensorDialect"];

@@ -11,16 +11,19 @@
 
 namespace qrt {
 
+inline constexpr int64_t kBenchStartTokens = 16;
+
 struct BenchResult {
-  int64_t promptTokens = 0, generatedTokens = 0; ///< 0 generated: the model takes only one length, or 16 tokens at most
+  int64_t promptTokens = 0, startTokens = 0; ///< of the prompt; before the first that is generated
+  int64_t generatedTokens = 0;               ///< 0: the model takes only one length, or 16 tokens at most
   double promptTokensPerSecond = 0, generationTokensPerSecond = 0;
 };
 
 /// Measures the median of several passes over `promptTokens` made-up tokens (512
 /// or the context when that is less), as the beginning of a text where the model keeps keys
-/// and values, and the generation of 32 tokens after 16.
-/// Takes a few seconds at least.
-Result<BenchResult> runBench(LanguageModel &model);
+/// and values, and the generation of 32 tokens after `startTokens`.
+/// Takes a few seconds at least. Errors: what the model's code reports, more tokens than its context.
+Result<BenchResult> runBench(LanguageModel &model, int64_t startTokens = kBenchStartTokens);
 
 } // namespace qrt
 

@@ -108,7 +108,13 @@ std::string LayerNormOp::getFunctionName() {
 std::string RmsNormOp::getFunctionName() { return nameOf(*this, {{"k", width()}}); }
 
 std::string RotaryOp::getFunctionName() { return nameOf(*this, {{"h", heads()}, {"d", headSize()}}); }
-std::string CacheAppendOp::getFunctionName() { return nameOf(*this, {{"h", heads()}, {"d", headSize()}}); }
+/// Behind the name of a function, where a cache is not f32.
+static const char *suffixOf(TypedValue<MemRefType> cache) {
+  return cache.getType().getElementType().isF16() ? "_f16" : "";
+}
+std::string CacheAppendOp::getFunctionName() {
+  return nameOf(*this, {{"h", heads()}, {"d", headSize()}}) + suffixOf(getCache());
+}
 
 std::string GatherOp::getFunctionName() {
   std::string name = nameOf(*this, {{"k", width()}});
@@ -119,7 +125,7 @@ std::string AttentionOp::getFunctionName() {
   return nameOf(*this, {{"h", heads()}, {"kv", keyHeads()}, {"d", headSize()}});
 }
 std::string CachedAttentionOp::getFunctionName() {
-  return nameOf(*this, {{"h", heads()}, {"kv", keyHeads()}, {"d", headSize()}});
+  return nameOf(*this, {{"h", heads()}, {"kv", keyHeads()}, {"d", headSize()}}) + suffixOf(getKeys());
 }
 
 //===----------------------------------------------------------------------===//

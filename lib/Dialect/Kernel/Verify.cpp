@@ -254,6 +254,9 @@ LogicalResult AttentionOp::verify() {
 }
 
 LogicalResult CachedAttentionOp::verify() {
+  if (getKeys().getType().getElementType() != getValues().getType().getElementType())
+    return emitOpError("expected caches of one type, but got ")
+           << getKeys().getType() << " and " << getValues().getType();
   return verifyHeads(*this, /*queryHeadsFirst=*/false, /*keyHeadsFirst=*/true);
 }
 

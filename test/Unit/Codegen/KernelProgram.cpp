@@ -89,9 +89,10 @@ std::unique_ptr<llvm::TargetMachine> targetMachine(llvm::StringRef level) {
   if (!target)
     stop(error);
   llvm::StringRef features = level == "x86-64-v4" ? "+avx512vnni" : "";
-  return std::unique_ptr<llvm::TargetMachine>(
-      target->createTargetMachine(triple, level, features, llvm::TargetOptions(), llvm::Reloc::PIC_, std::nullopt,
-                                  llvm::CodeGenOptLevel::Aggressive));
+  llvm::TargetOptions options;
+  options.MCOptions.AsmVerbose = true; // names spills
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
+      triple, level, features, options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
 void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
@@ -124,7 +125,8 @@ struct KernelProgram::Impl {
   std::unique_ptr<llvm::orc::LLJIT> jit;
 };
 
-KernelProgram::KernelProgram(const std::string &functions, llvm::StringRef level) : impl(std::make_unique<Impl>()) {
+KernelProgram::KernelProgram(const std::string &functions, llvm::StringRef level, bool keepsAssembly)
+    : impl(std::make_unique<Impl>()) {
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
   DialectRegistry registry;
@@ -153,7 +155,7 @@ KernelProgram::KernelProgram(const std::string &functions, llvm::StringRef level
   llvmModule->setTargetTriple(machine->getTargetTriple());
   llvmModule->setDataLayout(machine->createDataLayout());
   optimize(*llvmModule, *machine);
-  if (std::getenv("QOPT_TEST_ASSEMBLY"))
+  if (keepsAssembly)
     text = emit(*llvmModule, *machine, llvm::CodeGenFileType::AssemblyFile);
   std::string object = emit(*llvmModule, *machine, llvm::CodeGenFileType::ObjectFile);
 

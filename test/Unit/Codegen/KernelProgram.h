@@ -45,11 +45,11 @@ extern std::vector<std::array<int64_t, 3>> failures;
 class KernelProgram {
 public:
   /// `functions`: text of functions that hold a kernel each (KernelText.h). Exits on any error.
-  KernelProgram(const std::string &functions, llvm::StringRef level);
+  KernelProgram(const std::string &functions, llvm::StringRef level, bool keepsAssembly = false);
   ~KernelProgram();
 
   void run(llvm::StringRef kernel, llvm::ArrayRef<Buffer *> operands);
-  /// The assembly text of all kernels.
+  /// The assembly text of all kernels, if it was kept.
   const std::string &assembly() const { return text; }
 
 private:

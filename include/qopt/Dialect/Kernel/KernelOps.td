@@ -58,8 +58,8 @@ class Kernel_Array<list<int> ranks, list<Type> elements>
            "::mlir::ShapedType">;
 /// [batch, heads, capacity, head size].
 def Kernel_Cache
-    : Type<And<[Kernel_IsContiguousMemory, Kernel_RankIs<[4]>, Kernel_ElementIs<[F32]>]>,
-           "contiguous memref of rank 4 of 32-bit float", "::mlir::MemRefType">;
+    : Type<And<[Kernel_IsContiguousMemory, Kernel_RankIs<[4]>, Kernel_ElementIs<[F32, F16]>]>,
+           "contiguous memref of rank 4 of 32-bit float or 16-bit float", "::mlir::MemRefType">;
 
 class Kernel_Rows<Type element> : Kernel_Array<[2], [element]>;
 class Kernel_Vector<Type element> : Kernel_Array<[1], [element]>;
@@ -450,7 +450,7 @@ def Kernel_CachedAttentionOp : Kernel_Op<"cached_attention", "None", [], 1, [{
     repeated when only its memory has changed.
 
     Constraints: q and y [B, S, heads, head size], caches [B, key heads, capacity, head
-    size], past [1].
+    size], past [1]. Caches of f16 have a generator for CPUs only.
   }];
   let arguments = (ins Kernel_Heads:$q, Kernel_Cache:$keys, Kernel_Cache:$values, Kernel_Past:$past, Kernel_Heads:$y,
                        OptionalAttr<F32Attr>:$scale, DefaultValuedAttr<F32Attr, "0.0f">:$softcap, UnitAttr:$in_order);
@@ -466,8 +466,8 @@ def Kernel_CacheAppendOp : Kernel_Op<"cache_append", "Epilogue", [], 1, [{
   }]> {
   let summary = "new keys or values to a cache";
   let description = [{
-    Writes the tokens past .. past + S of the cache. Where they do not fit, nothing is
-    written, and the program fails (QRT_INDEX_OUT_OF_RANGE: past + S - 1, capacity).
+    Writes the tokens past .. past + S of the cache; to one of f16 the nearest numbers, at
+    most its largest. Where they do not fit, nothing is written, and the program fails (QRT_INDEX_OUT_OF_RANGE: past + S - 1, capacity).
     Constraints: x [B, S, heads, head size], past [1], cache [B, heads, capacity, head size].
   }];
   let arguments = (ins Kernel_Heads:$x, Kernel_Past:$past, Kernel_Cache:$cache);

@@ -409,17 +409,18 @@ def Qopt_MatmulW4A16Op : Qopt_ValueOp<"matmul_w4a16",
 /// is a negative number.)
 class Qopt_CacheIs<string condition> : CPred<"::llvm::cast<::mlir::MemRefType>($_self)." # condition>;
 def Qopt_CacheType
-    : ConfinedType<MemRefRankOf<[F32], [4]>,
+    : ConfinedType<MemRefRankOf<[F32, F16], [4]>,
                    [Qopt_CacheIs<"getLayout().isIdentity()">, Qopt_CacheIs<"getDimSize(1) >= 1">,
                     Qopt_CacheIs<"getDimSize(3) >= 1">],
-                   "dense cache of rank 4 of 32-bit float values, with known heads and head size",
+                   "dense cache of rank 4 of 32-bit float or 16-bit float values, with known heads and head size",
                    "::mlir::MemRefType">;
 def Qopt_Cache : Arg<Qopt_CacheType, "[batch, kv heads, capacity, head size]", [MemRead, MemWrite]>;
 
 def Qopt_CachedAttentionOp : Qopt_Op<"cached_attention", [InferTypeOpAdaptor]> {
   let summary = "causal attention of new tokens to those in a cache and themselves";
   let description = [{
-    Writes `k` and `v` to the caches at `past_length` (one element), then attends:
+    Writes `k` and `v` to the caches at `past_length` (one element), rounded where these are
+    f16, then attends:
     query i sees the keys 0 .. past_length + i. It is an error at run time if the new
     tokens do not fit into the caches.
 

@@ -1,7 +1,8 @@
 //===- CacheAppend.cpp - New keys or values to a cache ---------------------===//
 //
 // One token of one sequence per iteration: its heads are rows of the cache that lie
-// apart. Tokens that do not fit are reported, and nothing is written then.
+// apart. A cache of f16 gets the nearest numbers, at most its largest. Tokens that do not
+// fit are reported, and nothing is written then.
 //
 //===----------------------------------------------------------------------===//
 #include "Kernel.h"
@@ -15,6 +16,7 @@ namespace qopt::kernels {
 void emit(Kernel &k, kernel::CacheAppendOp op) {
   int64_t heads = op.heads(), size = op.headSize();
   Value x = op.getX(), cache = op.getCache(), tokens = k.dim(x, 1), capacity = k.dim(cache, 2);
+  bool isWide = op.getCache().getType().getElementType().isF32();
   k.parallel(k.mul(k.dim(x, 0), tokens), grainOfRows(heads * size * 4), [&](Value row) {
     Value batch = k.div(row, tokens), token = k.rem(row, tokens);
     Value past = arith::IndexCastOp::create(k, k.getIndexType(), k.load(op.getPast(), {k.index(0)}));
@@ -28,6 +30,8 @@ void emit(Kernel &k, kernel::CacheAppendOp op) {
           k.forLoop(k.index(0), k.index(heads), 1, [&](Value head) {
             k.chunks(size, [&](Value i, int64_t valid) {
               Value values = k.loadVector(x, {batch, token, head, i}, valid);
+              if (!isWide)
+                values = k.toHalf(values);
               k.storeVector(values, cache, {batch, head, k.add(past, token), i}, valid);
             });
           });

@@ -52,11 +52,11 @@ Value Emitter::bitcast(Value value, Type type) {
   return arith::BitcastOp::create(*this, type, value);
 }
 
-Value Emitter::roundToHalf(Value value) {
+Value Emitter::toHalf(Value value) {
   Value limited = max(splat(-65504.0f), min(splat(65504.0f), value)); // NaN stays
-  Value half = arith::TruncFOp::create(*this, vector(getF16Type()), limited);
-  return arith::ExtFOp::create(*this, value.getType(), half);
+  return arith::TruncFOp::create(*this, vector(getF16Type()), limited);
 }
+Value Emitter::roundToHalf(Value value) { return arith::ExtFOp::create(*this, value.getType(), toHalf(value)); }
 
 Value Emitter::halves(Value value, function_ref<Value(Value, Value)> combine) {
   for (int64_t half = cast<VectorType>(value.getType()).getNumElements() / 2; half; half /= 2) {
@@ -116,6 +116,10 @@ void Emitter::storeVector(Value value, Value memref, ValueRange indices, int64_t
     vector::StoreOp::create(*this, value, memref, indices);
   else
     vector::MaskedStoreOp::create(*this, memref, indices, maskOf(*this, valid, lanes), value);
+}
+
+void Emitter::prefetch(Value memref, ValueRange indices) {
+  memref::PrefetchOp::create(*this, memref, indices, /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
 }
 
 Value Emitter::scratch(ArrayRef<int64_t> shape, Type element) {

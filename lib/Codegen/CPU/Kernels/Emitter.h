@@ -49,7 +49,8 @@ public:
   Value minIndex(Value a, Value b);
   Value broadcast(Value scalar, int64_t lanes = kLanes);
   Value bitcast(Value value, mlir::Type type);
-  /// The nearest f16, at most its largest number, as f32.
+  /// The nearest f16, at most its largest number; and the same as f32.
+  Value toHalf(Value vector);
   Value roundToHalf(Value vector);
   /// Sum and maximum of the lanes, in halves.
   Value sumLanes(Value vector);
@@ -67,6 +68,8 @@ public:
   /// (and is not stored).
   Value loadVector(Value memref, ValueRange indices, int64_t valid = kLanes, int64_t lanes = kLanes);
   void storeVector(Value vector, Value memref, ValueRange indices, int64_t valid = kLanes);
+  /// Asks for memory that will be read soon.
+  void prefetch(Value memref, ValueRange indices);
   /// Memory of this iteration, on the stack.
   Value scratch(llvm::ArrayRef<int64_t> shape, mlir::Type element);
 

@@ -56,6 +56,7 @@ struct Int4Int8 {
   Values dot(const Tile &tile, Value step, ValueRange sums);
   Values dotWide(const Tile &tile, Value firstStep, int64_t steps, ValueRange sums);
   Values dots(const Tile &tile, Value firstStep, int64_t steps, ValueRange sums);
+  Value rowDots(const Tile &tile, Value firstStep, int64_t steps, Value sum);
   Values group(const Tile &tile, Value group, Value xGroup, Value firstStep, int64_t size, ValueRange totals);
   void tile(const Tile &tile);
 };
@@ -64,9 +65,10 @@ Tiling Int4Int8::tiling() {
   Tiling t = defaultTiling(k.target, op.inputs());
   // One column block for many rows: sums and totals fit the registers, and x is an operand
   // in memory. On v3 each sum is two vectors, beside two more of 16 bits.
-  t.accumulators = vnni() ? 12 : 3;
+  t.accumulators = vnni() ? 12 : 2;
   if (!vnni())
-    t.rowSizes = {3, 1};
+    t.rowSizes = {2, 1};
+  t.rowBlocks = 1; // one stream of weights
   return t;
 }
 
@@ -243,8 +245,38 @@ Values Int4Int8::dotWide(const Tile &tile, Value firstStep, int64_t steps, Value
   return next;
 }
 
+/// v4: the same for `steps` steps of one row and one block. Sums of the halves of two steps
+/// do not wait for each other.
+Value Int4Int8::rowDots(const Tile &tile, Value firstStep, int64_t steps, Value sum) {
+  constexpr int64_t kUnroll = 2;
+  auto addSteps = [&](Value step, int64_t count, ValueRange carried) {
+    Values next = llvm::to_vector(carried);
+    for (int64_t s = 0; s < count; ++s) {
+      Value at = k.add(step, k.index(s));
+      std::array<Value, 2> weights = codes(tile.block, at, 0);
+      for (int64_t half : {0, 1}) {
+        Value &part = next[2 * s + half];
+        part = k.intrinsic("llvm.x86.avx512.vpdpbusd.512", part.getType(),
+                           {part, weights[half], word(tile, 0, at, half, kLanes)});
+      }
+    }
+    return next;
+  };
+  int64_t full = steps / kUnroll * kUnroll;
+  Values sums(2 * kUnroll, k.splatI32(0));
+  sums[0] = sum;
+  if (full)
+    sums = k.forLoop(k.index(0), k.index(full), kUnroll, sums, [&](Value i, ValueRange carried) {
+      return addSteps(k.add(firstStep, i), kUnroll, carried);
+    });
+  sums = addSteps(k.add(firstStep, k.index(full)), steps - full, sums);
+  return k.add(k.add(sums[0], sums[1]), k.add(sums[2], sums[3]));
+}
+
 /// Adds the products of `steps` steps.
 Values Int4Int8::dots(const Tile &tile, Value firstStep, int64_t steps, ValueRange sums) {
+  if (vnni() && tile.rows == 1 && tile.blocks == 1)
+    return {rowDots(tile, firstStep, steps, sums[0])};
   int64_t unroll = vnni() ? 1 : kWide, full = steps / unroll, rest = steps % unroll;
   auto add = [&](Value step, int64_t count, ValueRange carried) {
     return vnni() ? dot(tile, step, carried) : dotWide(tile, step, count, carried);

@@ -42,6 +42,11 @@ LogicalResult expectLowered(ModuleOp module) {
       return op->emitOpError("expected loops in a private function, as qopt-outline-kernels leaves them");
     if (auto dynamic = dyn_cast<kernel::DynamicQuantizeOp>(op); dynamic && dynamic.isByGroups())
       return op->emitOpError("has no generator for CUDA where groups have scales");
+    auto hasNarrowCache = [&](OpOperand &operand) {
+      return kernel && kernel.isCache(operand) && !getElementTypeOrSelf(operand.get()).isF32();
+    };
+    if (llvm::any_of(op->getOpOperands(), hasNarrowCache))
+      return op->emitOpError("has no generator for CUDA with caches of f16");
     bool isStep = isa_and_present<kernel::StageOp>(op->getParentOp());
     if ((kernel || isa<kernel::GroupOp>(op)) && !isStep && !isAlone(op))
       return op->emitOpError("expected to be alone in a private function, as qopt-outline-kernels leaves it");
