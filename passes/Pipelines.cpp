@@ -86,6 +86,7 @@ void buildQuantize(OpPassManager &pm, const CalibrateOptions &calibrate) {
   pm.addNestedPass<func::FuncOp>(createSplitColumns());
   pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW8A8());
   pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW8A16());
+  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW4A8());
   pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW4A16());
   // Contract.
   pm.addPass(createCSEPass());

@@ -85,6 +85,14 @@ static Totals totalsOf(const ModuleInfo &info) {
   return totals;
 }
 
+/// "activations int8 per 128"; empty where the file does not say it.
+static std::string describeActivations(const LayerInfo &layer) {
+  if (layer.activations.empty())
+    return "";
+  std::string size = layer.activationGroupSize > 0 ? " per " + std::to_string(layer.activationGroupSize) : "";
+  return "activations " + printable(layer.activations) + size;
+}
+
 /// A line for each input, but one for all caches of a shape.
 static void addInputs(const std::vector<TensorInfo> &inputs, Table &table) {
   for (size_t first = 0, last; first < inputs.size(); first = last + 1) {
@@ -125,7 +133,7 @@ std::string qrt::describeModule(const Module &module) {
     Table layers;
     for (const LayerInfo &layer : info.layers)
       layers.add({printable(layer.name), std::to_string(layer.outFeatures) + " x " + std::to_string(layer.inFeatures),
-                  printable(layer.scheme), fixed(layer.bitsPerWeight, 3) + " bits"});
+                  printable(layer.scheme), fixed(layer.bitsPerWeight, 3) + " bits", describeActivations(layer)});
     Totals totals = totalsOf(info);
     text += "\nlinear layers (out x in, bits per weight with scales and zero points):\n" + layers.text();
     text +=
@@ -185,6 +193,8 @@ std::string qrt::describeModuleAsJson(const Module &module) {
     json["layers"].push_back({{"name", layer.name},
                               {"shape", {layer.outFeatures, layer.inFeatures}},
                               {"scheme", layer.scheme},
+                              {"activations", layer.activations},
+                              {"activation_group_size", layer.activationGroupSize},
                               {"bits_per_weight", layer.bitsPerWeight}});
   for (const KernelInfo &kernel : info.kernels) {
     Json resources = Json::object();

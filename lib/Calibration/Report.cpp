@@ -8,6 +8,7 @@
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Linear.h"
+#include "qopt/Dialect/Qopt/SchemeOptions.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -89,6 +90,9 @@ std::optional<LayerReport> qopt::describeLayer(Operation *op) {
   const Scheme scheme = attribute ? attribute.getValue() : Scheme(*allSchemes().front());
   layer.scheme = scheme.name().str();
   layer.isQuantized = !scheme.info().isFloat();
+  layer.hasInt8Activations = scheme.variant().activations != ActivationMethod::Float;
+  if (scheme.variant().activations == ActivationMethod::PerGroup)
+    layer.activationGroupSize = scheme.get(options::activationGroupSize);
   if (auto matmul = dyn_cast<onnx::MatMulOp>(op)) {
     auto weights = cast<RankedTensorType>(matmul.getB().getType());
     layer.inFeatures = weights.getDimSize(0);

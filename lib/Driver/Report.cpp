@@ -45,6 +45,7 @@ static Json layerToJson(const LayerReport &layer) {
       {"shape", {layer.outFeatures, layer.inFeatures}},
       {"group", printable(layer.group)},
       {"scheme", layer.scheme},
+      {"activations", layer.hasInt8Activations ? "int8" : "float"},
       {"bits_per_weight", layer.bitsPerWeight},
       {"loss", optional(layer.loss)},
       {"damping", optional(layer.damping)},
@@ -54,6 +55,8 @@ static Json layerToJson(const LayerReport &layer) {
       {"fallback", layer.fallback},
       {"seconds", layer.seconds},
   };
+  if (layer.activationGroupSize > 0)
+    result["activation_group_size"] = layer.activationGroupSize;
   if (layer.inputScale)
     result["input_scale"] = *layer.inputScale;
   if (layer.outlierColumns)

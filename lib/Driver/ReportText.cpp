@@ -30,6 +30,13 @@ static std::string shapeOf(const LayerReport &layer) {
   return std::to_string(layer.outFeatures) + "x" + std::to_string(layer.inFeatures);
 }
 
+/// "float", "int8", or "int8 per 128" inputs that share a scale.
+static std::string activationsOf(const LayerReport &layer) {
+  if (layer.activationGroupSize > 0)
+    return "int8 per " + std::to_string(layer.activationGroupSize);
+  return layer.hasInt8Activations ? "int8" : "float";
+}
+
 std::string qopt::layerTable(const CompileReport &report) {
   // At least as wide as the word "layer".
   size_t width = 5;
@@ -37,13 +44,14 @@ std::string qopt::layerTable(const CompileReport &report) {
     width = std::max(width, printable(layer.name).size());
   std::string text;
   llvm::raw_string_ostream stream(text);
-  auto row = [&](llvm::StringRef name, llvm::StringRef shape, llvm::StringRef group, llvm::StringRef scheme) {
+  auto row = [&](llvm::StringRef name, llvm::StringRef shape, llvm::StringRef group, llvm::StringRef scheme,
+                 llvm::StringRef activations) {
     stream << llvm::left_justify(name, width) << "  " << llvm::right_justify(shape, 12) << "  "
-           << llvm::left_justify(group, width) << "  " << scheme << '\n';
+           << llvm::left_justify(group, width) << "  " << llvm::left_justify(scheme, 12) << "  " << activations << '\n';
   };
-  row("layer", "shape", "group", "scheme");
+  row("layer", "shape", "group", "scheme", "activations");
   for (const LayerReport &layer : report.layers)
-    row(printable(layer.name), shapeOf(layer), printable(layer.group), layer.scheme);
+    row(printable(layer.name), shapeOf(layer), printable(layer.group), layer.scheme, activationsOf(layer));
   return text;
 }
 

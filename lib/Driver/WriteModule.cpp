@@ -31,7 +31,8 @@ static ModuleInfo describe(const ModuleContents &contents, const LoweredModule &
   info.entryPoints = lowered.entryPoints;
   info.parameters = lowered.parameters;
   for (const LayerReport &layer : contents.layers)
-    info.layers.push_back({layer.name, layer.scheme, layer.outFeatures, layer.inFeatures, layer.bitsPerWeight});
+    info.layers.push_back({layer.name, layer.scheme, layer.outFeatures, layer.inFeatures, layer.bitsPerWeight,
+                           layer.hasInt8Activations ? "int8" : "float", layer.activationGroupSize});
   return info;
 }
 

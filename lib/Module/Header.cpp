@@ -4,7 +4,8 @@
 //  "vocabulary_size": n,
 //  "entry_points": [{"name": ..., "inputs": [T...], "outputs": [T...]}],
 //  "parameters": [{"name": ..., "type": "i8", "dims": [n...], "offset": n, "bytes": n}],
-//  "layers": [{"name": ..., "scheme": ..., "out_features": n, "in_features": n, "bits_per_weight": x}],
+//  "layers": [{"name": ..., "scheme": ..., "out_features": n, "in_features": n, "bits_per_weight": x,
+//             "activations": ..., "activation_group_size": n}],
 //  "kernels": [{"name": ..., "shared_bytes": n, "arch": "",
 //               "resources": [{"arch": "sm_90a", "registers": n, "spill_bytes": n}]}],
 //  "sections": [{"name": ..., "offset": n, "bytes": n}],
@@ -80,7 +81,9 @@ std::string qopt::writeHeader(const ModuleHeader &header) {
                        {"scheme", layer.scheme},
                        {"out_features", layer.outFeatures},
                        {"in_features", layer.inFeatures},
-                       {"bits_per_weight", layer.bitsPerWeight}};
+                       {"bits_per_weight", layer.bitsPerWeight},
+                       {"activations", layer.activations},
+                       {"activation_group_size", layer.activationGroupSize}};
   });
   json["kernels"] = listOf(info.kernels, [](const KernelInfo &kernel) {
     auto resources = listOf(kernel.resources, [](const KernelUse &needs) {
@@ -234,9 +237,14 @@ static ModuleInfo readInfo(FieldReader &read, const Json &json, uint32_t minor) 
       parameter.dims.push_back(read.asSize(dim, "dims"));
     info.parameters.push_back(std::move(parameter));
   }
-  for (const Json &item : read.list(json, "layers"))
+  for (const Json &item : read.list(json, "layers")) {
     info.layers.push_back({read.string(item, "name"), read.string(item, "scheme"), read.size(item, "out_features"),
                            read.size(item, "in_features"), read.number(item, "bits_per_weight")});
+    if (minor >= 5) {
+      info.layers.back().activations = read.string(item, "activations");
+      info.layers.back().activationGroupSize = read.size(item, "activation_group_size");
+    }
+  }
   if (minor >= 1)
     for (const Json &item : read.list(json, "kernels"))
       info.kernels.push_back(readKernel(read, item, minor));

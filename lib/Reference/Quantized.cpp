@@ -49,6 +49,30 @@ static void quantizeRows(const Tensor &x, float threshold, Tensor &codes, Tensor
   }
 }
 
+/// A scale for each row, or for each group of a row.
+static Outcome evaluateDynamicQuantize(DynamicQuantizeOp op, const Tensor &x, Results out) {
+  std::vector<bool> outlier;
+  int64_t columns = shapeOf(x).back(), size = static_cast<int64_t>(op.getGroupSize().value_or(columns));
+  if (size >= columns) {
+    quantizeRows(x, /*threshold=*/0, out[0], out[1], outlier);
+    return Outcome::Done;
+  }
+  int64_t rows = x.numElements() / columns, groups = shapeOf(out[1]).back();
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t g = 0; g < groups; ++g) {
+      int64_t first = row * columns + g * size, count = std::min(size, columns - g * size);
+      Tensor group, codes, scale;
+      allocate(group, RankedTensorType::get({1, count}, x.type.getElementType()));
+      allocate(codes, RankedTensorType::get({1, count}, out[0].type.getElementType()));
+      allocate(scale, RankedTensorType::get({1}, out[1].type.getElementType()));
+      std::copy_n(x.floats.begin() + first, count, group.floats.begin());
+      quantizeRows(group, /*threshold=*/0, codes, scale, outlier);
+      std::copy_n(codes.ints.begin(), count, out[0].ints.begin() + first);
+      out[1].floats[row * groups + g] = scale.floats[0];
+    }
+  return Outcome::Done;
+}
+
 static Outcome evaluateSplitColumns(SplitColumnsOp op, const Tensor &x, Results out) {
   std::vector<bool> outlier;
   quantizeRows(x, op.getThreshold().convertToFloat(), out[0], out[1], outlier);
@@ -91,11 +115,17 @@ struct Groups {
   const Tensor *zeros;
   int64_t groupSize, columns;
 
-  double at(int64_t n, int64_t k) const {
+  /// The scale of a weight.
+  double scaleAt(int64_t n, int64_t k) const { return scale.floats[group(n, k)]; }
+  /// Its code less the zero point.
+  int64_t codeAt(int64_t n, int64_t k) const {
     int64_t byte = codes.ints[n * codes.type.getDimSize(1) + k / 2] & 0xff;
-    int64_t code = k % 2 ? byte >> 4 : byte & 15, group = n * scale.type.getDimSize(1) + k / groupSize;
-    return scale.floats[group] * static_cast<double>(code - (zeros ? zeros->ints[group] : 8));
+    return (k % 2 ? byte >> 4 : byte & 15) - (zeros ? zeros->ints[group(n, k)] : 8);
   }
+  double at(int64_t n, int64_t k) const { return scaleAt(n, k) * static_cast<double>(codeAt(n, k)); }
+
+private:
+  int64_t group(int64_t n, int64_t k) const { return n * scale.type.getDimSize(1) + k / groupSize; }
 };
 } // namespace
 
@@ -176,6 +206,28 @@ static Outcome evaluateMatmulW4A16(MatmulW4A16Op op, Operands in, Tensor &out) {
   return Outcome::Done;
 }
 
+/// In float and in the order of the groups, as every kernel adds them, so that results agree
+/// bit for bit; sums of groups are exact.
+static Outcome evaluateMatmulW4A8(MatmulW4A8Op op, Operands in, Tensor &out) {
+  const Tensor &x = *in[0], &xScale = *in[1], &w = *in[2];
+  int64_t n = w.type.getDimSize(0), k = shapeOf(x).back(), rows = k == 0 ? 0 : x.numElements() / k;
+  int64_t size = static_cast<int64_t>(op.getXGroupSize()), groups = shapeOf(xScale).back();
+  Groups weights{w, *in[3], op.getZeros() ? in[4] : nullptr, static_cast<int64_t>(op.getGroupSize()), k};
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t j = 0; j < n; ++j) {
+      float total = 0;
+      for (int64_t g = 0; g < groups; ++g) {
+        int64_t sum = 0;
+        for (int64_t l = g * size, end = std::min(k, l + size); l < end; ++l)
+          sum += x.ints[t * k + l] * weights.codeAt(j, l);
+        float scaled = static_cast<float>(sum) * static_cast<float>(xScale.floats[t * groups + g]);
+        total = std::fma(scaled, static_cast<float>(weights.scaleAt(j, g * size)), total);
+      }
+      out.floats[t * n + j] = total;
+    }
+  return Outcome::Done;
+}
+
 Outcome reference::evaluateQuantized(Operation *op, Operands in, Results out) {
   return llvm::TypeSwitch<Operation *, Outcome>(op)
       .Case([&](ParameterOp parameter) {
@@ -190,11 +242,7 @@ Outcome reference::evaluateQuantized(Operation *op, Operands in, Results out) {
         return Outcome::Done;
       })
       .Case([&](QuantizeOp) { return evaluateQuantize(*in[0], *in[1], out[0]); })
-      .Case([&](DynamicQuantizeOp) {
-        std::vector<bool> outlier;
-        quantizeRows(*in[0], /*threshold=*/0, out[0], out[1], outlier);
-        return Outcome::Done;
-      })
+      .Case([&](DynamicQuantizeOp quantize) { return evaluateDynamicQuantize(quantize, *in[0], out); })
       .Case([&](SplitColumnsOp split) { return evaluateSplitColumns(split, *in[0], out); })
       .Case([&](SplitColumnsAtOp split) { return evaluateSplitColumnsAt(split, *in[0], out); })
       .Case([&](ReplaceColumnsOp replace) { return evaluateReplaceColumns(replace, *in[0], *in[1], out[0]); })
@@ -202,5 +250,6 @@ Outcome reference::evaluateQuantized(Operation *op, Operands in, Results out) {
       .Case([&](MatmulW8A8Op matmul) { return evaluateMatmulW8A8(matmul, in, out[0]); })
       .Case([&](MatmulW8A16Op) { return evaluateMatmulW8A16(in, out[0]); })
       .Case([&](MatmulW4A16Op matmul) { return evaluateMatmulW4A16(matmul, in, out[0]); })
+      .Case([&](MatmulW4A8Op matmul) { return evaluateMatmulW4A8(matmul, in, out[0]); })
       .Default([](Operation *) { return Outcome::NotMine; });
 }

@@ -55,8 +55,8 @@ private:
       return;
     getOperation().walk([&](Operation *op) {
       if (isa<onnx::AttentionOp, onnx::GemmOp, onnx::LayerNormalizationOp, onnx::MatMulOp, onnx::RMSNormalizationOp,
-              onnx::RotaryEmbeddingOp, CachedAttentionOp, DynamicQuantizeOp, MatmulW4A16Op, MatmulW8A16Op, MatmulW8A8Op,
-              QuantizeOp, SplitColumnsAtOp, SplitColumnsOp>(op))
+              onnx::RotaryEmbeddingOp, CachedAttentionOp, DynamicQuantizeOp, MatmulW4A16Op, MatmulW4A8Op, MatmulW8A16Op,
+              MatmulW8A8Op, QuantizeOp, SplitColumnsAtOp, SplitColumnsOp>(op))
         remarkMissed(op->getLoc(), topics::kKernel,
                      "'" + op->getName().getStringRef() + "' runs as a loop: " + reasons.reasonOf(op));
     });

@@ -74,20 +74,31 @@ struct W8A16Product : KernelPattern<MatmulW8A16Op> {
   }
 };
 
-struct W4A16Product : KernelPattern<MatmulW4A16Op> {
-  using KernelPattern::KernelPattern;
+/// The weights of a product in groups, as constants, and what they become.
+struct Int4Parameters {
+  std::optional<ConstantView> w, scale, zeros;
+  int64_t k, size, groups = 0;
+  Value codes = {}, scales = {}, zeroPoints = {};
 
-  LogicalResult matchAndRewrite(MatmulW4A16Op op, PatternRewriter &rewriter) const override {
-    Type i8 = rewriter.getI8Type(), scaleType = typeOf(op.getScale()).getElementType();
-    std::optional<ConstantView> w = matchData(op.getW(), i8, 2), scale = matchData(op.getScale(), scaleType, 2);
-    std::optional<ConstantView> zeros = op.getZeros() ? matchData(op.getZeros(), i8, 2) : std::nullopt;
-    if (!w || !scale || (op.getZeros() && !zeros))
+  template <typename Product>
+  explicit Int4Parameters(Product op)
+      : w(matchData(op.getW(), IntegerType::get(op.getContext(), 8), 2)),
+        scale(matchData(op.getScale(), typeOf(op.getScale()).getElementType(), 2)),
+        zeros(op.getZeros() ? matchData(op.getZeros(), IntegerType::get(op.getContext(), 8), 2) : std::nullopt),
+        k(widthOf(op.getX())), size(op.getGroupSize()), hasZeros(op.getZeros()) {}
+
+  int64_t outputs() const { return w->type.getDimSize(0); }
+
+  /// Whether a kernel takes them.
+  LogicalResult check(Operation *op, PatternRewriter &rewriter) {
+    if (!w || !scale || (hasZeros && !zeros))
       return rewriter.notifyMatchFailure(op, "requires constant codes, scales and zero points");
-    int64_t k = widthOf(op.getX()), n = w->type.getDimSize(0), size = op.getGroupSize();
+    int64_t n = outputs();
     if (!k || !n)
       return rewriter.notifyMatchFailure(op,
                                          "requires known inputs and outputs but got " + Twine(k) + " and " + Twine(n));
-    int64_t groups = size <= 0 ? 1 : llvm::divideCeil(k, size), bytes = llvm::divideCeil(k, 2);
+    groups = size <= 0 ? 1 : llvm::divideCeil(k, size);
+    int64_t bytes = llvm::divideCeil(k, 2);
     SmallVector<int64_t> expected{n, groups};
     if (w->type.getDimSize(1) != bytes || scale->type.getShape() != ArrayRef(expected) ||
         (zeros && zeros->type.getShape() != ArrayRef(expected)))
@@ -95,32 +106,62 @@ struct W4A16Product : KernelPattern<MatmulW4A16Op> {
         why << "requires " << bytes << " bytes of codes per output, and " << groups
             << " scales and zero points, but got codes " << w->type << " and scales " << scale->type;
       });
-    rewrite(op, rewriter, *w, *scale, zeros, k, groups);
     return success();
   }
 
-private:
-  void rewrite(MatmulW4A16Op op, PatternRewriter &rewriter, const ConstantView &w, const ConstantView &scale,
-               const std::optional<ConstantView> &zeros, int64_t k, int64_t groups) const {
-    RowsBuilder b(op.getLoc(), rewriter);
-    Type i8 = b.getI8Type(), scaleType = scale.type.getElementType();
-    int64_t n = w.type.getDimSize(0), size = op.getGroupSize();
-    Int4Weights packed = packInt4(elementsOf<int8_t>(w), elementsOf<char>(scale), scaleType.isF16() ? 2 : 4,
+  void pack(RowsBuilder &b, PackedParameters &parameters) {
+    Type i8 = b.getI8Type(), scaleType = scale->type.getElementType();
+    int64_t n = outputs();
+    Int4Weights packed = packInt4(elementsOf<int8_t>(*w), elementsOf<char>(*scale), scaleType.isF16() ? 2 : 4,
                                   zeros ? elementsOf<int8_t>(*zeros) : std::vector<int8_t>(), n, k, size);
     // Zero points change the codes and the scales.
-    Attribute key = b.getArrayAttr({w.value, scale.value, zeros ? Attribute(zeros->value) : b.getUnitAttr()});
+    Attribute key = b.getArrayAttr({w->value, scale->value, zeros ? Attribute(zeros->value) : b.getUnitAttr()});
     std::string form = "int4_g" + std::to_string(size);
     SmallVector<int64_t> perGroup{blocksOf(n), groups, kernel::kColumns};
-    auto codes = parameters.create<int8_t>(
-        b, w, form, {blocksOf(n), packed.steps, 4 * kernel::kColumns}, i8, [&] { return packed.codes; }, key);
-    auto scales = parameters.create<int8_t>(b, scale, form, perGroup, scaleType, [&] { return packed.scales; }, key);
-    Value zeroPoints;
+    codes = parameters.create<int8_t>(
+        b, *w, form, {blocksOf(n), packed.steps, 4 * kernel::kColumns}, i8, [&] { return packed.codes; }, key);
+    scales = parameters.create<int8_t>(b, *scale, form, perGroup, scaleType, [&] { return packed.scales; }, key);
     if (!packed.zeros.empty())
       zeroPoints = parameters.create<int8_t>(b, *zeros, form, perGroup, i8, [&] { return packed.zeros; }, key);
-    Value rows = b.toRows(op.getX(), k), init = emptyResult(b, rows, n);
-    auto product = kernel::MatmulW4A16Op::create(b, init.getType(), rows, codes, scales, zeroPoints, init,
-                                                 b.getI64IntegerAttr(size));
+  }
+
+private:
+  bool hasZeros;
+};
+
+struct W4A16Product : KernelPattern<MatmulW4A16Op> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult matchAndRewrite(MatmulW4A16Op op, PatternRewriter &rewriter) const override {
+    Int4Parameters weights(op);
+    if (failed(weights.check(op, rewriter)))
+      return failure();
+    RowsBuilder b(op.getLoc(), rewriter);
+    weights.pack(b, parameters);
+    Value rows = b.toRows(op.getX(), weights.k), init = emptyResult(b, rows, weights.outputs());
+    auto product = kernel::MatmulW4A16Op::create(b, init.getType(), rows, weights.codes, weights.scales,
+                                                 weights.zeroPoints, init, op.getGroupSizeAttr());
     rewriter.replaceOp(op, b.fromRows(product.getResult(0), op.getX(), 1, op.getType()));
+    return success();
+  }
+};
+
+struct W4A8Product : KernelPattern<MatmulW4A8Op> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult matchAndRewrite(MatmulW4A8Op op, PatternRewriter &rewriter) const override {
+    Int4Parameters weights(op);
+    if (failed(weights.check(op, rewriter)))
+      return failure();
+    RowsBuilder b(op.getLoc(), rewriter);
+    weights.pack(b, parameters);
+    Value xScale = b.toRows(op.getXScale(), widthOf(op.getXScale()));
+    Value rows = b.toRows(op.getX(), weights.k), init = emptyResult(b, rows, weights.outputs());
+    auto product =
+        kernel::MatmulW4A8Op::create(b, init.getType(), rows, xScale, weights.codes, weights.scales, weights.zeroPoints,
+                                     init, op.getGroupSizeAttr(), op.getXGroupSizeAttr());
+    rewriter.replaceOp(op, b.fromRows(product.getResult(0), op.getX(), 1, op.getType()));
+    return success();
   }
 };
 
@@ -177,5 +218,5 @@ private:
 } // namespace
 
 void lowering::populateMatMulKernels(RewritePatternSet &patterns, PackedParameters &parameters) {
-  patterns.add<FloatProduct, W8A16Product, W4A16Product, W8A8Product>(patterns.getContext(), parameters);
+  patterns.add<FloatProduct, W8A16Product, W4A16Product, W4A8Product, W8A8Product>(patterns.getContext(), parameters);
 }

@@ -1,6 +1,6 @@
 //===- QuantizationKernels.cpp - Activations are quantized by kernels -----===//
 //
-// Rows to codes, and where the kernel measures it, a scale per row.
+// Rows to codes, and where the kernel measures it, a scale per row or group.
 //
 //===----------------------------------------------------------------------===//
 #include "KernelPatterns.h"
@@ -78,10 +78,15 @@ struct DynamicQuantize : KernelPattern<DynamicQuantizeOp> {
       return failWidth(rewriter, op);
     RowsBuilder b(op.getLoc(), rewriter);
     QuantizedRows rows(b, x);
-    auto quantized = kernel::DynamicQuantizeOp::create(b, rows.types(), rows.x, rows.codes, rows.scale,
-                                                       /*group_size=*/IntegerAttr());
-    rewriter.replaceOp(op, {b.fromRows(quantized.getResult(0), x, 1, op.getCodes().getType()),
-                            fromRowScale(b, quantized.getResult(1), x, op.getScale().getType())});
+    if (op.getGroupSize())
+      rows.scale = b.emptyRows(rows.x, widthOf(op.getScale()), b.getF32Type());
+    auto quantized =
+        kernel::DynamicQuantizeOp::create(b, rows.types(), rows.x, rows.codes, rows.scale, op.getGroupSizeAttr());
+    Value scale = quantized.getResult(1);
+    Type scaleType = op.getScale().getType();
+    rewriter.replaceOp(op,
+                       {b.fromRows(quantized.getResult(0), x, 1, op.getCodes().getType()),
+                        op.getGroupSize() ? b.fromRows(scale, x, 1, scaleType) : fromRowScale(b, scale, x, scaleType)});
     return success();
   }
 };

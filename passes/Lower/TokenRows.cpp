@@ -65,6 +65,7 @@ std::optional<SmallVector<unsigned>> TokenRows::rowOperands(Operation *op) const
           return std::nullopt;
         return Result({1});
       })
+      .Case([](MatmulW4A8Op) { return Result({0, 1}); })
       .Case([&](MatmulW8A8Op op) -> Result {
         SmallVector<unsigned> found{0};
         if (op.getXScale().getType().getRank() != 0)

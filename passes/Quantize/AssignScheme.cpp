@@ -64,6 +64,41 @@ private:
   std::optional<llvm::GlobPattern> glob;
 };
 
+/// Groups of fewer inputs cost more in scales than products of integers save.
+constexpr int64_t kSmallestIntegerGroup = 32;
+
+/// Decides how activations enter the products of a layer where the scheme leaves it open, and
+/// how many of them share a scale. An error where what was asked for cannot be: `groupSize`
+/// and `activationGroupSize` are as they were given.
+LogicalResult chooseActivations(const Linear &linear, Scheme &scheme, int64_t groupSize, bool prefersInt8) {
+  if (!scheme.has(options::activations) || scheme.get(options::activations) == Int4Activations::Float)
+    return success();
+  auto set = [&](Int4Activations choice) {
+    scheme.set(options::activations, static_cast<int64_t>(choice));
+    return success();
+  };
+  bool isAuto = scheme.get(options::activations) == Int4Activations::Auto;
+  int64_t asked = scheme.get(options::activationGroupSize), size = scheme.get(options::groupSize);
+  int64_t inputs = asked < 0 ? size : std::min(asked, size);
+  // What fits no layer is a mistake; what does not fit this one is only where it must.
+  bool isContradiction = asked > 0 && groupSize > 0 && !areActivationGroups(asked, groupSize);
+  if (isContradiction || (!isAuto && !areActivationGroups(inputs, size)))
+    return emitError(linear.op->getLoc())
+           << "layer \"" << linear.name << "\": expected an activation-group-size of "
+           << describeActivationGroups(isContradiction ? groupSize : size) << ", the group-size, but got " << asked;
+  if (isAuto && !prefersInt8)
+    return set(Int4Activations::Float);
+  if (isAuto && (inputs < kSmallestIntegerGroup || !areActivationGroups(inputs, size))) {
+    remarkChosen(linear.op->getLoc(), topics::kLinear,
+                 "layer \"" + linear.name + "\" takes float activations: integers pay in groups of " +
+                     Twine(kSmallestIntegerGroup) + " inputs and more that divide those of the weights, " +
+                     Twine(size) + ", and they have " + Twine(inputs));
+    return set(Int4Activations::Float);
+  }
+  scheme.set(options::activationGroupSize, inputs);
+  return set(Int4Activations::Int8);
+}
+
 /// What the options of the pass say together.
 class Assignment {
 public:
@@ -99,7 +134,7 @@ public:
   }
 
   /// The scheme of a layer. Says in a remark who wants it so where a layer stays in float.
-  Scheme choose(Linear linear) {
+  FailureOr<Scheme> choose(const Linear &linear, bool prefersInt8) {
     const SchemeSpec *spec = linear.name == "lm_head" ? &ofHead : &chosen;
     std::string reason = "it is the head, whose scheme is an option, head";
     for (Override &one : overrides)
@@ -112,7 +147,7 @@ public:
       remarkChosen(linear.op->getLoc(), topics::kLinear,
                    "layer \"" + linear.name + "\" of " + Twine(linear.outFeatures * linear.inFeatures) +
                        " weights stays float: " + reason);
-    return resolve(*spec, linear.inFeatures);
+    return resolve(*spec, linear, prefersInt8);
   }
 
   /// Those that matched no layer are errors.
@@ -127,15 +162,17 @@ public:
 private:
   /// The values of all options of one layer's scheme: what it names, else what the
   /// pipeline's scheme names, else what the package does, else the default.
-  Scheme resolve(const SchemeSpec &spec, int64_t inFeatures) const {
+  FailureOr<Scheme> resolve(const SchemeSpec &spec, const Linear &linear, bool prefersInt8) const {
     Scheme result(*spec.info);
     if (const SchemePreset *preset = spec.info->findPreset(compat))
       result.apply(*parseSettings(*spec.info, preset->settings));
     result.apply(chosen.settings);
     result.apply(spec.settings);
     if (result.has(options::groupSize)) {
-      int64_t size = result.get(options::groupSize);
-      result.set(options::groupSize, size < 0 ? inFeatures : std::min(size, inFeatures));
+      int64_t size = result.get(options::groupSize), inputs = linear.inFeatures;
+      result.set(options::groupSize, size < 0 ? inputs : std::min(size, inputs));
+      if (failed(chooseActivations(linear, result, size, prefersInt8)))
+        return failure();
     }
     return result;
   }
@@ -151,19 +188,28 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
   void runOnOperation() override {
     Location location = getOperation().getLoc();
     std::vector<std::string> texts(overrides.begin(), overrides.end());
-    if (CalibrationContext *driver = CalibrationContext::get(getContext()))
+    bool prefersInt8 = true;
+    if (CalibrationContext *driver = CalibrationContext::get(getContext())) {
       texts.insert(texts.end(), driver->overrides.begin(), driver->overrides.end());
+      prefersInt8 = driver->prefersInt8Activations;
+    }
     FailureOr<Assignment> assignment = Assignment::parse(location, scheme, compat, head, texts);
     if (failed(assignment))
       return signalPassFailure();
     int64_t count = 0;
-    getOperation().walk([&](Operation *op) {
+    WalkResult result = getOperation().walk([&](Operation *op) {
       std::optional<Linear> linear = Linear::match(op);
       if (!linear)
-        return;
-      setAttr<attrs::Scheme>(op, SchemeAttr::get(&getContext(), assignment->choose(*linear)));
+        return WalkResult::advance();
+      FailureOr<Scheme> scheme = assignment->choose(*linear, prefersInt8);
+      if (failed(scheme))
+        return WalkResult::interrupt();
+      setAttr<attrs::Scheme>(op, SchemeAttr::get(&getContext(), *scheme));
       ++count;
+      return WalkResult::advance();
     });
+    if (result.wasInterrupted())
+      return signalPassFailure();
     numLinears += count;
     if (count == 0 && hasUnnamedProduct())
       emitWarning(location)

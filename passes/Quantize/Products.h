@@ -51,6 +51,18 @@ inline bool hasProductShape(onnx::MatMulOp op) {
          y.getShape().back() == weights.getShape().back();
 }
 
+/// The one dynamic_quantize of `value` by these groups (none: per row), right behind its
+/// definition: products that read the same value share it.
+inline DynamicQuantizeOp getQuantized(mlir::PatternRewriter &rewriter, mlir::Value value,
+                                      mlir::IntegerAttr groupSize = {}) {
+  for (mlir::Operation *user : value.getUsers())
+    if (auto existing = llvm::dyn_cast<DynamicQuantizeOp>(user); existing && existing.getGroupSizeAttr() == groupSize)
+      return existing;
+  mlir::OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPointAfterValue(value);
+  return DynamicQuantizeOp::create(rewriter, value.getLoc(), value, groupSize);
+}
+
 /// Replaces `op` by `product`, which keeps its layer and scheme.
 template <typename Product>
 void replaceProduct(mlir::PatternRewriter &rewriter, onnx::MatMulOp op, Product product) {

@@ -19,6 +19,8 @@ struct GroupProduct : OpRewritePattern<onnx::MatMulOp> {
   GroupProduct(MLIRContext *context, Pass::Statistic &count) : OpRewritePattern(context), count(count) {}
 
   LogicalResult matchAndRewrite(onnx::MatMulOp op, PatternRewriter &rewriter) const override {
+    if (getScheme(op) && !hasActivations(op, ActivationMethod::Float))
+      return rewriter.notifyMatchFailure(op, "requires a scheme with float activations");
     DequantizeOp weights = getQuantizedWeights(op);
     if (!weights || !weights.getGroupSize())
       return rewriter.notifyMatchFailure(op, "requires int4 weights with a scale per group");

@@ -53,22 +53,12 @@ struct ScalePerToken : OpRewritePattern<onnx::MatMulOp> {
       return rewriter.notifyMatchFailure(op, "requires int8 weights with a scale per output");
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
-    DynamicQuantizeOp x = getQuantized(op.getA(), rewriter);
+    DynamicQuantizeOp x = getQuantized(rewriter, op.getA());
     auto product = MatmulW8A8Op::create(rewriter, op.getLoc(), x.getCodes(), x.getScale(), weights.getCodes(),
                                         weights.getScale(), Value(), Value(), Value());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();
-  }
-
-  /// The one dynamic_quantize of `value`, right behind its definition.
-  static DynamicQuantizeOp getQuantized(Value value, PatternRewriter &rewriter) {
-    for (Operation *user : value.getUsers())
-      if (auto existing = dyn_cast<DynamicQuantizeOp>(user))
-        return existing;
-    OpBuilder::InsertionGuard guard(rewriter);
-    rewriter.setInsertionPointAfterValue(value);
-    return DynamicQuantizeOp::create(rewriter, value.getLoc(), value);
   }
 
   Pass::Statistic &count;

@@ -1,4 +1,4 @@
-// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4 head=float overrides=*.k_proj=skip})' --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s
+// RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4{activations=float} head=float overrides=*.k_proj=skip})' --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s
 
 // Which linears stay in float, and who wants it so. Quantized ones need no reason.
 // CHECK-NOT: q_proj

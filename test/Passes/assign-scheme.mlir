@@ -30,7 +30,7 @@
 
 // Linears get the scheme, the head int8 weights, and the last override that matches wins.
 // NOHEAD: error: head "int9": unknown scheme "int9"; there are float,
-// HEAD: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "gptq-int4", groupSize = 2>
+// HEAD: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "gptq-int4", groupSize = 2, activations = float>
 // KEPT: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "float">
 // SCHEME: error: unknown scheme "int9"; there are float, int8-weights, int8-static, int8-dynamic, llm-int8, rtn-int4 and gptq-int4
 // GROUP: error: scheme "rtn-int4": expected a group size of at least 1, or -1, but got 0
@@ -38,7 +38,7 @@
 // UNMATCHED: error: override "*.up_proj=skip": the pattern matches none of 2 linear layers
 // FORM: error: override "*": expected PATTERN=SPEC
 // UNKNOWN: error: override "*=int9": unknown scheme "int9"
-// OPTION: error: override "*=rtn-int4{bits=3}": scheme "rtn-int4": no such option bits; it has group-size, sym, grid and exact-reference
+// OPTION: error: override "*=rtn-int4{bits=3}": scheme "rtn-int4": no such option bits; it has group-size, sym, grid, exact-reference, activations and activation-group-size
 // VALUE: error: override "*=rtn-int4{group-size=x}": scheme "rtn-int4": expected a group size of at least 1, or -1, but got x
 // GLOB: error: override "[a=skip": invalid pattern:
 // OUTLIERS: error: scheme "llm-int8": expected outliers "dynamic" or "static" but got "some"
@@ -52,21 +52,21 @@
 // REGEX: error: override "re:(=skip": invalid regular expression:
 
 // CHECK-LABEL: @linears
-// CHECK: onnx.MatMul {{.*}}qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 3>
+// CHECK: onnx.MatMul {{.*}}qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 3, activations = float>
 // CHECK: onnx.MatMul {{.*}}qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "int8-weights">
 // ROW-LABEL: @linears
-// ROW: qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 4, sym = false>
-// ROW: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 8, sym = false>
+// ROW: qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 4, sym = false, activations = float>
+// ROW: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 8, sym = false, activations = float>
 // OVERRIDE-LABEL: @linears
 // OVERRIDE: qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 2.5>
-// OVERRIDE: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 2, sym = false>
+// OVERRIDE: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 2, sym = false, activations = float>
 // STATIC-LABEL: @linears
 // STATIC: qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 3.0, outliers = static>
 // STATIC: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "llm-int8", threshold = 3.0>
 // What the package does, but for the option that is given, which the override takes on too.
 // COMPAT-LABEL: @linears
-// COMPAT: qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "gptq-int4", groupSize = 4, actOrder = false, staticGroups = false, polish = 0, refit = false, floatTarget = 0.0, exactReference = true>
-// COMPAT: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 2, exactReference = true>
+// COMPAT: qopt.layer = "model.q_proj", qopt.scheme = #qopt.scheme<kind = "gptq-int4", groupSize = 4, actOrder = false, staticGroups = false, polish = 0, refit = false, floatTarget = 0.0, exactReference = true, activations = float>
+// COMPAT: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 2, exactReference = true, activations = float>
 func.func @linears(%x: tensor<2x4xf32>) -> tensor<2x2xf32> {
   %q = onnx.Constant dense<1.0> : tensor<4x8xf32>
   %h = onnx.Constant dense<1.0> : tensor<8x2xf32>

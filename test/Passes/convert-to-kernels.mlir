@@ -49,6 +49,19 @@ func.func @int4(%x: tensor<2x5xf32>) -> tensor<2x8xf32> {
   return %0 : tensor<2x8xf32>
 }
 
+// Codes and scales of activations by groups; the weights are packed as for float activations.
+// CHECK-LABEL: func.func @int4_int8(
+func.func @int4_int8(%x: tensor<?x2x20xf32>) -> tensor<?x2x8xf32> {
+  %w = qopt.parameter "up.weight" dense<3> : tensor<8x10xi8>
+  %s = qopt.parameter "up.scale" dense<1.0> : tensor<8x2xf16>
+  // CHECK: %[[Q:.*]]:2 = kernel.dynamic_quantize ins(%{{.*}} : tensor<?x20xf32>) outs(%{{.*}}, %{{.*}} : tensor<?x20xi8>, tensor<?x3xf32>) {group_size = 8 : i64}
+  %q, %t = qopt.dynamic_quantize %x {group_size = 8} : (tensor<?x2x20xf32>) -> (tensor<?x2x20xi8>, tensor<?x2x3xf32>)
+  // CHECK: %[[W:.*]] = qopt.parameter "up.weight.int4_g16" {{.*}} : tensor<1x3x64xi8>
+  // CHECK: kernel.matmul_w4a8 ins(%{{.*}}, %{{.*}}, %[[W]], %{{.*}} : tensor<?x20xi8>, tensor<?x3xf32>, tensor<1x3x64xi8>, tensor<1x2x16xf16>) outs(%{{.*}} : tensor<?x8xf32>) {group_size = 16 : i64, x_group_size = 8 : i64}
+  %0 = qopt.matmul_w4a8 %q, %t, %w, %s {group_size = 16, x_group_size = 8} : (tensor<?x2x20xi8>, tensor<?x2x3xf32>, tensor<8x10xi8>, tensor<8x2xf16>) -> tensor<?x2x8xf32>
+  return %0 : tensor<?x2x8xf32>
+}
+
 // CHECK-LABEL: func.func @int8(
 func.func @int8(%x: tensor<?x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x?x8xf32>) {
   %w = qopt.parameter "up.weight" dense<3> : tensor<8x4xi8>

@@ -31,6 +31,15 @@ func.func @skips_channels(%x: tensor<?x4xf32>, %w: tensor<2x4xi8>, %v: tensor<2x
   return %y : tensor<?x2xf32>
 }
 
+// CHECK-LABEL: @skips_integer_activations
+// CHECK: onnx.MatMul
+func.func @skips_integer_activations(%x: tensor<?x4xf32>, %w: tensor<2x2xi8>, %v: tensor<2x2xf16>) -> tensor<?x2xf32> {
+  %d = qopt.dequantize %w, %v {group_size = 2} : (tensor<2x2xi8>, tensor<2x2xf16>) -> tensor<2x4xf32>
+  %t = onnx.Transpose %d {perm = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
+  %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 2, activations = int8>} : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}
+
 // CHECK-LABEL: @skips_other_use
 // CHECK: qopt.dequantize
 // CHECK: qopt.matmul_w4a16

@@ -15,6 +15,30 @@ func.func @accepts(%x: tensor<2x4xf32>, %q: tensor<2x4xi8>) -> (tensor<2x2xf32>,
   return %0, %1, %2, %3 : tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x2xf32>
 }
 
+func.func @accepts_integers(%x: tensor<2x4xf32>) -> tensor<2x2xf32> {
+  %p = qopt.parameter "p" dense<1> : tensor<2x2xi8>
+  %g = qopt.parameter "g" dense<1.0> : tensor<2x2xf16>
+  %q, %s = qopt.dynamic_quantize %x {group_size = 2} : (tensor<2x4xf32>) -> (tensor<2x4xi8>, tensor<2x2xf32>)
+  %0 = qopt.matmul_w4a8 %q, %s, %p, %g {group_size = 2, x_group_size = 2, qopt.layer = "e", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 2, activations = int8>} : (tensor<2x4xi8>, tensor<2x2xf32>, tensor<2x2xi8>, tensor<2x2xf16>) -> tensor<2x2xf32>
+  return %0 : tensor<2x2xf32>
+}
+
+// -----
+
+func.func @rejects_float_activations(%x: tensor<2x4xf32>, %p: tensor<2x2xi8>, %g: tensor<2x2xf16>) -> tensor<2x2xf32> {
+  // expected-error @below {{is not what scheme gptq-int4 makes of layer "a": expected qopt.matmul_w4a8 with activations int8, one scale per token and group, at run time}}
+  %0 = qopt.matmul_w4a16 %x, %p, %g {group_size = 2, qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "gptq-int4", groupSize = 2, activations = int8>} : (tensor<2x4xf32>, tensor<2x2xi8>, tensor<2x2xf16>) -> tensor<2x2xf32>
+  return %0 : tensor<2x2xf32>
+}
+
+// -----
+
+func.func @rejects_given_codes(%q: tensor<2x4xi8>, %s: tensor<2x2xf32>, %p: tensor<2x2xi8>, %g: tensor<2x2xf16>) -> tensor<2x2xf32> {
+  // expected-error @below {{is not what scheme gptq-int4 makes of layer "a"}}
+  %0 = qopt.matmul_w4a8 %q, %s, %p, %g {group_size = 2, x_group_size = 2, qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "gptq-int4", groupSize = 2, activations = int8>} : (tensor<2x4xi8>, tensor<2x2xf32>, tensor<2x2xi8>, tensor<2x2xf16>) -> tensor<2x2xf32>
+  return %0 : tensor<2x2xf32>
+}
+
 // -----
 
 func.func @rejects_observer(%x: tensor<2x4xf32>) -> tensor<2x4xf32> {

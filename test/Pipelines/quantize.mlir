@@ -4,6 +4,7 @@
 // RUN: qopt-opt %s --qopt-raise --qopt-prepare="scheme=int8-dynamic" --qopt-quantize | FileCheck %s --check-prefix=INT8D
 // RUN: qopt-opt %s --qopt-raise --llm-int8="threshold=4" | FileCheck %s --check-prefix=LLM
 // RUN: qopt-opt %s --qopt-raise --rtn-int4="group-size=3 head=same" | FileCheck %s --check-prefix=RTN
+// RUN: qopt-opt %s --qopt-raise --rtn-int4="group-size=4 activations=int8" | FileCheck %s --check-prefix=CODES
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-raise,int8-weights{overrides=*.gate_proj=skip,lm_head=rtn-int4{group-size=-1}})' | FileCheck %s --check-prefix=MIXED
 // RUN: not qopt-opt %s --qopt-raise --gptq-int4 2>&1 | FileCheck %s --check-prefix=NODATA
 // RUN: not qopt-opt %s --qopt-raise --gptq-int4="compat=other" 2>&1 | FileCheck %s --check-prefix=COMPAT
@@ -31,10 +32,15 @@
 // LLM: qopt.matmul_w8a8 %[[Q]], %[[S]], {{.*}} outliers(%[[X]]) columns(%[[C]]) {{.*}}up_proj"
 // LLM: qopt.matmul_w8a8 %[[Q]], %[[S]], {{.*}} outliers(%[[X]]) columns(%[[C]]) {{.*}}gate_proj"
 // RTN-LABEL: @forward
-// RTN: qopt.matmul_w4a16 {{.*}}group_size = 3 : i64, {{.*}}up_proj", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 3>
+// RTN: qopt.matmul_w4a16 {{.*}}group_size = 3 : i64, {{.*}}up_proj", qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 3, activations = float>
 // RTN: qopt.matmul_w4a16 {{.*}}gate_proj"
 // RTN: qopt.matmul_w4a16 {{.*}}lm_head"
 // RTN-NOT: onnx.Constant
+// CODES-LABEL: @forward
+// CODES: %[[Q:.*]], %[[S:.*]] = qopt.dynamic_quantize {{.*}} {group_size = 4 : i64}
+// CODES: qopt.matmul_w4a8 %[[Q]], %[[S]], {{.*}}up_proj", {{.*}}activations = int8, activationGroupSize = 4>, x_group_size = 4 : i64}
+// CODES: qopt.matmul_w4a8 %[[Q]], %[[S]], {{.*}}gate_proj"
+// CODES: qopt.matmul_w8a16 {{.*}}lm_head"
 // MIXED-LABEL: @forward
 // MIXED: qopt.matmul_w8a16 {{.*}}up_proj"
 // MIXED: onnx.MatMul {{.*}}gate_proj", qopt.scheme = #qopt.scheme<kind = "float">

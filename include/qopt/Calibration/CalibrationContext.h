@@ -36,6 +36,9 @@ public:
   std::vector<std::vector<int32_t>> samples;
   /// `PATTERN=SPEC`, applied after those of qopt-assign-scheme.
   std::vector<std::string> overrides;
+  /// Whether the code that is made runs products of two integers faster than others: what
+  /// `activations=auto` becomes.
+  bool prefersInt8Activations = true;
   /// Threads to compute with, at least 1. The result does not depend on it.
   int threads = 1;
   /// Bytes of activations kept in memory between stages; what exceeds it goes to

@@ -26,11 +26,13 @@ struct QuantizerFigures {
 
 /// One row of the log. Figures that a scheme has not are absent.
 struct LayerReport : QuantizerFigures {
-  std::string name;         ///< "model.layers.0.self_attn.q_proj"
-  std::string node;         ///< the exporter's name, of the location
-  std::string group;        ///< the first layer that reads the same value
-  std::string scheme;       ///< its name (Scheme.h)
-  bool isQuantized = false; ///< whether the scheme is another than float
+  std::string name;                ///< "model.layers.0.self_attn.q_proj"
+  std::string node;                ///< the exporter's name, of the location
+  std::string group;               ///< the first layer that reads the same value
+  std::string scheme;              ///< its name (Scheme.h)
+  bool isQuantized = false;        ///< whether the scheme is another than float
+  bool hasInt8Activations = false; ///< whether its inputs are rounded to int8
+  int64_t activationGroupSize = 0; ///< inputs that share a scale of activations; 0: those of a token, or all
   int64_t outFeatures = 0, inFeatures = 0;
   double bitsPerWeight = 32;             ///< codes, scales and zero points as stored
   std::optional<double> sqnrDb;          ///< of the weights: 10 log10(sum w^2 / sum (w - q)^2); absent when exact

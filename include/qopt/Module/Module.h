@@ -29,6 +29,7 @@
 // Version 1.1 added the kernels, 1.2 their architecture; older files have none. Version
 // 1.3 added the roles of inputs and outputs; in older files names and types tell them.
 // Version 1.4 added the hashes of chunks; in older files the one hash is that of all.
+// Version 1.5 added what activations of layers are; older files do not say it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_MODULE_MODULE_H
@@ -82,7 +83,9 @@ struct LayerInfo {
   std::string name;
   std::string scheme; ///< its name
   int64_t outFeatures = 0, inFeatures = 0;
-  double bitsPerWeight = 0; ///< codes, scales and zero points
+  double bitsPerWeight = 0;        ///< codes, scales and zero points
+  std::string activations = {};    ///< "int8" or "float"; empty: not said
+  int64_t activationGroupSize = 0; ///< inputs that share a scale of them; 0: those of a token, or all
 };
 
 /// What a kernel uses on one GPU architecture.

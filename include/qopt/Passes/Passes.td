@@ -293,9 +293,11 @@ def AssignScheme : Pass<"qopt-assign-scheme", "::mlir::ModuleOp"> {
     that matches wins; one that matches no layer is an error. Overrides of the driver
     (CalibrationContext) come after those of the option. An option has the value that the
     override gives, else that of `scheme`, else that of the package in `compat`, else its
-    default.
+    default. Here it is decided what `activations=auto` of int4 schemes is: int8 where the
+    module has code for the CPU and the groups are of 32 inputs or more, else float.
 
-    Expects: layer names. Ensures: every linear has a scheme, with a group size in [1, K].
+    Expects: layer names. Ensures: every linear has a scheme, with a group size in [1, K],
+    and activations of int8 or of float.
   }];
   let options = [
     Option<"scheme", "scheme", "std::string", /*default=*/"\"skip\"", "NAME or NAME{option=value ...}; skip: float">,
@@ -406,6 +408,28 @@ def QuantizeMatmulW4A16 : Pass<"qopt-quantize-matmul-w4a16", "::mlir::func::Func
     ```mlir
     %y = qopt.matmul_w4a16 %x, %codes, %scale {group_size = 32} : (tensor<?x?x64xf32>, tensor<64x32xi8>, tensor<64x2xf16>) -> tensor<?x?x64xf32>
     ```
+  }];
+  let statistics = [Statistic<"numMatmuls", "matmuls", "Products rewritten">];
+  let dependentDialects = ["::qopt::QoptDialect"];
+}
+
+def QuantizeMatmulW4A8 : Pass<"qopt-quantize-matmul-w4a8", "::mlir::func::FuncOp"> {
+  let summary = "Form products of int8 activations and int4 weights";
+  let description = [{
+    Only where the scheme wants activations of int8. Those that share an input and the size of
+    its groups share the codes. The zero points of the weights are an operand, if there are any.
+
+    ```mlir
+    %w = qopt.dequantize %codes, %scale {group_size = 32} : (tensor<64x32xi8>, tensor<64x2xf16>) -> tensor<64x64xf32>
+    %t = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<64x64xf32>) -> tensor<64x64xf32>
+    %y = onnx.MatMul %x, %t {qopt.scheme = #qopt.scheme<kind = "rtn-int4", groupSize = 32, activations = int8, activationGroupSize = 32>} : (tensor<?x?x64xf32>, tensor<64x64xf32>) -> tensor<?x?x64xf32>
+    ```
+    ==>
+    ```mlir
+    %q, %s = qopt.dynamic_quantize %x {group_size = 32} : (tensor<?x?x64xf32>) -> (tensor<?x?x64xi8>, tensor<?x?x2xf32>)
+    %y = qopt.matmul_w4a8 %q, %s, %codes, %scale {group_size = 32, x_group_size = 32} : (tensor<?x?x64xi8>, tensor<?x?x2xf32>, tensor<64x32xi8>, tensor<64x2xf16>) -> tensor<?x?x64xf32>
+    ```
+    Expects: schemes as `qopt-assign-scheme` makes them.
   }];
   let statistics = [Statistic<"numMatmuls", "matmuls", "Products rewritten">];
   let dependentDialects = ["::qopt::QoptDialect"];

@@ -47,9 +47,18 @@ LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *, std::optional<Location
   return success();
 }
 
-LogicalResult DynamicQuantizeOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor adaptor,
+/// How many groups of `size` a row of `value` has, the last one being the rest.
+static int64_t groupsOf(Value value, int64_t size) {
+  int64_t columns = typeOf(value).getShape().back();
+  return ShapedType::isDynamic(columns) || size < 1 ? ShapedType::kDynamic : (columns + size - 1) / size;
+}
+
+LogicalResult DynamicQuantizeOp::inferReturnTypes(MLIRContext *context, std::optional<Location>, Adaptor adaptor,
                                                   Types &types) {
-  types.append({codesOf(adaptor.getInput()), rowScales(adaptor.getInput())});
+  Value input = adaptor.getInput();
+  std::optional<uint64_t> size = adaptor.getGroupSize();
+  types.append({codesOf(input), size ? floats(context, withColumns(input, groupsOf(input, static_cast<int64_t>(*size))))
+                                     : rowScales(input)});
   return success();
 }
 
@@ -108,6 +117,10 @@ LogicalResult MatmulW8A16Op::inferReturnTypes(MLIRContext *, std::optional<Locat
 }
 
 LogicalResult MatmulW4A16Op::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor adaptor, Types &types) {
+  return inferProduct(adaptor.getX(), adaptor.getW(), types);
+}
+
+LogicalResult MatmulW4A8Op::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor adaptor, Types &types) {
   return inferProduct(adaptor.getX(), adaptor.getW(), types);
 }
 

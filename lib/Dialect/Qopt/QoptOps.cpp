@@ -70,6 +70,18 @@ LogicalResult QuantizeOp::verify() {
   return success();
 }
 
+LogicalResult DynamicQuantizeOp::verify() {
+  int64_t width = getInput().getType().getShape().back();
+  if (!getGroupSize())
+    return success();
+  if (ShapedType::isDynamic(width))
+    return emitOpError("requires a known number of input columns where there are groups");
+  int64_t size = static_cast<int64_t>(*getGroupSize());
+  if (size < 1 || size > width)
+    return emitOpError("expected a group size in [1, ") << width << "] but got " << size;
+  return success();
+}
+
 LogicalResult SplitColumnsOp::verify() {
   if (!(getThreshold().convertToFloat() > 0))
     return emitOpError("requires a threshold above 0");
@@ -202,6 +214,24 @@ LogicalResult MatmulW4A16Op::verify() {
   if (ShapedType::isDynamic(k))
     return emitOpError("requires x with a known number of columns");
   return verifyGroups(*this, n, k, getGroupSize(), getW().getType(), getScale().getType(), getZeros());
+}
+
+LogicalResult MatmulW4A8Op::verify() {
+  RankedTensorType x = getX().getType(), xScale = getXScale().getType();
+  int64_t n = getW().getType().getDimSize(0), k = x.getShape().back();
+  int64_t size = static_cast<int64_t>(getGroupSize()), xSize = static_cast<int64_t>(getXGroupSize());
+  if (ShapedType::isDynamic(k))
+    return emitOpError("requires x with a known number of columns");
+  if (failed(verifyGroups(*this, n, k, size, getW().getType(), getScale().getType(), getZeros())))
+    return failure();
+  if (!areActivationGroups(xSize, size))
+    return emitOpError("expected groups of x of ") << describeActivationGroups(size) << ", but got " << xSize;
+  SmallVector<int64_t> expected(rowShape(x));
+  expected.push_back(ceilDiv(k, xSize));
+  if (xScale.getShape() != ArrayRef<int64_t>(expected))
+    return emitOpError("expected ") << expected.back() << " scales for each row of x in groups of " << xSize
+                                    << ", but got " << xScale;
+  return success();
 }
 
 //===----------------------------------------------------------------------===//

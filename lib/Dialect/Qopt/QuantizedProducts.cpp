@@ -21,6 +21,12 @@ Value MatmulW8A8Op::getWeightCodes() { return getW(); }
 Value MatmulW8A8Op::getWeightScales() { return getWScale(); }
 Value MatmulW8A8Op::getKeptWeights() { return getOutlierWeights(); }
 
+/// Whether `codes` were made at run time with a scale per row, or per group of a row.
+static bool areMeasured(Value codes, bool byGroups) {
+  auto quantize = codes.getDefiningOp<DynamicQuantizeOp>();
+  return quantize && quantize.getGroupSize().has_value() == byGroups;
+}
+
 std::optional<ActivationMethod> MatmulW8A8Op::getActivationMethod() {
   if (getColumns())
     return ActivationMethod::SplitColumns;
@@ -30,8 +36,36 @@ std::optional<ActivationMethod> MatmulW8A8Op::getActivationMethod() {
     return std::nullopt;
   if (getXScale().getType().getRank() == 0)
     return ActivationMethod::PerTensor;
-  if (getX().getDefiningOp<DynamicQuantizeOp>())
+  if (areMeasured(getX(), /*byGroups=*/false))
     return ActivationMethod::PerToken;
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// MatmulW4A8Op
+//===----------------------------------------------------------------------===//
+
+/// Packed codes come in steps of so many inputs, and a step has one scale.
+static constexpr int64_t kStep = 8;
+
+bool qopt::areActivationGroups(int64_t inputs, int64_t weights) {
+  return inputs == weights || (inputs > 0 && weights % inputs == 0 && inputs % kStep == 0);
+}
+
+std::string qopt::describeActivationGroups(int64_t weights) {
+  std::string size = std::to_string(weights);
+  return size + " inputs, or a multiple of " + std::to_string(kStep) + " that divides " + size;
+}
+
+Value MatmulW4A8Op::getInput() { return getX(); }
+Value MatmulW4A8Op::getInputScale() { return getXScale(); }
+Value MatmulW4A8Op::getWeightCodes() { return getW(); }
+Value MatmulW4A8Op::getWeightScales() { return getScale(); }
+Value MatmulW4A8Op::getWeightZeros() { return getZeros(); }
+
+std::optional<ActivationMethod> MatmulW4A8Op::getActivationMethod() {
+  if (areMeasured(getX(), /*byGroups=*/true))
+    return ActivationMethod::PerGroup;
   return std::nullopt;
 }
 

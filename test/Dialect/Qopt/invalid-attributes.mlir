@@ -59,7 +59,7 @@ func.func private @unknown_scheme() attributes {a = #qopt.scheme<kind = "int9">}
 
 // -----
 
-// expected-error @below {{scheme "rtn-int4" has no option bits; it has groupSize, sym, grid, exactReference}}
+// expected-error @below {{scheme "rtn-int4" has no option bits; it has groupSize, sym, grid, exactReference, activations, activationGroupSize}}
 func.func private @unknown_option() attributes {a = #qopt.scheme<kind = "rtn-int4", bits = 3>}
 
 // -----

@@ -396,6 +396,63 @@ func.func @w4a16_columns(%x: tensor<2x?xf32>, %w: tensor<8x32xi8>, %g: tensor<8x
 
 // -----
 
+func.func @quantize_group(%x: tensor<2x64xf32>) {
+  // expected-error @below {{expected a group size in [1, 64] but got 65}}
+  %c, %s = qopt.dynamic_quantize %x {group_size = 65} : (tensor<2x64xf32>) -> (tensor<2x64xi8>, tensor<2x1xf32>)
+  return
+}
+
+// -----
+
+func.func @quantize_columns(%x: tensor<2x?xf32>) {
+  // expected-error @below {{requires a known number of input columns where there are groups}}
+  %c, %s = qopt.dynamic_quantize %x {group_size = 32} : (tensor<2x?xf32>) -> (tensor<2x?xi8>, tensor<2x?xf32>)
+  return
+}
+
+// -----
+
+func.func @quantize_scales(%x: tensor<2x64xf32>) {
+  // expected-error @below {{inferred type(s) 'tensor<2x64xi8>', 'tensor<2x2xf32>' are incompatible with return type(s) of operation 'tensor<2x64xi8>', 'tensor<2xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
+  %c, %s = qopt.dynamic_quantize %x {group_size = 32} : (tensor<2x64xf32>) -> (tensor<2x64xi8>, tensor<2xf32>)
+  return
+}
+
+// -----
+
+func.func @w4a8_columns(%x: tensor<2x?xi8>, %t: tensor<2x2xf32>, %w: tensor<8x32xi8>, %g: tensor<8x2xf16>) {
+  // expected-error @below {{requires x with a known number of columns}}
+  %r = qopt.matmul_w4a8 %x, %t, %w, %g {group_size = 32, x_group_size = 32} : (tensor<2x?xi8>, tensor<2x2xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w4a8_groups(%x: tensor<2x64xi8>, %t: tensor<2x2xf32>, %w: tensor<8x32xi8>, %g: tensor<8x3xf16>) {
+  // expected-error @below {{expected 2 scales for each of 8 rows in groups of 32, but got 'tensor<8x3xf16>'}}
+  %r = qopt.matmul_w4a8 %x, %t, %w, %g {group_size = 32, x_group_size = 32} : (tensor<2x64xi8>, tensor<2x2xf32>, tensor<8x32xi8>, tensor<8x3xf16>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w4a8_x_groups(%x: tensor<2x64xi8>, %t: tensor<2x16xf32>, %w: tensor<8x32xi8>, %g: tensor<8x2xf16>) {
+  // expected-error @below {{expected groups of x of 32 inputs, or a multiple of 8 that divides 32, but got 4}}
+  %r = qopt.matmul_w4a8 %x, %t, %w, %g {group_size = 32, x_group_size = 4} : (tensor<2x64xi8>, tensor<2x16xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @w4a8_x_scale(%x: tensor<?x64xi8>, %t: tensor<?x2xf32>, %w: tensor<8x32xi8>, %g: tensor<8x2xf16>) {
+  // expected-error @below {{expected 4 scales for each row of x in groups of 16, but got 'tensor<?x2xf32>'}}
+  %r = qopt.matmul_w4a8 %x, %t, %w, %g {group_size = 32, x_group_size = 16} : (tensor<?x64xi8>, tensor<?x2xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
 func.func @cache_heads(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x?x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
   // expected-error @below {{operand #3 must be dense cache of rank 4 of 32-bit float values, with known heads and head size, but got 'memref<1x?x9x8xf32>'}}
   %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x?x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x64xf32>

@@ -52,6 +52,17 @@ func.func @products(%x: tensor<?x64xf32>, %w: tensor<8x64xi8>, %ws: tensor<8xf32
   return
 }
 
+// CHECK-LABEL: func.func @integer_groups
+func.func @integer_groups(%x: tensor<?x3x70xf32>, %p: tensor<8x35xi8>, %g: tensor<8x3xf16>, %z: tensor<8x3xi8>) {
+  // CHECK: qopt.dynamic_quantize %{{.*}} {group_size = 16 : i64} : (tensor<?x3x70xf32>) -> (tensor<?x3x70xi8>, tensor<?x3x5xf32>)
+  %c, %s = qopt.dynamic_quantize %x {group_size = 16} : (tensor<?x3x70xf32>) -> (tensor<?x3x70xi8>, tensor<?x3x5xf32>)
+  // CHECK: qopt.matmul_w4a8 %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {group_size = 32 : i64, x_group_size = 16 : i64} :
+  %0 = qopt.matmul_w4a8 %c, %s, %p, %g {group_size = 32, x_group_size = 16} : (tensor<?x3x70xi8>, tensor<?x3x5xf32>, tensor<8x35xi8>, tensor<8x3xf16>) -> tensor<?x3x8xf32>
+  // CHECK: qopt.matmul_w4a8 %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {group_size = 32 : i64, x_group_size = 16 : i64} :
+  %1 = qopt.matmul_w4a8 %c, %s, %p, %g, %z {group_size = 32, x_group_size = 16} : (tensor<?x3x70xi8>, tensor<?x3x5xf32>, tensor<8x35xi8>, tensor<8x3xf16>, tensor<8x3xi8>) -> tensor<?x3x8xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @cached_attention
 func.func @cached_attention(%q: tensor<?x?x64xf32>, %k: tensor<?x?x32xf32>, %v: tensor<?x?x16xf32>, %keys: memref<?x4x?x8xf32>, %values: memref<?x4x?x4xf32>, %past: tensor<1xi64>) {
   // CHECK: qopt.cached_attention %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} :

@@ -57,7 +57,8 @@ TEST(Schemes, sayWhatIsWrong) {
       {"int9", "unknown scheme \"int9\"; there are float, "},
       {"rtn-int4{group-size=32", "expected a closing brace"},
       {"rtn-int4{bits=3}",
-       "scheme \"rtn-int4\": no such option bits; it has group-size, sym, grid and exact-reference"},
+       "scheme \"rtn-int4\": no such option bits; it has group-size, sym, grid, exact-reference, activations and "
+       "activation-group-size"},
       {"rtn-int4{group-size=1x}", "expected a group size of at least 1, or -1, but got 1x"},
       {"rtn-int4{group-size=-2}", "expected a group size of at least 1, or -1, but got -2"},
       {"rtn-int4{grid}", "expected grid \"search\" or \"minmax\" but got \"\""},

@@ -90,6 +90,25 @@ TEST_F(KernelCalls, WeightsOnlyInt8AndInt4) {
   }
 }
 
+// The evaluator adds in the kernel's order: equal to the bit.
+TEST_F(KernelCalls, Int8TimesInt4) {
+  std::string w = parameter("w", {18, 21}, "i8", -128, 127), s = parameter("s", {18, 3}, "f16", 0, 1);
+  for (std::string zeros : {std::string(), parameter("z", {18, 3}, "i8", 7, 8), parameter("z", {18, 3}, "i8", 0, 15)}) {
+    std::string operand = zeros.empty() ? "" : ", %z", type = zeros.empty() ? "" : ", tensor<18x3xi8>";
+    check("func.func @f(%x: tensor<?x?x41xf32>) -> (tensor<?x?x41xi8>, tensor<?x?x6xf32>, tensor<?x?x18xf32>) {" + w +
+              s + zeros + R"(
+    %c, %t = qopt.dynamic_quantize %x {group_size = 8} : (tensor<?x?x41xf32>) -> (tensor<?x?x41xi8>, tensor<?x?x6xf32>)
+    %0 = qopt.matmul_w4a8 %c, %t, %w, %s)" +
+              operand +
+              " {group_size = 16, x_group_size = 8} : (tensor<?x?x41xi8>, tensor<?x?x6xf32>, tensor<18x21xi8>, "
+              "tensor<18x3xf16>" +
+              type + R"() -> tensor<?x?x18xf32>
+    return %c, %t, %0 : tensor<?x?x41xi8>, tensor<?x?x6xf32>, tensor<?x?x18xf32>
+  })",
+          {randomFloats({2, 3, 41})}, 0);
+  }
+}
+
 TEST_F(KernelCalls, Int8Products) {
   std::string w = parameter("w", {18, 21}, "i8", -128, 127), s = parameter("s", {18}, "f32", 0, 1);
   check("func.func @f(%x: tensor<?x?x21xi8>, %a: tensor<f32>, %t: tensor<?x?xf32>) -> (tensor<?x?x18xf32>, "

@@ -34,7 +34,7 @@ protected:
                        {"scales", ElementType::F16, {3}, 0, 6},
                        {"none", ElementType::F32, {0, 4}, 0, 0}};
     info.kernels = {{"matmul_w8a8$1", 49152, {{"sm_80", 96, 0}, {"sm_90a", 168, 8}}}, {"rms_norm", 0, {}, "sm_90a"}};
-    info.layers = {{"model.layers.0.mlp.up_proj", "gptq-int4", 3, 10, 4.6}};
+    info.layers = {{"model.layers.0.mlp.up_proj", "gptq-int4", 3, 10, 4.6, "int8", 8}};
     return info;
   }
   Status writeExample(const std::string &where) const {
@@ -119,6 +119,8 @@ TEST_F(ModuleFile, RoundTrip) {
   EXPECT_EQ(info.entryPoints[0].outputs[0].role, Role::Logits);
   ASSERT_EQ(info.layers.size(), 1u);
   EXPECT_EQ(info.layers[0].bitsPerWeight, 4.6);
+  EXPECT_EQ(info.layers[0].activations, "int8");
+  EXPECT_EQ(info.layers[0].activationGroupSize, 8);
   ASSERT_EQ(info.kernels.size(), 2u);
   EXPECT_EQ(info.kernels[0].name, "matmul_w8a8$1");
   EXPECT_EQ(info.kernels[0].sharedBytes, 49152);
@@ -187,10 +189,10 @@ TEST_F(ModuleFile, OtherFilesAreNamed) {
 TEST_F(ModuleFile, VersionsAreCompared) {
   ASSERT_TRUE(writeExample(path));
   std::string newer = read(path);
-  newer[12] = 5; // minor
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.5, but this program reads 1.0 to 1.4");
+  newer[12] = 6; // minor
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.6, but this program reads 1.0 to 1.5");
   newer[8] = 2; // major
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.5, but this program reads 1.0 to 1.4");
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.6, but this program reads 1.0 to 1.5");
 }
 
 // From version 1.4 on weights are compared later, but nothing that could do harm is.

@@ -7,6 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace qopt;
@@ -143,6 +144,24 @@ TEST_F(Evaluator, UnpacksGroupsOfFourBits) {
   ASSERT_TRUE(succeeded(results));
   EXPECT_THAT((*results)[0].floats, ElementsAre(0.5 * 10 + 100 * 2.0 * 10));
   EXPECT_THAT((*results)[1].floats, ElementsAre(-3.5, -3, 14));
+}
+
+// Activations 1, -2, 4 in groups of 2 and 1: codes 64, -127 and 127, each of its own scale.
+TEST_F(Evaluator, MultipliesIntegersByGroups) {
+  auto results = run(R"(func.func @f(%x: tensor<?x3xf32>) -> (tensor<?x3xi8>, tensor<?x2xf32>, tensor<?x1xf32>) {
+    %w = onnx.Constant dense<[[33, 15]]> : tensor<1x2xi8>
+    %ws = onnx.Constant dense<[[0.5, 2.0]]> : tensor<1x2xf16>
+    %z = onnx.Constant dense<[[1, 5]]> : tensor<1x2xi8>
+    %c, %s = qopt.dynamic_quantize %x {group_size = 2} : (tensor<?x3xf32>) -> (tensor<?x3xi8>, tensor<?x2xf32>)
+    %y = qopt.matmul_w4a8 %c, %s, %w, %ws, %z {group_size = 2, x_group_size = 2} : (tensor<?x3xi8>, tensor<?x2xf32>, tensor<1x2xi8>, tensor<1x2xf16>, tensor<1x2xi8>) -> tensor<?x1xf32>
+    return %c, %s, %y : tensor<?x3xi8>, tensor<?x2xf32>, tensor<?x1xf32>
+  })",
+                     {floats({1, 3}, {1, -2, 4})});
+  ASSERT_TRUE(succeeded(results));
+  EXPECT_THAT((*results)[0].ints, ElementsAre(64, -127, 127));
+  float first = 2.0f / 127, second = 4.0f / 127;
+  EXPECT_THAT((*results)[1].floats, ElementsAre(first, second));
+  EXPECT_THAT((*results)[2].floats, ElementsAre(std::fma(second * 1270, 2.0f, first * -127 * 0.5f)));
 }
 
 TEST_F(Evaluator, RefusesIndicesOutside) {

@@ -55,6 +55,12 @@ using SimOwn = QoptDialect::SimOwnAttrHelper;
 
 namespace qopt {
 
+/// Whether activations that share a scale by `inputs` inputs can be multiplied with weights
+/// that do by `weights`.
+bool areActivationGroups(int64_t inputs, int64_t weights);
+/// Which sizes can be: "128 inputs, or a multiple of 8 that divides 128".
+std::string describeActivationGroups(int64_t weights);
+
 /// What an input or output of the model is; `Other` where nothing says it.
 Role getArgRole(mlir::FunctionOpInterface function, unsigned index);
 Role getResultRole(mlir::FunctionOpInterface function, unsigned index);

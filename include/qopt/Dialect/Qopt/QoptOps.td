@@ -269,15 +269,24 @@ def Qopt_QuantizeOp : Qopt_ValueOp<"quantize"> {
 }
 
 def Qopt_DynamicQuantizeOp : Qopt_ValueOp<"dynamic_quantize"> {
-  let summary = "float to int8 with a scale per token measured at run time";
+  let summary = "float to int8 with a scale per token, or per token and group of inputs, measured at run time";
   let description = [{
     Over the last dimension: scale = absmax / 127, code = rne(x * 127 / absmax). A row
     of zeros has scale 0 and codes 0. `scale` has the shape of the input without its
     last dimension.
+
+    With `group_size` each group of so many inputs, the last of a row being the rest, is
+    treated as a row, and `scale` is [..., ceil(K / group_size)]. Constraint: the group
+    size is in [1, K].
+
+    ```mlir
+    %q, %s = qopt.dynamic_quantize %x {group_size = 128} : (tensor<?x256xf32>) -> (tensor<?x256xi8>, tensor<?x2xf32>)
+    ```
   }];
-  let arguments = (ins Qopt_RowsOf<F32>:$input);
+  let arguments = (ins Qopt_RowsOf<F32>:$input, OptionalAttr<I64Attr>:$group_size);
   let results = (outs Qopt_I8Tensor:$codes, Qopt_F32Tensor:$scale);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
 }
 
 def Qopt_SplitColumnsOp : Qopt_ValueOp<"split_columns"> {
@@ -398,6 +407,29 @@ def Qopt_MatmulW4A16Op : Qopt_ValueOp<"matmul_w4a16",
                        Optional<Qopt_I8Tensor>:$zeros, I64Attr:$group_size);
   let results = (outs Qopt_F32Tensor:$y);
   let assemblyFormat = "$x `,` $w `,` $scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Qopt_MatmulW4A8Op : Qopt_ValueOp<"matmul_w4a8",
+    [DeclareOpInterfaceMethods<Qopt_QuantizedProductOpInterface, ["getInputScale", "getWeightZeros"]>]> {
+  let summary = "int8 activations times group-wise int4 weights, summed in int32 by groups";
+  let description = [{
+    y[t, n] = sum_g x_scale[t, g] * scale[n, g] * sum_{k in g} x[t, k] (w[n, k] - zero[n, g]);
+    `w`, `scale`, `zeros` as in `dequantize` per group, x and `x_scale` as `dynamic_quantize`
+    by groups of `x_group_size` gives them. Sums of groups are exact; what they are scaled to
+    is added in float in the order of the groups, the same everywhere. Constraint: a group of
+    x has as many inputs as one of the weights, or a multiple of eight that divides them.
+
+    ```mlir
+    %y = qopt.matmul_w4a8 %q, %s, %w, %ws {group_size = 128, x_group_size = 64} : (tensor<?x256xi8>, tensor<?x4xf32>, tensor<8x128xi8>, tensor<8x2xf16>) -> tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins Qopt_RowsOf<I8>:$x, Qopt_RowsOf<F32>:$x_scale, Qopt_StaticMatrixOf<[I8]>:$w,
+                       Qopt_FloatTensor:$scale, Optional<Qopt_I8Tensor>:$zeros, I64Attr:$group_size,
+                       I64Attr:$x_group_size);
+  let results = (outs Qopt_F32Tensor:$y);
+  let assemblyFormat = [{$x `,` $x_scale `,` $w `,` $scale (`,` $zeros^)? attr-dict `:`
+                         functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 

@@ -39,6 +39,7 @@ enum class ActivationMethod {
   Float,
   PerTensor,      ///< int8, one scale, which calibration chooses
   PerToken,       ///< int8, a scale per token at run time
+  PerGroup,       ///< int8, a scale per token and group of inputs at run time
   SplitColumns,   ///< per token, but for the outlier columns of the call
   SplitColumnsAt, ///< per token, but for the columns that calibration chose
 };

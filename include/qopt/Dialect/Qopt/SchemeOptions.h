@@ -23,6 +23,10 @@ enum class RangeRule {
   MovingAverage, ///< over batches, as quanto; depends on the batch size
 };
 
+/// How activations enter products with int4 weights. qopt-assign-scheme decides what is
+/// left to it, so that no layer of a model has `Auto`.
+enum class Int4Activations { Auto, Int8, Float };
+
 /// How the scale of a group is chosen.
 enum class ScaleChoice { Search, MinMax };
 
@@ -48,6 +52,14 @@ inline constexpr auto groupSize = number<int64_t>(
     "group-size", 128, [](double n) { return n >= 1 || n == -1; }, "a group size of at least 1, or -1,",
     "inputs per scale; -1: a whole row");
 inline constexpr auto symmetric = flag("sym", true, "codes around a fixed zero point");
+
+inline constexpr llvm::StringLiteral kInt4Activations[] = {"auto", "int8", "float"};
+inline constexpr auto activations =
+    word("activations", kInt4Activations, Int4Activations::Auto,
+         "int8 in groups of inputs, or float; auto: what is faster on the targets and fits the layer");
+inline constexpr auto activationGroupSize = number<int64_t>(
+    "activation-group-size", -1, [](double n) { return n >= 1 || n == -1; },
+    "an activation group size of at least 1, or -1,", "inputs per scale of int8 activations; -1: as the weights");
 
 inline constexpr llvm::StringLiteral kScaleChoices[] = {"search", "minmax"};
 inline constexpr auto grid = word("grid", kScaleChoices, ScaleChoice::Search,
