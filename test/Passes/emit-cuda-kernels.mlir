@@ -249,8 +249,12 @@ func.func @loop_of_entry(%x: memref<?xf32>) {
 
 // -----
 
-func.func private @not_for_gpus(%x: memref<?x16xi8>, %xs: memref<?x1xf32>, %w: memref<1x2x64xi8>, %s: memref<1x1x16xf32>, %y: memref<?x8xf32>) {
-  // expected-error @below {{'kernel.matmul_w4a8' op has no generator for CUDA}}
+// Integers in groups: few rows, and tiles. Codes by groups take a warp for each.
+// CHECK-LABEL: func.func private @integer_groups(
+// CHECK:         gpu.launch_func @kernels::@integer_groups_rows
+// CHECK:         gpu.launch_func @kernels::@integer_groups_small
+// CHECK:         gpu.launch_func @kernels::@integer_groups_large
+func.func private @integer_groups(%x: memref<?x16xi8>, %xs: memref<?x1xf32>, %w: memref<1x2x64xi8>, %s: memref<1x1x16xf32>, %y: memref<?x8xf32>) {
   kernel.matmul_w4a8 ins(%x, %xs, %w, %s : memref<?x16xi8>, memref<?x1xf32>, memref<1x2x64xi8>, memref<1x1x16xf32>)
       outs(%y : memref<?x8xf32>) {group_size = 16 : i64, x_group_size = 16 : i64}
   return
@@ -258,8 +262,10 @@ func.func private @not_for_gpus(%x: memref<?x16xi8>, %xs: memref<?x1xf32>, %w: m
 
 // -----
 
+// CHECK-LABEL: func.func private @groups_of_codes(
+// CHECK:         gpu.launch_func @kernels::@groups_of_codes
+// CHECK:       gpu.func @groups_of_codes({{.*}}) kernel attributes {known_block_size = array<i32: 64, 1, 1>
 func.func private @groups_of_codes(%x: memref<?x16xf32>, %q: memref<?x16xi8>, %s: memref<?x2xf32>) {
-  // expected-error @below {{'kernel.dynamic_quantize' op has no generator for CUDA where groups have scales}}
   kernel.dynamic_quantize ins(%x : memref<?x16xf32>) outs(%q, %s : memref<?x16xi8>, memref<?x2xf32>) {group_size = 8 : i64}
   return
 }

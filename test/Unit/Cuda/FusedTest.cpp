@@ -24,7 +24,7 @@ using namespace qopt::test;
 namespace {
 
 /// Outliers are found in the row, or given by their columns.
-enum class Scheme { Float, Int8Weights, Static, Dynamic, Outliers, GivenOutliers, Int4 };
+enum class Scheme { Float, Int8Weights, Static, Dynamic, Outliers, GivenOutliers, Int4Int8, Int4 };
 
 struct Heads {
   int64_t count, keys, size, rotated;
@@ -38,9 +38,10 @@ struct Case {
   Scheme scheme;
   int64_t inputs, columns;
   Heads heads;
-  int64_t groupSize = 0; ///< of Int4
+  int64_t groupSize = 0; ///< of Int4 and Int4Int8
   bool hasZeros = false, scalesAreHalf = true;
-  bool isInteger() const { return scheme >= Scheme::Static && scheme <= Scheme::GivenOutliers; }
+  int64_t xGroupSize = 0; ///< of Int4Int8
+  bool isInteger() const { return scheme >= Scheme::Static && scheme <= Scheme::Int4Int8; }
 };
 
 const Case kCases[] = {
@@ -55,6 +56,9 @@ const Case kCases[] = {
     {"int4g32", Scheme::Int4, 256, 172, kPartial, 32},
     {"int4g64", Scheme::Int4, 172, 17, kSmall, 64, true},
     {"int4", Scheme::Int4, 172, 35, kInterleaved, -1, true, false},
+    {"int4int8g128", Scheme::Int4Int8, 1300, 172, kPartial, 128, false, true, 128},
+    {"int4int8g64", Scheme::Int4Int8, 172, 17, kSmall, 64, true, true, 32},
+    {"int4int8", Scheme::Int4Int8, 1100, 35, kInterleaved, -1, true, false, -1},
 };
 
 std::string memref(std::initializer_list<int64_t> shape, const char *type) {
@@ -137,7 +141,8 @@ public:
   /// x [rows,k], normalized or made by a loop before, as the products of the scheme want it.
   void prepare(Buffer x, int64_t k, bool isNormalized, bool isMade = false) {
     width = k;
-    numPreparations += (isNormalized || isMade) && (c.scheme == Scheme::Static || c.scheme == Scheme::Dynamic);
+    numPreparations += (isNormalized || isMade) &&
+                       (c.scheme == Scheme::Static || c.scheme == Scheme::Dynamic || c.scheme == Scheme::Int4Int8);
     if (isNormalized) {
       input = allocate(memref({-1, k}, "f32"));
       call("rms_norm", {x, floats({k}), input}, "epsilon = 1.0e-3 : f32");
@@ -148,6 +153,10 @@ public:
     if (c.scheme == Scheme::Static) {
       scale = argument("memref<f32>", {}, std::vector<float>{0.03f});
       call("quantize", {x, scale, codes});
+    } else if (c.scheme == Scheme::Int4Int8) {
+      int64_t size = c.xGroupSize < 0 ? k : std::min(k, c.xGroupSize);
+      scale = allocate(memref({-1, llvm::divideCeil(k, size)}, "f32"));
+      call("dynamic_quantize", {x, codes, scale}, "group_size = " + std::to_string(size) + " : i64");
     } else if (c.isInteger()) {
       scale = allocate("memref<?xf32>");
       if (c.scheme == Scheme::Outliers) {
@@ -178,18 +187,24 @@ public:
       call("matmul_float", {prepared, floats({blocks, k, 16}), y});
     } else if (c.scheme == Scheme::Int8Weights) {
       call("matmul_w8a16", {prepared, bytes({blocks, k, 16}), floats({n}, 0.01f), y});
-    } else if (c.scheme == Scheme::Int4) {
-      int64_t size = c.groupSize < 0 ? k : c.groupSize, groups = llvm::divideCeil(k, size),
+    } else if (c.scheme == Scheme::Int4 || c.scheme == Scheme::Int4Int8) {
+      int64_t size = c.groupSize < 0 ? k : std::min(k, c.groupSize), groups = llvm::divideCeil(k, size),
               rest = k - (groups - 1) * size;
       int64_t steps = (groups - 1) * llvm::divideCeil(size, int64_t(8)) + llvm::divideCeil(rest, int64_t(8));
       std::vector<int64_t> dims{blocks, groups, 16};
+      bool isInt8 = c.scheme == Scheme::Int4Int8;
       std::vector<Buffer> values{prepared, bytes({blocks, steps, 64})};
+      if (isInt8)
+        values.insert(values.begin() + 1, scale);
       values.push_back(c.scalesAreHalf ? constant("f16", dims, normal<_Float16>(count(dims), 0.01f))
                                        : floats(dims, 0.01f));
       if (c.hasZeros)
         values.push_back(bytes(dims, 15));
       values.push_back(y);
-      call("matmul_w4a16", values, "group_size = " + std::to_string(c.groupSize) + " : i64");
+      std::string config = "group_size = " + std::to_string(c.groupSize) + " : i64";
+      if (isInt8)
+        config += ", x_group_size = " + std::to_string(c.xGroupSize) + " : i64";
+      call(isInt8 ? "matmul_w4a8" : "matmul_w4a16", values, config);
     } else {
       int64_t words = llvm::divideCeil(k, int64_t(4));
       std::vector<Buffer> values{prepared, scale, bytes({blocks, words, 64}),
@@ -438,11 +453,15 @@ TEST(FusedPtx, AssemblesWithoutSpills) {
   if (findPtxas().empty())
     GTEST_SKIP() << "ptxas is not installed";
   constexpr Heads heads{32, 8, 64, 64, false};
-  const Case cases[] = {
-      {"float", Scheme::Float, 2048, 8192, heads},         {"weights", Scheme::Int8Weights, 2048, 8192, heads},
-      {"static", Scheme::Static, 2048, 8192, heads},       {"dynamic", Scheme::Dynamic, 2048, 8192, heads},
-      {"outliers", Scheme::Outliers, 2048, 8192, heads},   {"given", Scheme::GivenOutliers, 2048, 8192, heads},
-      {"int4", Scheme::Int4, 2048, 8192, heads, 128, true}};
+  const Case cases[] = {{"float", Scheme::Float, 2048, 8192, heads},
+                        {"weights", Scheme::Int8Weights, 2048, 8192, heads},
+                        {"static", Scheme::Static, 2048, 8192, heads},
+                        {"dynamic", Scheme::Dynamic, 2048, 8192, heads},
+                        {"outliers", Scheme::Outliers, 2048, 8192, heads},
+                        {"given", Scheme::GivenOutliers, 2048, 8192, heads},
+                        {"int4", Scheme::Int4, 2048, 8192, heads, 128, true},
+                        {"int4int8", Scheme::Int4Int8, 2048, 8192, heads, 128, false, true, 128},
+                        {"int4int8zeros", Scheme::Int4Int8, 2048, 8192, heads, 128, true, true, 64}};
   for (const Case &c : cases) {
     for (bool isHeads : {true, false}) {
       Writer w(c, /*hasData=*/false);

@@ -364,4 +364,75 @@ TEST(CudaMatmul, W4A16) {
   }
 }
 
+// Sums of groups are exact, and what follows has the CPU's order in every launch: equal to the bit.
+TEST(CudaMatmul, W4A8) {
+  struct Case {
+    Shape shape;
+    int64_t groupSize, xGroupSize;
+    bool hasZeros, isHalf;
+  };
+  const Case cases[] = {{{172, 64}, 20, 20, true, false},  {{64, 172}, 64, 64, false, true},
+                        {{17, 33}, 16, 8, true, false},    {{48, 33}, -1, -1, false, false},
+                        {{64, 256}, 128, 32, true, true},  {{40, 1300}, 128, 128, false, true},
+                        {{40, 1300}, -1, -1, false, true}, {{512, 300}, 128, 64, true, true}};
+  for (const Case &c : cases) {
+    auto [n, k] = c.shape;
+    auto sizeOf = [k = k](int64_t asked) { return asked < 0 ? k : asked; };
+    int64_t size = sizeOf(c.groupSize), xSize = sizeOf(c.xGroupSize), bytes = llvm::divideCeil(k, 2);
+    int64_t groups = llvm::divideCeil(k, size), xGroups = llvm::divideCeil(k, xSize);
+    std::vector<int8_t> nibbles = randomBytes(n * bytes, 3), zeros = randomBytes(n * groups, 4);
+    std::fill_n(nibbles.begin(), bytes, 0); // the largest possible sum
+    for (int8_t &zero : zeros)
+      zero &= 15;
+    std::fill_n(zeros.begin(), groups, 15);
+    if (!c.hasZeros)
+      zeros.clear();
+    std::vector<char> scales;
+    std::vector<float> scaleValues;
+    for (float scale : randomFloats(n * groups, 5)) {
+      _Float16 half = static_cast<_Float16>(scale);
+      auto *data = c.isHalf ? reinterpret_cast<char *>(&half) : reinterpret_cast<char *>(&scale);
+      scales.insert(scales.end(), data, data + (c.isHalf ? 2 : 4));
+      scaleValues.push_back(c.isHalf ? static_cast<float>(half) : scale);
+    }
+    std::vector<int8_t> codes(n * k); // less zero points
+    for (int64_t row = 0; row < n; ++row)
+      for (int64_t j = 0; j < k; ++j)
+        codes[row * k + j] =
+            ((nibbles[row * bytes + j / 2] >> (j % 2 * 4)) & 15) - (zeros.empty() ? 8 : zeros[row * groups + j / size]);
+    Int4Weights packed = packInt4(nibbles, scales, c.isHalf ? 2 : 4, zeros, n, k, c.groupSize);
+    std::string perGroup = memref({blocksOf(n), groups, 16}, c.isHalf ? "f16" : "f32");
+    std::string operands = memref({-1, k}, "i8") + ", " + memref({-1, xGroups}, "f32") + ", " +
+                           memref({blocksOf(n), packed.steps, 64}, "i8") + ", " + perGroup + ", ";
+    if (c.hasZeros)
+      operands += memref({blocksOf(n), groups, 16}, "i8") + ", ";
+    Product product("matmul_w4a8", operands + memref({-1, n}, "f32"),
+                    "group_size = " + std::to_string(c.groupSize) +
+                        " : i64, x_group_size = " + std::to_string(c.xGroupSize) + " : i64");
+    GuardedArray<int8_t> w(packed.codes), scale(packed.scales), zero(packed.zeros);
+    for (auto [rows, capability] : kCalls) {
+      product.capability = capability;
+      GuardedArray<int8_t> x(randomBytes(rows * k, rows));
+      std::fill_n(x.data(), k, -128);
+      GuardedArray<float> xScale(randomFloats(rows * xGroups, 6)), y(rows * n, NAN);
+      ASSERT_EQ(c.hasZeros ? product(rows, {x.data(), xScale.data(), w.data(), scale.data(), zero.data(), y.data()})
+                           : product(rows, {x.data(), xScale.data(), w.data(), scale.data(), y.data()}),
+                "");
+      for (int64_t t = 0; t < rows; ++t)
+        for (int64_t column = 0; column < n; ++column) {
+          float total = 0;
+          for (int64_t g = 0; g < xGroups; ++g) {
+            int64_t first = g * xSize, count = std::min(k - first, xSize);
+            int32_t sum = dot(x.data() + t * k + first, &codes[column * k + first], count);
+            total = std::fma(static_cast<float>(sum) * xScale[t * xGroups + g],
+                             scaleValues[column * groups + first / size], total);
+          }
+          ASSERT_EQ(y[t * n + column], total) << product.kernel() << " row " << t << " column " << column << " of "
+                                              << rows << "x" << n << "x" << k << " in groups of " << xSize;
+        }
+      EXPECT_TRUE(y.marginsAreUntouched());
+    }
+  }
+}
+
 } // namespace

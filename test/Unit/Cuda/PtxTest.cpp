@@ -37,6 +37,24 @@ std::string int4Product(int64_t n, int64_t k, int64_t groupSize, bool hasZeros) 
     weights += ", " + packed(n, groups, "16xi8");
   return product("matmul_w4a16", n, k, weights, "group_size = " + std::to_string(groupSize) + " : i64");
 }
+/// `xGroupSize`: -1 for a scale per token.
+std::string int4Int8Product(int64_t n, int64_t k, int64_t groupSize, int64_t xGroupSize, bool hasZeros) {
+  int64_t groups = groupSize < 0 ? 1 : k / groupSize, xGroups = xGroupSize < 0 ? 1 : k / xGroupSize;
+  std::string own = "?x" + std::to_string(xGroups) + "xf32, " + packed(n, k / 8, "64xi8") + ", " +
+                    packed(n, groups, "16xf16") + (hasZeros ? ", " + packed(n, groups, "16xi8") : ""),
+              config = "group_size = " + std::to_string(groupSize) +
+                       " : i64, x_group_size = " + std::to_string(xGroupSize) + " : i64";
+  static int count = 0; // names must differ
+  return kernelFunction("matmul_w4a8_" + std::to_string(count++), "matmul_w4a8",
+                        "?x" + std::to_string(k) + "xi8, " + own + ", ?x" + std::to_string(n) + "xf32", config);
+}
+std::string int4Int8Products() {
+  std::string text;
+  for (auto [groupSize, xGroupSize] : {std::pair(128, 128), {128, 64}, {64, 64}, {32, 32}, {-1, -1}})
+    for (bool hasZeros : {false, true})
+      text += int4Int8Product(2048, 8192, groupSize, xGroupSize, hasZeros);
+  return text + int4Int8Product(14336, 4096, 128, 128, false);
+}
 std::string int4Products() {
   std::string text;
   for (int64_t groupSize : {32, 64, 128, -1})
@@ -125,10 +143,13 @@ const PtxCase kCases[] = {
                         "?x?x16x256xf32, ?x1x?x256xf32, ?x1x?x256xf32, 1xi64, ?x?x16x256xf32", "softcap = 50.0 : f32")},
     {"quantize", kernelFunction("even", "quantize", "?x4096xf32, f32, ?x4096xi8") +
                      kernelFunction("ragged", "quantize", "?x171xf32, f32, ?x171xi8")},
-    {"dynamic_quantize", kernelFunction("even", "dynamic_quantize", "?x4096xf32, ?x4096xi8, ?xf32") +
-                             kernelFunction("partial", "dynamic_quantize", "?x11008xf32, ?x11008xi8, ?xf32") +
-                             kernelFunction("ragged", "dynamic_quantize", "?x171xf32, ?x171xi8, ?xf32") +
-                             kernelFunction("wide", "dynamic_quantize", "?x28672xf32, ?x28672xi8, ?xf32")},
+    {"dynamic_quantize",
+     kernelFunction("even", "dynamic_quantize", "?x4096xf32, ?x4096xi8, ?xf32") +
+         kernelFunction("partial", "dynamic_quantize", "?x11008xf32, ?x11008xi8, ?xf32") +
+         kernelFunction("ragged", "dynamic_quantize", "?x171xf32, ?x171xi8, ?xf32") +
+         kernelFunction("groups", "dynamic_quantize", "?x4096xf32, ?x4096xi8, ?x32xf32", "group_size = 128 : i64") +
+         kernelFunction("ragged_groups", "dynamic_quantize", "?x171xf32, ?x171xi8, ?x9xf32", "group_size = 20 : i64") +
+         kernelFunction("wide", "dynamic_quantize", "?x28672xf32, ?x28672xi8, ?xf32")},
     {"split_columns",
      kernelFunction("even", "split_columns", "?x4096xf32, ?x4096xi8, ?xf32, 4096xi32", "threshold = 6.0 : f32") +
          kernelFunction("ragged", "split_columns", "?x171xf32, ?x171xi8, ?xf32, 171xi32", "threshold = 0.0 : f32") +
@@ -208,6 +229,9 @@ func.func private @sum_all(%x: memref<3x?xi64>, %y: memref<i64>) {
                     "group_size = 128 : i64") +
          kernelFunction("ragged", "matmul_w4a16", "?x64xf32, 11x10x64xi8, 11x4x16xf32, 11x4x16xi8, ?x172xf32",
                         "group_size = 20 : i64")},
+    {"matmul_w4a8",
+     kernelFunction("ragged", "matmul_w4a8", "?x64xi8, ?x4xf32, 11x10x64xi8, 11x4x16xf32, 11x4x16xi8, ?x172xf32",
+                    "group_size = 20 : i64, x_group_size = 20 : i64")},
     {"matmul_w8a16", kernelFunction("even", "matmul_w8a16", "?x4096xf32, 256x4096x16xi8, 4096xf32, ?x4096xf32") +
                          kernelFunction("ragged", "matmul_w8a16", "?x33xf32, 2x33x16xi8, 17xf32, ?x17xf32")},
     {"matmul_f32", kernelFunction("even", "matmul_float", "?x4096xf32, 256x4096x16xf32, ?x4096xf32") +
@@ -215,6 +239,7 @@ func.func private @sum_all(%x: memref<3x?xi64>, %y: memref<i64>) {
     {"matmul_f16", kernelFunction("ragged", "matmul_float", "?x33xf32, 2x33x16xf16, ?x17xf32") +
                        kernelFunction("brain", "matmul_float", "?x33xf32, 2x33x16xbf16, ?x17xf32")},
     {"decoders_int4", int4Products()},
+    {"decoders_int4_int8", int4Int8Products()},
     {"decoders_half", halfProducts()},
     {"decoders_attention", attentions()},
 };

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "../KernelText.h"
 #include "SimProgram.h"
+#include "llvm/Support/MathExtras.h"
 #include <cmath>
 #include <gtest/gtest.h>
 #include <numeric>
@@ -18,6 +19,15 @@ namespace {
 
 constexpr int64_t kRows[] = {1, 2, 7, 8, 9, 17, 33};
 constexpr int64_t kWidths[] = {5, 64, 172, 1030};
+
+/// Of dynamic_quantize, for rows of a width.
+std::vector<int64_t> groupSizes(int64_t width) {
+  std::vector<int64_t> sizes{width, 4};
+  for (int64_t size : {7, 32, 128})
+    if (size < width)
+      sizes.push_back(size);
+  return sizes;
+}
 
 struct Array : GuardedArray<char> {
   std::vector<int64_t> dims;
@@ -196,6 +206,10 @@ TEST(Simulated, Rows) {
     text += declare("bias_" + w, "layer_norm", {x, w + "xf32", w + "xf32", x}, "epsilon = 1.0e-3 : f32");
     text += declare("quantize_" + w, "quantize", {x, "f32", codes});
     text += declare("dynamic_" + w, "dynamic_quantize", {x, codes, "?xf32"});
+    for (int64_t size : groupSizes(width))
+      text += declare("groups_" + w + "_" + std::to_string(size), "dynamic_quantize",
+                      {x, codes, "?x" + std::to_string(llvm::divideCeil(width, size)) + "xf32"},
+                      "group_size = " + std::to_string(size) + " : i64");
     text += declare("split_" + w, "split_columns", {x, codes, "?xf32", w + "xi32"}, "threshold = 6.0 : f32");
     text += declare("split_none_" + w, "split_columns", {x, codes, "?xf32", w + "xi32"}, "threshold = 0.0 : f32");
     text += declare("split_at_" + w, "split_columns_at", {x, "?xi32", codes, "?xf32", "?x?xf32"});
@@ -215,6 +229,9 @@ TEST(Simulated, Rows) {
       for (const Array &input : {x, odd}) {
         program.check("quantize_" + w, {input, scale}, {codes});
         program.check("dynamic_" + w, {input}, {codes, scales});
+        for (int64_t size : groupSizes(width))
+          program.check("groups_" + w + "_" + std::to_string(size), {input},
+                        {codes, result({rows, static_cast<int64_t>(llvm::divideCeil(width, size))}, 4)});
         program.check("split_" + w, {input}, {codes, scales, columns});
         program.check("split_none_" + w, {input}, {codes, scales, columns});
         program.check("split_at_" + w, {input, list}, {codes, scales, result({rows, 3}, 4)});

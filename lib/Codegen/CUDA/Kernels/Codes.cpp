@@ -113,4 +113,27 @@ void DynamicRow::run(Emitter &t, RowPieces &pieces, function_ref<Value(Value, Va
       [&](Value i, Value piece) { t.store(toRowCodes(t, withoutOthers(i, piece), absmax), t.at(codes, type, i)); });
 }
 
+/// A warp has a group, which it reads twice: the second time from where it is close.
+void GroupedRow::run(Emitter &t, Value row) const {
+  Type f32 = t.f32Type();
+  int64_t lanes = std::min(Emitter::lanesOf(width, 4), Emitter::lanesOf(groupSize, 4));
+  int64_t groups = llvm::divideCeil(width, groupSize), pieces = groupSize / lanes;
+  Type piece = t.vector(f32, lanes), codesOfPiece = t.vector(t.getI8Type(), lanes);
+  t.forLoop(t.warp(), t.i32(groups), threads / kWarp, [&](Value group) {
+    Value first = t.mul(group, pieces), end = t.min(t.add(first, pieces), t.i32(width / lanes));
+    Value begin = t.add(first, t.lane());
+    Value largest = t.forLoop(begin, end, kWarp, {t.f32(0)}, [&](Value i, ValueRange carried) {
+      Value magnitudes = t.abs(t.load(piece, t.at(row, piece, i))), result = carried[0];
+      for (int64_t j = 0; j < lanes; ++j)
+        result = t.max(t.extract(magnitudes, j), result);
+      return Values{result};
+    })[0];
+    Value absmax = t.warpMax(largest);
+    t.ifThen(t.equal(t.lane(), 0), [&] { t.store(t.div(absmax, t.f32(127)), t.at(scales, f32, group)); });
+    t.forLoop(begin, end, kWarp, [&](Value i) {
+      t.store(toRowCodes(t, t.load(piece, t.at(row, piece, i)), absmax), t.at(codes, codesOfPiece, i));
+    });
+  });
+}
+
 } // namespace qopt::cuda

@@ -67,6 +67,14 @@ struct DynamicRow {
   void run(Emitter &t, RowPieces &pieces, llvm::function_ref<Value(Value, Value)> isFree = nullptr) const;
 };
 
+/// Codes of a row by a block with a scale for each group of inputs.
+struct GroupedRow {
+  Value codes, scales; ///< addresses in any memory
+  int64_t width, groupSize, threads;
+
+  void run(Emitter &t, Value row) const;
+};
+
 /// A row whose outliers are in given columns: `list` (i32) has `count` (i32) of them.
 struct GivenOutliers {
   Value list, count;

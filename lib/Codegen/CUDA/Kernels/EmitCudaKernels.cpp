@@ -40,8 +40,6 @@ LogicalResult expectLowered(ModuleOp module) {
     auto function = op->getParentOfType<func::FuncOp>();
     if (isa<linalg::LinalgOp>(op) && !(function && function.isPrivate()))
       return op->emitOpError("expected loops in a private function, as qopt-outline-kernels leaves them");
-    if (auto dynamic = dyn_cast<kernel::DynamicQuantizeOp>(op); dynamic && dynamic.isByGroups())
-      return op->emitOpError("has no generator for CUDA where groups have scales");
     auto hasNarrowCache = [&](OpOperand &operand) {
       return kernel && kernel.isCache(operand) && !getElementTypeOrSelf(operand.get()).isF32();
     };
@@ -91,10 +89,10 @@ LogicalResult emitInPlace(kernel::KernelOpInterface op) {
   Kernel k(op->getParentOfType<func::FuncOp>(), OpBuilder(op));
   bool isKnown =
       llvm::TypeSwitch<Operation *, bool>(op)
-          .Case<kernel::MatmulFloatOp, kernel::MatmulW8A16Op, kernel::MatmulW4A16Op, kernel::MatmulW8A8Op,
-                kernel::QuantizeOp, kernel::DynamicQuantizeOp, kernel::SplitColumnsOp, kernel::SplitColumnsAtOp,
-                kernel::RmsNormOp, kernel::LayerNormOp, kernel::RotaryOp, kernel::GatherOp, kernel::AttentionOp,
-                kernel::CachedAttentionOp, kernel::CacheAppendOp>([&](auto typed) {
+          .Case<kernel::MatmulFloatOp, kernel::MatmulW8A16Op, kernel::MatmulW4A16Op, kernel::MatmulW4A8Op,
+                kernel::MatmulW8A8Op, kernel::QuantizeOp, kernel::DynamicQuantizeOp, kernel::SplitColumnsOp,
+                kernel::SplitColumnsAtOp, kernel::RmsNormOp, kernel::LayerNormOp, kernel::RotaryOp, kernel::GatherOp,
+                kernel::AttentionOp, kernel::CachedAttentionOp, kernel::CacheAppendOp>([&](auto typed) {
             emit(k, typed);
             return true;
           })

@@ -40,6 +40,8 @@ private:
   Value choose(OfProduct value);
   void chooseWork();
   WeightPlace choosePlace();
+  void multiply(const WeightPlace &place, const Source &source, Values firstWeights);
+  void multiplyInOrder(const WeightPlace &place, const Source &source, Values firstWeights);
 
   void prepareRow();
   void quantizeRow(Value row);
@@ -52,6 +54,7 @@ private:
   void listOutliers(Value row, float threshold);
   Values forEachOutlier(Values initial, OutlierBody body);
 
+  Value columnOf(const FusedBranch &branch);
   Value address(Value value);
   Values productArguments(const FusedProduct &product);
   void finish(const FusedBranch &branch);
@@ -110,6 +113,12 @@ WeightPlace FusedThread::choosePlace() {
   });
   Value sums = t.add(t.mul(t.select(t.less(inGroup, 2), first, t.sub(second, 1)), 16), t.mul(inGroup, 8));
   return {t.select(t.less(group, 4), first, second), t.bitAnd(group, 3), inGroup, sums};
+}
+
+/// The column of a branch that a lane has, which may be past the end.
+Value FusedThread::columnOf(const FusedBranch &branch) {
+  auto [first, second] = branch.blocksOf(t, unit);
+  return t.add(t.mul(t.select(t.less(t.lane(), 16), first, second), 16), t.bitAnd(t.lane(), 15));
 }
 
 /// Where memory is for this block: what it prepares, in shared memory.
@@ -199,6 +208,8 @@ void FusedThread::quantize(kernel::SplitColumnsAtOp op, Value row, RowPieces &pi
 }
 
 void FusedThread::quantizeRow(Value row) {
+  if (auto op = dyn_cast<kernel::DynamicQuantizeOp>(fused.quantization); op && op.isByGroups())
+    return GroupedRow{t.shared(layout.codes), t.shared(layout.scale), op.width(), op.groupSize(), kThreads}.run(t, row);
   RowPieces pieces(t, row, p.inputs, kThreads);
   llvm::TypeSwitch<Operation *>(fused.quantization)
       .Case<kernel::QuantizeOp, kernel::DynamicQuantizeOp, kernel::SplitColumnsOp, kernel::SplitColumnsAtOp>(
@@ -247,10 +258,7 @@ Values FusedThread::forEachOutlier(Values initial, OutlierBody body) {
 
 /// The sums of the warps to results; called by one warp.
 void FusedThread::finish(const FusedBranch &branch) {
-  auto [first, second] = branch.blocksOf(t, unit);
-  Value block = t.select(t.less(t.lane(), 16), first, second);
-  Value column = t.add(t.mul(block, 16), t.bitAnd(t.lane(), 15));
-  Value clamped = t.min(column, t.i32(branch.columns() - 1));
+  Value column = columnOf(branch), clamped = t.min(column, t.i32(branch.columns() - 1));
   // Outliers that the block itself has found are bits in shared memory, not a list.
   OutlierLoop outliers;
   if (isa_and_present<kernel::SplitColumnsOp>(fused.quantization))
@@ -258,9 +266,10 @@ void FusedThread::finish(const FusedBranch &branch) {
   Values results;
   for (auto [i, product] : llvm::enumerate(branch.products)) {
     Values sum(1);
-    for (int64_t j = 0; j < turn.splits; ++j) {
+    // What was added up in order is complete in the first of its warps.
+    for (int64_t j = 0, n = p.foldsIntegers() ? 1 : turn.splits; j < n; ++j) {
       Value place = t.add(t.lane(), (i * turn.splits + j) * kWarpColumns);
-      Value part = t.load(sumType(), t.at(t.shared(layout.sums), sumType(), place));
+      Value part = t.load(totalType(), t.at(t.shared(layout.sums), totalType(), place));
       sum[0] = j ? t.add(sum[0], part) : part;
     }
     if (scaleBack)
@@ -269,6 +278,28 @@ void FusedThread::finish(const FusedBranch &branch) {
     results.push_back(sum[0]);
   }
   FusedEpilogue(t, arguments, passed, branch, column).run(results);
+}
+
+/// Leaves the sums of each warp in shared memory.
+void FusedThread::multiply(const WeightPlace &place, const Source &source, Values firstWeights) {
+  Values sums = multiplyRows(place, turn, source, firstWeights);
+  Value mine = t.add(t.mul(t.warp(), kWarpColumns), t.mul(inGroup, 8));
+  t.ifThen(source.isRow, [&] {
+    for (auto [i, vector] : llvm::enumerate(sums))
+      t.store(vector, t.at(t.at(t.shared(layout.sums), totalType(), mine), vector.getType(), i));
+  });
+}
+
+/// Leaves the totals of the first warp of each turn in shared memory.
+void FusedThread::multiplyInOrder(const WeightPlace &place, const Source &source, Values firstWeights) {
+  Value column = choose([&](const FusedBranch &branch, const FusedProduct &) {
+    return t.min(columnOf(branch), t.i32(branch.columns() - 1));
+  });
+  Value isFirst = t.equal(turn.split, 0);
+  OrderedSum sum{t.i32(0), column, t.sub(t.warp(), turn.split), isFirst};
+  Value total = RowsThread::multiplyInOrder(place, turn, source, firstWeights, sum, 1, t.shared(layout.sums));
+  t.barrier();
+  t.ifThen(isFirst, [&] { t.store(total, t.at(t.shared(layout.sums), t.f32Type(), t.thread())); });
 }
 
 void FusedThread::run() {
@@ -280,12 +311,10 @@ void FusedThread::run() {
   Source source{args[kX], isRow};
   if (fused.halfWords())
     source = {t.shared(layout.high), isRow, t.shared(layout.low)};
-  Values sums = multiplyRows(place, turn, source, firstWeights);
-  Value mine = t.add(t.mul(t.warp(), kWarpColumns), t.mul(inGroup, 8));
-  t.ifThen(isRow, [&] {
-    for (auto [i, vector] : llvm::enumerate(sums))
-      t.store(vector, t.at(t.at(t.shared(layout.sums), sumType(), mine), vector.getType(), i));
-  });
+  if (p.foldsIntegers())
+    multiplyInOrder(place, source, firstWeights);
+  else
+    multiply(place, source, firstWeights);
   t.barrier();
   t.ifThen(t.equal(t.warp(), 0), [&] {
     for (auto [branch, isThis] : llvm::zip(fused.branches, isBranch))

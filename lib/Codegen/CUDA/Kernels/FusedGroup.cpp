@@ -97,8 +97,9 @@ FusedLayout::FusedLayout(const FusedGroup &group) {
   Operation *quantization = group.quantization;
   bool areFound = isa_and_present<kernel::SplitColumnsOp>(quantization);
   bool areGiven = isa_and_present<kernel::SplitColumnsAtOp>(quantization);
-  sums = take(kRowWarps * kWarpColumns * 4);
-  scale = take(quantization ? 4 : 0);
+  auto dynamic = dyn_cast_or_null<kernel::DynamicQuantizeOp>(quantization);
+  sums = take(group.product().foldsIntegers() ? orderedBytes(/*rows=*/1) : kRowWarps * kWarpColumns * 4);
+  scale = take(dynamic ? 4 * dynamic.groups() : quantization ? 4 : 0);
   outliers = take(areFound ? llvm::divideCeil(inputs, kWarp) * 4 : areGiven ? inputs * 4 : 0);
   marks = take(areGiven ? inputs : 0);
   row = take(group.norm ? inputs * 4 : 0);

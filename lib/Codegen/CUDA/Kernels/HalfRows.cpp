@@ -62,10 +62,11 @@ Value ProductThread::halfElements(Value x, Value word, Value factor) {
     return t.select(isIn, t.mul(loaded, factor), t.f32(0));
   };
   Value lane = t.bitAnd(word, 3), r = t.bitAnd(t.shiftRight(word, 2), 1), step = t.bitAnd(t.shiftRight(word, 3), 1);
-  Value inChunk = p.lanesTakeRuns ? t.add(t.add(t.mul(lane, 8), t.mul(r, 4)), step)
-                                  : t.add(t.add(t.mul(step, 16), t.mul(r, 8)), lane);
+  bool areRuns = p.laneWords == LaneWords::Runs;
+  Value inChunk =
+      areRuns ? t.add(t.add(t.mul(lane, 8), t.mul(r, 4)), step) : t.add(t.add(t.mul(step, 16), t.mul(r, 8)), lane);
   Value first = t.add(t.mul(t.shiftRight(word, 4), kHalfSteps * kHalfInputs), inChunk);
-  return t.pack({element(first), element(t.add(first, p.lanesTakeRuns ? 2 : 4))});
+  return t.pack({element(first), element(t.add(first, areRuns ? 2 : 4))});
 }
 
 HalfRows HalfRows::allocate(Kernel &k, const Product &p, Value rows) {

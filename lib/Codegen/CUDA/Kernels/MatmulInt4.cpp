@@ -35,7 +35,7 @@ struct Int4Product : Product {
     groupSize = op.groupSize();
     paddedGroup = llvm::alignTo(groupSize, chunkElements());
     stepsOfGroup = llvm::divideCeil(groupSize, kernel::kInt4Step);
-    lanesTakeRuns = true;
+    laneWords = LaneWords::Runs;
     chunksAhead = 4;
     splitFewRows = true, halfTiles = true;
     wgmmaRows = 64; // sums of a group and totals

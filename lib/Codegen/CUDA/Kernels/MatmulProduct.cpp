@@ -121,6 +121,29 @@ void ProductThread::multiplyHalf(ValueRange a, ValueRange b, Values &sums, int64
   llvm::copy(t.mmaF16(halves(a), halves(b), ArrayRef(sums).slice(first, 4)), sums.begin() + first);
 }
 
+Value ProductThread::laneWord(int64_t step, int64_t half) {
+  switch (p.laneWords) {
+  case LaneWords::Apart:
+    return t.add(inGroup, step * kStepWords + 4 * half);
+  case LaneWords::Pairs:
+    return t.add(t.mul(inGroup, 2), step * kStepWords + half);
+  case LaneWords::Runs:
+    return t.add(t.mul(inGroup, kStepWords), 2 * step + half);
+  }
+  llvm_unreachable("an order");
+}
+
+Values ProductThread::groupSums(int64_t count) {
+  return fitMantissa() ? Values(count, t.bitcast(t.f32(sumOrigin()), t.i32Type())) : zeroSums(count);
+}
+
+Value ProductThread::exactFloat(Value sum) {
+  if (fitMantissa())
+    return t.sub(t.bitcast(sum, t.f32Type()), t.f32(sumOrigin()));
+  Value number = t.toFloat(sum, t.f32Type());
+  return p.sumUnit() == 1 ? number : t.mul(number, t.f32(p.sumUnit()));
+}
+
 Values ProductThread::fold(ValueRange scales, ValueRange sums, ValueRange totals, ArrayRef<int64_t> columnOfSum) {
   Values next;
   for (auto [i, sum] : llvm::enumerate(sums))
@@ -131,7 +154,7 @@ Values ProductThread::fold(ValueRange scales, ValueRange sums, ValueRange totals
 ProductForm describeProduct(kernel::ProductOpInterface op, const OutlierLoop &outliers) {
   return llvm::TypeSwitch<Operation *, ProductForm>(op)
       .Case([&](kernel::MatmulW8A8Op matmul) { return describe(matmul, outliers); })
-      .Case<kernel::MatmulW4A16Op, kernel::MatmulW8A16Op, kernel::MatmulFloatOp>(
+      .Case<kernel::MatmulW4A16Op, kernel::MatmulW4A8Op, kernel::MatmulW8A16Op, kernel::MatmulFloatOp>(
           [](auto matmul) { return describe(matmul); })
       .Default([](Operation *) { return ProductForm(); });
 }

@@ -69,6 +69,13 @@ struct Fragment {
 using OutlierBody = llvm::function_ref<Values(Value, ValueRange)>;
 using OutlierLoop = std::function<Values(Emitter &, Values, OutlierBody)>;
 
+/// Which of the 32-bit words of a row of x lane t of a group of four takes as operands.
+enum class LaneWords {
+  Apart, ///< t and t + 4 of each step, as ldmatrix gives them
+  Pairs, ///< 2t and 2t + 1 of each step: eight consecutive inputs of s8
+  Runs,  ///< 8t .. 8t + 7 of a chunk, two of them for each step
+};
+
 /// What the families differ in. Sizes are those of the operation.
 class Product {
 public:
@@ -81,9 +88,7 @@ public:
   /// Sums of so many inputs are folded into totals by themselves; `paddedGroup`: the
   /// elements of whole chunks that they take, 0 if there is nothing to fold.
   int64_t groupSize, paddedGroup;
-  /// Lane t of a group of four takes the words 8t .. 8t + 7 of a chunk instead of
-  /// words t and t + 4 of each step.
-  bool lanesTakeRuns = false;
+  LaneWords laneWords = LaneWords::Apart;
   /// At most so many chunks are loaded at a time in the launch for few rows.
   int64_t chunksAhead = 1;
   /// Whether x is split in two parts of tf32 in the launch for few rows and in tiles.
@@ -97,6 +102,9 @@ public:
   int64_t chunksPerGroup() const { return paddedGroup ? paddedGroup / chunkElements() : chunks(); }
   int64_t chunks() const;
   bool isInteger() const { return elementBytes == 1; }
+  /// Whether sums of groups are integers. They are exact, whoever adds them; what becomes of
+  /// them in float is added in the order of the groups, which is the CPU's.
+  bool foldsIntegers() const { return isInteger() && paddedGroup; }
   /// Chunks that a lane of the launch for few rows loads at a time, which lie in one group:
   /// sums of whole units can be folded.
   int64_t rowUnit() const;
@@ -114,10 +122,15 @@ public:
   virtual llvm::SmallVector<Fragment> decode(Emitter &t, ValueRange raw, int64_t step) const = 0;
   /// The same in f16 for one of kHalfSteps steps: two registers (i32) of two numbers
   /// per n-tile. Element e of register r of lane t is the weight of the chunk's input
-  ///   16 step + 8 r + 4 e + t   or, with lanesTakeRuns,   8 t + 4 r + 2 e + step
+  ///   16 step + 8 r + 4 e + t   or, with runs,   8 t + 4 r + 2 e + step
   virtual llvm::SmallVector<Values> decodeHalf(Emitter &t, ValueRange raw, int64_t step) const { return {}; }
   /// Factors of the columns that the lane has sums of in the group of `chunk`; only if sums are folded.
   virtual Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const { return {}; }
+  /// Where integer sums are folded: what the unit of the sums is worth, 1 or 1 / 16, a scale of
+  /// x, and a factor of a column, in the group of `chunk`. Rows and columns (i32) are clamped.
+  virtual float sumUnit() const { return 1; }
+  virtual Value activationScale(Emitter &t, ValueRange args, Value row, Value chunk) const { return {}; }
+  virtual Value columnScale(Emitter &t, ValueRange args, Value column, Value chunk) const { return {}; }
   /// From sums [rows][columns] to elements of y; rows and columns (i32) are clamped.
   virtual void finish(Emitter &t, ValueRange args, ValueRange rows, ValueRange columns, Values &sums) const {}
   /// The same for the sums of a lane of a tile, by all lanes of the warp.
@@ -160,6 +173,7 @@ struct ProductForm {
 ProductForm describeProduct(kernel::ProductOpInterface op, const OutlierLoop &outliers = nullptr);
 ProductForm describe(kernel::MatmulW8A8Op op, const OutlierLoop &outliers);
 ProductForm describe(kernel::MatmulW4A16Op op);
+ProductForm describe(kernel::MatmulW4A8Op op);
 ProductForm describe(kernel::MatmulW8A16Op op);
 ProductForm describe(kernel::MatmulFloatOp op);
 
@@ -183,6 +197,8 @@ protected:
   }
 
   Type sumType() { return p.isInteger() ? t.getI32Type() : t.f32Type(); }
+  /// What sums are folded into.
+  Type totalType() { return p.paddedGroup ? t.f32Type() : sumType(); }
   Values zeroSums(int64_t count) { return Values(count, t.splat(sumType(), int64_t(0))); }
   /// Of the 32 columns from 32 * warpColumns on.
   WeightPlace placeOf(Value warpColumns);
@@ -204,8 +220,20 @@ protected:
   void multiply(const Fragment &a, const Fragment &b, Values &sums, int64_t first);
   /// The same with operands of f16.
   void multiplyHalf(ValueRange a, ValueRange b, Values &sums, int64_t first);
+  /// The word of a chunk that is the lane's in a half of a step.
+  Value laneWord(int64_t step, int64_t half);
   /// totals + sums * scales; `columnOfSum`: which of the lane's columns a sum is of.
   Values fold(ValueRange scales, ValueRange sums, ValueRange totals, llvm::ArrayRef<int64_t> columnOfSum);
+  /// What the sums of a group begin with: zero, or the bits of a float to which integers can
+  /// be added as to an integer.
+  Values groupSums(int64_t count);
+  /// What integers added up to since then.
+  Value exactFloat(Value sum);
+
+  // Sums of a group that fit the mantissa of a float need no conversion.
+  bool fitMantissa() const { return p.foldsIntegers() && 128.0f * 15 * p.groupSize / p.sumUnit() <= (1 << 22); }
+  /// 3/2 * 2^23 units, whose last bit is worth one.
+  float sumOrigin() const { return 12582912.0f * p.sumUnit(); }
 
   Emitter &t;
   const Product &p;

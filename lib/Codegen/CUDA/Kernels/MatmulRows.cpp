@@ -47,9 +47,7 @@ Values RowsThread::multiplyUnit(const Source &source, Value at, ValueRange raw, 
     for (int64_t step = 0; step < kChunkSteps; ++step) {
       Values words;
       for (int64_t half = 0; half < 2; ++half) {
-        Value word = p.lanesTakeRuns ? t.add(t.mul(inGroup, kStepWords), 2 * step + half)
-                                     : t.add(inGroup, step * kStepWords + 4 * half);
-        words.push_back(loadWord(source.x, t.add(firstWord, word), source.isRow));
+        words.push_back(loadWord(source.x, t.add(firstWord, laneWord(step, half)), source.isRow));
       }
       // Rows 8 to 15 of the tile are not there.
       Fragment a = activations(words, p.splitFewRows);
@@ -91,6 +89,72 @@ Values RowsThread::multiplyRows(const WeightPlace &place, const Turn &turn, cons
   return vectors;
 }
 
+//===----------------------------------------------------------------------===//
+// Integers in the order of groups
+//===----------------------------------------------------------------------===//
+
+/// Adds up what the warps of a turn had in a round: integers of the group that is not
+/// complete, `pending`, and those of complete groups to `total`. Gives what is pending then.
+Value RowsThread::addRound(const OrderedSum &sum, int64_t rows, const Turn &turn, Value round, Value memory,
+                           Value pending, Value &total) {
+  int64_t perGroup = p.chunksPerGroup() / unit, units = p.rowUnits();
+  Type i32 = t.i32Type();
+  for (int64_t i = 0; i < turn.splits; ++i) {
+    Value at = t.add(t.mul(round, turn.splits), i), chunk = t.mul(at, unit), isUnit = t.less(at, units);
+    Value place = t.mul(t.add(sum.place, i * rows), kWarpColumns);
+    Value part = t.load(i32, t.at(t.at(memory, i32, place), i32, t.lane()));
+    pending = t.add(pending, t.select(isUnit, part, t.i32(0)));
+    Value scaled = t.mul(exactFloat(pending), p.activationScale(t, args, sum.row, chunk));
+    Value next = t.fma(scaled, p.columnScale(t, args, sum.column, chunk), total);
+    Value isComplete = isUnit;
+    if (perGroup > 1) {
+      Value isLast = t.equal(t.rem(at, t.i32(perGroup)), perGroup - 1);
+      isComplete = t.both(isUnit, t.either(isLast, t.equal(at, units - 1)));
+    }
+    total = t.select(isComplete, next, total);
+    pending = t.select(isComplete, groupSums(1)[0], pending);
+  }
+  return pending;
+}
+
+Value RowsThread::multiplyInOrder(const WeightPlace &place, const Turn &turn, const Source &source, Values first,
+                                  const OrderedSum &sum, int64_t rows, Value memory) {
+  Type i32 = t.i32Type(), four = t.vector(i32, 4);
+  Values state{groupSums(1)[0], t.f32(0)};
+  llvm::append_range(state, first);
+  Value rounds = t.i32(llvm::divideCeil(p.rowUnits(), turn.splits));
+  state = t.forLoop(t.i32(0), rounds, 1, state, [&](Value round, ValueRange carried) {
+    Value at = t.add(t.mul(round, turn.splits), turn.split);
+    Values next = loadUnit(place, t.add(at, turn.splits));
+    Values sums = multiplyUnit(source, at, carried.drop_front(2), zeroSums(kTiles * 4));
+    // Two places take turns, so that one barrier is enough: who writes here again has met the
+    // others after they read.
+    Value half = t.at(memory, i32, t.mul(t.bitAnd(round, 1), orderedBytes(rows) / 8));
+    Value row = rows == 1 ? t.warp() : t.add(t.mul(t.warp(), rows), group);
+    auto store = [&] {
+      Value mine = t.at(half, i32, t.add(t.mul(row, kWarpColumns), t.mul(inGroup, 8)));
+      for (int64_t i : {0, 1})
+        t.store(t.pack({sums[i], sums[4 + i], sums[8 + i], sums[12 + i]}), t.at(mine, four, i));
+    };
+    if (rows == 1)
+      t.ifThen(t.equal(group, 0), store);
+    else
+      store();
+    t.barrier();
+    Values added = t.ifElse(
+        sum.isOne,
+        [&] {
+          Value total = carried[1];
+          Value pending = addRound(sum, rows, turn, round, half, carried[0], total);
+          return Values{pending, total};
+        },
+        [&] { return Values{carried[0], carried[1]}; });
+    llvm::append_range(added, next);
+    return added;
+  });
+  return state[1];
+}
+
 namespace {
 
 struct ProductRowsThread : RowsThread {
@@ -101,6 +165,8 @@ struct ProductRowsThread : RowsThread {
     WeightPlace place = placeOf(firstColumns);
     Value x = t.row(args[kX], t.getI8Type(), t.select(isRow, group, t.i32(0)), p.inputs * p.elementBytes);
     Turn turn{t.warp(), kRowWarps};
+    if (p.foldsIntegers())
+      return runInOrder(place, turn, {x, isRow});
     Values sums = multiplyRows(place, turn, {x, isRow}, loadFirst(place, turn));
     Type type = sumType();
     Value mine = t.add(t.mul(t.add(t.mul(t.warp(), kFewRows), group), kWarpColumns), t.mul(inGroup, 8));
@@ -119,15 +185,26 @@ struct ProductRowsThread : RowsThread {
       t.store(sums[0], t.at(t.row(args[kY], t.f32Type(), row, p.columns), t.f32Type(), column));
     });
   }
+
+private:
+  /// A thread has the row of its warp's number and the column of its lane.
+  void runInOrder(const WeightPlace &place, const Turn &turn, const Source &source) {
+    Value column = t.add(t.mul(t.block(), kWarpColumns), t.lane()), row = t.warp();
+    Value isOne = t.both(t.less(row, args[kRows]), t.less(column, p.columns));
+    OrderedSum sum{row, t.min(column, t.i32(p.columns - 1)), row, isOne};
+    Value total = multiplyInOrder(place, turn, source, loadFirst(place, turn), sum, kFewRows, t.shared());
+    t.ifThen(isOne, [&] { t.store(total, t.at(t.row(args[kY], t.f32Type(), row, p.columns), t.f32Type(), column)); });
+  }
 };
 
 } // namespace
 
 void launchProductRows(Kernel &k, const Product &p, Value rows, ArrayRef<Argument> arguments) {
   Value any = k.min(rows, k.i64(1));
+  int64_t sharedBytes = p.foldsIntegers() ? orderedBytes(kFewRows) : kRowWarps * kFewRows * kWarpColumns * 4;
   k.launch({.grid = {k.i64(llvm::divideCeil(p.columns, kWarpColumns)), any},
             .threads = kRowWarps * kWarp,
-            .sharedBytes = kRowWarps * kFewRows * kWarpColumns * 4,
+            .sharedBytes = sharedBytes,
             .suffix = "_rows"},
            arguments, [&](Emitter &t, ValueRange args) { ProductRowsThread(t, p, args).run(); });
 }

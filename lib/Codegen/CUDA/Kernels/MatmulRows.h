@@ -13,6 +13,9 @@ namespace qopt::cuda {
 /// Warps of a block, which share columns: a thread per sum.
 inline constexpr int64_t kRowWarps = kFewRows * kWarpColumns / kWarp;
 
+/// Bytes of shared memory in which warps that add up integers of `rows` rows meet.
+constexpr int64_t orderedBytes(int64_t rows) { return 2 * rows * kRowWarps * kWarpColumns * 4; }
+
 class RowsThread : protected ProductThread {
 protected:
   RowsThread(Emitter &t, const Product &p, ValueRange args) : ProductThread(t, p, args), unit(p.rowUnit()) {}
@@ -33,7 +36,20 @@ protected:
   /// `group`.
   Values multiplyRows(const WeightPlace &place, const Turn &turn, const Source &source, Values first);
 
+  /// What one thread for each sum adds up: the row and the column that it has, both clamped;
+  /// where the warps of its turn have their integers of this row, counted in rows of columns
+  /// from the first warp's row 0 on; and whether the thread has any.
+  struct OrderedSum {
+    Value row, column, place, isOne;
+  };
+  /// For integer sums of groups: the total of the thread. Warps add up units side by side, one
+  /// each, and meet in `memory` behind each round; what groups come to is added in their order.
+  Value multiplyInOrder(const WeightPlace &place, const Turn &turn, const Source &source, Values first,
+                        const OrderedSum &sum, int64_t rows, Value memory);
+
 private:
+  Value addRound(const OrderedSum &sum, int64_t rows, const Turn &turn, Value round, Value memory, Value pending,
+                 Value &total);
   Values loadUnit(const WeightPlace &place, Value at);
   Values multiplyUnit(const Source &source, Value at, ValueRange raw, Values sums);
   void multiplyHalfChunk(const Source &source, Value chunk, ValueRange raw, Values &sums);

@@ -41,12 +41,17 @@ private:
     return t.at(t.shared(), t.getI8Type(), t.mul(t.rem(stage, t.i32(kStages)), shape.rows() * rowBytes));
   }
   Value pieceOffset(Value row, Value piece);
+  Values loadRows(Value memory, int64_t tile, int64_t step);
   void startStage(Value stage);
   Values loadWeights(Value stage);
   void multiplyStep(ValueRange raw, int64_t step, ArrayRef<Values> rows, Values &sums);
   Values multiplyStage(Value stage, ValueRange carried);
   Values multiplyAll();
+  Values foldGroup(Value chunk, ValueRange scales, ValueRange sums, ValueRange totals);
   void finish(ValueRange state);
+  /// The r-th of the rows that the lane has sums of.
+  Value token(int64_t r) { return t.add(firstRow, t.add(group, 8 * r)); }
+  Value clampedToken(int64_t r) { return t.min(token(r), t.sub(args[kRows], 1)); }
 
   TileShape shape;
   int64_t rowBytes, stepsOfChunk;
@@ -54,10 +59,30 @@ private:
   WeightPlace place;
 };
 
-/// Where the i-th 16 bytes of a row are: eight rows below each other in eight banks.
+/// Where the i-th 16 bytes of a row are: eight rows below each other in eight banks. Where lanes
+/// take pairs of words, half a warp reads two pieces of four rows at a time.
 Value TilesThread::pieceOffset(Value row, Value piece) {
   Value turn = rowBytes == 128 ? t.bitAnd(row, 7) : t.bitAnd(t.shiftRight(row, 1), 3);
+  if (p.laneWords == LaneWords::Pairs)
+    turn = t.mul(t.bitAnd(row, 3), 2);
   return t.add(t.mul(row, rowBytes), t.mul(t.bitXor(piece, turn), 16));
+}
+
+/// The four words of a step of 16 rows that are the lane's.
+Values TilesThread::loadRows(Value memory, int64_t tile, int64_t step) {
+  Type i8 = t.getI8Type();
+  if (p.laneWords != LaneWords::Pairs) {
+    Value row = t.add(t.bitAnd(t.lane(), 15), 16 * tile);
+    return t.loadMatrices(t.at(memory, i8, pieceOffset(row, t.add(t.shiftRight(t.lane(), 4), 2 * step))), 4);
+  }
+  Type pair = t.vector(t.i32Type(), 2);
+  Values words(4);
+  for (int64_t half : {0, 1}) {
+    Value offset = pieceOffset(t.add(group, 16 * tile + 8 * half), t.add(t.shiftRight(inGroup, 1), 2 * step));
+    Value both = t.load(pair, t.at(memory, i8, t.add(offset, t.mul(t.bitAnd(inGroup, 1), 8))));
+    words[half] = t.extract(both, 0), words[2 + half] = t.extract(both, 1);
+  }
+  return words;
 }
 
 /// Starts to bring a stage of the block's rows into shared memory.
@@ -121,13 +146,11 @@ Values TilesThread::multiplyStage(Value stage, ValueRange carried) {
   Values next = loadWeights(t.add(stage, 1)), sums = carried.take_front(numSums());
   ValueRange raw = carried.drop_front(numSums());
   size_t each = raw.size() / p.stageChunks();
-  Value memory = stageMemory(stage), row = t.bitAnd(t.lane(), 15);
+  Value memory = stageMemory(stage);
   for (int64_t i = 0; i < p.stageChunks() * stepsOfChunk; ++i) {
     SmallVector<Values> rows;
-    for (int64_t m = 0; m < shape.rowTiles; ++m) {
-      Value offset = pieceOffset(t.add(row, 16 * m), t.add(t.shiftRight(t.lane(), 4), 2 * i));
-      rows.push_back(t.loadMatrices(t.at(memory, t.getI8Type(), offset), 4));
-    }
+    for (int64_t m = 0; m < shape.rowTiles; ++m)
+      rows.push_back(loadRows(memory, m, i));
     multiplyStep(raw.slice(i / stepsOfChunk * each, each), i % stepsOfChunk, rows, sums);
   }
   llvm::append_range(sums, next);
@@ -139,24 +162,38 @@ Values TilesThread::multiplyAll() {
     startStage(t.i32(i));
   auto multiply = [&](Value stage, ValueRange carried) { return multiplyStage(stage, carried); };
   Value begin = t.i32(0), end = t.i32(p.stages());
-  Values state = zeroSums(numSums());
+  Values state(numSums(), t.splat(totalType(), int64_t(0)));
   llvm::append_range(state, loadWeights(begin));
   if (!p.paddedGroup)
     return t.forLoop(begin, end, 1, state, multiply);
-  SmallVector<int64_t> columns;
-  for (int64_t j = 0; j < kTiles; ++j)
-    for (int64_t i = 0; i < 4; ++i)
-      columns.push_back(4 * (i % 2) + j);
   int64_t perGroup = llvm::divideCeil(p.chunksPerGroup(), p.stageChunks());
   return t.forLoop(begin, end, perGroup, state, [&](Value first, ValueRange totals) {
     // Requested here, needed after the group.
-    Values scales = p.groupScales(t, args, place, t.mul(first, p.stageChunks())), inner = zeroSums(numSums());
+    Value chunk = t.mul(first, p.stageChunks());
+    Values scales = p.groupScales(t, args, place, chunk), inner = groupSums(numSums());
     llvm::append_range(inner, totals.drop_front(numSums()));
     inner = t.forLoop(first, t.min(t.add(first, perGroup), end), 1, inner, multiply);
-    Values next = fold(scales, ArrayRef(inner).take_front(numSums()), totals.take_front(numSums()), columns);
+    Values next = foldGroup(chunk, scales, ArrayRef(inner).take_front(numSums()), totals.take_front(numSums()));
     llvm::append_range(next, ArrayRef(inner).drop_front(numSums()));
     return next;
   });
+}
+
+/// Sums are [row tile][n-tile][first, second row][first, second column].
+Values TilesThread::foldGroup(Value chunk, ValueRange scales, ValueRange sums, ValueRange totals) {
+  auto columnOf = [](size_t i) { return static_cast<int64_t>(4 * (i % 2) + i / 4 % kTiles); };
+  if (!p.foldsIntegers()) {
+    SmallVector<int64_t> columns = llvm::map_to_vector(llvm::seq<size_t>(4 * kTiles), columnOf);
+    return fold(scales, sums, totals, columns);
+  }
+  Values tokens, next;
+  for (int64_t r = 0; r < 2 * shape.rowTiles; ++r)
+    tokens.push_back(p.activationScale(t, args, clampedToken(r), chunk));
+  for (auto [i, sum] : llvm::enumerate(sums)) {
+    Value scaled = t.mul(exactFloat(sum), tokens[i / (4 * kTiles) * 2 + i % 4 / 2]);
+    next.push_back(t.fma(scaled, scales[columnOf(i)], totals[i]));
+  }
+  return next;
 }
 
 void TilesThread::run() {
@@ -173,8 +210,8 @@ void TilesThread::finish(ValueRange state) {
   for (int64_t r = 0; r < 2 * shape.rowTiles; ++r) {
     for (int64_t c = 0; c < 8; ++c)
       sums.push_back(state[(r / 2 * kTiles + c % 4) * 4 + r % 2 * 2 + c / 4]);
-    tokens.push_back(t.add(firstRow, t.add(group, 8 * r)));
-    clampedRows.push_back(t.min(tokens.back(), t.sub(rows, 1)));
+    tokens.push_back(token(r));
+    clampedRows.push_back(clampedToken(r));
   }
   for (int64_t c = 0; c < 8; ++c) {
     columns.push_back(t.add(place.sums, c));

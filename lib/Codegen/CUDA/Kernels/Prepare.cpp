@@ -100,8 +100,14 @@ void Preparation::launch(Kernel &k, const IRMapping &outside, StringRef suffix) 
              Value row = t.block(), staged = t.shared(kRowOffset);
              makeRow(t, args, row, staged);
              t.barrier();
+             auto dynamic = dyn_cast<kernel::DynamicQuantizeOp>(quantization);
+             if (dynamic && dynamic.isByGroups()) {
+               Value scales = t.row(own[1], f32, row, dynamic.groups());
+               GroupedRow{t.row(own[0], i8, row, width), scales, width, dynamic.groupSize(), threads()}.run(t, staged);
+               return;
+             }
              RowPieces pieces(t, staged, width, threads());
-             if (isa<kernel::DynamicQuantizeOp>(codes))
+             if (dynamic)
                DynamicRow{t.row(own[0], i8, row, width), t.at(own[1], f32, row), threads(), t.shared()}.run(t, pieces);
              else
                quantizeRow(t, pieces, own[0], t.row(own[1], i8, row, width));

@@ -23,7 +23,20 @@ void emit(Kernel &k, kernel::QuantizeOp op) {
                });
 }
 
+/// A block for each row, a warp for each group.
+static void emitGroups(Kernel &k, kernel::DynamicQuantizeOp op) {
+  int64_t width = op.width(), groups = op.groups(), threads = std::min<int64_t>(groups, 16) * kWarp;
+  k.launch({.grid = {k.dim(op.getX(), 0)}, .threads = threads},
+           {k.input(op.getX()), k.output(op.getCodes()), k.output(op.getScale())}, [&](Emitter &t, ValueRange args) {
+             Value row = t.block(), codes = t.row(args[1], t.getI8Type(), row, width);
+             GroupedRow grouped{codes, t.row(args[2], t.f32Type(), row, groups), width, op.groupSize(), threads};
+             grouped.run(t, t.row(args[0], t.f32Type(), row, width));
+           });
+}
+
 void emit(Kernel &k, kernel::DynamicQuantizeOp op) {
+  if (op.isByGroups())
+    return emitGroups(k, op);
   int64_t width = op.width(), threads = RowPieces::threadsFor(width);
   k.launch({.grid = {k.dim(op.getX(), 0)}, .threads = threads, .sharedBytes = threads / kWarp * 4},
            {k.input(op.getX()), k.output(op.getCodes()), k.output(op.getScale())}, [&](Emitter &t, ValueRange args) {
