@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "ReportFiles.h"
 #include "qopt/Support/File.h"
+#include "qopt/Support/OutputPaths.h"
 #include "qopt/Support/Tool.h"
 
 using namespace qopt;
@@ -14,6 +15,10 @@ Status qopt::checkFiles(const CompileOptions &options) {
   if (!options.evaluation.empty() && options.evaluation != "-")
     if (auto text = MappedFile::open(options.evaluation); !text)
       return inFile(options.evaluation, text.error());
+  std::vector<std::string> inputs = {options.model, options.model + ".data", options.calibration, options.evaluation,
+                                     options.tokenizer};
+  if (Status status = checkOutputPaths({options.output, options.report, options.log}, inputs); !status)
+    return status;
   // An AtomicFile that is not committed leaves nothing behind, not even an empty file.
   for (const std::string &path : {options.output, options.report, options.log})
     if (!path.empty())

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 using namespace qopt;
 using qrt::Tensor;
@@ -53,13 +54,17 @@ static Result<std::vector<Tensor>> readInputs(const EntryPoint &entry, std::map<
   return tensors;
 }
 
-/// A file name for an output: its own, with what cannot be in one replaced.
-static std::string fileNameFor(const std::string &output) {
+/// A file name for an output: its own, with what cannot be in one replaced, and with a number
+/// where another output of `taken` has got the same.
+static std::string fileNameFor(const std::string &output, std::set<std::string> &taken) {
   std::string name = output;
   for (char &c : name)
     if (c == '/' || c == '\0')
       c = '_';
-  return name + ".npy";
+  std::string unique = name;
+  for (int number = 2; !taken.insert(unique).second; ++number)
+    unique = name + "_" + std::to_string(number);
+  return unique + ".npy";
 }
 
 /// Reads the inputs, runs the module, and says what came out and how long that took.
@@ -92,11 +97,12 @@ Status runOnce(const Request &request) {
   }
   Json json = {
       {"outputs", Json::array()}, {"device", (*session)->device()}, {"code", (*session)->code()}, {"seconds", seconds}};
+  std::set<std::string> taken;
   for (size_t i = 0; i < outputs->size(); ++i) {
     const TensorInfo &info = entry.outputs[i];
     std::string path;
     if (!request.outputFolder.empty()) {
-      path = request.outputFolder + "/" + fileNameFor(info.name);
+      path = request.outputFolder + "/" + fileNameFor(info.name, taken);
       if (Status status = qrt::writeTensorFile(path, (*outputs)[i]); !status)
         return inFile(path, status.error());
     }

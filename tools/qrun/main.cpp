@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Commands.h"
+#include "qopt/Support/OutputPaths.h"
 #include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
@@ -149,6 +150,11 @@ int main(int argc, char **argv) {
     if (!command)
       return command.error();
     request.modulePath = options.positional()[0];
+    std::vector<std::string> inputs{request.modulePath, request.compareModule, request.perplexityFile};
+    for (const std::string &input : request.inputs) // NAME=FILE
+      inputs.push_back(input.substr(input.find('=') + 1));
+    if (Status status = checkOutputPaths({request.jsonFile, request.outputFile}, inputs); !status)
+      return status;
     return command->run(request);
   });
 }

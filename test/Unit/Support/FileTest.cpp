@@ -1,12 +1,34 @@
 #include "qopt/Support/File.h"
 #include "TemporaryDirectory.h"
+#include "qopt/Support/OutputPaths.h"
 #include <csignal>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 using namespace qopt;
+
+TEST(OutputPaths, AreNeitherInputsNorTheSameTwice) {
+  TemporaryDirectory directory;
+  std::string input = directory.write("input", "some bytes"), folder = input.substr(0, input.rfind('/'));
+  std::string link = folder + "/link", hard = folder + "/hard", output = folder + "/output";
+  ASSERT_EQ(symlink("input", link.c_str()), 0);
+  ASSERT_EQ(::link(input.c_str(), hard.c_str()), 0);
+  EXPECT_TRUE(bool(checkOutputPaths({output, folder + "/other", "", "-", "/dev/null", "/dev/null"}, {input, "", "-"})));
+  for (const std::string &same :
+       {input, link, hard, folder + "/../" + folder.substr(folder.rfind('/') + 1) + "/input"}) {
+    Status status = checkOutputPaths({output, same}, {input});
+    ASSERT_FALSE(bool(status)) << same;
+    EXPECT_NE(status.error().message.find(same + ": is to be written, but it is also read: as " + input),
+              std::string::npos);
+  }
+  // None of these is there yet.
+  Status status = checkOutputPaths({output, folder + "/./output"}, {});
+  ASSERT_FALSE(bool(status));
+  EXPECT_NE(status.error().message.find("is to be written twice: also as " + output), std::string::npos);
+}
 
 TEST(MappedFile, ReadsRegularFilesOnly) {
   TemporaryDirectory directory;
