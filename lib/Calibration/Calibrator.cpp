@@ -5,12 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Calibrator.h"
+#include "StageReaders.h"
 #include "Statistics.h"
 #include "qopt/Calibration/Samples.h"
 #include "qopt/Calibration/Stages.h"
 #include "qopt/Calibration/ValueStore.h"
 #include "qopt/Calibration/WeightQuantizer.h"
-#include "llvm/ADT/MapVector.h"
+#include "qopt/Support/Memory.h"
 #include <array>
 #include <chrono>
 #include <map>
@@ -43,6 +44,11 @@ public:
     if (failed(outlined))
       return failure();
     plan = std::move(*outlined);
+    // Which layer's statistics would not fit is said before hours are spent on the others.
+    int64_t free = options.freeMemory != 0 ? options.freeMemory : availableMemory();
+    for (const Stage &stage : plan.stages)
+      if (failed(StageReaders(function, stage).checkMemory(free)))
+        return failure();
     FailureOr<std::unique_ptr<StageRunner>> compiled = makeRunner(*plan.module, pool);
     if (failed(compiled))
       return failure();
@@ -69,12 +75,6 @@ private:
     return emitError(observe.getLoc()) << "calibration of \"" << observe.getName() << "\": " << error.message;
   }
 
-  /// Whether the float model's activations matter to the codes of `linear`.
-  static bool hasFloatTarget(const Linear &linear) {
-    return linear.scheme && linear.scheme.getValue().has(options::floatTarget) &&
-           linear.scheme.get(options::floatTarget) != 0;
-  }
-
   /// The function's arguments come alive.
   LogicalResult start() {
     live.resize(batches.size());
@@ -94,11 +94,15 @@ private:
     bool weightsDiffer = false;
     if (failed(loadWeights(stage, weights, weightsDiffer)))
       return failure();
-    Statistics statistics(stage.observe, rangeRule(stage));
+    StageReaders readers(function, stage);
+    Statistics statistics(stage.observe, readers.rangeRule());
+    FailureOr<Matrix<float>> targetWeights = readers.targetWeights();
+    if (failed(targetWeights))
+      return failure();
     for (size_t i = 0; i < batches.size(); ++i) {
       if (Status status = runBatch(stage, i, weights, weightsDiffer); !status)
         return fail(stage, status.error());
-      if (Status status = measure(stage, i, statistics); !status)
+      if (Status status = measure(stage, i, readers.haveFloatTarget(), *targetWeights, statistics); !status)
         return fail(stage, status.error());
       if (options.onProgress)
         options.onProgress(++done, static_cast<int64_t>(batches.size() * plan.stages.size()));
@@ -106,6 +110,10 @@ private:
     for (const StageWeights &used : stage.weights)
       if (used.linear)
         quantized.erase(used.linear->op);
+    // The solvers need the memory.
+    weights[Quantized].clear();
+    weights[Float].clear();
+    *targetWeights = Matrix<float>();
     return finish(stage, statistics);
   }
 
@@ -199,20 +207,24 @@ private:
     return store.get(handle);
   }
 
-  Status measure(const Stage &stage, size_t index, Statistics &statistics) {
+  Status measure(const Stage &stage, size_t index, bool hasFloatTarget, const Matrix<float> &targetWeights,
+                 Statistics &statistics) {
     ObserveOp observe = stage.observe;
     Value value = observe.getInput();
     Result<qrt::Tensor> x = load(index, Quantized, value);
     if (!x)
       return x.error();
     qrt::Tensor xFloat;
-    if (needsFloat && live[index][Float].lookup(value) != live[index][Quantized].lookup(value)) {
+    if (hasFloatTarget && live[index][Float].lookup(value) != live[index][Quantized].lookup(value)) {
       Result<qrt::Tensor> tensor = load(index, Float, value);
       if (!tensor)
         return tensor.error();
       xFloat = *tensor;
     }
-    return statistics.add(*x, xFloat, batches[index], parallelFor);
+    MatrixRef<const float> weights;
+    if (targetWeights.rows != 0)
+      weights = targetWeights;
+    return statistics.add(*x, xFloat, batches[index], parallelFor, weights);
   }
 
   /// Ends the observer, then lets the next stages see what it decided.
@@ -232,6 +244,7 @@ private:
         for (Live &stream : live[i])
           stream.erase(value);
     }
+    releaseFreedMemory();
     return success();
   }
 
@@ -248,30 +261,10 @@ private:
     return {};
   }
 
-  /// The linears that read the observer of `stage`, by scheme.
-  llvm::MapVector<SchemeAttr, std::vector<Linear>> readersOf(const Stage &stage) {
-    ObserveOp observe = stage.observe;
-    llvm::MapVector<SchemeAttr, std::vector<Linear>> readers;
-    for (Operation &op : function.getBody().front())
-      if (std::optional<Linear> linear = Linear::match(&op);
-          linear && linear->scheme && linear->op.getA() == observe.getResult())
-        readers[linear->scheme].push_back(*linear);
-    return readers;
-  }
-
-  /// How the linears that read the observer want its range; qopt-insert-observers gave
-  /// those of another mind another one.
-  RangeRule rangeRule(const Stage &stage) {
-    for (auto &[scheme, linears] : readersOf(stage))
-      if (scheme.getValue().has(options::observer))
-        return scheme.get(options::observer);
-    return RangeRule::LeastSquares;
-  }
-
   /// Quantizes the linears that read the observer of `stage` and whose weights depend on
   /// what it measured.
   LogicalResult quantizeReaders(const Stage &stage, Statistics &statistics) {
-    llvm::MapVector<SchemeAttr, std::vector<Linear>> readers = readersOf(stage);
+    StageReaders::ByScheme readers = StageReaders(function, stage).byScheme();
     readers.remove_if([&](auto &entry) {
       StatisticSet needed = entry.first.getVariant().weightStatistics;
       return needed == StatisticSet::None || !observes(stage.observe, needed);

@@ -141,6 +141,13 @@ Result<std::unique_ptr<WeightQuantizer>> WeightQuantizer::create(const Scheme &s
   return Error{("scheme " + scheme.name() + " leaves weights as they are").str()};
 }
 
+int64_t qopt::statisticsBytes(const Linear &linear, bool hasProduct) {
+  if (linear.variant().weights != WeightMethod::GptqGroups)
+    return 0;
+  return gptqBytes(linear.inFeatures, hasProduct ? linear.outFeatures : 0,
+                   gptqOptions(linear.scheme.getValue(), linear.inFeatures));
+}
+
 FailureOr<WeightCodes> qopt::quantizeLinear(const Linear &linear, const WeightQuantizer &quantizer, double seconds,
                                             const ParallelFor &parallelFor,
                                             const std::function<void(LayerReport)> &onLayer) {

@@ -105,6 +105,9 @@ Result<GroupCodes> Solver::quantize(MatrixRef<const float> weights, GptqReport &
   if (weights.cols != shared.size())
     return Error{"expected weights of " + std::to_string(shared.size()) + " columns, but got " +
                  std::to_string(weights.cols)};
+  if (shared.product.rows != 0 && weights.rows != shared.product.rows)
+    return Error{"expected weights of " + std::to_string(shared.product.rows) + " rows, but got " +
+                 std::to_string(weights.rows)};
   report = GptqReport();
   report.deadColumns = shared.deadColumns;
   if (!shared.factor)
@@ -120,7 +123,7 @@ Result<GroupCodes> Solver::quantize(MatrixRef<const float> weights, GptqReport &
   runParallel(parallelFor, (weights.rows + kTileRows - 1) / kTileRows, [&](int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; ++tile)
       if (shared.isExact())
-        quantizeTile(shared, shared.factor->upper, weights, scaler, result, tile * kTileRows, losses.data());
+        quantizeTile(shared, shared.exactUpper, weights, scaler, result, tile * kTileRows, losses.data());
       else
         quantizeTile(shared, shared.upper, weights, scaler, result, tile * kTileRows, losses.data());
   });
@@ -130,6 +133,16 @@ Result<GroupCodes> Solver::quantize(MatrixRef<const float> weights, GptqReport &
 
 } // namespace
 
+int64_t qopt::gptqBytes(int64_t inFeatures, int64_t outFeatures, const GptqOptions &options) {
+  int64_t square = inFeatures * inFeatures, product = options.floatTarget != 0 ? outFeatures * inFeatures : 0;
+  bool summedC = options.floatTarget != 0 && outFeatures == 0;
+  // H and what is C or W C, in double; then H, the factor, H with damping and C - H.
+  int64_t summing = 8 * square + (summedC ? 8 * square : 8 * product);
+  int64_t factor = options.groups.referenceMinMax ? 8 : 4, damped = options.polishPasses > 0 ? 4 : 0;
+  int64_t solving = (8 + factor + damped) * square + (summedC ? 4 * square : 4 * product);
+  return std::max(summing, solving);
+}
+
 Result<std::unique_ptr<GptqSolver>> GptqSolver::create(Hessian hessian, const GptqOptions &options,
                                                        const ParallelFor &parallelFor) {
   const Matrix<double> &h = hessian.h, &c = hessian.c;
@@ -138,12 +151,16 @@ Result<std::unique_ptr<GptqSolver>> GptqSolver::create(Hessian hessian, const Gp
   if (c.rows != 0 && (c.rows != h.rows || c.cols != h.cols))
     return Error{"expected float statistics of " + std::to_string(h.rows) + "x" + std::to_string(h.cols) +
                  ", but got " + std::to_string(c.rows) + "x" + std::to_string(c.cols)};
+  if (hessian.product.rows != 0 && (hessian.product.cols != h.rows || c.rows != 0))
+    return Error{"expected float statistics of " + std::to_string(h.rows) + " columns alone, but got " +
+                 std::to_string(hessian.product.cols) + (c.rows != 0 ? " and others" : "")};
   if (Status status = checkOptions(options); !status)
     return status.error();
   if (Status status = checkFinite(h, "the hessian"); !status)
     return status.error();
-  if (Status status = checkFinite(c, "the product with the float activations"); !status)
-    return status.error();
+  for (const Matrix<double> *sums : {&hessian.c, &hessian.product})
+    if (Status status = checkFinite(*sums, "the product with the float activations"); !status)
+      return status.error();
   useOneBlasThread();
   return std::unique_ptr<GptqSolver>(
       std::make_unique<Solver>(shareStatistics(std::move(hessian), options, parallelFor)));

@@ -68,48 +68,45 @@ bool factorLower(Matrix<double> &a, const ParallelFor &parallelFor) {
 
 /// One attempt. Cholesky gives A = L L^T from the lower triangle; with J the
 /// reversal of rows and columns, H = J A J = (J L J)(J L J)^T and J L J is upper
-/// triangular. Reversing both is reversing the array.
-bool tryFactor(const Matrix<double> &h, const std::vector<double> &diagonal, double damp, GptqFactor &factor,
+/// triangular. A is made from what is above the diagonal, which stays.
+bool tryFactor(Matrix<double> &h, const std::vector<double> &diagonal, double damp, GptqFactor &factor,
                const ParallelFor &parallelFor) {
   int64_t size = h.rows;
-  Matrix<double> &a = factor.upper;
   runParallel(parallelFor, size, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const double *from = h.row(factor.order[size - 1 - i]);
-      double *to = a.row(i);
-      for (int64_t j = 0; j < i; ++j)
-        to[j] = from[factor.order[size - 1 - j]];
       int64_t column = factor.order[size - 1 - i];
+      double *to = h.row(i);
+      for (int64_t j = 0; j < i; ++j) {
+        int64_t other = factor.order[size - 1 - j];
+        to[j] = h(std::min(column, other), std::max(column, other));
+      }
       to[i] = diagonal[column] + damp;
-      factor.added[column] = to[i] - h(column, column);
+      factor.added[column] = to[i] - factor.diagonal[column];
     }
   });
-  if (!factorLower(a, parallelFor))
+  if (!factorLower(h, parallelFor))
     return false;
   for (int64_t i = 0; i < size; ++i)
-    if (!std::isfinite(1.0 / a(i, i)))
+    if (!std::isfinite(1.0 / h(i, i)))
       return false;
-  std::reverse(a.values.begin(), a.values.end());
   return true;
 }
 
 } // namespace
 
-std::optional<GptqFactor> qopt::factorHessian(const Matrix<double> &h, const GptqOptions &options,
+std::optional<GptqFactor> qopt::factorHessian(Matrix<double> &h, const GptqOptions &options,
                                               const ParallelFor &parallelFor) {
   useOneBlasThread();
   int64_t size = h.rows;
-  GptqFactor factor{Matrix<double>(size, size), columnOrder(h, options.actOrder), std::vector<double>(size)};
-
-  std::vector<double> original(size);
-  for (int64_t k = 0; k < size; ++k)
-    original[k] = h(k, k);
+  GptqFactor factor{columnOrder(h, options.actOrder), std::vector<double>(size), std::vector<double>(size)};
   double largest = 0;
-  for (double value : original)
-    largest = std::max(largest, std::fabs(value));
+  for (int64_t k = 0; k < size; ++k) {
+    factor.diagonal[k] = h(k, k);
+    largest = std::max(largest, std::fabs(h(k, k)));
+  }
 
   for (int floor = 0; floor <= kFloors; ++floor) {
-    std::vector<double> diagonal = original;
+    std::vector<double> diagonal = factor.diagonal;
     if (floor > 0) {
       double least = 1e-6 * largest * std::pow(10.0, floor - 1);
       for (double &value : diagonal)
@@ -127,5 +124,25 @@ std::optional<GptqFactor> qopt::factorHessian(const Matrix<double> &h, const Gpt
         return factor;
     }
   }
+  for (int64_t i = 0; i < size; ++i) {
+    h(i, i) = factor.diagonal[i];
+    for (int64_t j = 0; j < i; ++j)
+      h(i, j) = h(j, i);
+  }
   return std::nullopt;
 }
+
+template <typename T>
+Matrix<T> qopt::upperFactor(const Matrix<double> &factored, const ParallelFor &parallelFor) {
+  int64_t size = factored.rows;
+  Matrix<T> upper(size, size);
+  runParallel(parallelFor, size, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t j = i; j < size; ++j)
+        upper(i, j) = T(factored(size - 1 - i, size - 1 - j));
+  });
+  return upper;
+}
+
+template Matrix<float> qopt::upperFactor(const Matrix<double> &, const ParallelFor &);
+template Matrix<double> qopt::upperFactor(const Matrix<double> &, const ParallelFor &);

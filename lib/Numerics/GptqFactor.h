@@ -10,20 +10,25 @@
 
 namespace qopt {
 
-/// R with H = R R^T, R upper triangular, H with damping and in the order in which columns
-/// are quantized. This R is the inverse of the reference's factor of H^-1, so nothing
-/// is ever inverted.
+/// What belongs to R with H = R R^T, R upper triangular, H with damping and in the order in
+/// which columns are quantized. This R is the inverse of the reference's factor of H^-1,
+/// so nothing is ever inverted.
 struct GptqFactor {
-  Matrix<double> upper;       ///< R; what is below the diagonal means nothing
-  std::vector<int64_t> order; ///< column of W at each position
-  std::vector<double> added;  ///< what the diagonal got, per column of W
-  double dampFraction = 0;    ///< damping as a fraction of the diagonal's mean
+  std::vector<int64_t> order;   ///< column of W at each position
+  std::vector<double> diagonal; ///< of H without damping, per column of W
+  std::vector<double> added;    ///< what the diagonal got, per column of W
+  double dampFraction = 0;      ///< damping as a fraction of the diagonal's mean
 };
 
 /// Factors H (whose dead columns have got a diagonal) or says that it cannot be
-/// done: dampings up to 1 first, then growing floors under the diagonal.
-std::optional<GptqFactor> factorHessian(const Matrix<double> &h, const GptqOptions &options,
-                                        const ParallelFor &parallelFor);
+/// done: dampings up to 1 first, then growing floors under the diagonal. Takes no second
+/// matrix: above its diagonal `h` still holds H, on and below it R with rows and columns
+/// reversed. Where it cannot be done `h` is as it was.
+std::optional<GptqFactor> factorHessian(Matrix<double> &h, const GptqOptions &options, const ParallelFor &parallelFor);
+
+/// R out of what factorHessian left.
+template <typename T>
+Matrix<T> upperFactor(const Matrix<double> &factored, const ParallelFor &parallelFor);
 
 } // namespace qopt
 

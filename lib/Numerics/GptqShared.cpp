@@ -12,14 +12,6 @@ using namespace qopt;
 
 namespace {
 
-Matrix<float> toFloat(const Matrix<double> &matrix, const ParallelFor &parallelFor) {
-  Matrix<float> result(matrix.rows, matrix.cols);
-  runParallel(parallelFor, matrix.rows, [&](int64_t begin, int64_t end) {
-    std::copy(matrix.row(begin), matrix.row(begin) + (end - begin) * matrix.cols, result.row(begin));
-  });
-  return result;
-}
-
 /// Brings the sums near to 1, where float32 has its range: by a power of two, which
 /// rounds nothing. Returns what they were divided by.
 double scaleSums(Hessian &hessian, const ParallelFor &parallelFor) {
@@ -29,7 +21,7 @@ double scaleSums(Hessian &hessian, const ParallelFor &parallelFor) {
   double unit = std::ldexp(1.0, largest > 0 ? std::ilogb(largest) : 0);
   if (!(unit > 0 && std::isfinite(1 / unit)))
     return 1;
-  for (Matrix<double> *matrix : {&hessian.h, &hessian.c})
+  for (Matrix<double> *matrix : {&hessian.h, &hessian.c, &hessian.product})
     runParallel(parallelFor, matrix->rows, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin * matrix->cols; i < end * matrix->cols; ++i)
         matrix->values[i] *= 1 / unit;
@@ -76,20 +68,30 @@ GptqShared qopt::shareStatistics(Hessian hessian, const GptqOptions &options, co
     });
   }
   hessian.c = Matrix<double>();
+  if (hessian.product.rows != 0 && options.floatTarget != 0) {
+    shared.product = Matrix<float>(hessian.product.rows, size);
+    std::copy(hessian.product.values.begin(), hessian.product.values.end(), shared.product.values.begin());
+  }
+  hessian.product = Matrix<double>();
+
   shared.factor = factorHessian(hessian.h, options, parallelFor);
   if (!shared.factor) {
     shared.undamped = std::move(hessian.h);
     return shared;
   }
   if (options.polishPasses > 0) {
-    shared.damped = toFloat(hessian.h, parallelFor);
-    for (int64_t k = 0; k < size; ++k)
-      shared.damped(k, k) = float(hessian.h(k, k) + shared.factor->added[k]);
+    shared.damped = Matrix<float>(size, size);
+    runParallel(parallelFor, size, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        for (int64_t j = 0; j < size; ++j)
+          shared.damped(i, j) = float(hessian.h(std::min(i, j), std::max(i, j)));
+        shared.damped(i, i) = float(shared.factor->diagonal[i] + shared.factor->added[i]);
+      }
+    });
   }
-  hessian.h = Matrix<double>();
-  if (!shared.isExact() || options.polishPasses > 0 || shared.difference.rows != 0)
-    shared.upper = toFloat(shared.factor->upper, parallelFor);
-  if (!shared.isExact())
-    shared.factor->upper = Matrix<double>();
+  if (shared.isExact())
+    shared.exactUpper = upperFactor<double>(hessian.h, parallelFor);
+  if (!shared.isExact() || options.polishPasses > 0 || shared.hasFloatTarget())
+    shared.upper = upperFactor<float>(hessian.h, parallelFor);
   return shared;
 }

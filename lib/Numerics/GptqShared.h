@@ -18,12 +18,15 @@ struct GptqShared {
   std::vector<bool> dead;
   int64_t deadColumns = 0;
   std::vector<float> importance;    ///< for the search of scales
-  std::optional<GptqFactor> factor; ///< nothing where H could not be factored; its matrix is there if codes are exact
+  std::optional<GptqFactor> factor; ///< nothing where H could not be factored
+  Matrix<double> exactUpper;        ///< R, if codes are exact
   Matrix<float> upper;              ///< R in float32
   Matrix<float> damped;             ///< H with damping, by column of W; for polishing only
   Matrix<float> difference;         ///< C - H, likewise; for the float target only
+  Matrix<float> product;            ///< W (C - H) of the one W, instead
   Matrix<double> undamped;          ///< H; only where it could not be factored
 
+  bool hasFloatTarget() const { return difference.rows != 0 || product.rows != 0; }
   int64_t size() const { return int64_t(dead.size()); }
   /// Whether every code has to be that of the reference, which takes double throughout.
   bool isExact() const { return options.groups.referenceMinMax; }

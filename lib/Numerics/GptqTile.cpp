@@ -28,12 +28,17 @@ void forEachElement(int64_t rows, const std::vector<int64_t> &order, Body body) 
 
 /// W' = W + alpha W (C - H) (H + damp)^-1: of all weights, those whose output on the
 /// inputs the layer will really get is nearest to the float model's, at alpha 1.
-void addFloatTarget(const GptqShared &shared, Matrix<float> &target) {
+void addFloatTarget(const GptqShared &shared, int64_t first, Matrix<float> &target) {
   int64_t rows = target.rows, size = shared.size();
   const std::vector<int64_t> &order = shared.factor->order;
+  float alpha = float(shared.options.floatTarget);
   Matrix<float> shift(rows, size), solved(rows, size);
-  gemm(CblasNoTrans, CblasNoTrans, rows, size, size, float(shared.options.floatTarget), target.values.data(), size,
-       shared.difference.values.data(), size, 0.0f, shift.values.data(), size);
+  if (shared.product.rows != 0)
+    std::transform(shared.product.row(first), shared.product.row(first) + rows * size, shift.values.begin(),
+                   [&](float value) { return alpha * value; });
+  else
+    gemm(CblasNoTrans, CblasNoTrans, rows, size, size, alpha, target.values.data(), size,
+         shared.difference.values.data(), size, 0.0f, shift.values.data(), size);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < size; ++j)
       solved(r, j) = shift(r, order[j]);
@@ -115,8 +120,8 @@ void qopt::quantizeTile(const GptqShared &shared, const Matrix<T> &upper, Matrix
   Matrix<float> target(rows, cols);
   for (int64_t r = 0; r < rows; ++r)
     std::copy_n(weights.row(first + r), cols, target.row(r));
-  if (shared.difference.rows != 0)
-    addFloatTarget(shared, target);
+  if (shared.hasFloatTarget())
+    addFloatTarget(shared, first, target);
   for (int64_t k = 0; shared.deadColumns > 0 && k < cols; ++k)
     for (int64_t r = 0; shared.dead[k] && r < rows; ++r)
       target(r, k) = 0;

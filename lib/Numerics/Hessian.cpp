@@ -102,16 +102,46 @@ private:
   std::vector<float> own; ///< of the difference, for C
 };
 
+/// product += (difference weights^T)^T x, tile by tile of the product.
+void accumulateProduct(Matrix<double> &product, MatrixRef<const float> x, MatrixRef<const float> difference,
+                       MatrixRef<const float> weights, const ParallelFor &parallelFor) {
+  int64_t step = tileSize(x.cols), rowTiles = (weights.rows + step - 1) / step, colTiles = (x.cols + step - 1) / step;
+  for (int64_t first = 0; first < x.rows; first += kTokens) {
+    int64_t tokens = std::min(kTokens, x.rows - first);
+    Matrix<float> outputs(tokens, weights.rows); // what the layer's float outputs are ahead
+    runParallel(parallelFor, (tokens + step - 1) / step, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin * step; t < std::min(end * step, tokens); t += step)
+        gemm(CblasNoTrans, CblasTrans, std::min(step, tokens - t), weights.rows, x.cols, 1.0f,
+             difference.row(first + t), difference.stride, weights.data, weights.stride, 0.0f, outputs.row(t),
+             weights.rows);
+    });
+    runParallel(parallelFor, rowTiles * colTiles, [&](int64_t begin, int64_t end) {
+      std::vector<float> sums(step * step);
+      for (int64_t tile = begin; tile < end; ++tile) {
+        int64_t n = tile / colTiles * step, k = tile % colTiles * step;
+        int64_t rows = std::min(step, weights.rows - n), cols = std::min(step, x.cols - k);
+        gemm(CblasTrans, CblasNoTrans, rows, cols, tokens, 1.0f, outputs.row(0) + n, weights.rows, x.row(first) + k,
+             x.stride, 0.0f, sums.data(), step);
+        for (int64_t i = 0; i < rows; ++i)
+          addFloats(cols, sums.data() + i * step, nullptr, product.row(n + i) + k);
+      }
+    });
+  }
+}
+
 } // namespace
 
 void qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
-                             std::span<const uint8_t> mask, const ParallelFor &parallelFor) {
+                             std::span<const uint8_t> mask, const ParallelFor &parallelFor,
+                             MatrixRef<const float> weights) {
   useOneBlasThread();
   int64_t size = x.cols;
   if (hessian.h.rows == 0)
     hessian.h = Matrix<double>(size, size);
-  bool hasFloat = xFloat.data != nullptr;
-  if (hasFloat && hessian.c.rows == 0)
+  bool hasFloat = xFloat.data != nullptr, hasProduct = hasFloat && weights.data != nullptr;
+  if (hasProduct && hessian.product.rows == 0)
+    hessian.product = Matrix<double>(weights.rows, size);
+  if (hasFloat && !hasProduct && hessian.c.rows == 0)
     hessian.c = Matrix<double>(size, size);
   assert(hessian.h.rows == size && "the width of the inputs changed");
   assert((!hasFloat || (xFloat.rows == x.rows && xFloat.cols == size)) && "both models see the same tokens");
@@ -136,7 +166,7 @@ void qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixR
     for (int64_t j = i; j < size; j += step)
       tiles.emplace_back(i, j);
   runParallel(parallelFor, int64_t(tiles.size()), [&](int64_t begin, int64_t end) {
-    Tile tile(hessian, step, hasFloat);
+    Tile tile(hessian, step, hasFloat && !hasProduct);
     for (int64_t index = begin; index < end; ++index) {
       auto [i0, j0] = tiles[index];
       for (int64_t t = 0; t < x.rows; t += kTokens) {
@@ -148,4 +178,6 @@ void qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixR
       }
     }
   });
+  if (hasProduct)
+    accumulateProduct(hessian.product, x, difference, weights, parallelFor);
 }

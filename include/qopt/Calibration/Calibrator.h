@@ -6,6 +6,9 @@
 // computes with what was decided: quantized weights, and quantized activations behind
 // `absmax`.
 //
+// Before anything runs it is known whether the largest statistics fit into memory; they are
+// those of one observer at a time, however many layers there are.
+//
 // With a float target two streams of activations run side by side, the quantized
 // model's and the float model's; they share what is still equal.
 //
@@ -23,6 +26,7 @@ struct CalibrationOptions {
   int64_t batchSize = 8;
   int threads = 1;
   int64_t maxMemory = 0; ///< bytes of activations in memory between stages; 0: no limit
+  int64_t freeMemory = 0; ///< bytes that statistics may take; 0: what the system has free
   std::function<void(LayerReport)> onLayer;
   std::function<void(int64_t done, int64_t total)> onProgress; ///< batches of all stages
 };
@@ -33,7 +37,7 @@ struct CalibrationSummary {
 };
 
 /// Finishes all observers of `function`. `windows` are token ids. Emits errors that
-/// name the layer; `function` may then be left half done.
+/// name the layer; `function` may then be left half done, but not where memory was too little.
 mlir::FailureOr<CalibrationSummary> calibrate(mlir::func::FuncOp function,
                                               const std::vector<std::vector<int32_t>> &windows,
                                               const CalibrationOptions &options, const StageRunnerFactory &makeRunner);

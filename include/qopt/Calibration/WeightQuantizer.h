@@ -30,6 +30,10 @@ public:
                                                          bool isLast, const ParallelFor &parallelFor);
 };
 
+/// Bytes that the statistics for `linear`, and what its method makes of them, take at their
+/// peak; 0 without a Hessian. `hasProduct`: W (C - H) is summed for it instead of C.
+int64_t statisticsBytes(const Linear &linear, bool hasProduct);
+
 /// Quantizes `linear`, writes the codes into the IR and calls `onLayer`, unless it is
 /// empty, with the report, in which `seconds` are added to what this took.
 mlir::FailureOr<WeightCodes> quantizeLinear(const Linear &linear, const WeightQuantizer &quantizer, double seconds,

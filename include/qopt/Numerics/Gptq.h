@@ -39,34 +39,47 @@ struct GptqReport {
 struct Hessian {
   Matrix<double> h; ///< X^T X [K, K], symmetric
   Matrix<double> c; ///< Xf^T X [K, K] with Xf the float model's inputs; empty without float target
+  /// W (Xf - X)^T X [N, K] for the one linear that reads the value, instead of c: less work
+  /// and memory where N is small beside K.
+  Matrix<double> product;
   int64_t tokens = 0;
 };
 
+/// Whether `product` costs less than C.
+inline bool wantsProduct(int64_t outFeatures, int64_t inFeatures) { return 2 * outFeatures <= inFeatures; }
+
+/// Bytes of the statistics of K inputs and of the solver made of them, at their peak.
+/// `outFeatures`: of the linear that `product` is for; 0: C is summed.
+int64_t gptqBytes(int64_t inFeatures, int64_t outFeatures, const GptqOptions &options);
+
 /// What all linears of a group share: the order, the factor of H. Keeps H, its
-/// factor and, with a float target, C - H: up to 3 K^2 floats, while it is made 3 K^2
-/// doubles; quantize() needs about 10 K floats per row of W that is being worked on,
+/// factor and, with a float target, C - H: up to 3 K^2 floats, while it is made up to
+/// 20 K^2 bytes; quantize() needs about 10 K floats per row of W that is being worked on,
 /// 256 rows per thread. Large products are float32, sums over them double; with
 /// GroupOptions::referenceMinMax codes are those of the reference, and H is factored and
 /// errors are propagated in double.
 class GptqSolver {
 public:
-  /// Errors: NaN or infinity in H or C, sizes that do not fit, options out of range
+  /// Errors: NaN or infinity in H, C or the product, sizes that do not fit, options out of range
   /// (bits 2..8, damping 0..1; act-order with groups requires static groups). A
   /// matrix that cannot be factored after all damping and a floor under its diagonal
   /// is not an error, nor is H = 0: quantize() then rounds to nearest and says so.
   static Result<std::unique_ptr<GptqSolver>> create(Hessian hessian, const GptqOptions &options,
                                                     const ParallelFor &parallelFor);
   virtual ~GptqSolver() = default;
-  /// weights [N, K]. May be called from several threads. Errors: K is not that of H.
+  /// weights [N, K]. May be called from several threads. Errors: K is not that of H, N not
+  /// that of the product.
   virtual Result<GroupCodes> quantize(MatrixRef<const float> weights, GptqReport &report,
                                       const ParallelFor &parallelFor) const = 0;
 };
 
-/// hessian.h += x^T x and, where `xFloat` is given, hessian.c += xFloat^T x.
+/// hessian.h += x^T x and, where `xFloat` is given, hessian.c += xFloat^T x or, where
+/// `weights` [N, K] are given too, hessian.product += weights (xFloat - x)^T x.
 /// x [T, K]; rows whose `mask` is 0 weigh nothing (mask empty: all count). The
 /// result does not depend on the number of threads.
 void accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
-                       std::span<const uint8_t> mask, const ParallelFor &parallelFor);
+                       std::span<const uint8_t> mask, const ParallelFor &parallelFor,
+                       MatrixRef<const float> weights = {});
 
 } // namespace qopt
 

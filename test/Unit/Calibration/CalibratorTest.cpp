@@ -228,6 +228,19 @@ TEST_F(Calibration, warnsWhenTokensAreFewerThanInputs) {
   EXPECT_EQ(warning, "only 3 calibration tokens for the 6 inputs of layer \"up\": its codes are a guess");
 }
 
+TEST_F(Calibration, saysWhichHessianDoesNotFitBeforeAnythingRuns) {
+  options.freeMemory = 1000;
+  auto function = model("hessian", kGptq);
+  EXPECT_FALSE(calibrate(function));
+  // Of K = 10 inputs: H, C - H and the factor once in double or float32 each.
+  EXPECT_EQ(error,
+            "'onnx.MatMul' op needs 2000 bytes for the Hessian of the 10 inputs of layer \"down\", but only 1000 "
+            "bytes of memory are free");
+  EXPECT_TRUE(reports.empty());
+  options.freeMemory = 2000;
+  EXPECT_TRUE(calibrate(function)) << error;
+}
+
 TEST_F(Calibration, findsTheRangeThatQuantizedLayersGive) {
   auto function = model("absmax", R"(kind = "int8-static", observer = absmax)");
   options.batchSize = 2;

@@ -173,6 +173,36 @@ TEST_F(Gptq, floatTargetBringsTheOutputNearerToTheFloatModels) {
   EXPECT_LT(full, half);
 }
 
+TEST_F(Gptq, theProductOfOneLinearIsWorthAsMuchAsC) {
+  Matrix<float> x = randomInputs(600, 172, 2), xFloat = x, noise = randomMatrix(600, 172, 7, 0.1f);
+  for (size_t i = 0; i < x.values.size(); ++i)
+    xFloat.values[i] *= 1 + noise.values[i];
+  Hessian withC, withProduct;
+  accumulateHessian(withC, x, xFloat, {}, {});
+  accumulateHessian(withProduct, x, xFloat, {}, {}, w);
+  GptqReport other;
+  GroupCodes one = solve(w, withC, withGroup(64), report), same = solve(w, withProduct, withGroup(64), other);
+  EXPECT_NEAR(other.loss, report.loss, 1e-4 * report.loss);
+  int64_t different = 0;
+  for (size_t i = 0; i < one.codes.values.size(); ++i)
+    different += one.codes.values[i] != same.codes.values[i];
+  EXPECT_LT(different, int64_t(one.codes.values.size()) / 100);
+
+  auto solver = GptqSolver::create(withProduct, withGroup(64), {});
+  ASSERT_TRUE(solver);
+  Result<GroupCodes> codes = (*solver)->quantize(randomMatrix(2, 172, 1), report, {});
+  ASSERT_FALSE(codes);
+  EXPECT_EQ(codes.error().message, "expected weights of 140 rows, but got 2");
+}
+
+TEST_F(Gptq, takesTheMemoryThatIsSaid) {
+  GptqOptions options;
+  EXPECT_EQ(gptqBytes(8192, 2048, options), 16 * 8192ll * 8192 + 4 * 2048 * 8192ll);
+  EXPECT_EQ(gptqBytes(2048, 0, options), 20 * 2048ll * 2048);
+  options.floatTarget = 0;
+  EXPECT_EQ(gptqBytes(2048, 0, options), 16 * 2048ll * 2048);
+}
+
 TEST_F(Gptq, doesNotDependOnThreads) {
   Hessian both = hessian;
   both.c = both.h;
@@ -286,6 +316,9 @@ TEST_F(Gptq, rejectsWhatItCannotUse) {
   Hessian bad = hessian;
   bad.c = Matrix<double>(3, 3);
   EXPECT_EQ(createError(bad, {}), "expected float statistics of 172x172, but got 3x3");
+  bad = hessian;
+  bad.product = Matrix<double>(3, 3);
+  EXPECT_EQ(createError(bad, {}), "expected float statistics of 172 columns alone, but got 3");
   bad = hessian;
   bad.h(4, 5) = std::numeric_limits<double>::infinity();
   EXPECT_EQ(createError(bad, {}), "the hessian is not finite at row 4, column 5: activations overflow or contain nan");

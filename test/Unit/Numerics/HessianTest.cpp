@@ -52,6 +52,34 @@ TEST(Hessian, theSameInputsGiveExactlyH) {
   EXPECT_EQ(hessian.h.values, hessian.c.values);
 }
 
+TEST(Hessian, sumsTheProductOfOneLinearInsteadOfC) {
+  Matrix<float> x = randomInputs(300, 270, 1), xFloat = x, noise = randomMatrix(300, 270, 9, 0.1f);
+  for (size_t i = 0; i < x.values.size(); ++i)
+    xFloat.values[i] *= 1 + noise.values[i];
+  Matrix<float> w = randomMatrix(90, 270, 3);
+  std::vector<uint8_t> mask(300, 1);
+  for (int64_t t = 0; t < 300; t += 5)
+    mask[t] = 0;
+  Hessian hessian, expected;
+  for (int i = 0; i < 2; ++i) {
+    accumulateHessian(hessian, x, xFloat, mask, threads(2), w);
+    accumulateHessian(expected, x, xFloat, mask, threads(2));
+  }
+  EXPECT_EQ(hessian.h.values, expected.h.values);
+  EXPECT_EQ(hessian.c.rows, 0);
+  ASSERT_EQ(hessian.product.rows, 90);
+  double difference = 0, size = 0;
+  for (int64_t n = 0; n < 90; ++n)
+    for (int64_t k = 0; k < 270; ++k) {
+      double sum = 0;
+      for (int64_t j = 0; j < 270; ++j)
+        sum += w(n, j) * (expected.c(j, k) - expected.h(j, k));
+      difference += (hessian.product(n, k) - sum) * (hessian.product(n, k) - sum);
+      size += sum * sum;
+    }
+  EXPECT_LT(std::sqrt(difference / size), 1e-6);
+}
+
 TEST(Hessian, addsUpOverCallsAndReadsStridedViews) {
   Matrix<float> x = randomMatrix(64, 20, 3);
   Hessian parts;

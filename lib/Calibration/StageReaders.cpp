@@ -1,0 +1,62 @@
+//===- StageReaders.cpp - The linears that read an observer ---------------===//
+//
+// Those of one scheme are quantized together.
+//
+//===----------------------------------------------------------------------===//
+#include "StageReaders.h"
+#include "qopt/Calibration/WeightQuantizer.h"
+#include "qopt/Numerics/Gptq.h"
+
+using namespace mlir;
+using namespace qopt;
+
+bool qopt::hasFloatTarget(const Linear &linear) {
+  return linear.scheme && linear.scheme.getValue().has(options::floatTarget) &&
+         linear.scheme.get(options::floatTarget) != 0;
+}
+
+StageReaders::StageReaders(func::FuncOp function, const Stage &stage) {
+  ObserveOp observe = stage.observe;
+  for (Operation &op : function.getBody().front())
+    if (std::optional<Linear> linear = Linear::match(&op);
+        linear && linear->scheme && linear->op.getA() == observe.getResult())
+      linears[linear->scheme].push_back(*linear);
+}
+
+RangeRule StageReaders::rangeRule() const {
+  for (auto &[scheme, group] : linears)
+    if (scheme.getValue().has(options::observer))
+      return scheme.get(options::observer);
+  return RangeRule::LeastSquares;
+}
+
+bool StageReaders::haveFloatTarget() const {
+  return llvm::any_of(linears, [](const auto &entry) { return llvm::any_of(entry.second, hasFloatTarget); });
+}
+
+bool StageReaders::sumProduct() const {
+  if (linears.size() != 1 || linears.front().second.size() != 1)
+    return false;
+  const Linear &linear = linears.front().second.front();
+  return hasFloatTarget(linear) && wantsProduct(linear.outFeatures, linear.inFeatures);
+}
+
+FailureOr<Matrix<float>> StageReaders::targetWeights() const {
+  if (!sumProduct())
+    return Matrix<float>();
+  return readWeights(linears.front().second.front());
+}
+
+LogicalResult StageReaders::checkMemory(int64_t free) const {
+  for (auto &[scheme, group] : linears) {
+    const Linear &linear = group.front();
+    int64_t bytes = statisticsBytes(linear, sumProduct());
+    if (bytes <= free)
+      continue;
+    onnx::MatMulOp op = linear.op;
+    return op.emitOpError() << "needs " << bytes << " bytes for the Hessian of the " << linear.inFeatures
+                            << " inputs of layer \"" << linear.name << "\", but only " << free
+                            << " bytes of memory are free";
+  }
+  return success();
+}
