@@ -14,8 +14,8 @@ namespace qopt {
 
 /// The versions that this importer reads. IR version 3 is the first with operator
 /// sets; 7 is the first with today's broadcasting.
-inline constexpr int64_t kMinIrVersion = 3, kMaxIrVersion = 13;
-inline constexpr int64_t kMinOpset = 7, kMaxOpset = 26;
+inline constexpr int64_t kMinIrVersion = 3, kMaxIrVersion = 14;
+inline constexpr int64_t kMinOpset = 7, kMaxOpset = 28;
 
 /// Dimensions of one tensor.
 inline constexpr int kMaxRank = 64;
