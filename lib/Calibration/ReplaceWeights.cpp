@@ -9,7 +9,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
-#include <cmath>
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -25,10 +25,12 @@ public:
       builder.setInsertionPointAfter(old);
   }
 
+  std::string nameOf(StringRef suffix) const { return (linear.name + ".weight." + suffix).str(); }
+
   /// A parameter "<layer>.weight.<suffix>" that owns a copy of `values`.
   template <typename T>
   Value parameter(StringRef suffix, ArrayRef<int64_t> shape, Type element, ArrayRef<T> values) {
-    std::string name = (linear.name + ".weight." + suffix).str();
+    std::string name = nameOf(suffix);
     auto type = RankedTensorType::get(shape, element);
     AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
         ArrayRef<char>(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)), /*align=*/64,
@@ -76,6 +78,34 @@ public:
                                 columns);
   }
 
+  /// Parameters that are the arrays of `rows`, in their order.
+  Value build(const WeightArrays &arrays, std::shared_ptr<RowSource> rows, DeferredData &deferred) {
+    int64_t n = linear.outFeatures, index = 0;
+    auto next = [&](StringRef suffix, int64_t columns, Type element, int smallest, int largest) -> Value {
+      DeferredConstant constant =
+          DeferredConstant::ofArray(rows, index++, n, columns * element.getIntOrFloatBitWidth() / 8);
+      constant.smallest = smallest;
+      constant.largest = largest;
+      auto type = arrays.groupSize || suffix == "codes" ? RankedTensorType::get({n, columns}, element)
+                                                        : RankedTensorType::get({n}, element);
+      std::string name = nameOf(suffix);
+      return ParameterOp::create(builder, op.getLoc(), name, deferred.add(type, name, std::move(constant)));
+    };
+    int64_t k = linear.inFeatures;
+    if (!arrays.groupSize) {
+      Value codes = next("codes", k, builder.getI8Type(), -127, 127);
+      return DequantizeOp::create(builder, op.getLoc(), codes, next("scale", 1, builder.getF32Type(), 0, 0));
+    }
+    int64_t groups = llvm::divideCeil(k, arrays.groupSize);
+    Value codes = next("codes", llvm::divideCeil(k, 2), builder.getI8Type(), -128, 127);
+    Value scale = next("scale", groups, builder.getF16Type(), 0, 0), zeros;
+    if (arrays.smallestZero != 8 || arrays.largestZero != 8)
+      zeros = next("zeros", groups, builder.getI8Type(), arrays.smallestZero, arrays.largestZero);
+    IntegerAttr columns = k % 2 ? builder.getI64IntegerAttr(k) : IntegerAttr();
+    return DequantizeOp::create(builder, op.getLoc(), codes, scale, zeros, builder.getI64IntegerAttr(arrays.groupSize),
+                                columns);
+  }
+
   void finish(Value weights) {
     auto type = RankedTensorType::get({linear.inFeatures, linear.outFeatures}, builder.getF32Type());
     Value transposed = onnx::TransposeOp::create(builder, op.getLoc(), type, weights, ArrayRef<int64_t>{1, 0});
@@ -102,18 +132,18 @@ private:
 
 } // namespace
 
-static ArrayRef<float> scalesOf(const ChannelCodes &codes) { return codes.scales; }
-static ArrayRef<float> scalesOf(const SplitCodes &codes) { return codes.rest.scales; }
-static ArrayRef<float> scalesOf(const GroupCodes &codes) { return codes.scales.values; }
-
 LogicalResult qopt::replaceWeights(const Linear &linear, const WeightCodes &codes) {
-  for (float scale : std::visit([](const auto &c) { return scalesOf(c); }, codes))
-    if (!(scale > 0) || !std::isfinite(scale)) {
-      onnx::MatMulOp op = linear.op;
-      return op.emitOpError() << "expected positive and finite weight scales of layer \"" << linear.name
-                              << "\" but got " << scale;
-    }
+  if (Status status = checkScales(linear.name, codes); !status) {
+    onnx::MatMulOp op = linear.op;
+    return op.emitOpError() << status.error().message;
+  }
   WeightBuilder builder(linear);
   builder.finish(std::visit([&](const auto &c) { return builder.build(c); }, codes));
   return success();
+}
+
+void qopt::replaceWeights(const Linear &linear, const WeightArrays &arrays, std::shared_ptr<RowSource> rows,
+                          DeferredData &deferred) {
+  WeightBuilder builder(linear);
+  builder.finish(builder.build(arrays, std::move(rows), deferred));
 }

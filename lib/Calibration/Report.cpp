@@ -27,9 +27,7 @@ static double storedBits(ArrayRef<Value> values) {
 /// Zero points, unless a module keeps them in the sign of the scale (packInt4).
 static Value storedZeros(Value zeros) {
   std::optional<ConstantView> view = matchConstant(zeros);
-  bool areSigns =
-      view && view->isComplete() && llvm::all_of(view->bytes, [](char zero) { return zero == 7 || zero == 8; });
-  return areSigns ? Value() : zeros;
+  return view && view->isWithin(7, 8) ? Value() : zeros;
 }
 
 /// The arrays that `op` keeps weights in; empty when it is no linear.
@@ -116,7 +114,6 @@ static void addMeasured(LayerReport &layer, const LayerReport &measured) {
 
 std::vector<LayerReport> qopt::listLayers(func::FuncOp function) {
   std::vector<LayerReport> layers;
-  CalibrationContext *quantizers = CalibrationContext::get(*function.getContext());
   llvm::DenseMap<Value, std::string> groups;
   function.walk([&](Operation *op) {
     std::optional<LayerReport> layer = describeLayer(op);
@@ -130,9 +127,15 @@ std::vector<LayerReport> qopt::listLayers(func::FuncOp function) {
       x = source->getOperand(0);
     }
     layer->group = groups.try_emplace(x, layer->name).first->second;
-    if (const LayerReport *measured = quantizers ? quantizers->findReport(layer->name) : nullptr)
-      addMeasured(*layer, *measured);
     layers.push_back(std::move(*layer));
   });
+  addFigures(*function.getContext(), layers);
   return layers;
+}
+
+void qopt::addFigures(MLIRContext &context, std::vector<LayerReport> &layers) {
+  if (CalibrationContext *quantizers = CalibrationContext::get(context))
+    for (LayerReport &layer : layers)
+      if (const LayerReport *measured = quantizers->findReport(layer.name))
+        addMeasured(layer, *measured);
 }

@@ -46,7 +46,7 @@ Result<qrt::Tensor> qopt::makeTensor(ElementsAttr value, bool isWidened) {
   if (!view.isComplete())
     return Error{"expected dense values but got " + describe(view.type)};
   qrt::Tensor tensor(*type, view.type.getShape().vec());
-  if (view.isSplat || view.isPacked) {
+  if (view.isSplat || view.isPacked || view.deferred) {
     std::vector<char> bytes = view.expanded();
     std::memcpy(tensor.data<char>(), bytes.data(), bytes.size());
   } else {

@@ -14,6 +14,18 @@
 using namespace mlir;
 using namespace qopt;
 
+/// How a scheme with groups chooses their scales.
+GroupOptions qopt::groupOptions(const Scheme &scheme, int64_t inFeatures) {
+  int64_t groupSize = scheme.get(options::groupSize);
+  GroupOptions groups;
+  groups.groupSize = groupSize < 1 || groupSize >= inFeatures ? -1 : groupSize;
+  groups.symmetric = scheme.get(options::symmetric);
+  groups.grid = scheme.get(options::grid) == ScaleChoice::Search ? ScaleGrid::Search : ScaleGrid::MinMax;
+  groups.referenceMinMax = scheme.get(options::exactReference);
+  groups.float16Scales = !scheme.get(options::exactReference);
+  return groups;
+}
+
 namespace {
 
 //===----------------------------------------------------------------------===//
@@ -36,18 +48,6 @@ private:
   Function function;
   int64_t tokens; ///< that something was measured on
 };
-
-/// How a scheme with groups chooses their scales.
-GroupOptions groupOptions(const Scheme &scheme, int64_t inFeatures) {
-  int64_t groupSize = scheme.get(options::groupSize);
-  GroupOptions groups;
-  groups.groupSize = groupSize < 1 || groupSize >= inFeatures ? -1 : groupSize;
-  groups.symmetric = scheme.get(options::symmetric);
-  groups.grid = scheme.get(options::grid) == ScaleChoice::Search ? ScaleGrid::Search : ScaleGrid::MinMax;
-  groups.referenceMinMax = scheme.get(options::exactReference);
-  groups.float16Scales = !scheme.get(options::exactReference);
-  return groups;
-}
 
 //===----------------------------------------------------------------------===//
 // GPTQ

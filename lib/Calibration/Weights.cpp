@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Weights.h"
 #include "qopt/Dialect/Constants.h"
-#include "qopt/Numerics/Transpose.h"
+#include "qopt/Dialect/DeferredData.h"
 #include <cmath>
 
 using namespace mlir;
@@ -15,8 +15,7 @@ using namespace qopt;
 // Reading weights
 //===----------------------------------------------------------------------===//
 
-/// The elements of the constant: where they lie, or a splat written out to `storage`.
-static FailureOr<StoredMatrix> getStored(const Linear &linear, std::vector<char> &storage) {
+FailureOr<StoredMatrix> qopt::viewWeights(const Linear &linear, std::vector<char> &storage) {
   onnx::MatMulOp op = linear.op;
   if (Type read = getElementTypeOrSelf(op.getB()); !read.isF32())
     return op.emitOpError() << "expected float32 weights of layer \"" << linear.name << "\" but got " << read;
@@ -27,23 +26,38 @@ static FailureOr<StoredMatrix> getStored(const Linear &linear, std::vector<char>
   std::optional<ElementType> type = toElementType(view.type.getElementType());
   if (!view.isComplete() || !type || !isFloatType(*type))
     return op.emitOpError() << "expected dense weights of layer \"" << linear.name << '"';
-  if (view.isSplat)
+  StoredMatrix stored{nullptr, *type, linear.inFeatures, linear.outFeatures};
+  if (view.deferred && view.deferred->transposeOf) {
+    stored.data = viewConstant(view.deferred->transposeOf).bytes.data();
+    stored.isTransposed = true;
+    return stored;
+  }
+  bool isCopied = view.isSplat || view.deferred;
+  if (isCopied)
     storage = view.expanded();
-  return StoredMatrix{view.isSplat ? storage.data() : view.bytes.data(), *type, linear.inFeatures, linear.outFeatures};
+  stored.data = isCopied ? storage.data() : view.bytes.data();
+  return stored;
+}
+
+Status qopt::checkFinite(StringRef layer, const Matrix<float> &rows, int64_t first) {
+  std::optional<int64_t> bad = findNonFinite(rows.values.data(), static_cast<int64_t>(rows.values.size()));
+  if (!bad)
+    return {};
+  return Error{"expected finite weights of layer \"" + layer.str() + "\" but got " + std::to_string(rows.values[*bad]) +
+               " for output " + std::to_string(first + *bad / rows.cols) + ", input " +
+               std::to_string(*bad % rows.cols)};
 }
 
 FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
   std::vector<char> storage;
-  FailureOr<StoredMatrix> stored = getStored(linear, storage);
+  FailureOr<StoredMatrix> stored = viewWeights(linear, storage);
   if (failed(stored))
     return failure();
-  int64_t k = linear.inFeatures;
-  Matrix<float> weights(linear.outFeatures, k);
+  Matrix<float> weights(linear.outFeatures, linear.inFeatures);
   readColumns(*stored, 0, weights);
-  if (std::optional<int64_t> bad = findNonFinite(weights.values.data(), static_cast<int64_t>(weights.values.size()))) {
+  if (Status status = checkFinite(linear.name, weights, 0); !status) {
     onnx::MatMulOp op = linear.op;
-    return op.emitOpError() << "expected finite weights of layer \"" << linear.name << "\" but got "
-                            << weights.values[*bad] << " for output " << *bad / k << ", input " << *bad % k;
+    return op.emitOpError() << status.error().message;
   }
   return weights;
 }
@@ -51,6 +65,18 @@ FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
 //===----------------------------------------------------------------------===//
 // What quantizers make of them
 //===----------------------------------------------------------------------===//
+
+static ArrayRef<float> scalesOf(const ChannelCodes &codes) { return codes.scales; }
+static ArrayRef<float> scalesOf(const SplitCodes &codes) { return codes.rest.scales; }
+static ArrayRef<float> scalesOf(const GroupCodes &codes) { return codes.scales.values; }
+
+Status qopt::checkScales(StringRef layer, const WeightCodes &codes) {
+  for (float scale : std::visit([](const auto &c) { return scalesOf(c); }, codes))
+    if (!(scale > 0) || !std::isfinite(scale))
+      return Error{"expected positive and finite weight scales of layer \"" + layer.str() + "\" but got " +
+                   std::to_string(scale)};
+  return {};
+}
 
 Matrix<float> qopt::dequantize(const WeightCodes &codes) {
   if (const auto *channels = std::get_if<ChannelCodes>(&codes)) {

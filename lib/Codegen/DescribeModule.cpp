@@ -63,7 +63,7 @@ FailureOr<EntryPoint> describeEntry(func::FuncOp function) {
   return entry;
 }
 
-LogicalResult addParameter(memref::GlobalOp global, LoweredModule &lowered) {
+LogicalResult addParameter(memref::GlobalOp global, bool keepDeferred, LoweredModule &lowered) {
   auto value = getAttr<attrs::Value>(global);
   Parameter parameter;
   parameter.name = getAttr<attrs::Name>(global).str();
@@ -76,10 +76,16 @@ LogicalResult addParameter(memref::GlobalOp global, LoweredModule &lowered) {
   parameter.dims.assign(view.type.getShape().begin(), view.type.getShape().end());
   parameter.bytes = view.expandedBytes();
 
+  lowered.deferred.push_back(keepDeferred ? view.deferred : nullptr);
+  if (lowered.deferred.back()) {
+    lowered.parameters.push_back(parameter);
+    lowered.weights.emplace_back();
+    return success();
+  }
   ArrayRef<char> data = view.bytes;
-  if (data.empty() && parameter.bytes != 0)
+  if (data.empty() && !view.deferred && parameter.bytes != 0)
     return global.emitOpError("has no data for resource \"") << view.name << '"';
-  if (view.isComplete() && (view.isSplat || view.isPacked))
+  if (view.isComplete() && (view.isSplat || view.isPacked || view.deferred))
     data = *lowered.expanded.emplace_back(std::make_unique<std::vector<char>>(view.expanded()));
   if (int64_t(data.size()) != parameter.bytes)
     return global.emitOpError("expected ") << parameter.bytes << " bytes of data but got " << data.size();
@@ -90,7 +96,7 @@ LogicalResult addParameter(memref::GlobalOp global, LoweredModule &lowered) {
 
 } // namespace
 
-FailureOr<LoweredModule> qopt::describeLoweredModule(ModuleOp module) {
+FailureOr<LoweredModule> qopt::describeLoweredModule(ModuleOp module, bool keepDeferred) {
   LoweredModule lowered;
   for (func::FuncOp function : module.getOps<func::FuncOp>()) {
     if (function.isPrivate())
@@ -101,7 +107,7 @@ FailureOr<LoweredModule> qopt::describeLoweredModule(ModuleOp module) {
     lowered.entryPoints.push_back(*entry);
   }
   for (memref::GlobalOp global : module.getOps<memref::GlobalOp>())
-    if (hasAttr<attrs::Value>(global) && failed(addParameter(global, lowered)))
+    if (hasAttr<attrs::Value>(global) && failed(addParameter(global, keepDeferred, lowered)))
       return failure();
   return lowered;
 }

@@ -6,6 +6,7 @@
 #include "qopt/Dialect/Constants.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Matchers.h"
+#include "qopt/Dialect/DeferredData.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Support/Half.h"
@@ -29,6 +30,8 @@ ConstantView qopt::viewConstant(ElementsAttr value) {
     view.name = resource.getRawHandle().getKey();
     if (const AsmResourceBlob *blob = resource.getRawHandle().getBlob())
       view.bytes = blob->getData();
+    if (view.bytes.empty())
+      view.deferred = DeferredData::find(resource);
   } else if (auto dense = dyn_cast<DenseIntOrFPElementsAttr>(value)) {
     view.bytes = dense.getRawData();
     view.isSplat = dense.isSplat();
@@ -77,7 +80,14 @@ bool ConstantView::isComplete() const {
   // An attribute checks its data itself when it is made.
   if (isa<DenseIntOrFPElementsAttr>(value))
     return true;
-  return isa<DenseResourceElementsAttr>(value) && int64_t(bytes.size()) == expandedBytes();
+  return isa<DenseResourceElementsAttr>(value) && (deferred || int64_t(bytes.size()) == expandedBytes());
+}
+
+bool ConstantView::isWithin(int smallest, int largest) const {
+  if (deferred)
+    return smallest <= deferred->smallest && deferred->largest <= largest;
+  return isComplete() && !isPacked && elementBytes() == 1 &&
+         llvm::all_of(bytes, [&](char element) { return smallest <= element && element <= largest; });
 }
 
 /// The number of type `type` whose bits these are.
@@ -120,6 +130,13 @@ std::optional<std::vector<T>> ConstantView::readAs() const {
   Type element = type.getElementType();
   if (!canHold<T>(element) || !isComplete())
     return std::nullopt;
+  if (deferred) {
+    std::vector<char> made = expanded();
+    ConstantView view = *this;
+    view.deferred = nullptr;
+    view.bytes = made;
+    return view.readAs<T>();
+  }
   std::vector<T> numbers;
   numbers.reserve(numElements());
   if constexpr (std::is_same_v<T, int64_t>)
@@ -155,6 +172,13 @@ template std::optional<std::vector<double>> ConstantView::readAs() const;
 template std::optional<std::vector<int64_t>> ConstantView::readAs() const;
 
 std::vector<char> ConstantView::expanded() const {
+  if (deferred) {
+    Result<std::vector<char>> made = deferred->make();
+    if (made)
+      return std::move(*made);
+    emitError(UnknownLoc::get(value.getContext())) << made.error().message;
+    return std::vector<char>(expandedBytes());
+  }
   if (isPacked) {
     std::optional<std::vector<int64_t>> booleans = readAs<int64_t>();
     return std::vector<char>(booleans->begin(), booleans->end());
@@ -192,6 +216,14 @@ static bool isTransposed(const ConstantView &rows, const ConstantView &columns) 
 }
 
 bool qopt::isTransposed(const ConstantView &rows, const ConstantView &columns) {
+  if (rows.deferred)
+    return false;
+  if (columns.deferred) {
+    ElementsAttr source = columns.deferred->transposeOf;
+    if (!source || source.getShapedType() != rows.type || rows.isSplat || rows.isPacked)
+      return false;
+    return source == rows.value || viewConstant(source).bytes == rows.bytes;
+  }
   auto isUsable = [](const ConstantView &view) {
     return view.type.getRank() == 2 && view.isComplete() && !view.isSplat && !view.isPacked;
   };

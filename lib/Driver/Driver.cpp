@@ -16,6 +16,7 @@
 #include "WriteModule.h"
 
 #include "qopt/Calibration/CalibrationContext.h"
+#include "qopt/Dialect/DeferredData.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
@@ -273,6 +274,7 @@ Status Compilation::write() {
     return bytes.error();
   report.moduleBytes = bytes->file;
   report.weightBytes = bytes->weights;
+  addFigures(context, report.layers); // of codes that were made just now
   return {};
 }
 
@@ -289,6 +291,9 @@ Result<CompileReport> Compilation::run(Phase last) {
   Stopwatch watch;
   report.model = std::filesystem::path(options.model).filename().string();
   report.pipeline = options.pipeline;
+  // What is printed must have its data.
+  if (last == Phase::End)
+    DeferredData::attach(context);
   for (const PhaseInfo &phase : kPhases) {
     if (phase.description.phase > last)
       break;

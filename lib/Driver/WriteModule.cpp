@@ -15,6 +15,7 @@
 #include "qopt/Support/Tool.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <atomic>
 #include <filesystem>
 #include <system_error>
 
@@ -36,6 +37,77 @@ static ModuleInfo describe(const ModuleContents &contents, const LoweredModule &
   return info;
 }
 
+namespace {
+
+/// Parameters that are made of the same rows, for the writer of modules.
+class DeferredParameters : public ParameterSource {
+public:
+  void add(size_t parameter, const DeferredConstant &constant) { made.emplace_back(parameter, &constant); }
+
+  std::vector<size_t> parameters() const override {
+    std::vector<size_t> indices;
+    for (auto [index, constant] : made)
+      indices.push_back(index);
+    return indices;
+  }
+  int64_t numParts() const override { return llvm::divideCeil(made.front().second->rows, kDeferredRows); }
+
+  Status make(int64_t part, const Put &put) override {
+    const DeferredConstant &first = *made.front().second;
+    int64_t begin = part * kDeferredRows, end = std::min(first.rows, begin + kDeferredRows);
+    std::vector<std::vector<char>> rows;
+    if (first.source) {
+      Result<std::vector<std::vector<char>>> result = first.source->make(begin, end);
+      if (!result) {
+        isBad = true;
+        return result.error();
+      }
+      rows = std::move(*result);
+    }
+    SmallVector<ArrayRef<char>> arrays(rows.begin(), rows.end());
+    std::vector<char> bytes;
+    for (auto [parameter, constant] : made) {
+      bytes.resize(constant->bytesOf(begin, end));
+      constant->form(arrays, begin, end, bytes.data());
+      if (Status status = put(parameter, constant->offsetOf(begin), bytes); !status)
+        return status;
+    }
+    return {};
+  }
+
+  void finish() override {
+    if (RowSource *source = made.front().second->source.get())
+      source->finish();
+  }
+
+  /// Whether it was the rows that could not be made.
+  bool hasFailed() const { return isBad; }
+
+private:
+  std::vector<std::pair<size_t, const DeferredConstant *>> made;
+  std::atomic<bool> isBad = false;
+};
+
+} // namespace
+
+/// The deferred parameters of a module, in the order in which they are written. What comes
+/// from one source is made together, so that no layer is quantized twice.
+static std::vector<std::unique_ptr<DeferredParameters>> groupBySource(const LoweredModule &lowered) {
+  std::vector<std::unique_ptr<DeferredParameters>> groups;
+  llvm::DenseMap<RowSource *, DeferredParameters *> bySource;
+  for (auto [index, constant] : llvm::enumerate(lowered.deferred)) {
+    if (!constant)
+      continue;
+    DeferredParameters *group = constant->source ? bySource.lookup(constant->source.get()) : nullptr;
+    if (!group)
+      group = groups.emplace_back(std::make_unique<DeferredParameters>()).get();
+    if (constant->source)
+      bySource[constant->source.get()] = group;
+    group->add(index, *constant);
+  }
+  return groups;
+}
+
 static bool isTarget(const CompileOptions &options, DeviceKind target) {
   return llvm::is_contained(options.targets, deviceKindName(target));
 }
@@ -43,7 +115,7 @@ static bool isTarget(const CompileOptions &options, DeviceKind target) {
 Result<WrittenBytes> qopt::writeModule(ModuleOp module, const ModuleContents &contents, const CompileOptions &options,
                                        TimingScope &timing) {
   DiagnosticCollector diagnostics(*module.getContext(), options.model);
-  FailureOr<LoweredModule> lowered = describeLoweredModule(module);
+  FailureOr<LoweredModule> lowered = describeLoweredModule(module, /*keepDeferred=*/true);
   if (failed(lowered))
     return diagnostics.error("cannot describe the lowered model");
 
@@ -65,19 +137,27 @@ Result<WrittenBytes> qopt::writeModule(ModuleOp module, const ModuleContents &co
     std::move(cuda->sections.begin(), cuda->sections.end(), std::back_inserter(code));
     info.kernels = std::move(cuda->kernels);
   }
-  std::vector<ModuleWriter::Payload> sections;
+  std::vector<ModuleWriter::Payload> payloads;
   for (const auto &[name, bytes] : code)
-    sections.push_back({name, bytes});
+    payloads.push_back({name, bytes});
   if (!contents.tokenizer.empty())
-    sections.push_back({std::string(kTokenizerSection), {contents.tokenizer.data(), contents.tokenizer.size()}});
+    payloads.push_back({std::string(kTokenizerSection), {contents.tokenizer.data(), contents.tokenizer.size()}});
 
   TimingScope writing = timing.nest("write");
-  if (Status status = ModuleWriter::write(options.output, std::move(info), sections, lowered->weights); !status)
-    return inFile(options.output, status.error());
+  std::vector<std::unique_ptr<DeferredParameters>> deferred = groupBySource(*lowered);
+  std::vector<ParameterSource *> sources;
+  for (const auto &source : deferred)
+    sources.push_back(source.get());
+  if (Status status =
+          ModuleWriter::write(options.output, std::move(info), payloads, lowered->weights, sources, options.threads);
+      !status) {
+    bool isOfModel = llvm::any_of(deferred, [](const auto &source) { return source->hasFailed(); });
+    return inFile(isOfModel ? options.model : options.output, status.error());
+  }
   std::error_code ignored;
   WrittenBytes written{static_cast<int64_t>(std::filesystem::file_size(options.output, ignored))};
-  for (const auto &weights : lowered->weights)
-    written.weights += weights.size();
+  for (const Parameter &parameter : lowered->parameters)
+    written.weights += parameter.bytes;
   return written;
 }
 

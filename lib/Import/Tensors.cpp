@@ -7,6 +7,7 @@
 #include "Tensors.h"
 #include "Wire.h"
 #include "qopt/Support/CheckedMath.h"
+#include "qopt/Support/CpuClones.h"
 #include "qopt/Support/Utf8.h"
 
 #include "mlir/IR/AsmState.h"
@@ -296,17 +297,37 @@ Result<ElementsAttr> Tensors::convert(const pb::TensorProto &tensor, StringRef k
 // Values
 //===----------------------------------------------------------------------===//
 
-/// Looks for the first element that is NaN or, unless allowed, infinite: the bits of
-/// its exponent are all ones.
+/// Whether the exponent of any of these numbers is all ones: all weights pass through here.
+QOPT_CPU_CLONES static bool hasExponent(const uint16_t *values, size_t count, uint16_t exponent) {
+  bool found = false;
+  for (size_t i = 0; i < count; ++i)
+    found |= (values[i] & exponent) == exponent;
+  return found;
+}
+QOPT_CPU_CLONES static bool hasExponent(const uint32_t *values, size_t count, uint32_t exponent) {
+  uint32_t found = 0;
+  for (size_t i = 0; i < count; ++i)
+    found |= (values[i] & exponent) == exponent;
+  return found;
+}
+static bool hasExponent(const uint64_t *, size_t, uint64_t) { return true; }
+
+/// Looks for the first element that is NaN or, unless allowed, infinite.
 template <typename Bits>
 static Status findNonFinite(ArrayRef<char> bytes, Bits exponent, bool allowInfinity) {
   Bits mantissa = static_cast<Bits>(~exponent & ~(Bits(1) << (sizeof(Bits) * 8 - 1)));
   size_t count = bytes.size() / sizeof(Bits);
   const auto *values = reinterpret_cast<const Bits *>(bytes.data());
-  for (size_t i = 0; i < count; ++i)
-    if ((values[i] & exponent) == exponent && ((values[i] & mantissa) || !allowInfinity))
-      return Error{"element " + std::to_string(i) + " of " + std::to_string(count) + " is " +
-                   (values[i] & mantissa ? "NaN" : "infinite")};
+  constexpr size_t block = 4096;
+  for (size_t begin = 0; begin < count; begin += block) {
+    size_t end = std::min(count, begin + block);
+    if (!hasExponent(values + begin, end - begin, exponent))
+      continue;
+    for (size_t i = begin; i < end; ++i)
+      if ((values[i] & exponent) == exponent && ((values[i] & mantissa) || !allowInfinity))
+        return Error{"element " + std::to_string(i) + " of " + std::to_string(count) + " is " +
+                     (values[i] & mantissa ? "NaN" : "infinite")};
+  }
   return {};
 }
 

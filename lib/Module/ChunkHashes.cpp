@@ -10,39 +10,6 @@
 
 using namespace qopt;
 
-//===----------------------------------------------------------------------===//
-// Writing
-//===----------------------------------------------------------------------===//
-
-// Chunks that lie within the header are there with the hash of no bytes, so that the
-// length of the table depends on the length of the file only.
-ChunkHasher::ChunkHasher(int64_t begin, int64_t chunkBytes)
-    : position(begin), chunkBytes(chunkBytes), digests(static_cast<size_t>(begin / chunkBytes), Sha256().finish()) {}
-
-void ChunkHasher::update(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    int64_t left = chunkBytes - position % chunkBytes;
-    std::span<const std::byte> piece = bytes.first(std::min(bytes.size(), static_cast<size_t>(left)));
-    hash.update(piece);
-    bytes = bytes.subspan(piece.size());
-    position += static_cast<int64_t>(piece.size());
-    if (position % chunkBytes == 0) {
-      digests.push_back(hash.finish());
-      hash = Sha256();
-    }
-  }
-}
-
-std::vector<Sha256::Digest> ChunkHasher::finish() {
-  if (position % chunkBytes != 0)
-    digests.push_back(hash.finish());
-  return std::move(digests);
-}
-
-//===----------------------------------------------------------------------===//
-// Reading
-//===----------------------------------------------------------------------===//
-
 bool ChunkVerifier::matches(int64_t chunk) const {
   int64_t size = static_cast<int64_t>(file.size());
   int64_t last = std::min(size, (chunk + 1) * table.chunkBytes);

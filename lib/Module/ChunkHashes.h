@@ -23,6 +23,8 @@ namespace qopt {
 /// The table of a module: hash i is of those of the bytes [i * chunkBytes, (i + 1) *
 /// chunkBytes) of the file that lie behind the header.
 struct ChunkHashes {
+  // Chunks that lie within the header are there with the hash of no bytes, so that the
+  // length of the table depends on the length of the file only.
   int64_t chunkBytes = 0; ///< 0: the file has no table, one hash covers all of it
   std::vector<Sha256::Digest> digests;
 };
@@ -31,21 +33,6 @@ struct ChunkHashes {
 inline int64_t numChunks(int64_t fileBytes, int64_t chunkBytes) {
   return fileBytes / chunkBytes + (fileBytes % chunkBytes != 0);
 }
-
-/// Takes the bytes of a file from `begin` on, in order and in pieces of any size, and
-/// makes their table.
-class ChunkHasher {
-public:
-  ChunkHasher(int64_t begin, int64_t chunkBytes);
-  void update(std::span<const std::byte> bytes);
-  /// Call once, last.
-  std::vector<Sha256::Digest> finish();
-
-private:
-  int64_t position, chunkBytes;
-  Sha256 hash;
-  std::vector<Sha256::Digest> digests;
-};
 
 /// Compares a file with its table. The file and the table must outlive it.
 class ChunkVerifier {

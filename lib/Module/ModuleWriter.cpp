@@ -1,34 +1,31 @@
 //===- ModuleWriter.cpp - Writing a .qmod file ----------------------------===//
 //
-// Places are decided first, then the bytes stream past: nothing is held twice.
+// Places are decided first, then every part is written to its own: nothing is held twice.
 //
 //===----------------------------------------------------------------------===//
+#include "HashedFile.h"
 #include "Layout.h"
+#include "WriteJobs.h"
 #include "qopt/Support/CheckedMath.h"
-#include "qopt/Support/File.h"
-#include <array>
 #include <cstddef>
-#include <functional>
 #include <limits>
 
 using namespace qopt;
 
-namespace {
-using Bytes = std::span<const std::byte>;
-using Sink = std::function<Status(Bytes)>;
-} // namespace
-
-static Bytes asBytes(std::span<const char> chars) { return std::as_bytes(chars); }
-
 /// Gives parameters their offsets in the section "weights"; returns its size.
-static Result<int64_t> placeParameters(ModuleInfo &info, std::span<const std::span<const char>> weights) {
+static Result<int64_t> placeParameters(ModuleInfo &info, std::span<const std::span<const char>> weights,
+                                       std::span<ParameterSource *const> sources) {
   if (weights.size() != info.parameters.size())
     return Error{"data for " + std::to_string(weights.size()) + " parameters was given, but there are " +
                  std::to_string(info.parameters.size())};
+  std::vector<bool> isMade(weights.size());
+  for (const ParameterSource *source : sources)
+    for (size_t index : source->parameters())
+      isMade[index] = true;
   int64_t end = 0;
   for (size_t i = 0; i < weights.size(); ++i) {
     Parameter &parameter = info.parameters[i];
-    if (static_cast<int64_t>(weights[i].size()) != parameter.bytes)
+    if (!isMade[i] && static_cast<int64_t>(weights[i].size()) != parameter.bytes)
       return Error{"parameter '" + parameter.name + "' has " + std::to_string(parameter.bytes) + " bytes, but " +
                    std::to_string(weights[i].size()) + " were given"};
     parameter.offset = alignUp(end, parameterAlignment);
@@ -64,27 +61,6 @@ static int64_t placeSections(ModuleHeader &header) {
   }
 }
 
-/// Gives `sink` everything behind the header, in order, with zeros between.
-static Status streamSections(const ModuleHeader &header, int64_t begin, std::span<const ModuleWriter::Payload> payloads,
-                             std::span<const std::span<const char>> weights, const Sink &sink) {
-  static constexpr std::array<std::byte, weightsAlignment> zeros = {};
-  int64_t position = begin;
-  auto put = [&](int64_t offset, Bytes bytes) -> Status {
-    if (Status status = sink(Bytes(zeros).first(static_cast<size_t>(offset - position))); !status)
-      return status;
-    position = offset + static_cast<int64_t>(bytes.size());
-    return sink(bytes);
-  };
-  for (size_t i = 0; i < payloads.size(); ++i)
-    if (Status status = put(header.sections[i].offset, asBytes(payloads[i].bytes)); !status)
-      return status;
-  for (size_t i = 0; i < weights.size(); ++i)
-    if (Status status = put(header.sections.back().offset + header.info.parameters[i].offset, asBytes(weights[i]));
-        !status)
-      return status;
-  return put(fileBytesOf(header), {});
-}
-
 /// The preamble and the JSON with the zeros behind it, sealed.
 static std::string makeHead(const ModuleHeader &header, int64_t begin) {
   std::string json = writeHeader(header);
@@ -105,8 +81,9 @@ static std::string makeHead(const ModuleHeader &header, int64_t begin) {
 }
 
 Status ModuleWriter::write(const std::string &path, ModuleInfo info, std::span<const Payload> payloads,
-                           std::span<const std::span<const char>> weights) {
-  Result<int64_t> weightsBytes = placeParameters(info, weights);
+                           std::span<const std::span<const char>> weights, std::span<ParameterSource *const> sources,
+                           int threads) {
+  Result<int64_t> weightsBytes = placeParameters(info, weights, sources);
   if (!weightsBytes)
     return weightsBytes.error();
   if (Status status = checkInfo(info); !status)
@@ -120,22 +97,33 @@ Status ModuleWriter::write(const std::string &path, ModuleInfo info, std::span<c
   if (auto checked = readHeader(writeHeader(header), moduleVersionMinor, begin, fileBytes); !checked)
     return checked.error();
 
-  // The bytes pass twice: the table of their hashes comes before them in the file,
-  // which may be a pipe.
-  ChunkHasher hasher(begin, hashedChunkBytes);
-  if (Status status =
-          streamSections(header, begin, payloads, weights, [&](Bytes bytes) { return hasher.update(bytes), Status(); });
-      !status)
+  Result<AtomicFile> created = AtomicFile::createSized(path, fileBytes);
+  if (!created)
+    return created.error();
+  HashedFile file(std::move(*created), begin, fileBytes, hashedChunkBytes);
+  WriteJobs jobs(file);
+  for (size_t i = 0; i < payloads.size(); ++i)
+    jobs.add(header.sections[i].offset, std::as_bytes(payloads[i].bytes));
+  std::vector<int64_t> places;
+  for (const Parameter &parameter : header.info.parameters)
+    places.push_back(header.sections.back().offset + parameter.offset);
+  for (size_t i = 0; i < weights.size(); ++i)
+    jobs.add(places[i], std::as_bytes(weights[i]));
+  for (ParameterSource *source : sources) {
+    for (size_t index : source->parameters())
+      file.announce(places[index], header.info.parameters[index].bytes);
+    jobs.add(*source, places);
+  }
+  if (Status status = jobs.run(threads); !status)
     return status;
-  header.chunks.digests = hasher.finish();
 
-  Result<AtomicFile> file = AtomicFile::create(path, fileBytes);
-  if (!file)
-    return file.error();
-  if (Status status = file->write(makeHead(header, begin)); !status)
+  // The table of the hashes comes before what they are of.
+  Result<std::vector<Sha256::Digest>> digests = file.finish();
+  if (!digests)
+    return digests.error();
+  header.chunks.digests = std::move(*digests);
+  std::string head = makeHead(header, begin);
+  if (Status status = file.target().writeAt(0, std::as_bytes(std::span(head))); !status)
     return status;
-  if (Status status = streamSections(header, begin, payloads, weights, [&](Bytes bytes) { return file->write(bytes); });
-      !status)
-    return status;
-  return file->commit();
+  return file.target().commit();
 }

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 using namespace qopt;
@@ -23,40 +24,98 @@ constexpr int64_t kLanes = 16; // candidates per inner loop
 static_assert(kSteps % kLanes == 0, "no vector of candidates has two zero points");
 
 /// Values between two looks at whether a candidate can still win.
-constexpr int64_t kStretch = 16;
+constexpr int64_t kStretch = 8;
 
-/// Sums importance * (value - quantized)^2 for kLanes candidates. A lane is a
-/// candidate, so every sum runs over k in order whatever the vector width. Sums
+/// Values, scaled to absmax 1, that tell most about candidates that shrink a lot, which
+/// clamp them; and how many of them are looked at.
+constexpr float kLarge = 0.65f;
+constexpr int64_t kMostLarge = 32;
+
+using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
+
+/// A vector that the loop below keeps in registers, whatever the CPU; it is inlined into each clone.
+template <bool isWeighed>
+[[gnu::always_inline]] inline void addError(float value, float importance, const Lanes &inverse, const Lanes &step,
+                                            float low, float high, Lanes &sum) {
+  Lanes code = value * inverse, lowest = low - Lanes(), highest = high - Lanes();
+  code = code > lowest ? code : lowest;
+  code = code < highest ? code : highest;
+  Lanes difference = value - __builtin_elementwise_roundeven(code) * step;
+  Lanes square = difference * difference;
+  sum += isWeighed ? importance * square : square;
+}
+
+[[gnu::always_inline]] inline bool isAnyAlive(const Lanes &sum, float bound) {
+  auto alive = !(sum > bound);
+  bool result = false;
+  for (int64_t lane = 0; lane < kLanes; ++lane)
+    result |= alive[lane] != 0;
+  return result;
+}
+
+/// Sums importance * (value - quantized)^2 for kLanes candidates of one zero point. A
+/// lane is a candidate, so every sum runs over k in order whatever the vector width. Sums
 /// never shrink: once all of them are above `bound`, none of these candidates can
-/// win, and the rest of the values is left out. Returns whether all were summed.
-QOPT_CPU_CLONES bool sumErrors(const float *__restrict values, const float *__restrict importance, int64_t count,
-                               const float *__restrict inverse, const float *__restrict step,
-                               const float *__restrict low, const float *__restrict high, float bound,
-                               float *__restrict error) {
-  float inv[kLanes], stp[kLanes], lo[kLanes], hi[kLanes], sum[kLanes] = {};
-  for (int64_t lane = 0; lane < kLanes; ++lane) {
-    inv[lane] = inverse[lane];
-    stp[lane] = step[lane];
-    lo[lane] = low[lane];
-    hi[lane] = high[lane];
-  }
-  for (int64_t begin = 0; begin < count; begin += kStretch) {
-    int64_t end = begin + kStretch < count ? begin + kStretch : count;
-    for (int64_t k = begin; k < end; ++k)
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
-        float code = roundEven(clampTo(values[k] * inv[lane], lo[lane], hi[lane]));
-        float difference = values[k] - code * stp[lane];
-        sum[lane] += importance[k] * (difference * difference);
-      }
-    int isAlive = 0;
-    for (int64_t lane = 0; lane < kLanes; ++lane)
-      isAlive |= !(sum[lane] > bound);
-    if (!isAlive)
+/// win, and the rest of the values is left out. Returns whether one may win.
+template <bool isWeighed>
+[[gnu::always_inline]] inline bool sumErrors(const float *values, const float *importance, int64_t count,
+                                             const float *inverses, const float *steps, float low, float high,
+                                             float bound, float *errors) {
+  Lanes inverse, step, sum = {};
+  std::memcpy(&inverse, inverses, sizeof inverse);
+  std::memcpy(&step, steps, sizeof step);
+  int64_t k = 0;
+  for (; k + kStretch <= count; k += kStretch) {
+#pragma clang loop unroll(full)
+    for (int64_t i = k; i < k + kStretch; ++i)
+      addError<isWeighed>(values[i], isWeighed ? importance[i] : 1.0f, inverse, step, low, high, sum);
+    if (!isAnyAlive(sum, bound))
       return false;
   }
-  for (int64_t lane = 0; lane < kLanes; ++lane)
-    error[lane] = sum[lane];
-  return true;
+  for (; k < count; ++k)
+    addError<isWeighed>(values[k], isWeighed ? importance[k] : 1.0f, inverse, step, low, high, sum);
+  std::memcpy(errors, &sum, sizeof sum);
+  return isAnyAlive(sum, bound);
+}
+
+QOPT_CPU_CLONES bool sumWeighed(const float *values, const float *importance, int64_t count, const float *inverses,
+                                const float *steps, float low, float high, float bound, float *errors) {
+  return sumErrors<true>(values, importance, count, inverses, steps, low, high, bound, errors);
+}
+/// The same where all values are equally important.
+QOPT_CPU_CLONES bool sumPlain(const float *values, const float *importance, int64_t count, const float *inverses,
+                              const float *steps, float low, float high, float bound, float *errors) {
+  return sumErrors<false>(values, importance, count, inverses, steps, low, high, bound, errors);
+}
+
+QOPT_CPU_CLONES bool areOnes(const float *__restrict values, int64_t count) {
+  uint32_t others = 0;
+  for (int64_t k = 0; k < count; ++k)
+    others |= values[k] != 1.0f;
+  return others == 0;
+}
+
+/// Smallest and largest value, at most and at least 0; NaNs do not count.
+QOPT_CPU_CLONES void findRange(const float *__restrict values, int64_t count, float *range) {
+  float low[kLanes] = {}, high[kLanes] = {};
+  int64_t k = 0;
+  for (; k + kLanes <= count; k += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      float value = values[k + lane];
+      low[lane] = value < low[lane] ? value : low[lane];
+      high[lane] = value > high[lane] ? value : high[lane];
+    }
+  for (; k < count; ++k) {
+    low[0] = values[k] < low[0] ? values[k] : low[0];
+    high[0] = values[k] > high[0] ? values[k] : high[0];
+  }
+  range[0] = *std::min_element(low, low + kLanes);
+  range[1] = *std::max_element(high, high + kLanes);
+}
+
+QOPT_CPU_CLONES void divide(const float *__restrict values, int64_t count, float divisor, float *__restrict scaled) {
+  for (int64_t k = 0; k < count; ++k)
+    scaled[k] = values[k] / divisor;
 }
 
 } // namespace
@@ -94,20 +153,15 @@ GroupScaler::GroupScaler(const GroupOptions &options)
 }
 
 GroupParams GroupScaler::choose(std::span<const float> values, const float *importance) const {
-  float smallest = 0, largest = 0;
-  for (float value : values) {
-    smallest = value < smallest ? value : smallest;
-    largest = value > largest ? value : largest;
-  }
-  smallest = std::max(smallest, -FLT_MAX);
-  largest = std::min(largest, FLT_MAX);
+  float range[2];
+  findRange(values.data(), int64_t(values.size()), range);
+  float smallest = std::max(range[0], -FLT_MAX), largest = std::min(range[1], FLT_MAX);
   float absMax = std::max(-smallest, largest);
   if (options.grid == ScaleGrid::MinMax || absMax == 0)
     return chooseMinMax(smallest, largest);
 
   std::vector<float> scaled(values.size());
-  for (size_t k = 0; k < values.size(); ++k)
-    scaled[k] = values[k] / absMax;
+  divide(values.data(), int64_t(values.size()), absMax, scaled.data());
   if (options.symmetric)
     return best(scaled, importance, absMax, symmetric);
   return best(scaled, importance, absMax, asymmetricCandidates(smallest / absMax, largest / absMax));
@@ -137,17 +191,31 @@ GroupParams GroupScaler::best(std::span<const float> scaled, const float *import
   // The candidates that shrink least, of every zero point, come first: one of them
   // nearly always wins, and its error is the bound that ends most other sums early.
   // Of equal errors the first in the list wins, so the order changes no result.
-  int64_t count = int64_t(candidates.step.size()), winner = 0;
+  int64_t count = int64_t(candidates.step.size()), winner = 0, size = int64_t(scaled.size());
+  auto *sum = areOnes(importance, size) ? sumPlain : sumWeighed;
+  // A sum of some of the values, in the same order, is at most that of all: rounding keeps
+  // the order of sums. So a candidate that is too bad for its large values is out.
+  float large[kMostLarge], ofLarge[kMostLarge];
+  int64_t numLarge = 0;
+  for (int64_t k = 0; k < size && numLarge < kMostLarge; ++k) {
+    large[numLarge] = scaled[k];
+    ofLarge[numLarge] = importance[k];
+    numLarge += std::fabs(scaled[k]) >= kLarge;
+  }
   float least = std::numeric_limits<float>::infinity();
   for (int64_t shrink = 0; shrink < kSteps; shrink += kLanes)
     for (int64_t first = shrink; first < count; first += kSteps) {
-      float error[kLanes];
-      if (!sumErrors(scaled.data(), importance, int64_t(scaled.size()), &candidates.inverse[first],
-                     &candidates.step[first], &candidates.low[first], &candidates.high[first], least, error))
+      float errors[kLanes];
+      auto mayWin = [&](const float *values, const float *weights, int64_t number) {
+        return sum(values, weights, number, &candidates.inverse[first], &candidates.step[first], candidates.low[first],
+                   candidates.high[first], least, errors);
+      };
+      bool clampsMuch = shrink >= 2 * kLanes;
+      if ((clampsMuch && !mayWin(large, ofLarge, numLarge)) || !mayWin(scaled.data(), importance, size))
         continue;
       for (int64_t lane = 0; lane < kLanes; ++lane)
-        if (error[lane] < least || (error[lane] == least && first + lane < winner)) {
-          least = error[lane];
+        if (errors[lane] < least || (errors[lane] == least && first + lane < winner)) {
+          least = errors[lane];
           winner = first + lane;
         }
     }

@@ -114,6 +114,16 @@ void qopt::readColumns(const StoredMatrix &from, int64_t first, MatrixRef<float>
                : from.type == ElementType::F16 ? readHalfTiles
                                                : readBrainTiles;
   int64_t bytes = from.type == ElementType::F32 ? 4 : 2;
+  if (from.isTransposed) {
+    for (int64_t r = 0; r < rows.rows; ++r) {
+      const char *column = from.data + (first + r) * from.rows * bytes;
+      if (from.type == ElementType::F32)
+        std::memcpy(rows.row(r), column, from.rows * bytes);
+      else
+        (from.type == ElementType::F16 ? widenHalves : widenBrains)(column, from.rows, rows.row(r));
+    }
+    return;
+  }
   int64_t count = rows.rows / kSide * kSide, depth = from.rows / kSide * kSide;
   read(from.data + first * bytes, from.cols, count, depth, rows.data, rows.stride);
   for (int64_t r = 0; r < rows.rows; ++r)

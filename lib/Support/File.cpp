@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Support/File.h"
+#include "SystemError.h"
 #include "qopt/Support/TemporaryDirectory.h"
 #include <array>
 #include <atomic>
@@ -20,8 +21,6 @@
 #include <unistd.h>
 
 using namespace qopt;
-
-static Error systemError(const char *what, int code) { return {std::string(what) + ": " + std::strerror(code)}; }
 
 //===----------------------------------------------------------------------===//
 // Reading
@@ -197,7 +196,7 @@ Result<AtomicFile> AtomicFile::create(const std::string &path, int64_t expectedS
 
   do {
     result.temporary = temporaryName(result.name);
-    result.file = ::openat(result.directory, result.temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    result.file = ::openat(result.directory, result.temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (result.file < 0 && errno == EEXIST);
   if (result.file < 0) {
     int code = errno;
@@ -217,9 +216,9 @@ Result<AtomicFile> AtomicFile::create(const std::string &path, int64_t expectedS
 }
 
 AtomicFile::AtomicFile(AtomicFile &&other) noexcept
-    : file(std::exchange(other.file, -1)), directory(std::exchange(other.directory, -1)),
-      slot(std::exchange(other.slot, -1)), written(other.written), name(std::move(other.name)),
-      temporary(std::exchange(other.temporary, {})) {}
+    : file(std::exchange(other.file, -1)), stream(std::exchange(other.stream, -1)),
+      directory(std::exchange(other.directory, -1)), slot(std::exchange(other.slot, -1)), written(other.written),
+      name(std::move(other.name)), temporary(std::exchange(other.temporary, {})) {}
 
 AtomicFile::~AtomicFile() { discard(); }
 
@@ -230,11 +229,9 @@ void AtomicFile::discard() {
   temporary.clear();
   releaseTemporary(slot);
   slot = -1;
-  if (file >= 0)
-    ::close(file);
-  if (directory >= 0)
-    ::close(directory);
-  file = directory = -1;
+  for (int *descriptor : {&file, &stream, &directory})
+    if (*descriptor >= 0)
+      ::close(std::exchange(*descriptor, -1));
 }
 
 Status AtomicFile::write(std::span<const std::byte> bytes) {
@@ -251,6 +248,9 @@ Status AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 Status AtomicFile::commit() {
+  if (stream >= 0)
+    if (Status status = moveToStream(); !status)
+      return status;
   if (temporary.empty()) {
     int closed = ::close(std::exchange(file, -1));
     return closed == 0 ? Status() : Status(systemError("cannot close", errno));

@@ -110,19 +110,33 @@ struct Int4Parameters {
   }
 
   void pack(RowsBuilder &b, PackedParameters &parameters) {
-    Type i8 = b.getI8Type(), scaleType = scale->type.getElementType();
-    int64_t n = outputs();
-    Int4Weights packed = packInt4(elementsOf<int8_t>(*w), elementsOf<char>(*scale), scaleType.isF16() ? 2 : 4,
-                                  zeros ? elementsOf<int8_t>(*zeros) : std::vector<int8_t>(), n, k, size);
-    // Zero points change the codes and the scales.
-    Attribute key = b.getArrayAttr({w->value, scale->value, zeros ? Attribute(zeros->value) : b.getUnitAttr()});
+    Type i8 = b.getI8Type();
+    int64_t n = outputs(), scaleBytes = scale->elementBytes();
+    Int4Layout layout(k, size);
+    bool hasSigns = zeros && zeros->isWithin(7, 8);
     std::string form = "int4_g" + std::to_string(size);
-    SmallVector<int64_t> perGroup{blocksOf(n), groups, kernel::kColumns};
-    codes = parameters.create<int8_t>(
-        b, *w, form, {blocksOf(n), packed.steps, 4 * kernel::kColumns}, i8, [&] { return packed.codes; }, key);
-    scales = parameters.create<int8_t>(b, *scale, form, perGroup, scaleType, [&] { return packed.scales; }, key);
-    if (!packed.zeros.empty())
-      zeroPoints = parameters.create<int8_t>(b, *zeros, form, perGroup, i8, [&] { return packed.zeros; }, key);
+    auto perGroup = [&](Type element) {
+      return RankedTensorType::get({blocksOf(n), layout.groups, kernel::kColumns}, element);
+    };
+    // Zero points may change the codes and the scales.
+    SmallVector<ConstantView> ofCodes{*w}, ofScales{*scale};
+    if (hasSigns)
+      for (SmallVector<ConstantView> *inputs : {&ofCodes, &ofScales})
+        inputs->push_back(*zeros);
+    auto signsOf = [](ArrayRef<const char *> rows) { return rows.size() > 1 ? bytesAt(rows[1]) : nullptr; };
+    auto steps = RankedTensorType::get({blocksOf(n), layout.steps, 4 * kernel::kColumns}, i8);
+    codes = parameters.createPacked(b, *w, form, steps, ofCodes, [=](ArrayRef<const char *> rows, int64_t n, char *to) {
+      packInt4Codes(layout, bytesAt(rows[0]), signsOf(rows), n, bytesAt(to));
+    });
+    scales = parameters.createPacked(b, *scale, form, perGroup(scale->type.getElementType()), ofScales,
+                                     [=](ArrayRef<const char *> rows, int64_t n, char *to) {
+                                       packInt4Scales(layout, rows[0], scaleBytes, signsOf(rows), n, to);
+                                     });
+    if (zeros && !hasSigns)
+      zeroPoints = parameters.createPacked(b, *zeros, form, perGroup(i8), *zeros,
+                                           [=](ArrayRef<const char *> rows, int64_t n, char *to) {
+                                             packRows(rows[0], /*bytes=*/1, n, layout.groups, to);
+                                           });
   }
 
 private:
@@ -181,8 +195,11 @@ struct W8A8Product : KernelPattern<MatmulW8A8Op> {
     int64_t n = w->type.getDimSize(0), k = w->type.getDimSize(1);
     Value xScale = b.flatten(op.getXScale()); // [...] as [R]
     Value weights = parameters.createInt8Dot(b, *w);
-    Value correction = parameters.create<int32_t>(b, *w, "correction", {blocksOf(n) * kernel::kColumns}, b.getI32Type(),
-                                                  [&] { return packDotCorrection(elementsOf<int8_t>(*w), n, k); });
+    auto sums = RankedTensorType::get({blocksOf(n) * kernel::kColumns}, b.getI32Type());
+    Value correction =
+        parameters.createPacked(b, *w, "correction", sums, *w, [k](ArrayRef<const char *> rows, int64_t n, char *to) {
+          packDotCorrection(bytesAt(rows[0]), n, k, reinterpret_cast<int32_t *>(to));
+        });
     Value scales = b.withShape(op.getWScale(), {n});
     Outliers outliers = kept ? keep(b, op, *kept, n) : Outliers();
     if (op.getColumns())
@@ -206,9 +223,10 @@ private:
     Type element = kept.type.getElementType();
     Outliers outliers;
     outliers.rows = b.toRows(op.getOutliers(), m);
-    outliers.weights = parameters.create<int8_t>(b, kept, "packed", {blocksOf(n), m, kernel::kColumns}, element, [&] {
-      return packOutlierWeights(elementsOf<char>(kept), element.isF16() ? 2 : 4, n, m);
-    });
+    int64_t bytes = kept.elementBytes();
+    outliers.weights = parameters.createPacked(
+        b, kept, "packed", RankedTensorType::get({blocksOf(n), m, kernel::kColumns}, element), kept,
+        [=](ArrayRef<const char *> rows, int64_t n, char *to) { packRows(rows[0], bytes, n, m, to); });
     auto count = DenseElementsAttr::get(RankedTensorType::get({1}, b.getI32Type()), static_cast<int32_t>(m));
     outliers.count = onnx::ConstantOp::create(b, count);
     return outliers;

@@ -44,39 +44,125 @@ PackedParameters::PackedParameters(ModuleOp module) {
   module.walk([&](MatmulW8A8Op product) { remember(dotCodes, product.getW()); });
 }
 
-Value PackedParameters::createOfBytes(ImplicitLocOpBuilder &b, const ConstantView &source, StringRef form,
-                                      RankedTensorType type, function_ref<std::vector<char>()> make, Attribute key) {
+Value PackedParameters::createPlanned(ImplicitLocOpBuilder &b, const ConstantView &source, StringRef form,
+                                      RankedTensorType type, Attribute key, function_ref<DeferredConstant()> plan) {
   std::string name = ((source.name.empty() ? "constant" : source.name) + "." + form).str();
-  ElementsAttr &value = packed[{key ? key : Attribute(source.value), b.getStringAttr(name)}];
+  ElementsAttr &value = packed[{key, b.getStringAttr(name)}];
   if (!value || value.getShapedType() != type) {
-    std::vector<char> bytes = make();
-    value = DenseResourceElementsAttr::get(
-        type, name, HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, /*align=*/64, /*dataIsMutable=*/false));
+    DeferredConstant constant = plan();
+    if (DeferredData *deferred = DeferredData::get(*b.getContext())) {
+      value = deferred->add(type, name, std::move(constant));
+    } else {
+      // Only rows of a source can fail, and without deferred data there is none.
+      std::vector<char> bytes = *constant.make();
+      value = DenseResourceElementsAttr::get(
+          type, name, HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, /*align=*/64, /*dataIsMutable=*/false));
+    }
   }
   return ParameterOp::create(b, type, b.getStringAttr(name), value);
 }
 
+/// A plan for `type`, [blocks][...], of the outputs [0, rows).
+static DeferredConstant planBlocks(RankedTensorType type, int64_t rows) {
+  DeferredConstant constant;
+  constant.rows = rows;
+  constant.blockRows = kernel::kColumns;
+  constant.blockBytes = type.getNumElements() / type.getDimSize(0) * llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  if (type.getRank() == 1) // one element for each output
+    constant.blockBytes *= kernel::kColumns;
+  return constant;
+}
+
+namespace {
+
+/// Where the rows of one input of a packed constant are: in what its source makes, or all
+/// of them in memory.
+struct PackInput {
+  int64_t array = -1;
+  const char *bytes = nullptr;
+  int64_t rowBytes = 0;
+  std::shared_ptr<const std::vector<char>> owned; ///< of `bytes`, where the constant does not own them
+};
+
+} // namespace
+
+/// Inputs that are deferred must be arrays of one source as they are; others are made here.
+static SmallVector<PackInput> planInputs(ArrayRef<ConstantView> views, std::shared_ptr<RowSource> &source) {
+  SmallVector<PackInput> inputs;
+  for (const ConstantView &view : views) {
+    PackInput &input = inputs.emplace_back();
+    input.rowBytes = view.expandedBytes() / view.type.getDimSize(0);
+    if (view.deferred && view.deferred->array >= 0 && (!source || source == view.deferred->source)) {
+      source = view.deferred->source;
+      input.array = view.deferred->array;
+      continue;
+    }
+    input.bytes = view.bytes.data();
+    if (view.isSplat || view.isPacked || view.deferred) {
+      input.owned = std::make_shared<std::vector<char>>(view.expanded());
+      input.bytes = input.owned->data();
+    }
+  }
+  return inputs;
+}
+
+Value PackedParameters::createPacked(ImplicitLocOpBuilder &b, const ConstantView &source, StringRef form,
+                                     RankedTensorType type, ArrayRef<ConstantView> views, PackRows pack) {
+  SmallVector<Attribute> key;
+  for (const ConstantView &view : views)
+    key.push_back(view.value);
+  return createPlanned(b, source, form, type, b.getArrayAttr(key), [&] {
+    DeferredConstant constant = planBlocks(type, views.front().type.getDimSize(0));
+    SmallVector<PackInput> inputs = planInputs(views, constant.source);
+    constant.form = [inputs, pack](ArrayRef<ArrayRef<char>> arrays, int64_t begin, int64_t end, char *to) {
+      SmallVector<const char *> rows;
+      for (const PackInput &input : inputs)
+        rows.push_back(input.array >= 0 ? arrays[input.array].data() : input.bytes + begin * input.rowBytes);
+      pack(rows, end - begin, to);
+    };
+    return constant;
+  });
+}
+
 Value PackedParameters::createFloatWeight(ImplicitLocOpBuilder &b, const ConstantView &weight) {
-  int64_t k = weight.type.getDimSize(0), n = weight.type.getDimSize(1);
-  SmallVector<int64_t> shape{static_cast<int64_t>(llvm::divideCeil(n, kernel::kColumns)), k, kernel::kColumns};
-  Type element = weight.type.getElementType();
-  if (element.isF32())
-    return create<float>(b, weight, "packed", shape, element,
-                         [&] { return packFloatWeights(elementsOf<float>(weight), k, n); });
-  return create<uint16_t>(b, weight, "packed", shape, element,
-                          [&] { return packHalfWeights(elementsOf<uint16_t>(weight), k, n); });
+  int64_t k = weight.type.getDimSize(0), n = weight.type.getDimSize(1), bytes = weight.elementBytes();
+  auto type = RankedTensorType::get({static_cast<int64_t>(llvm::divideCeil(n, kernel::kColumns)), k, kernel::kColumns},
+                                    weight.type.getElementType());
+  return createPlanned(b, weight, "packed", type, weight.value, [&] {
+    DeferredConstant constant = planBlocks(type, n);
+    if (ElementsAttr rows = weight.deferred ? weight.deferred->transposeOf : ElementsAttr()) {
+      const char *from = viewConstant(rows).bytes.data();
+      constant.form = [=](ArrayRef<ArrayRef<char>>, int64_t begin, int64_t end, char *to) {
+        packRows(from + begin * k * bytes, bytes, end - begin, k, to);
+      };
+      return constant;
+    }
+    std::shared_ptr<std::vector<char>> owned;
+    if (weight.isSplat || weight.deferred)
+      owned = std::make_shared<std::vector<char>>(weight.expanded());
+    const char *from = owned ? owned->data() : weight.bytes.data();
+    constant.form = [=](ArrayRef<ArrayRef<char>>, int64_t begin, int64_t end, char *to) {
+      packColumns(from, bytes, k, n, begin, end - begin, to);
+      (void)owned; // holds what `from` points to
+    };
+    return constant;
+  });
 }
 
 Value PackedParameters::createInt8Columns(ImplicitLocOpBuilder &b, const ConstantView &codes) {
   int64_t n = codes.type.getDimSize(0), k = codes.type.getDimSize(1);
-  return create<int8_t>(b, codes, "columns", {blocksOf(n), k, kernel::kColumns}, b.getI8Type(),
-                        [&] { return packInt8Columns(elementsOf<int8_t>(codes), n, k); });
+  auto type = RankedTensorType::get({blocksOf(n), k, kernel::kColumns}, b.getI8Type());
+  return createPacked(b, codes, "columns", type, codes, [k](ArrayRef<const char *> rows, int64_t n, char *to) {
+    packInt8Columns(bytesAt(rows[0]), n, k, bytesAt(to));
+  });
 }
 
 Value PackedParameters::createInt8Dot(ImplicitLocOpBuilder &b, const ConstantView &codes) {
   int64_t n = codes.type.getDimSize(0), k = codes.type.getDimSize(1), steps = llvm::divideCeil(k, 4);
-  return create<int8_t>(b, codes, "dot", {blocksOf(n), steps, 4 * kernel::kColumns}, b.getI8Type(),
-                        [&] { return packInt8Dot(elementsOf<int8_t>(codes), n, k); });
+  auto type = RankedTensorType::get({blocksOf(n), steps, 4 * kernel::kColumns}, b.getI8Type());
+  return createPacked(b, codes, "dot", type, codes, [k](ArrayRef<const char *> rows, int64_t n, char *to) {
+    packInt8Dot(bytesAt(rows[0]), n, k, bytesAt(to));
+  });
 }
 
 Value PackedParameters::createAsProduct(ImplicitLocOpBuilder &b, const ConstantView &codes) {

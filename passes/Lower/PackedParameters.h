@@ -1,8 +1,8 @@
 //===- PackedParameters.h - Weights in the form of kernels ------------------===//
 //
-// Constant weights are packed while a model is compiled (Codegen/Packing.h). Equal
-// constants share their packed data, and a table whose transpose is the weight of a
-// product is stored only once, as that weight.
+// Constant weights are packed when the model is written, or at once where nothing may be
+// deferred (Codegen/Packing.h, DeferredData.h). Equal constants share their packed data, and
+// a table whose transpose is the weight of a product is stored only once, as that weight.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_LOWER_PACKEDPARAMETERS_H
@@ -11,6 +11,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/DeferredData.h"
 #include "qopt/Dialect/Kernel/Kernel.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -21,14 +22,12 @@ std::optional<ConstantView> matchData(mlir::Value value, mlir::Type element, int
 /// A constant matrix of f32, or one of f16 or bf16 that is cast to f32.
 std::optional<ConstantView> matchFloatWeight(mlir::Value value);
 
-/// All elements as they lie in memory, splats written out.
-template <typename T>
-std::vector<T> elementsOf(const ConstantView &constant) {
-  std::vector<char> bytes = constant.expanded();
-  std::vector<T> result(bytes.size() / sizeof(T));
-  std::memcpy(result.data(), bytes.data(), result.size() * sizeof(T));
-  return result;
-}
+/// Packs `n` outputs that begin with a block: `rows[i]` is the first of them in input i.
+using PackRows = std::function<void(llvm::ArrayRef<const char *> rows, int64_t n, char *packed)>;
+
+/// Codes of one byte, as packing functions take them.
+inline const int8_t *bytesAt(const char *bytes) { return reinterpret_cast<const int8_t *>(bytes); }
+inline int8_t *bytesAt(char *bytes) { return reinterpret_cast<int8_t *>(bytes); }
 
 /// Blocks of packed weights with n output columns.
 inline int64_t blocksOf(int64_t n) { return llvm::divideCeil(n, kernel::kColumns); }
@@ -38,20 +37,11 @@ public:
   /// Remembers the weights of products in the module, before any is converted.
   explicit PackedParameters(mlir::ModuleOp module);
 
-  /// A new parameter with these elements, named after `source` and `form`. Equal sources
-  /// share their data: `make` is called once per source and form. `key`: all that the
-  /// data are made of, where that is more than the source.
-  template <typename T>
-  mlir::Value create(mlir::ImplicitLocOpBuilder &b, const ConstantView &source, llvm::StringRef form,
-                     llvm::ArrayRef<int64_t> shape, mlir::Type element, llvm::function_ref<std::vector<T>()> make,
-                     mlir::Attribute key = {}) {
-    auto makeBytes = [&] {
-      std::vector<T> values = make();
-      const char *data = reinterpret_cast<const char *>(values.data());
-      return std::vector<char>(data, data + values.size() * sizeof(T));
-    };
-    return createOfBytes(b, source, form, mlir::RankedTensorType::get(shape, element), makeBytes, key);
-  }
+  /// A new parameter of this type, [blocks of outputs][...], that `pack` makes of `inputs`,
+  /// constants [outputs][...]. It is named after `source`, one of them, and `form`. Equal
+  /// inputs share their data.
+  mlir::Value createPacked(mlir::ImplicitLocOpBuilder &b, const ConstantView &source, llvm::StringRef form,
+                           mlir::RankedTensorType type, llvm::ArrayRef<ConstantView> inputs, PackRows pack);
 
   /// The constant weight [K, N] as packFloatWeights has it. Products and gathers with one
   /// weight share it.
@@ -68,9 +58,10 @@ public:
   std::optional<ConstantView> findTiedWeight(mlir::Value table) const;
 
 private:
-  mlir::Value createOfBytes(mlir::ImplicitLocOpBuilder &b, const ConstantView &source, llvm::StringRef form,
-                            mlir::RankedTensorType type, llvm::function_ref<std::vector<char>()> make,
-                            mlir::Attribute key);
+  /// The same of any inputs: `key` is all that the data are made of, `plan` says how.
+  mlir::Value createPlanned(mlir::ImplicitLocOpBuilder &b, const ConstantView &source, llvm::StringRef form,
+                            mlir::RankedTensorType type, mlir::Attribute key,
+                            llvm::function_ref<DeferredConstant()> plan);
 
   llvm::SmallVector<ConstantView> weights;
   llvm::DenseSet<mlir::Attribute> columnCodes, dotCodes; ///< of int8 products

@@ -1,11 +1,13 @@
 //===- QuantizeWeights.cpp - Weights whose scheme needs no data -----------===//
 //
-// One layer after the other; the rows of each are shared out to threads.
+// Where the result is a module, codes are left to be made when it is written. Else one layer
+// comes after the other, and the rows of each are shared out to threads.
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/StageRunner.h"
 #include "qopt/Calibration/WeightQuantizer.h"
+#include "qopt/Dialect/DeferredData.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -39,7 +41,14 @@ struct QuantizeWeights : impl::QuantizeWeightsBase<QuantizeWeights> {
     std::function<void(LayerReport)> onLayer;
     if (driver)
       onLayer = [driver](LayerReport layer) { driver->report(std::move(layer)); };
+    DeferredData *deferred = DeferredData::get(getContext());
     for (const Linear &linear : linears) {
+      ++numLinears;
+      FailureOr<bool> isDeferred = deferred ? deferLinear(linear, *deferred, onLayer) : false;
+      if (failed(isDeferred))
+        return signalPassFailure();
+      if (*isDeferred)
+        continue;
       Result<std::unique_ptr<WeightQuantizer>> quantizer = WeightQuantizer::create(
           linear.scheme.getValue(), linear.inFeatures, /*measured=*/nullptr, /*isLast=*/true, parallelFor);
       if (!quantizer) {
@@ -48,7 +57,6 @@ struct QuantizeWeights : impl::QuantizeWeightsBase<QuantizeWeights> {
       }
       if (failed(quantizeLinear(linear, **quantizer, /*seconds=*/0, parallelFor, onLayer)))
         return signalPassFailure();
-      ++numLinears;
     }
   }
 };

@@ -70,8 +70,9 @@ private:
   }
 
   LogicalResult verifyScale(Operation *op, StringRef layer, Value scale) {
+    // Deferred scales are checked when they are made.
     std::optional<ConstantView> view = scale ? matchConstant(scale) : std::nullopt;
-    std::optional<std::vector<float>> values = view ? view->readAs<float>() : std::nullopt;
+    std::optional<std::vector<float>> values = view && !view->deferred ? view->readAs<float>() : std::nullopt;
     if (!values)
       return success();
     for (float value : *values)

@@ -10,6 +10,7 @@
 #include "Raising.h"
 #include "mlir/IR/AsmState.h"
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/DeferredData.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
@@ -23,7 +24,7 @@ namespace qopt {
 
 namespace {
 
-/// A transposed copy of the matrix `value`.
+/// The transpose of the matrix `value`: a copy, where it may not be deferred.
 ElementsAttr transpose(ElementsAttr value) {
   ConstantView view = viewConstant(value);
   int64_t rows = view.type.getDimSize(0), cols = view.type.getDimSize(1), bytes = view.elementBytes();
@@ -32,8 +33,12 @@ ElementsAttr transpose(ElementsAttr value) {
     return cast<DenseElementsAttr>(value).resizeSplat(transposed);
   if (!view.isComplete() || view.isPacked)
     return {};
-  const char *from = view.bytes.data();
-  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(view.bytes.size(), 64, /*dataIsMutable=*/true);
+  std::string name = view.name.empty() ? "transposed" : view.name.str() + ".transposed";
+  if (DeferredData *deferred = DeferredData::get(*value.getContext()); deferred && !view.deferred)
+    return deferred->add(transposed, name, DeferredConstant::ofTranspose(value));
+  std::vector<char> made = view.deferred ? view.expanded() : std::vector<char>();
+  const char *from = view.deferred ? made.data() : view.bytes.data();
+  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(view.expandedBytes(), 64, /*dataIsMutable=*/true);
   char *to = blob.getMutableData().data();
   // In tiles, so that neither side strides through memory.
   constexpr int64_t tile = 32;
@@ -42,7 +47,6 @@ ElementsAttr transpose(ElementsAttr value) {
       for (int64_t r = r0; r < std::min(r0 + tile, rows); ++r)
         for (int64_t c = c0; c < std::min(c0 + tile, cols); ++c)
           std::memcpy(to + (c * rows + r) * bytes, from + (r * cols + c) * bytes, bytes);
-  std::string name = view.name.empty() ? "transposed" : view.name.str() + ".transposed";
   return DenseResourceElementsAttr::get(transposed, name, std::move(blob));
 }
 

@@ -8,6 +8,7 @@
 #define QOPT_CALIBRATION_REPLACEWEIGHTS_H
 
 #include "qopt/Calibration/Weights.h"
+#include "qopt/Dialect/DeferredData.h"
 
 namespace qopt {
 
@@ -18,6 +19,18 @@ namespace qopt {
 /// in float16 where that changes none.
 /// Emits an error when a scale is not positive and finite.
 mlir::LogicalResult replaceWeights(const Linear &linear, const WeightCodes &codes);
+
+/// What is known of codes before they are made.
+struct WeightArrays {
+  int64_t groupSize = 0; ///< inputs of a group of int4 codes with float16 scales; 0: int8 per channel
+  int smallestZero = 8, largestZero = 8;
+};
+
+/// The same before there are codes: the parameters are the arrays that `rows` makes (codes,
+/// scales, and zero points unless all are 8). With zero points that may be 7 or 8 the
+/// parameter ".zeros" is there even if all turn out to be 8; no kernel reads it.
+void replaceWeights(const Linear &linear, const WeightArrays &arrays, std::shared_ptr<RowSource> rows,
+                    DeferredData &deferred);
 
 } // namespace qopt
 

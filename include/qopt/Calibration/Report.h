@@ -49,6 +49,9 @@ std::optional<LayerReport> describeLayer(mlir::Operation *op);
 /// what its quantizer has reported to the CalibrationContext, if there is one.
 std::vector<LayerReport> listLayers(mlir::func::FuncOp function);
 
+/// Adds to `layers` what quantizers have reported since then.
+void addFigures(mlir::MLIRContext &context, std::vector<LayerReport> &layers);
+
 } // namespace qopt
 
 #endif // QOPT_CALIBRATION_REPORT_H

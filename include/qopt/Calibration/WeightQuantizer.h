@@ -14,6 +14,7 @@
 
 namespace qopt {
 
+class DeferredData;
 class Statistics;
 
 /// Quantizes the weights of linears that read the same value and have the same scheme.
@@ -30,6 +31,9 @@ public:
                                                          bool isLast, const ParallelFor &parallelFor);
 };
 
+/// How a scheme with groups chooses their scales.
+GroupOptions groupOptions(const Scheme &scheme, int64_t inFeatures);
+
 /// Bytes that the statistics for `linear`, and what its method makes of them, take at their
 /// peak; 0 without a Hessian. `hasProduct`: W (C - H) is summed for it instead of C.
 int64_t statisticsBytes(const Linear &linear, bool hasProduct);
@@ -39,6 +43,12 @@ int64_t statisticsBytes(const Linear &linear, bool hasProduct);
 mlir::FailureOr<WeightCodes> quantizeLinear(const Linear &linear, const WeightQuantizer &quantizer, double seconds,
                                             const ParallelFor &parallelFor,
                                             const std::function<void(LayerReport)> &onLayer);
+
+/// Leaves the codes of `linear` to be made when the module is written, row by row, where its
+/// scheme says without the weights which arrays there will be; returns whether it does.
+/// `onLayer` is called when they have been made.
+mlir::FailureOr<bool> deferLinear(const Linear &linear, DeferredData &deferred,
+                                  const std::function<void(LayerReport)> &onLayer);
 
 } // namespace qopt
 

@@ -8,16 +8,25 @@
 
 #include "qopt/Dialect/Linear.h"
 #include "qopt/Numerics/Quantizers.h"
+#include "qopt/Numerics/Transpose.h"
 #include <variant>
 
 namespace qopt {
 
+/// What a quantizer made of one W.
+using WeightCodes = std::variant<ChannelCodes, SplitCodes, GroupCodes>;
+
+/// W [K, N] where it lies, else in `storage`. Emits an error as readWeights() does.
+mlir::FailureOr<StoredMatrix> viewWeights(const Linear &linear, std::vector<char> &storage);
+
+/// An error that names the layer unless `rows`, its outputs from `first` on, are finite.
+Status checkFinite(llvm::StringRef layer, const Matrix<float> &rows, int64_t first);
+/// An error that names the layer unless the scales of `codes` are positive and finite.
+Status checkScales(llvm::StringRef layer, const WeightCodes &codes);
+
 /// W as [N, K]. Emits an error that names the layer for weights that are not read as
 /// float32, not finite, or a resource that is missing or of the wrong size.
 mlir::FailureOr<Matrix<float>> readWeights(const Linear &linear);
-
-/// What a quantizer made of one W.
-using WeightCodes = std::variant<ChannelCodes, SplitCodes, GroupCodes>;
 
 /// The weights that `codes` stand for, [N, K].
 Matrix<float> dequantize(const WeightCodes &codes);

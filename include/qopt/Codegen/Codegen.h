@@ -7,6 +7,7 @@
 #define QOPT_CODEGEN_CODEGEN_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "qopt/Dialect/DeferredData.h"
 #include "qopt/Module/Module.h"
 #include <string>
 #include <vector>
@@ -20,7 +21,9 @@ struct LoweredModule {
   std::vector<EntryPoint> entryPoints;
   std::vector<Parameter> parameters; ///< offsets not yet assigned
   std::vector<std::span<const char>> weights;
-  /// Data that the IR holds in shorter form (splats, bits); `weights` points here.
+  /// How a parameter is made whose data are deferred and were not asked for; else null.
+  std::vector<const DeferredConstant *> deferred;
+  /// Data that the IR holds in shorter form (splats, bits) or not yet; `weights` points here.
   std::vector<std::unique_ptr<std::vector<char>>> expanded;
 };
 
@@ -28,7 +31,8 @@ struct LoweredModule {
 /// that it marked are the parameters, shared by all entry points. The names and
 /// symbols of inputs and outputs are those of the importer (`onnx.name`, `onnx.dims`).
 /// Emits a diagnostic on types that the runtime does not take and on missing data.
-mlir::FailureOr<LoweredModule> describeLoweredModule(mlir::ModuleOp module);
+/// `keepDeferred`: the caller makes deferred data.
+mlir::FailureOr<LoweredModule> describeLoweredModule(mlir::ModuleOp module, bool keepDeferred = false);
 
 } // namespace qopt
 

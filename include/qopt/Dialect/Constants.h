@@ -17,6 +17,8 @@
 
 namespace qopt {
 
+struct DeferredConstant;
+
 /// The elements of a constant. It is a view: the data belong to the MLIR context, or to
 /// the mapped file of the model.
 struct ConstantView {
@@ -25,8 +27,10 @@ struct ConstantView {
   /// Of the parameter, else the key of the resource, else empty.
   llvm::StringRef name;
   /// The elements as they lie in memory: one of a splat, bits where `isPacked`, none
-  /// where a resource has no data.
+  /// where a resource has no data or `deferred` tells how they are made.
   llvm::ArrayRef<char> bytes;
+  /// Of a constant that is made when it is written (DeferredData.h), else null.
+  const DeferredConstant *deferred = nullptr;
   /// `bytes` holds one element that stands for all.
   bool isSplat = false;
   /// `bytes` holds booleans as bits.
@@ -38,8 +42,11 @@ struct ConstantView {
   /// Bytes that all elements take, neither packed nor as a splat.
   int64_t expandedBytes() const { return numElements() * elementBytes(); }
   /// Whether the data are there and have the right length: always in an attribute, and
-  /// in a resource if the file that was read is in order.
+  /// in a resource if the file that was read is in order. Deferred data count as there.
   bool isComplete() const;
+  /// Whether all elements, of one byte each, lie between these. Deferred data are not made
+  /// for the answer: it is no unless it is known.
+  bool isWithin(int smallest, int largest) const;
 
   /// All elements in row-major order as numbers of type T: float of f32, f16 and bf16;
   /// double of every float; int64_t of every integer (i1 is 0 or 1). Nothing for other
@@ -48,17 +55,17 @@ struct ConstantView {
   std::optional<std::vector<T>> readAs() const;
 
   /// The elements where they lie, for elements of sizeof(T) bytes; nothing for a splat, where
-  /// data are packed or not complete, and where they are not aligned for T.
+  /// data are packed, deferred or not complete, and where they are not aligned for T.
   template <typename T>
   std::optional<llvm::ArrayRef<T>> viewAs() const {
     bool isAligned = reinterpret_cast<uintptr_t>(bytes.data()) % alignof(T) == 0;
-    if (isSplat || isPacked || !isAligned || elementBytes() != sizeof(T) || !isComplete())
+    if (isSplat || isPacked || deferred || !isAligned || elementBytes() != sizeof(T) || !isComplete())
       return std::nullopt;
     return llvm::ArrayRef<T>(reinterpret_cast<const T *>(bytes.data()), numElements());
   }
 
   /// A copy of all elements, splats and bits written out: expandedBytes(). The data must
-  /// be complete.
+  /// be complete. Deferred data that cannot be made are zeros, after a diagnostic.
   std::vector<char> expanded() const;
 };
 

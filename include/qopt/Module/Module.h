@@ -39,6 +39,7 @@
 #include "qopt/Support/Result.h"
 #include "qopt/Support/Roles.h"
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -122,20 +123,38 @@ struct ModuleInfo {
   std::vector<KernelInfo> kernels;
 };
 
-/// Writes a .qmod: sections are streamed, so no weight is held in memory twice.
-/// Parameter offsets are assigned here, in the order of `info.parameters`.
+/// Parameters that are made while they are written, together and in parts, so that they
+/// are never in memory as a whole.
+class ParameterSource {
+public:
+  virtual ~ParameterSource() = default;
+  /// `offset`: from the start of the parameter with this index in `info.parameters`.
+  using Put = std::function<Status(size_t parameter, int64_t offset, std::span<const char> bytes)>;
+
+  /// Which parameters; each must be made completely, every byte once.
+  virtual std::vector<size_t> parameters() const = 0;
+  virtual int64_t numParts() const = 0;
+  /// Makes one part. Several threads make parts at once, in any order.
+  virtual Status make(int64_t part, const Put &put) = 0;
+  /// Called when all parts were made; one call at a time, in the order of the sources.
+  virtual void finish() {}
+};
+
+/// Writes a .qmod. Parameter offsets are assigned here, in the order of
+/// `info.parameters`; then every part is written where it belongs.
 class ModuleWriter {
 public:
   struct Payload {
     std::string name;
     std::span<const char> bytes;
   };
-  /// `weights[i]` is the data of `info.parameters[i]` and must have its `bytes`.
-  /// `sections` are written in the order given, before the weights. Written to a
-  /// temporary file in the same directory, synced and renamed; on error `path` is
-  /// untouched.
+  /// `weights[i]` is the data of `info.parameters[i]` and must have its `bytes`, or is empty
+  /// where one of `sources` makes it. `sections` are written in the order given, before the
+  /// weights. Written to a temporary file in the same directory, synced and renamed; on
+  /// error `path` is untouched. The bytes do not depend on the number of threads.
   static Status write(const std::string &path, ModuleInfo info, std::span<const Payload> sections,
-                      std::span<const std::span<const char>> weights);
+                      std::span<const std::span<const char>> weights, std::span<ParameterSource *const> sources = {},
+                      int threads = 1);
 };
 
 /// A mapped .qmod. Thread-safe after opening.

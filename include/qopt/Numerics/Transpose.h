@@ -13,11 +13,12 @@
 
 namespace qopt {
 
-/// A dense row-major matrix of F32, F16 or BF16, at any address.
+/// A dense matrix of F32, F16 or BF16, at any address.
 struct StoredMatrix {
   const char *data = nullptr;
   ElementType type = ElementType::F32;
   int64_t rows = 0, cols = 0;
+  bool isTransposed = false; ///< columns are stored one after the other, not rows
 };
 
 /// rows(r, k) = from(k, first + r) for all columns [first, first + rows.rows) of `from`.

@@ -48,12 +48,16 @@ Result<std::string> readStandardInput(size_t limit);
 /// which replaces `path` in commit(). Without commit() the temporary is removed
 /// and an older file at `path` is untouched. A symbolic link is followed, a
 /// device or pipe (/dev/null) is written straight. An object belongs to one
-/// thread; several objects may be used at once.
+/// thread, but for writeAt() and readAt(); several objects may be used at once.
 class AtomicFile {
 public:
   /// `expectedSize` bytes are reserved at once, so that a disk that is too small
   /// is reported before the work; 0 when the size is not known.
   static Result<AtomicFile> create(const std::string &path, int64_t expectedSize = 0);
+
+  /// A file of `size` bytes that is written in any order, by writeAt() only; what is not
+  /// written is zero. A device or pipe gets its bytes in commit().
+  static Result<AtomicFile> createSized(const std::string &path, int64_t size);
 
   AtomicFile(AtomicFile &&other) noexcept;
   AtomicFile &operator=(AtomicFile &&) = delete;
@@ -63,14 +67,19 @@ public:
   Status write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
   /// Bytes written so far.
   int64_t position() const { return written; }
+  /// Several threads may write and read a sized file at once.
+  Status writeAt(int64_t offset, std::span<const std::byte> bytes);
+  Status readAt(int64_t offset, std::span<std::byte> bytes) const;
   /// Flushes to the disk and puts the file in place. Call once, last.
   Status commit();
 
 private:
   AtomicFile() = default;
   void discard();
+  Status moveToStream();
 
   int file = -1;
+  int stream = -1; // a device or pipe that the bytes of `file` go to
   int directory = -1;
   int slot = -1;
   int64_t written = 0;

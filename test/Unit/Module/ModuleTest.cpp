@@ -421,3 +421,77 @@ TEST_F(ModuleFile, WriterRefusesWhatReaderWould) {
   EXPECT_EQ(read(path), before);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 1) << "a temporary was left";
 }
+
+namespace {
+
+/// Makes two parameters of so many bytes, in parts of `step`; part `bad` fails.
+class Pattern : public ParameterSource {
+public:
+  Pattern(size_t first, int64_t bytes, int64_t step, int64_t bad = -1)
+      : first(first), bytes(bytes), step(step), bad(bad) {}
+  static char at(size_t parameter, int64_t i) {
+    return static_cast<char>(i * 7 + i / 1000 + static_cast<int64_t>(parameter));
+  }
+
+  std::vector<size_t> parameters() const override { return {first, first + 1}; }
+  int64_t numParts() const override { return (bytes + step - 1) / step; }
+  Status make(int64_t part, const Put &put) override {
+    if (part == bad)
+      return Error{"cannot make part " + std::to_string(part)};
+    int64_t begin = part * step, end = std::min(bytes, begin + step);
+    for (size_t parameter : parameters()) {
+      std::vector<char> made;
+      for (int64_t i = begin; i < end; ++i)
+        made.push_back(at(parameter, i));
+      if (Status status = put(parameter, begin, made); !status)
+        return status;
+    }
+    return {};
+  }
+  void finish() override { ++finished; }
+  int finished = 0;
+
+private:
+  size_t first;
+  int64_t bytes, step, bad;
+};
+
+} // namespace
+
+TEST_F(ModuleFile, PartsAreWrittenWhereTheyBelong) {
+  // Chunks of hashes end within parts, and parts within chunks.
+  constexpr int64_t kBytes = (1 << 20) + 12345;
+  ModuleInfo info;
+  std::vector<std::vector<char>> data;
+  for (size_t i = 0; i < 5; ++i) {
+    info.parameters.push_back({"p" + std::to_string(i), ElementType::U8, {kBytes}, 0, kBytes});
+    std::vector<char> &bytes = data.emplace_back(kBytes);
+    for (int64_t j = 0; j < kBytes; ++j)
+      bytes[j] = Pattern::at(i, j);
+  }
+  ModuleWriter::Payload sections[] = {{"host:x86-64-v3", code}};
+  std::vector<std::span<const char>> all(data.begin(), data.end()), some = {{}, {}, data[2], {}, {}};
+  ASSERT_TRUE(ModuleWriter::write(path, info, sections, all));
+  const std::string expected = read(path);
+  ASSERT_TRUE(verify());
+  for (int threads : {1, 3})
+    for (int64_t step : {1000, 300000, 1 << 24}) {
+      Pattern a(0, kBytes, step), b(3, kBytes, step);
+      ParameterSource *sources[] = {&a, &b};
+      ASSERT_TRUE(ModuleWriter::write(path, info, sections, some, sources, threads));
+      EXPECT_EQ(read(path), expected) << threads << " threads, steps of " << step;
+      EXPECT_EQ(a.finished + b.finished, 2);
+    }
+
+  // What fails leaves the file as it was.
+  Pattern a(0, kBytes, 1000), b(3, kBytes, 1000, /*bad=*/7);
+  ParameterSource *sources[] = {&a, &b};
+  Status status = ModuleWriter::write(path, info, sections, some, sources, 2);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().message, "cannot make part 7");
+  EXPECT_EQ(read(path), expected);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 1) << "a temporary was left";
+  Pattern c(0, kBytes, 1000), d(3, kBytes, 1000);
+  ParameterSource *again[] = {&c, &d};
+  EXPECT_TRUE(ModuleWriter::write("/dev/null", info, sections, some, again, 2));
+}

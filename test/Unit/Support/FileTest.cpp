@@ -1,7 +1,10 @@
 #include "qopt/Support/File.h"
 #include "TemporaryDirectory.h"
 #include "qopt/Support/OutputPaths.h"
+#include <array>
 #include <csignal>
+#include <cstring>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -77,6 +80,35 @@ TEST(AtomicFile, AppearsOnlyWhenCommitted) {
   ASSERT_TRUE(bool(file->commit()));
   EXPECT_EQ(directory.read("out"), "all of it");
   EXPECT_EQ(directory.numFiles(), 1u);
+}
+
+TEST(AtomicFile, SizedFilesAreWrittenInAnyOrder) {
+  TemporaryDirectory directory;
+  auto bytes = [](std::string_view text) { return std::as_bytes(std::span(text)); };
+  auto write = [&](const std::string &path) {
+    Result<AtomicFile> file = AtomicFile::createSized(path, 12);
+    ASSERT_TRUE(bool(file));
+    ASSERT_TRUE(bool(file->writeAt(8, bytes("last"))));
+    ASSERT_TRUE(bool(file->writeAt(0, bytes("first"))));
+    std::array<std::byte, 4> read;
+    ASSERT_TRUE(bool(file->readAt(8, read)));
+    EXPECT_EQ(std::memcmp(read.data(), "last", 4), 0);
+    EXPECT_FALSE(bool(file->readAt(10, read))) << "there is nothing behind the end";
+    ASSERT_TRUE(bool(file->commit()));
+  };
+  const std::string expected("first\0\0\0last", 12);
+  write(directory.file("sized"));
+  EXPECT_EQ(directory.read("sized"), expected);
+  EXPECT_EQ(directory.numFiles(), 1u);
+
+  // A pipe gets the same at the end.
+  ASSERT_EQ(::mkfifo(directory.file("pipe").c_str(), 0600), 0);
+  int reader = ::open(directory.file("pipe").c_str(), O_RDONLY | O_NONBLOCK);
+  write(directory.file("pipe"));
+  std::string received(100, 'x');
+  received.resize(static_cast<size_t>(::read(reader, received.data(), received.size())));
+  ::close(reader);
+  EXPECT_EQ(received, expected);
 }
 
 TEST(AtomicFile, KeepsModeAndFollowsLinks) {
