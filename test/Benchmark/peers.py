@@ -60,10 +60,13 @@ class Qopt:
         output([self.qrun, self.module, "--bench", f"--threads={threads}", "--quiet", f"--json={result}"])
         with open(result) as file:
             figures = json.load(file)
+        self.start = figures["start_seconds"]
         return figures["prompt_tokens_per_second"], figures["generation_tokens_per_second"]
 
 
 class LlamaCpp:
+    start = None  # not said
+
     def __init__(self, arguments, folder, bits):
         self.bench, self.name = os.path.join(arguments.llama_cpp, "llama-bench"), f"llama.cpp {PEERS[bits]}"
         self.file = os.path.join(folder, f"{PEERS[bits]}.gguf")
@@ -79,6 +82,8 @@ class LlamaCpp:
 
 class OnnxRuntime:
     """The float model's prompt only: without a cache each new token would cost the whole text."""
+
+    start = None
 
     def __init__(self, arguments, folder, bits):
         self.model, self.name, self.weights = os.path.join(folder, "model.onnx"), "onnxruntime", None
@@ -109,12 +114,12 @@ def measure(arguments, name, threads):
     rows = []
     for (bits, count, engine), runs in rates.items():
         prompt, generation = (None if None in column else statistics.median(column) for column in zip(*runs))
-        rows.append({"model": name, "bits": bits, "threads": count, "engine": engine.name, "prompt": prompt, "generation": generation, "weight_bytes": engine.weights})
+        rows.append({"model": name, "bits": bits, "threads": count, "engine": engine.name, "prompt": prompt, "generation": generation, "weight_bytes": engine.weights, "start_seconds": engine.start})
     return rows
 
 
 def print_rows(rows, limits):
-    print(f"{'model':8} {'bits':5} {'thr':>3} {'engine':15} {'prompt t/s':>10} {'ratio':>6} {'gen t/s':>8} {'ratio':>6} {'of memory':>9}")
+    print(f"{'model':8} {'bits':5} {'thr':>3} {'engine':15} {'prompt t/s':>10} {'ratio':>6} {'gen t/s':>8} {'ratio':>6} {'of memory':>9} {'start s':>7}")
     for row in rows:
         ours = next(r for r in rows if (r["model"], r["bits"], r["threads"], r["engine"]) == (row["model"], row["bits"], row["threads"], "qopt"))
 
@@ -122,10 +127,11 @@ def print_rows(rows, limits):
             return f"{ours[key] / row[key]:6.2f}" if row is not ours and row[key] and ours[key] else " " * 6
 
         generation, share = "       -", "        -"
+        start = f"{row['start_seconds']:7.3f}" if row["start_seconds"] is not None else "      -"
         if row["generation"]:
             generation = f"{row['generation']:8.1f}"
             share = f"{row['generation'] * row['weight_bytes'] / limits[row['threads']]['bytes_per_second']:9.0%}"
-        print(f"{row['model']:8} {row['bits']:5} {row['threads']:3} {row['engine']:15} {row['prompt']:10.1f} {ratio('prompt')} {generation} {ratio('generation')} {share}")
+        print(f"{row['model']:8} {row['bits']:5} {row['threads']:3} {row['engine']:15} {row['prompt']:10.1f} {ratio('prompt')} {generation} {ratio('generation')} {share} {start}")
 
 
 def main():
