@@ -209,7 +209,8 @@ Status Compilation::raise() {
 /// Whether integers are the faster activations of int4 weights: on CPUs they are, by a factor
 /// of 2 to 4. What they gain on a GPU was not measured, and kernels for it lack them so far.
 static bool prefersInt8Activations(const CompileOptions &options) {
-  return llvm::all_of(options.targets, [](const std::string &target) { return target == deviceKindName(DeviceKind::Cpu); });
+  return llvm::all_of(options.targets,
+                      [](const std::string &target) { return target == deviceKindName(DeviceKind::Cpu); });
 }
 
 /// Hands to the passes what their options, which are text, cannot hold.
