@@ -93,39 +93,52 @@ Values RowsThread::multiplyRows(const WeightPlace &place, const Turn &turn, cons
 // Integers in the order of groups
 //===----------------------------------------------------------------------===//
 
-/// Adds up what the warps of a turn had in a round: integers of the group that is not
-/// complete, `pending`, and those of complete groups to `total`. Gives what is pending then.
-Value RowsThread::addRound(const OrderedSum &sum, int64_t rows, const Turn &turn, Value round, Value memory,
-                           Value pending, Value &total) {
+/// A scale of x and a factor of the column for each unit of a round.
+Values RowsThread::loadScales(const OrderedSum &sum, const Turn &turn, Value round) {
+  Values scales;
+  for (int64_t i = 0; i < turn.splits; ++i) {
+    Value chunk = t.mul(t.add(t.mul(round, turn.splits), i), unit);
+    scales.push_back(p.activationScale(t, args, sum.row, chunk));
+    scales.push_back(p.columnScale(t, args, sum.column, chunk));
+  }
+  return scales;
+}
+
+/// Adds up what the warps of a turn have left in `memory`: integers of the group that is not
+/// complete, and what complete ones come to. Takes and gives {pending, total}.
+Values RowsThread::addRound(const OrderedSum &sum, int64_t rows, const Turn &turn, Value round, ValueRange scales,
+                            Value memory, ValueRange carried) {
   int64_t perGroup = p.chunksPerGroup() / unit, units = p.rowUnits();
   Type i32 = t.i32Type();
+  Value pending = carried[0], total = carried[1];
   for (int64_t i = 0; i < turn.splits; ++i) {
-    Value at = t.add(t.mul(round, turn.splits), i), chunk = t.mul(at, unit), isUnit = t.less(at, units);
+    Value at = t.add(t.mul(round, turn.splits), i), isUnit = t.less(at, units);
     Value place = t.mul(t.add(sum.place, i * rows), kWarpColumns);
     Value part = t.load(i32, t.at(t.at(memory, i32, place), i32, t.lane()));
     pending = t.add(pending, t.select(isUnit, part, t.i32(0)));
-    Value scaled = t.mul(exactFloat(pending), p.activationScale(t, args, sum.row, chunk));
-    Value next = t.fma(scaled, p.columnScale(t, args, sum.column, chunk), total);
+    Value next = t.fma(t.mul(exactFloat(pending), scales[2 * i]), scales[2 * i + 1], total);
     Value isComplete = isUnit;
     if (perGroup > 1) {
-      Value isLast = t.equal(t.rem(at, t.i32(perGroup)), perGroup - 1);
-      isComplete = t.both(isUnit, t.either(isLast, t.equal(at, units - 1)));
+      Value isLast = t.either(t.equal(t.rem(at, t.i32(perGroup)), perGroup - 1), t.equal(at, units - 1));
+      isComplete = t.both(isUnit, isLast);
     }
     total = t.select(isComplete, next, total);
     pending = t.select(isComplete, groupSums(1)[0], pending);
   }
-  return pending;
+  return {pending, total};
 }
 
 Value RowsThread::multiplyInOrder(const WeightPlace &place, const Turn &turn, const Source &source, Values first,
                                   const OrderedSum &sum, int64_t rows, Value memory) {
   Type i32 = t.i32Type(), four = t.vector(i32, 4);
-  Values state{groupSums(1)[0], t.f32(0)};
+  Values state{groupSums(1)[0], t.f32(0)}, none(2 * turn.splits, t.f32(0));
   llvm::append_range(state, first);
   Value rounds = t.i32(llvm::divideCeil(p.rowUnits(), turn.splits));
   state = t.forLoop(t.i32(0), rounds, 1, state, [&](Value round, ValueRange carried) {
     Value at = t.add(t.mul(round, turn.splits), turn.split);
     Values next = loadUnit(place, t.add(at, turn.splits));
+    // On their way while the warp multiplies.
+    Values scales = t.ifElse(sum.isOne, [&] { return loadScales(sum, turn, round); }, [&] { return none; });
     Values sums = multiplyUnit(source, at, carried.drop_front(2), zeroSums(kTiles * 4));
     // Two places take turns, so that one barrier is enough: who writes here again has met the
     // others after they read.
@@ -142,13 +155,8 @@ Value RowsThread::multiplyInOrder(const WeightPlace &place, const Turn &turn, co
       store();
     t.barrier();
     Values added = t.ifElse(
-        sum.isOne,
-        [&] {
-          Value total = carried[1];
-          Value pending = addRound(sum, rows, turn, round, half, carried[0], total);
-          return Values{pending, total};
-        },
-        [&] { return Values{carried[0], carried[1]}; });
+        sum.isOne, [&] { return addRound(sum, rows, turn, round, scales, half, carried.take_front(2)); },
+        [&] { return Values(carried.take_front(2)); });
     llvm::append_range(added, next);
     return added;
   });

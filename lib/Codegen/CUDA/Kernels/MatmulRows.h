@@ -48,8 +48,9 @@ protected:
                         const OrderedSum &sum, int64_t rows, Value memory);
 
 private:
-  Value addRound(const OrderedSum &sum, int64_t rows, const Turn &turn, Value round, Value memory, Value pending,
-                 Value &total);
+  Values loadScales(const OrderedSum &sum, const Turn &turn, Value round);
+  Values addRound(const OrderedSum &sum, int64_t rows, const Turn &turn, Value round, ValueRange scales, Value memory,
+                  ValueRange carried);
   Values loadUnit(const WeightPlace &place, Value at);
   Values multiplyUnit(const Source &source, Value at, ValueRange raw, Values sums);
   void multiplyHalfChunk(const Source &source, Value chunk, ValueRange raw, Values &sums);
