@@ -155,7 +155,7 @@ public:
       call("quantize", {x, scale, codes});
     } else if (c.scheme == Scheme::Int4Int8) {
       int64_t size = c.xGroupSize < 0 ? k : std::min(k, c.xGroupSize);
-      scale = allocate(memref({-1, llvm::divideCeil(k, size)}, "f32"));
+      scale = allocate(memref({-1, static_cast<int64_t>(llvm::divideCeil(k, size))}, "f32"));
       call("dynamic_quantize", {x, codes, scale}, "group_size = " + std::to_string(size) + " : i64");
     } else if (c.isInteger()) {
       scale = allocate("memref<?xf32>");
