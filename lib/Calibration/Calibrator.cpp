@@ -283,13 +283,12 @@ private:
         WeightQuantizer::create(scheme.getValue(), linears.front().inFeatures, &statistics, isLast, parallelFor);
     if (!quantizer)
       return fail(stage, quantizer.error());
-    double shared = secondsSince(begin) / static_cast<double>(linears.size());
-    for (const Linear &linear : linears) {
-      FailureOr<WeightCodes> codes = quantizeLinear(linear, **quantizer, shared, parallelFor, options.onLayer);
-      if (failed(codes))
-        return failure();
-      quantized.insert_or_assign(linear.op, std::move(*codes));
-    }
+    FailureOr<std::vector<WeightCodes>> all =
+        quantizeLinears(linears, **quantizer, secondsSince(begin), parallelFor, options.onLayer);
+    if (failed(all))
+      return failure();
+    for (auto [linear, codes] : llvm::zip(linears, *all))
+      quantized.insert_or_assign(linear.op, std::move(codes));
     return success();
   }
 

@@ -81,16 +81,28 @@ public:
 
   Result<WeightCodes> quantize(const Matrix<float> &weights, QuantizerFigures &figures,
                                const ParallelFor &parallelFor) const override {
-    GptqReport details;
-    Result<GroupCodes> codes = solver->quantize(weights, details, parallelFor);
+    Result<std::vector<WeightCodes>> codes = quantizeAll(weights, figures, parallelFor);
     if (!codes)
       return codes.error();
-    figures.loss = details.loss / static_cast<double>(std::max<int64_t>(tokens, 1));
-    figures.damping = details.damping;
-    figures.tokens = tokens;
-    figures.deadColumns = details.deadColumns;
-    figures.fallback = details.fellBack;
-    return WeightCodes(std::move(*codes));
+    return std::move(codes->front());
+  }
+
+  Result<std::vector<WeightCodes>> quantizeAll(ArrayRef<Matrix<float>> weights,
+                                               MutableArrayRef<QuantizerFigures> figures,
+                                               const ParallelFor &parallelFor) const override {
+    std::vector<MatrixRef<const float>> views(weights.begin(), weights.end());
+    std::vector<GptqReport> reports(weights.size());
+    Result<std::vector<GroupCodes>> codes = solver->quantizeAll(views, reports, parallelFor);
+    if (!codes)
+      return codes.error();
+    for (auto [report, figure] : llvm::zip(reports, figures)) {
+      figure.loss = report.loss / static_cast<double>(std::max<int64_t>(tokens, 1));
+      figure.damping = report.damping;
+      figure.tokens = tokens;
+      figure.deadColumns = report.deadColumns;
+      figure.fallback = report.fellBack;
+    }
+    return std::vector<WeightCodes>(std::make_move_iterator(codes->begin()), std::make_move_iterator(codes->end()));
   }
 
 private:
@@ -148,26 +160,61 @@ int64_t qopt::statisticsBytes(const Linear &linear, bool hasProduct) {
                    gptqOptions(linear.scheme.getValue(), linear.inFeatures));
 }
 
-FailureOr<WeightCodes> qopt::quantizeLinear(const Linear &linear, const WeightQuantizer &quantizer, double seconds,
-                                            const ParallelFor &parallelFor,
-                                            const std::function<void(LayerReport)> &onLayer) {
+Result<std::vector<WeightCodes>> WeightQuantizer::quantizeAll(ArrayRef<Matrix<float>> weights,
+                                                              MutableArrayRef<QuantizerFigures> figures,
+                                                              const ParallelFor &parallelFor) const {
+  std::vector<WeightCodes> all;
+  for (auto [matrix, figure] : llvm::zip(weights, figures)) {
+    Result<WeightCodes> codes = quantize(matrix, figure, parallelFor);
+    if (!codes)
+      return codes.error();
+    all.push_back(std::move(*codes));
+  }
+  return all;
+}
+
+FailureOr<std::vector<WeightCodes>> qopt::quantizeLinears(ArrayRef<Linear> linears, const WeightQuantizer &quantizer,
+                                                          double seconds, const ParallelFor &parallelFor,
+                                                          const std::function<void(LayerReport)> &onLayer) {
   auto start = std::chrono::steady_clock::now();
-  onnx::MatMulOp op = linear.op;
-  FailureOr<Matrix<float>> weights = readWeights(linear);
-  if (failed(weights))
-    return failure();
-  QuantizerFigures figures;
-  Result<WeightCodes> codes = quantizer.quantize(*weights, figures, parallelFor);
-  if (!codes)
-    return op.emitOpError() << "cannot be quantized as layer \"" << linear.name << "\": " << codes.error().message;
-  if (failed(replaceWeights(linear, *codes)))
-    return failure();
-  if (onLayer) {
-    LayerReport report = *describeLayer(op);
-    static_cast<QuantizerFigures &>(report) = figures;
-    report.sqnrDb = sqnrDb(quantizationError(*weights, dequantize(*codes)));
-    report.seconds = seconds + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::vector<Matrix<float>> weights;
+  int64_t rows = 0;
+  for (const Linear &linear : linears) {
+    FailureOr<Matrix<float>> read = readWeights(linear);
+    if (failed(read))
+      return failure();
+    rows += read->rows;
+    weights.push_back(std::move(*read));
+  }
+  std::vector<QuantizerFigures> figures(linears.size());
+  Result<std::vector<WeightCodes>> codes = quantizer.quantizeAll(weights, figures, parallelFor);
+  if (!codes) {
+    onnx::MatMulOp op = linears.front().op;
+    return op.emitOpError() << "cannot be quantized as layer \"" << linears.front().name
+                            << "\": " << codes.error().message;
+  }
+  seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  for (size_t i = 0; i < linears.size(); ++i) {
+    start = std::chrono::steady_clock::now();
+    if (failed(replaceWeights(linears[i], (*codes)[i])))
+      return failure();
+    if (!onLayer)
+      continue;
+    LayerReport report = *describeLayer(linears[i].op);
+    static_cast<QuantizerFigures &>(report) = figures[i];
+    report.sqnrDb = sqnrDb(quantizationError(weights[i], dequantize((*codes)[i])));
+    report.seconds = seconds * static_cast<double>(weights[i].rows) / static_cast<double>(rows) +
+                     std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     onLayer(std::move(report));
   }
   return std::move(*codes);
+}
+
+FailureOr<WeightCodes> qopt::quantizeLinear(const Linear &linear, const WeightQuantizer &quantizer, double seconds,
+                                            const ParallelFor &parallelFor,
+                                            const std::function<void(LayerReport)> &onLayer) {
+  FailureOr<std::vector<WeightCodes>> codes = quantizeLinears(linear, quantizer, seconds, parallelFor, onLayer);
+  if (failed(codes))
+    return failure();
+  return std::move(codes->front());
 }

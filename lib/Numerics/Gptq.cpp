@@ -19,8 +19,9 @@ class Solver final : public GptqSolver {
 public:
   explicit Solver(GptqShared shared) : shared(std::move(shared)) {}
 
-  Result<GroupCodes> quantize(MatrixRef<const float> weights, GptqReport &report,
-                              const ParallelFor &parallelFor) const override;
+  Result<std::vector<GroupCodes>> quantizeAll(std::span<const MatrixRef<const float>> weights,
+                                              std::span<GptqReport> reports,
+                                              const ParallelFor &parallelFor) const override;
 
 private:
   GroupCodes roundToNearest(MatrixRef<const float> weights, GptqReport &report, const ParallelFor &parallelFor) const;
@@ -100,35 +101,47 @@ GroupCodes Solver::roundToNearest(MatrixRef<const float> weights, GptqReport &re
   return result;
 }
 
-Result<GroupCodes> Solver::quantize(MatrixRef<const float> weights, GptqReport &report,
-                                    const ParallelFor &parallelFor) const {
-  if (weights.cols != shared.size())
-    return Error{"expected weights of " + std::to_string(shared.size()) + " columns, but got " +
-                 std::to_string(weights.cols)};
-  if (shared.product.rows != 0 && weights.rows != shared.product.rows)
-    return Error{"expected weights of " + std::to_string(shared.product.rows) + " rows, but got " +
-                 std::to_string(weights.rows)};
-  report = GptqReport();
-  report.deadColumns = shared.deadColumns;
-  if (!shared.factor)
-    return roundToNearest(weights, report, parallelFor);
-  report.damping = shared.factor->dampFraction;
-
+Result<std::vector<GroupCodes>> Solver::quantizeAll(std::span<const MatrixRef<const float>> all,
+                                                    std::span<GptqReport> reports,
+                                                    const ParallelFor &parallelFor) const {
+  int64_t size = shared.size(), groupSize = effectiveGroupSize(shared.options.groups.groupSize, size);
+  int64_t groups = (size + groupSize - 1) / groupSize;
+  std::vector<GroupCodes> results;
+  std::vector<std::vector<double>> losses;
+  std::vector<std::pair<size_t, int64_t>> tiles; // number of the linear, first row
+  for (size_t i = 0; i < all.size(); ++i) {
+    MatrixRef<const float> weights = all[i];
+    if (weights.cols != size)
+      return Error{"expected weights of " + std::to_string(size) + " columns, but got " + std::to_string(weights.cols)};
+    if (shared.product.rows != 0 && weights.rows != shared.product.rows)
+      return Error{"expected weights of " + std::to_string(shared.product.rows) + " rows, but got " +
+                   std::to_string(weights.rows)};
+    reports[i] = GptqReport();
+    reports[i].deadColumns = shared.deadColumns;
+    losses.emplace_back(weights.rows);
+    if (!shared.factor) {
+      results.push_back(roundToNearest(weights, reports[i], parallelFor));
+      continue;
+    }
+    reports[i].damping = shared.factor->dampFraction;
+    results.push_back({shared.options.groups.bits, groupSize, Matrix<uint8_t>(weights.rows, size),
+                       Matrix<float>(weights.rows, groups), Matrix<uint8_t>(weights.rows, groups)});
+    for (int64_t first = 0; first < weights.rows; first += kTileRows)
+      tiles.emplace_back(i, first);
+  }
   GroupScaler scaler(shared.options.groups);
-  int64_t groupSize = effectiveGroupSize(shared.options.groups.groupSize, shared.size());
-  int64_t groups = (shared.size() + groupSize - 1) / groupSize;
-  GroupCodes result{shared.options.groups.bits, groupSize, Matrix<uint8_t>(weights.rows, shared.size()),
-                    Matrix<float>(weights.rows, groups), Matrix<uint8_t>(weights.rows, groups)};
-  std::vector<double> losses(weights.rows);
-  runParallel(parallelFor, (weights.rows + kTileRows - 1) / kTileRows, [&](int64_t begin, int64_t end) {
-    for (int64_t tile = begin; tile < end; ++tile)
+  runParallel(parallelFor, int64_t(tiles.size()), [&](int64_t begin, int64_t end) {
+    for (int64_t tile = begin; tile < end; ++tile) {
+      auto [i, first] = tiles[tile];
       if (shared.isExact())
-        quantizeTile(shared, shared.exactUpper, weights, scaler, result, tile * kTileRows, losses.data());
+        quantizeTile(shared, shared.exactUpper, all[i], scaler, results[i], first, losses[i].data());
       else
-        quantizeTile(shared, shared.upper, weights, scaler, result, tile * kTileRows, losses.data());
+        quantizeTile(shared, shared.upper, all[i], scaler, results[i], first, losses[i].data());
+    }
   });
-  report.loss = std::max(0.0, std::accumulate(losses.begin(), losses.end(), 0.0)) / double(weights.rows);
-  return result;
+  for (size_t i = 0; shared.factor && i < all.size(); ++i)
+    reports[i].loss = std::max(0.0, std::accumulate(losses[i].begin(), losses[i].end(), 0.0)) / double(all[i].rows);
+  return results;
 }
 
 } // namespace
@@ -141,6 +154,14 @@ int64_t qopt::gptqBytes(int64_t inFeatures, int64_t outFeatures, const GptqOptio
   int64_t factor = options.groups.referenceMinMax ? 8 : 4, damped = options.polishPasses > 0 ? 4 : 0;
   int64_t solving = (8 + factor + damped) * square + (summedC ? 4 * square : 4 * product);
   return std::max(summing, solving);
+}
+
+Result<GroupCodes> GptqSolver::quantize(MatrixRef<const float> weights, GptqReport &report,
+                                        const ParallelFor &parallelFor) const {
+  Result<std::vector<GroupCodes>> codes = quantizeAll({&weights, 1}, {&report, 1}, parallelFor);
+  if (!codes)
+    return codes.error();
+  return std::move(codes->front());
 }
 
 Result<std::unique_ptr<GptqSolver>> GptqSolver::create(Hessian hessian, const GptqOptions &options,

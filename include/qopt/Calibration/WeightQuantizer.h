@@ -24,6 +24,10 @@ public:
   /// weights [N, K]. `figures` gets what only the quantizer knows.
   virtual Result<WeightCodes> quantize(const Matrix<float> &weights, QuantizerFigures &figures,
                                        const ParallelFor &parallelFor) const = 0;
+  /// Of several linears at once, where that is faster; `figures` has one element for each.
+  virtual Result<std::vector<WeightCodes>> quantizeAll(llvm::ArrayRef<Matrix<float>> weights,
+                                                       llvm::MutableArrayRef<QuantizerFigures> figures,
+                                                       const ParallelFor &parallelFor) const;
 
   /// `measured` is what calibration found out about the value that the linears read; null
   /// where the scheme's weights need no data. `isLast`: nobody else will ask it.
@@ -43,6 +47,12 @@ int64_t statisticsBytes(const Linear &linear, bool hasProduct);
 mlir::FailureOr<WeightCodes> quantizeLinear(const Linear &linear, const WeightQuantizer &quantizer, double seconds,
                                             const ParallelFor &parallelFor,
                                             const std::function<void(LayerReport)> &onLayer);
+
+/// The same of several linears at once, which share the `seconds` by their rows.
+mlir::FailureOr<std::vector<WeightCodes>> quantizeLinears(llvm::ArrayRef<Linear> linears,
+                                                          const WeightQuantizer &quantizer, double seconds,
+                                                          const ParallelFor &parallelFor,
+                                                          const std::function<void(LayerReport)> &onLayer);
 
 /// Leaves the codes of `linear` to be made when the module is written, row by row, where its
 /// scheme says without the weights which arrays there will be; returns whether it does.

@@ -67,10 +67,14 @@ public:
   static Result<std::unique_ptr<GptqSolver>> create(Hessian hessian, const GptqOptions &options,
                                                     const ParallelFor &parallelFor);
   virtual ~GptqSolver() = default;
-  /// weights [N, K]. May be called from several threads. Errors: K is not that of H, N not
-  /// that of the product.
-  virtual Result<GroupCodes> quantize(MatrixRef<const float> weights, GptqReport &report,
-                                      const ParallelFor &parallelFor) const = 0;
+  /// weights [N, K] of some linears, whose rows are shared out to the threads all at once;
+  /// `reports` has one element for each. May be called from several threads. Errors: K is
+  /// not that of H, N not that of the product.
+  virtual Result<std::vector<GroupCodes>> quantizeAll(std::span<const MatrixRef<const float>> weights,
+                                                      std::span<GptqReport> reports,
+                                                      const ParallelFor &parallelFor) const = 0;
+  /// Of one linear.
+  Result<GroupCodes> quantize(MatrixRef<const float> weights, GptqReport &report, const ParallelFor &parallelFor) const;
 };
 
 /// hessian.h += x^T x and, where `xFloat` is given, hessian.c += xFloat^T x or, where
