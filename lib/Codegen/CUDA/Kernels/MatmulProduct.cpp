@@ -66,13 +66,14 @@ Value ProductThread::loadWord(Value rowOfX, Value word, Value isValid) {
     Value loaded = t.load(type, t.at(rowOfX, type, t.select(isIn, index, t.i32(0))));
     return t.select(isIn, loaded, t.splat(type, int64_t(0)));
   };
-  if (p.inputs % each == 0) {
-    Value index = inputAt(word);
+  // Words that lie in one group.
+  if (p.inputs % each == 0 && (!isPadded() || p.groupSize % each == 0)) {
+    Value index = each == 1 || !isPadded() ? inputAt(word) : t.div(inputAt(t.mul(word, each)), t.i32(each));
     return guarded(i32, index, t.less(index, p.inputs / each));
   }
   Value result = t.i32(0);
   for (int64_t i = 0; i < each; ++i) {
-    Value index = t.add(t.mul(word, each), i);
+    Value index = inputAt(t.add(t.mul(word, each), i));
     Value byte = guarded(t.getI8Type(), index, t.less(index, p.inputs));
     result = t.bitOr(result, t.shiftLeft(t.bitAnd(t.toInteger(byte, i32), 255), 8 * i));
   }

@@ -156,7 +156,7 @@ Value RowsThread::multiplyInOrder(const WeightPlace &place, const Turn &turn, co
     t.barrier();
     Values added = t.ifElse(
         sum.isOne, [&] { return addRound(sum, rows, turn, round, scales, half, carried.take_front(2)); },
-        [&] { return Values(carried.take_front(2)); });
+        [&] { return Values{carried[0], carried[1]}; });
     llvm::append_range(added, next);
     return added;
   });
