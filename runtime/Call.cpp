@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Context.h"
+#include "HostMemory.h"
 #include "Shapes.h"
 #include "qopt/Support/CheckedMath.h"
 #include <cstdlib>
-#include <limits>
 
 using namespace qrt;
 using qopt::Error;
@@ -47,9 +47,7 @@ void QrtContext::fail(int64_t newCode, int64_t newA, int64_t newB, std::string t
 //===----------------------------------------------------------------------===//
 
 void *HostContext::allocate(int64_t bytes) {
-  void *memory = nullptr;
-  if (bytes >= 0 && bytes < std::numeric_limits<int64_t>::max() / 2)
-    memory = std::aligned_alloc(64, (static_cast<size_t>(bytes) + 64) / 64 * 64);
+  void *memory = allocateHostMemory(bytes);
   if (!memory) {
     fail(QRT_OUT_OF_MEMORY, bytes, 0);
     return nullptr;

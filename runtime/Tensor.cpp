@@ -3,12 +3,12 @@
 // Between the C++ face of the runtime and the plain structs that generated code sees.
 //
 //===----------------------------------------------------------------------===//
+#include "HostMemory.h"
 #include "qopt/Runtime/Runtime.h"
 #include "qopt/Support/CheckedMath.h"
 #include <algorithm>
 #include <cassert>
 #include <cstdlib>
-#include <limits>
 #include <new>
 
 using namespace qrt;
@@ -23,11 +23,7 @@ Tensor::Tensor(ElementType type, std::vector<int64_t> dims) : elementType(type),
   assert(qopt::elementBytes(type) > 0 && "unknown element type");
   std::optional<int64_t> elements = qopt::checkedNumElements(shape);
   std::optional<int64_t> size = elements ? qopt::checkedMul(*elements, qopt::elementBytes(type)) : std::nullopt;
-  if (!size || *size > std::numeric_limits<int64_t>::max() - 64)
-    throw std::bad_alloc();
-  // aligned_alloc wants a multiple of the alignment; an empty tensor gets memory too.
-  size_t rounded = static_cast<size_t>(std::max<int64_t>(*size, 1) + 63) / 64 * 64;
-  memory.reset(std::aligned_alloc(64, rounded), std::free);
+  memory.reset(size ? allocateHostMemory(*size) : nullptr, std::free);
   if (!memory)
     throw std::bad_alloc();
 }

@@ -1,5 +1,13 @@
 // RUN: qopt-opt %s --split-input-file --qopt-add-cache | FileCheck %s
 // RUN: qopt-opt %s --split-input-file --qopt-add-cache --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: qopt-opt %s --split-input-file --qopt-add-cache=cache-type=f16 | FileCheck %s --check-prefix=HALF
+// RUN: not qopt-opt %s --split-input-file --qopt-add-cache=cache-type=i8 2>&1 | FileCheck %s --check-prefix=TYPE
+// TYPE: error: expected a cache-type of f32 or f16 but got 'i8'
+// HALF-LABEL: func.func @prefill(
+// HALF-SAME:    memref<?x1x?x4xf16> {{{.*}}"cache.0.key"{{.*}}, %{{.*}}: memref<?x1x?x4xf16> {
+// HALF:         qopt.cached_attention {{.*}} memref<?x1x?x4xf16>, memref<?x1x?x4xf16>, tensor<1xi64>) -> tensor<?x?x8xf32>
+// HALF-LABEL: func.func @decode(
+// HALF-SAME:    memref<?x1x?x4xf16>
 //
 // A decoder gets two more entry points, in which attention reads and fills a cache; the
 // last layer behind its attention and the head see the last token only. Nothing is added

@@ -262,6 +262,14 @@ func.func private @integer_groups(%x: memref<?x16xi8>, %xs: memref<?x1xf32>, %w:
 
 // -----
 
+func.func private @narrow_cache(%x: memref<?x?x2x4xf32>, %past: memref<1xi64>, %cache: memref<?x2x?x4xf16>) {
+  // expected-error @below {{'kernel.cache_append' op has no generator for CUDA with caches of f16}}
+  kernel.cache_append ins(%x, %past : memref<?x?x2x4xf32>, memref<1xi64>) outs(%cache : memref<?x2x?x4xf16>)
+  return
+}
+
+// -----
+
 // CHECK-LABEL: func.func private @groups_of_codes(
 // CHECK:         gpu.launch_func @kernels::@groups_of_codes
 // CHECK:       gpu.func @groups_of_codes({{.*}}) kernel attributes {known_block_size = array<i32: 64, 1, 1>

@@ -634,8 +634,16 @@ func.func @mask_tokens(%q: memref<?x?x2x4xf32>, %k: memref<?x3x2x4xf32>, %v: mem
 
 // -----
 
-func.func @cached_keys_type(%q: memref<?x?x2x4xf32>, %k: memref<?x2x?x4xf16>, %v: memref<?x2x?x4xf32>, %p: memref<1xi64>, %y: memref<?x?x2x4xf32>) {
-  // expected-error @below {{operand #1 must be contiguous memref of rank 4 of 32-bit float, but got 'memref<?x2x?x4xf16>'}}
+func.func @cached_keys_type(%q: memref<?x?x2x4xf32>, %k: memref<?x2x?x4xbf16>, %v: memref<?x2x?x4xf32>, %p: memref<1xi64>, %y: memref<?x?x2x4xf32>) {
+  // expected-error @below {{operand #1 must be contiguous memref of rank 4 of 32-bit float or 16-bit float, but got 'memref<?x2x?x4xbf16>'}}
+  kernel.cached_attention ins(%q, %k, %v, %p : memref<?x?x2x4xf32>, memref<?x2x?x4xbf16>, memref<?x2x?x4xf32>, memref<1xi64>) outs(%y : memref<?x?x2x4xf32>)
+  return
+}
+
+// -----
+
+func.func @cached_types(%q: memref<?x?x2x4xf32>, %k: memref<?x2x?x4xf16>, %v: memref<?x2x?x4xf32>, %p: memref<1xi64>, %y: memref<?x?x2x4xf32>) {
+  // expected-error @below {{expected caches of one type, but got 'memref<?x2x?x4xf16>' and 'memref<?x2x?x4xf32>'}}
   kernel.cached_attention ins(%q, %k, %v, %p : memref<?x?x2x4xf32>, memref<?x2x?x4xf16>, memref<?x2x?x4xf32>, memref<1xi64>) outs(%y : memref<?x?x2x4xf32>)
   return
 }

@@ -454,7 +454,7 @@ func.func @w4a8_x_scale(%x: tensor<?x64xi8>, %t: tensor<?x2xf32>, %w: tensor<8x3
 // -----
 
 func.func @cache_heads(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x?x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<1xi64>) {
-  // expected-error @below {{operand #3 must be dense cache of rank 4 of 32-bit float values, with known heads and head size, but got 'memref<1x?x9x8xf32>'}}
+  // expected-error @below {{operand #3 must be dense cache of rank 4 of 32-bit float or 16-bit float values, with known heads and head size, but got 'memref<1x?x9x8xf32>'}}
   %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x?x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x64xf32>
   return
 }

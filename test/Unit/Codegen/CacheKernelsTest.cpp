@@ -7,6 +7,7 @@
 #include "../KernelText.h"
 #include "KernelProgram.h"
 #include "qopt/Runtime/Abi.h"
+#include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
 
@@ -29,8 +30,8 @@ std::string number(int64_t n) { return std::to_string(n); }
 std::string tokensType(int64_t heads, int64_t size) {
   return "memref<?x?x" + number(heads) + "x" + number(size) + "xf32>";
 }
-std::string cacheType(int64_t heads, int64_t size) {
-  return "memref<?x" + number(heads) + "x?x" + number(size) + "xf32>";
+std::string cacheType(int64_t heads, int64_t size, const char *element = "f32") {
+  return "memref<?x" + number(heads) + "x?x" + number(size) + "x" + element + ">";
 }
 
 std::string declarations(size_t i, const Form &f) {
@@ -108,6 +109,44 @@ TEST_P(CacheKernels, AreAttentionToAllKeys) {
       program.run("plain" + n, {&q, &plainKeys, &plainValues, &expected});
       ASSERT_EQ(y.bytes, expected.bytes);
     }
+}
+
+/// What attention reads in a cache of f16 is what one of f32 with the same numbers has.
+TEST_P(CacheKernels, RoundToHalf) {
+  for (const Form &f : kForms) {
+    std::string q = tokensType(f.heads, f.size), y = tokensType(f.heads, f.valueSize), text;
+    for (const char *element : {"f16", "f32"}) {
+      std::string keys = cacheType(f.keyHeads, f.size, element), values = cacheType(f.keyHeads, f.valueSize, element);
+      text += kernelFunction(std::string("append_") + element, "cache_append",
+                             tokensType(f.keyHeads, f.size) + ", memref<1xi64>, " + keys) +
+              kernelFunction(std::string("cached_") + element, "cached_attention",
+                             q + ", " + keys + ", " + values + ", memref<1xi64>, " + y);
+    }
+    KernelProgram program(text, GetParam());
+    int64_t tokens = 5, capacity = 50, count = f.keyHeads * capacity;
+    Buffer past = makeBuffer<int64_t>({1}, {40}), x = randomTokens(1, tokens, f.keyHeads, f.size, 1);
+    x.as<float>()[0] = 1e6f, x.as<float>()[1] = -INFINITY; // beyond the largest f16
+    Buffer wideKeys = makeBuffer<float>({1, f.keyHeads, capacity, f.size}, randomFloats(count * f.size, 2)),
+           wideValues = makeBuffer<float>({1, f.keyHeads, capacity, f.valueSize}, randomFloats(count * f.valueSize, 3));
+    auto narrowed = [](Buffer &wide) {
+      Buffer narrow = makeBuffer<_Float16>(wide.shape);
+      for (size_t i = 0; i < wide.bytes.size() / 4; ++i) {
+        narrow.as<_Float16>()[i] = static_cast<_Float16>(std::clamp(wide.as<float>()[i], -65504.0f, 65504.0f));
+        wide.as<float>()[i] = static_cast<float>(narrow.as<_Float16>()[i]);
+      }
+      return narrow;
+    };
+    Buffer keys = narrowed(wideKeys), values = narrowed(wideValues);
+    program.run("append_f16", {&x, &past, &keys});
+    program.run("append_f32", {&x, &past, &wideKeys});
+    Buffer expected = narrowed(wideKeys);
+    ASSERT_EQ(keys.bytes, expected.bytes);
+    Buffer queries = randomTokens(1, tokens, f.heads, f.size, 4),
+           result = makeBuffer<float>({1, tokens, f.heads, f.valueSize}), wide = result;
+    program.run("cached_f16", {&queries, &keys, &values, &past, &result});
+    program.run("cached_f32", {&queries, &wideKeys, &wideValues, &past, &wide});
+    ASSERT_EQ(result.bytes, wide.bytes);
+  }
 }
 
 TEST_P(CacheKernels, WriteNothingThatDoesNotFit) {

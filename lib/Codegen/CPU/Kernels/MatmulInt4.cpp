@@ -123,8 +123,8 @@ void Int4::tile(const Tile &tile) const {
 void emit(Kernel &k, kernel::MatmulW4A16Op op) {
   Int4 matmul{k, op.getX(), op.getWeights(), op.getScales(), op.getZeros(), op.getY(), op.inputs(), op.groupSize()};
   Tiling tiling = defaultTiling(k.target, matmul.inputs * 4);
-  if (!k.target.vnni512) // the words being unpacked need the other registers
-    tiling.accumulators = 2, tiling.rowSizes = {4, 1};
+  if (!k.target.vnni512)
+    tiling.accumulators = 2; // the words being unpacked need the other registers
   forEachTile(k, k.dim(matmul.x, 0), op.columns(), tiling, [&](const Tile &tile) { matmul.tile(tile); });
 }
 

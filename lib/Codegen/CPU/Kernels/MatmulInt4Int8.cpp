@@ -266,9 +266,8 @@ Value Int4Int8::rowDots(const Tile &tile, Value firstStep, int64_t steps, Value 
   Values sums(2 * kUnroll, k.splatI32(0));
   sums[0] = sum;
   if (full)
-    sums = k.forLoop(k.index(0), k.index(full), kUnroll, sums, [&](Value i, ValueRange carried) {
-      return addSteps(k.add(firstStep, i), kUnroll, carried);
-    });
+    sums = k.forLoop(k.index(0), k.index(full), kUnroll, sums,
+                     [&](Value i, ValueRange carried) { return addSteps(k.add(firstStep, i), kUnroll, carried); });
   sums = addSteps(k.add(firstStep, k.index(full)), steps - full, sums);
   return k.add(k.add(sums[0], sums[1]), k.add(sums[2], sums[3]));
 }

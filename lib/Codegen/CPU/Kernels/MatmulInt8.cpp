@@ -58,7 +58,7 @@ struct Int8 {
   Values rowDot(const Tile &tile) const;
   Values dotProducts(const Tile &tile) const;
   void widenPanel(Value block, Value firstPair, Value pairs, Value panel) const;
-  void multiplyPanel(Value row, Value firstPair, Value pairs, Value panel, ValueRange sumsOfRow, Value sums) const;
+  Values multiplyPanel(Value row, Value firstPair, Value pairs, Value panel, ValueRange sums) const;
   void panels(const RowsOfTask &task) const;
   Value weightColumn(Value block, Value input) const;
   Value outlierWeights(Value block, Value i, Value input) const;
@@ -218,57 +218,41 @@ void Int8::widenPanel(Value block, Value firstPair, Value pairs, Value panel) co
   });
 }
 
-/// v3: adds a chunk's products of a tile's rows to sums [blocks][rows][16], of which the first row is
-/// at `sumsOfRow`.
-void Int8::multiplyPanel(Value row, Value firstPair, Value pairs, Value panel, ValueRange sumsOfRow, Value sums) const {
-  int64_t lanes = kLanes / kHalves;
-  auto place = [&](int64_t r, int64_t half) {
-    return Values{sumsOfRow[0], k.add(sumsOfRow[1], k.index(r)), k.index(half * lanes)};
-  };
-  Values initial;
-  for (int64_t r = 0; r < kPanelRows; ++r)
-    for (int64_t half = 0; half < kHalves; ++half)
-      initial.push_back(k.loadVector(sums, place(r, half), lanes, lanes));
-  Values result = k.forLoop(k.index(0), pairs, 1, initial, [&](Value pair, ValueRange carried) {
+/// v3: the sums of a tile's rows with a panel's products.
+Values Int8::multiplyPanel(Value row, Value firstPair, Value pairs, Value panel, ValueRange sums) const {
+  Values initial, result;
+  SmallVector<int64_t> low = llvm::to_vector(llvm::seq<int64_t>(0, kLanes / 2)),
+                       high = llvm::to_vector(llvm::seq<int64_t>(kLanes / 2, kLanes)),
+                       all = llvm::to_vector(llvm::seq<int64_t>(0, kLanes));
+  for (Value sum : sums)
+    initial.append({k.shuffle(sum, sum, low), k.shuffle(sum, sum, high)});
+  Values halves = k.forLoop(k.index(0), pairs, 1, initial, [&](Value pair, ValueRange carried) {
     Values weights, next;
     for (int64_t half = 0; half < kHalves; ++half)
       weights.push_back(k.loadVector(panel, {pair, k.index(half), k.index(0)}));
     for (int64_t r = 0; r < kPanelRows; ++r) {
-      Value a = xWord(k.add(row, k.index(r)), k.add(firstPair, pair), lanes);
+      Value a = xWord(k.add(row, k.index(r)), k.add(firstPair, pair), kLanes / kHalves);
       for (int64_t half = 0; half < kHalves; ++half)
         next.push_back(multiplyPairs(carried[r * kHalves + half], weights[half], a));
     }
     return next;
   });
   for (int64_t r = 0; r < kPanelRows; ++r)
-    for (int64_t half = 0; half < kHalves; ++half)
-      k.storeVector(result[r * kHalves + half], sums, place(r, half));
+    result.push_back(k.shuffle(halves[r * kHalves], halves[r * kHalves + 1], all));
+  return result;
 }
 
 /// v3: whole tiles of rows of a task.
 void Int8::panels(const RowsOfTask &task) const {
   Value panel = k.scratch({kPanelPairs, kHalves, kLanes}, k.getIntegerType(16));
-  Value sums = k.scratch({task.blocks, kPanelTaskRows, kLanes}, k.getI32Type());
-  Value rows = k.sub(task.end, task.begin), blocks = k.index(task.blocks), allPairs = k.index(steps() * kPairs);
-  k.forLoop(k.index(0), blocks, 1, [&](Value b) {
-    k.forLoop(k.index(0), rows, 1, [&](Value row) { k.storeVector(k.splatI32(0), sums, {b, row, k.index(0)}); });
-  });
-  k.forLoop(k.index(0), allPairs, kPanelPairs, [&](Value firstPair) {
-    Value pairs = k.minIndex(k.sub(allPairs, firstPair), k.index(kPanelPairs));
-    k.forLoop(k.index(0), blocks, 1, [&](Value b) {
-      widenPanel(k.add(task.block, b), firstPair, pairs, panel);
-      k.forLoop(k.index(0), rows, kPanelRows,
-                [&](Value row) { multiplyPanel(k.add(task.begin, row), firstPair, pairs, panel, {b, row}, sums); });
-    });
-  });
-  task.forBlocks(k, [&](Value b, int64_t columns) {
-    k.forLoop(k.index(0), rows, kPanelRows, [&](Value row) {
-      Values dots;
-      for (int64_t r = 0; r < kPanelRows; ++r)
-        dots.push_back(k.loadVector(sums, {b, k.add(row, k.index(r)), k.index(0)}));
-      finish({k.add(task.begin, row), kPanelRows, k.add(task.block, b), 1, columns}, dots);
-    });
-  });
+  PanelShape shape{kPanelRows, kPanelTaskRows, steps() * kPairs, kPanelPairs};
+  forEachPanel(
+      k, task, shape, k.getI32Type(),
+      [&](Value block, Value first, Value count) { widenPanel(block, first, count, panel); },
+      [&](Value row, Value first, Value count, ValueRange sums) {
+        return multiplyPanel(row, first, count, panel, sums);
+      },
+      [&](const Tile &tile, ValueRange sums) { finish(tile, sums); });
 }
 
 //===----------------------------------------------------------------------===//

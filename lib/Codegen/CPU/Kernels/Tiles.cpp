@@ -88,6 +88,39 @@ void forEachTile(Emitter &e, Value rows, int64_t n, const Tiling &tiling, llvm::
   });
 }
 
+void forEachPanel(Emitter &e, const RowsOfTask &task, const PanelShape &shape, mlir::Type sumType,
+                  llvm::function_ref<void(Value, Value, Value)> widen,
+                  llvm::function_ref<Values(Value, Value, Value, ValueRange)> multiply,
+                  llvm::function_ref<void(const Tile &, ValueRange)> finish) {
+  PanelSums sums{e.scratch({task.blocks, shape.taskRows, kColumns}, sumType)};
+  Value rows = e.sub(task.end, task.begin), blocks = e.index(task.blocks), steps = e.index(shape.steps);
+  Value zero = mlir::arith::ConstantOp::create(e, e.getZeroAttr(e.vector(sumType)));
+  e.forLoop(e.index(0), blocks, 1,
+            [&](Value b) { e.forLoop(e.index(0), rows, 1, [&](Value row) { sums.store(e, zero, b, row); }); });
+  auto load = [&](Value b, Value row) {
+    Values found;
+    for (int64_t r = 0; r < shape.rows; ++r)
+      found.push_back(sums.load(e, b, e.add(row, e.index(r))));
+    return found;
+  };
+  e.forLoop(e.index(0), steps, shape.chunk, [&](Value first) {
+    Value count = e.minIndex(e.sub(steps, first), e.index(shape.chunk));
+    e.forLoop(e.index(0), blocks, 1, [&](Value b) {
+      widen(e.add(task.block, b), first, count);
+      e.forLoop(e.index(0), rows, shape.rows, [&](Value row) {
+        Values result = multiply(e.add(task.begin, row), first, count, load(b, row));
+        for (int64_t r = 0; r < shape.rows; ++r)
+          sums.store(e, result[r], b, e.add(row, e.index(r)));
+      });
+    });
+  });
+  task.forBlocks(e, [&](Value b, int64_t columns) {
+    e.forLoop(e.index(0), rows, shape.rows, [&](Value row) {
+      finish({e.add(task.begin, row), shape.rows, e.add(task.block, b), 1, columns}, load(b, row));
+    });
+  });
+}
+
 Values multiplyTile(Emitter &e, int64_t rows, int64_t blocks, Value begin, Value end, ValueRange initial,
                     llvm::function_ref<Value(int64_t, Value)> left, llvm::function_ref<Value(int64_t, Value)> right) {
   return e.forLoop(begin, end, 1, initial, [&](Value i, ValueRange sums) {

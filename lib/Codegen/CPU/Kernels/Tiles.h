@@ -55,6 +55,32 @@ struct RowsOfTask {
 void forEachTile(Emitter &e, Value rows, int64_t n, const Tiling &tiling, llvm::function_ref<void(const Tile &)> body,
                  llvm::function_ref<void(const RowsOfTask &)> panels = nullptr);
 
+/// How a task multiplies by weights that are first made wider: by chunks of steps along K,
+/// so that what was widened stays in the nearest cache while all rows pass by.
+struct PanelShape {
+  int64_t rows;         ///< of a tile of one column block
+  int64_t taskRows;     ///< the most of a task
+  int64_t steps, chunk; ///< along K; of a panel
+};
+
+/// Sums of one type for each row and column of a task, in memory.
+struct PanelSums {
+  Value memory; ///< [blocks][rows][16]
+
+  Value load(Emitter &e, Value block, Value row) const { return e.loadVector(memory, {block, row, e.index(0)}); }
+  void store(Emitter &e, Value sum, Value block, Value row) const {
+    e.storeVector(sum, memory, {block, row, e.index(0)});
+  }
+};
+
+/// Covers the rows of a task. `widen` makes a panel of steps [first, first + count) of a block;
+/// `multiply` adds its products of a tile, from a row of x on, to the tile's sums; `finish` takes the sums of
+/// a tile when they are complete.
+void forEachPanel(Emitter &e, const RowsOfTask &task, const PanelShape &shape, mlir::Type sumType,
+                  llvm::function_ref<void(Value block, Value first, Value count)> widen,
+                  llvm::function_ref<Values(Value row, Value first, Value count, ValueRange sums)> multiply,
+                  llvm::function_ref<void(const Tile &tile, ValueRange sums)> finish);
+
 /// sums[r][b] += sum over i in [begin, end) of a(r, i) * b(b, i): `left` gives a scalar,
 /// `right` a vector, and the sums stay in registers. Sums are in row-major order.
 Values multiplyTile(Emitter &e, int64_t rows, int64_t blocks, Value begin, Value end, ValueRange initial,
