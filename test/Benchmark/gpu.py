@@ -15,8 +15,8 @@ import argparse, json, os, subprocess, sys, tempfile
 import make_llama
 from device import Device, NoDevice, cublas_seconds, open_cublas
 
-SCHEMES = ["float", "int8-dynamic", "llm-int8", "rtn-int4"]
-INTEGER = {"int8-dynamic", "llm-int8"}
+SCHEMES = ["float", "int8-dynamic", "llm-int8", "rtn-int4{activations=float}", "rtn-int4{activations=int8}"]
+INTEGER = {"int8-dynamic", "llm-int8", "rtn-int4{activations=int8}"}
 PROMPT = 512  # tokens of qrun --bench
 
 
@@ -58,13 +58,13 @@ def weights_of(figures):
 
 def measure_model(bench, preset, work):
     make_llama.make(work, make_llama.PRESETS[preset], "float16", seed=0)
-    print(f"{'':14} {'decode t/s':>11} {'bandwidth':>9} {'prefill t/s':>11} {'tensor':>7}")
+    print(f"{'':27} {'decode t/s':>11} {'bandwidth':>9} {'prefill t/s':>11} {'tensor':>7}")
     for scheme in bench.schemes:
         figures = bench.measure(work, scheme)
         count, size = weights_of(figures)
         decode, prefill = figures["generation_tokens_per_second"], figures["prompt_tokens_per_second"]
         device = bench.device
-        print(f"{scheme:14} {decode:>11.1f} {bench.share(decode * size, device and device.bandwidth):>9} {prefill:>11.0f}"
+        print(f"{scheme:27} {decode:>11.1f} {bench.share(decode * size, device and device.bandwidth):>9} {prefill:>11.0f}"
               f" {bench.share(2 * count * prefill, device and device.peak(scheme in INTEGER)):>7}", flush=True)
 
 
@@ -84,7 +84,7 @@ def measure_products(bench, preset, work):
     pairs = make_llama.PRESETS[preset][2]
     cublas, device = open_cublas() if bench.device else None, bench.device
     print(f"\nproducts of {hidden} x {inner} and back, microseconds each\n"
-          f"{'':14} {'rows':>5} {'qopt':>9} {'cuBLAS':>9} {'bandwidth':>9} {'tensor':>7}")
+          f"{'':27} {'rows':>5} {'qopt':>9} {'cuBLAS':>9} {'bandwidth':>9} {'tensor':>7}")
     for rows in (1, PROMPT):
         make_products(work, hidden, inner, pairs, rows)
         for scheme in bench.schemes:
@@ -95,7 +95,7 @@ def measure_products(bench, preset, work):
             if cublas:
                 times = [cublas_seconds(device, cublas, rows, n, k, scheme in INTEGER) for n, k in ((inner, hidden), (hidden, inner))]
                 beside = None if None in times else sum(times) / 2
-            print(f"{scheme:14} {figures['prompt_tokens']:>5} {1e6 / passes / (2 * pairs):>9.1f}"
+            print(f"{scheme:27} {figures['prompt_tokens']:>5} {1e6 / passes / (2 * pairs):>9.1f}"
                   f" {f'{1e6 * beside:.1f}' if beside else '-':>9} {bench.share(passes * size, device and device.bandwidth):>9}"
                   f" {bench.share(2 * count * passes * figures['prompt_tokens'], device and device.peak(scheme in INTEGER)):>7}",
                   flush=True)

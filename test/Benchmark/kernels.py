@@ -10,7 +10,7 @@ import argparse, json, os, re, subprocess, tempfile
 
 import make_llama
 
-SCHEMES = ["float", "int8-dynamic", "llm-int8", "rtn-int4"]
+SCHEMES = ["float", "int8-dynamic", "llm-int8", "rtn-int4{activations=float}", "rtn-int4{activations=int8}"]
 SHARED = {"sm_80": 164, "sm_90a": 228, "sm_100a": 228, "sm_120": 100}  # KiB of a multiprocessor
 REGISTERS, THREADS = 65536, {"sm_120": 1536}  # of a multiprocessor; 2,048 threads elsewhere
 
