@@ -13,6 +13,7 @@
 #include "RemarkCollector.h"
 #include "ReportFiles.h"
 #include "Resources.h"
+#include "TargetDefaults.h"
 #include "WriteModule.h"
 
 #include "qopt/Calibration/CalibrationContext.h"
@@ -99,15 +100,6 @@ struct PhaseInfo {
 };
 
 // Of code for several levels or architectures only the first that was asked for is shown.
-/// "auto": code for GPUs reads caches of f32 only, and another package's results are repeated
-/// without a rounding of our own.
-std::string cacheTypeOf(const CompileOptions &options) {
-  if (options.cacheType != "auto")
-    return options.cacheType;
-  bool isCpuOnly = options.targets == std::vector<std::string>{std::string(deviceKindName(DeviceKind::Cpu))};
-  return isCpuOnly && options.compat.empty() ? "f16" : "f32";
-}
-
 void buildLower(OpPassManager &passes, const CompileOptions &options) {
   buildLowerPipeline(passes, {.cacheType = cacheTypeOf(options)});
 }
@@ -204,13 +196,6 @@ Status Compilation::raise() {
     return Error{tokenizer.path + ": the tokenizer has " + std::to_string(tokenizer.tokenizer->vocabularySize()) +
                  " tokens but the model only " + std::to_string(vocabularySize)};
   return {};
-}
-
-/// Whether integers are the faster activations of int4 weights: on CPUs they are, by a factor
-/// of 2 to 4. On GPUs nothing was measured; a module for both computes the same on both.
-static bool prefersInt8Activations(const CompileOptions &options) {
-  auto isCpu = [](const std::string &target) { return target == deviceKindName(DeviceKind::Cpu); };
-  return llvm::any_of(options.targets, isCpu);
 }
 
 /// Hands to the passes what their options, which are text, cannot hold.
