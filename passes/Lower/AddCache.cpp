@@ -31,8 +31,6 @@ namespace qopt {
 
 namespace {
 
-using reference::Tensor;
-
 /// Turns a copy of @forward into an entry point with a cache.
 class CachedEntry {
 public:
@@ -185,7 +183,7 @@ bool CachedEntry::areCounted(Value value) {
     reference::Sizes sizes = inputs.adapt(wanted);
     reference::Slice slice;
     inputs.fill(slice, sizes, reference::Padding::None, /*maxPosition=*/1, random);
-    FailureOr<Tensor> found = slice.get(value);
+    FailureOr<reference::Tensor> found = slice.get(value);
     if (failed(found) || found->ints.empty() || found->ints.size() % sizes.length != 0)
       return false;
     // Positions that are an input start at 0 in every probe.
@@ -308,10 +306,7 @@ LogicalResult CachedEntry::replaceAttention() {
     auto cached = CachedAttentionOp::create(b, op.getLoc(), op.getQ(), op.getK(), op.getV(), keys, values, pastLength,
                                             op.getScaleAttr(), op.getSoftcapAttr());
     // The attention may have known less or more of its batch than q does.
-    Value y = cached.getY();
-    if (y.getType() != op.getY().getType())
-      y = tensor::CastOp::create(b, op.getLoc(), op.getY().getType(), y);
-    op.getY().replaceAllUsesWith(y);
+    op.getY().replaceAllUsesWith(b.createOrFold<tensor::CastOp>(op.getLoc(), op.getY().getType(), cached.getY()));
     op.erase();
   }
   return success();
@@ -321,12 +316,11 @@ struct AddCache : impl::AddCacheBase<AddCache> {
   using Base::Base;
 
   void runOnOperation() override {
-    Builder b(&getContext());
     if (cacheType != "f32" && cacheType != "f16") {
       getOperation().emitError("expected a cache-type of f32 or f16 but got '") << cacheType << "'";
       return signalPassFailure();
     }
-    Type element = cacheType == "f16" ? Type(b.getF16Type()) : b.getF32Type();
+    Type element = cacheType == "f16" ? Type(Float16Type::get(&getContext())) : Float32Type::get(&getContext());
     SymbolTable symbols(getOperation());
     auto forward = symbols.lookup<func::FuncOp>("forward");
     if (!forward || forward.isPrivate() || !forward.getBody().hasOneBlock() ||
@@ -340,8 +334,8 @@ struct AddCache : impl::AddCacheBase<AddCache> {
       copy.setName(name);
       CachedEntry entry(copy, isOneToken, element);
       if (failed(entry.run())) {
-        auto remark = entry.isDecoder() ? remarkMissed : remarkChosen;
-        remark(entry.where(), topics::kCache, "the model gets no key-value cache: " + entry.reason());
+        (entry.isDecoder() ? remarkMissed : remarkChosen)(entry.where(), topics::kCache,
+                                                          "the model gets no key-value cache: " + entry.reason());
         copy.erase();
         return;
       }
