@@ -92,12 +92,6 @@ bool ConstantView::isWithin(int smallest, int largest) const {
 
 /// The number of type `type` whose bits these are.
 static double toDouble(FloatType type, uint64_t bits) {
-  if (type.isF32())
-    return llvm::bit_cast<float>(static_cast<uint32_t>(bits));
-  if (type.isF16())
-    return halfToFloat(static_cast<uint16_t>(bits));
-  if (type.isBF16())
-    return brainToFloat(static_cast<uint16_t>(bits));
   llvm::APFloat number(type.getFloatSemantics(),
                        llvm::APInt(type.getWidth(), bits, /*isSigned=*/false, /*implicitTrunc=*/true));
   bool losesInfo;
@@ -154,6 +148,9 @@ std::optional<std::vector<T>> ConstantView::readAs() const {
       (element.isF16() ? widenHalves : widenBrains)(bytes.data(), stored, numbers.data());
     stored = 0;
   }
+  if constexpr (std::is_same_v<T, double>)
+    if (std::optional<std::vector<float>> floats = readAs<float>())
+      return std::vector<double>(floats->begin(), floats->end());
   for (int64_t i = 0; i < stored; ++i) {
     uint64_t bits = 0; // little-endian, as the modules are
     std::memcpy(&bits, bytes.data() + i * size, size);

@@ -1,6 +1,6 @@
 //===- ErrorSums.cpp - What quantization changed --------------------------===//
 //
-// Eight sums per row, added up in one order: the result depends neither on the width of
+// Sixteen sums per row, added up in one order: the result depends neither on the width of
 // vectors nor on who computes which rows.
 //
 //===----------------------------------------------------------------------===//
@@ -12,7 +12,7 @@ using namespace qopt;
 /// Adds the sums of a row to `sums`: of w^2 and of (w - q)^2.
 QOPT_CPU_CLONES static void addRow(const float *__restrict weights, const float *__restrict quantized, int64_t count,
                                    double *__restrict sums) {
-  constexpr int64_t kLanes = 8;
+  constexpr int64_t kLanes = 16;
   double signal[kLanes] = {}, noise[kLanes] = {};
   int64_t k = 0;
   for (; k + kLanes <= count; k += kLanes)
