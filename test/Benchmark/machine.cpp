@@ -15,11 +15,9 @@
 #include <vector>
 
 namespace {
-constexpr int kSums = 12; // enough to hide the latency of one multiplication
+constexpr int kSums = 12;
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// Calls body(i) on `threads` threads; seconds until all are done.
 template <typename Body>
@@ -34,7 +32,6 @@ double inParallel(int threads, Body body) {
   return now() - begin;
 }
 
-volatile float sinkFloat;
 volatile int sinkInt;
 
 __attribute__((target("avx2"))) void readAll(const char *data, size_t bytes) {
@@ -42,40 +39,41 @@ __attribute__((target("avx2"))) void readAll(const char *data, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 128)
     for (int j = 0; j < 4; ++j)
       sums[j] = _mm256_xor_si256(sums[j], _mm256_load_si256(reinterpret_cast<const __m256i *>(data + i + 32 * j)));
-  sinkInt = _mm256_extract_epi32(_mm256_or_si256(_mm256_or_si256(sums[0], sums[1]), _mm256_or_si256(sums[2], sums[3])), 0);
+  sinkInt =
+      _mm256_extract_epi32(_mm256_or_si256(_mm256_or_si256(sums[0], sums[1]), _mm256_or_si256(sums[2], sums[3])), 0);
 }
 
-__attribute__((target("avx2,fma"))) void floats(long rounds) {
-  __m256 sums[kSums] = {}, a = _mm256_set1_ps(sinkFloat), b = a;
+// Twelve independent sums hide the latency of one instruction; written out, so that no
+// compiler puts them into memory.
+#define REPEAT12(text)                                                                                                 \
+  text("0") text("1") text("2") text("3") text("4") text("5") text("6") text("7") text("8") text("9") text("10")       \
+      text("11")
+#define SUMS                                                                                                           \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",  \
+      "xmm14"
+
+#define FMA(i) "vfmadd231ps %%ymm12, %%ymm12, %%ymm" i "\n"
+void floats(long rounds) {
+  asm volatile("vzeroall" ::: SUMS);
   for (long r = 0; r < rounds; ++r)
-    for (int j = 0; j < kSums; ++j)
-      asm volatile("vfmadd231ps %1, %2, %0" : "+x"(sums[j]) : "x"(a), "x"(b));
-  for (__m256 &sum : sums)
-    sinkFloat = sum[0];
+    asm volatile(REPEAT12(FMA)::: SUMS);
 }
 
 /// 32 bytes with 32 bytes: vpmaddubsw, vpmaddwd and an addition.
-__attribute__((target("avx2"))) void bytesAvx2(long rounds) {
-  __m256i sums[kSums] = {}, a = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
+#define MADD(i)                                                                                                        \
+  "vpmaddubsw %%ymm12, %%ymm12, %%ymm13\nvpmaddwd %%ymm12, %%ymm13, %%ymm14\nvpaddd %%ymm14, %%ymm" i ", %%ymm" i "\n"
+void bytesAvx2(long rounds) {
+  asm volatile("vzeroall" ::: SUMS);
   for (long r = 0; r < rounds; ++r)
-    for (int j = 0; j < kSums; ++j) {
-      __m256i pairs;
-      asm volatile("vpmaddubsw %1, %1, %0" : "=x"(pairs) : "x"(a));
-      asm volatile("vpmaddwd %1, %0, %0" : "+x"(pairs) : "x"(ones));
-      asm volatile("vpaddd %1, %0, %0" : "+x"(sums[j]) : "x"(pairs));
-    }
-  for (__m256i &sum : sums)
-    sinkInt = _mm256_extract_epi32(sum, 0);
+    asm volatile(REPEAT12(MADD)::: SUMS);
 }
 
 /// 64 bytes with 64 bytes in one instruction.
-__attribute__((target("avx512f,avx512vnni"))) void bytesVnni(long rounds) {
-  __m512i sums[kSums] = {}, a = _mm512_set1_epi8(1);
+#define DOT(i) "vpdpbusd %%zmm12, %%zmm12, %%zmm" i "\n"
+void bytesVnni(long rounds) {
+  asm volatile("vzeroall" ::: SUMS);
   for (long r = 0; r < rounds; ++r)
-    for (int j = 0; j < kSums; ++j)
-      asm volatile("vpdpbusd %1, %1, %0" : "+v"(sums[j]) : "v"(a));
-  for (__m512i &sum : sums)
-    sinkInt = _mm512_reduce_add_epi32(sum);
+    asm volatile(REPEAT12(DOT)::: SUMS);
 }
 } // namespace
 
@@ -94,7 +92,8 @@ int main(int argc, char **argv) {
     size_t part = bytes / threads / 128 * 128;
     auto *begin = static_cast<const char *>(data);
     memory = std::max(memory, part * threads / inParallel(threads, [=](int i) { readAll(begin + i * part, part); }));
-    floatRate = std::max(floatRate, 2.0 * 8 * kSums * rounds * threads / inParallel(threads, [](int) { floats(rounds); }));
+    floatRate =
+        std::max(floatRate, 2.0 * 8 * kSums * rounds * threads / inParallel(threads, [](int) { floats(rounds); }));
     double ops = 2.0 * (hasVnni ? 64 : 32) * kSums * rounds * threads;
     byteRate = std::max(byteRate, ops / inParallel(threads, [=](int) { (hasVnni ? bytesVnni : bytesAvx2)(rounds); }));
   }
