@@ -4,9 +4,9 @@
 // vector, an activation is broadcast (from memory, as part of the multiply-add on
 // v4), and a tile of sums takes rows x blocks multiply-adds. Narrower weights become
 // floats on the way: int8 by a sign-extending load and a conversion per 16 (their scale is
-// applied to the finished sums), f16 by vcvtph2ps, bf16 by a shift. With many rows a panel
-// of them is widened once for all rows of a task (Tiles.h). The order of every sum is that
-// of the inputs all the same.
+// applied to the finished sums), f16 by vcvtph2ps, bf16 by a shift. On v3, with many rows a
+// panel of them is widened once for all rows of a task (Tiles.h); v4 has registers for tiles
+// so large that it does not pay. The order of every sum is that of the inputs all the same.
 //
 //===----------------------------------------------------------------------===//
 #include "Tiles.h"
@@ -36,7 +36,7 @@ struct Product {
 
 Tiling Product::tiling() {
   Tiling t = defaultTiling(k.target, inputs * 4);
-  if (!isWide())
+  if (!isWide() && !k.target.vnni512)
     t.panelRows = k.target.accumulators(), t.taskRows = kPanelTaskRows;
   return t;
 }
