@@ -97,7 +97,7 @@ void polish(const GptqShared &shared, PolishTile &tile) {
     if (refit) {
       refitScales(shared.damped, tile);
       double refitted = sumValues(tile.values);
-      refit = value - refitted > enough;
+      refit = value - refitted > shared.options.refitGain * before;
     }
     polishCodes(shared.damped, tile);
     value = sumValues(tile.values);

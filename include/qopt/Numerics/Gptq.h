@@ -21,7 +21,8 @@ struct GptqOptions {
   bool staticGroups = true;    ///< scales from the weights before any update; false only without actOrder
   int polishPasses = 4;        ///< at most, of coordinate descent after GPTQ; 0: none
   double polishGain = 0.002;   ///< the pass that lowers the objective by no larger share is the last
-  bool refitScales = true;     ///< least-squares scales before each polishing pass, until one gains too little
+  bool refitScales = true;     ///< least-squares scales before each polishing pass
+  double refitGain = 0.01;     ///< the refit that gains no larger share is the last: it costs as much as ten passes
   double floatTarget = 0.5;    ///< alpha of the asymmetric target; 0: none
   int64_t blockSize = 128;     ///< changes codes only with groups that are not static (as in the reference)
 };

@@ -95,6 +95,7 @@ struct GptqPrecision : testing::TestWithParam<int64_t> {
     result.groups.referenceMinMax = inDouble; // with the searched grid nothing but the precision
     result.polishPasses = passes;
     result.polishGain = 0;
+    result.refitGain = 0;
     return result;
   }
   double value(const GroupCodes &codes) const { return objective(w, codes, h); }
