@@ -1,6 +1,7 @@
 //===- HostSession.cpp - A module that runs on the CPU --------------------===//
 //
-// Weights are read where the file is mapped, and caches are memory of the host.
+// Weights are read where the file is mapped, or from a copy in huge pages when a text is
+// written, and caches are memory of the host.
 //
 //===----------------------------------------------------------------------===//
 #include "CacheEntries.h"
@@ -8,8 +9,9 @@
 #include "HostLevel.h"
 #include "Sessions.h"
 #include "Shapes.h"
-#include <fstream>
-#include <limits>
+#include "WeightCopy.h"
+#include "qopt/Support/Memory.h"
+#include "qopt/Support/Targets.h"
 
 using namespace qrt;
 using qopt::EntryPoint;
@@ -36,6 +38,8 @@ public:
   ThreadPool &threads() override { return pool; }
   Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) override;
   Result<std::unique_ptr<Decoder>> makeDecoder(int64_t batch, int64_t capacity) override;
+  /// For many calls of one token, which do little else than read weights.
+  void copyWeights() { weights->start(); }
   /// Without checks of the inputs.
   Result<std::vector<Tensor>> runEntry(const EntryPoint &entry, std::span<const Tensor> inputs);
 
@@ -44,15 +48,17 @@ private:
   const std::string label{qopt::deviceKindName(qopt::DeviceKind::Cpu)}, level, section;
   ThreadPool pool;
   EntryTable entries;
-  std::vector<const void *> parameters;
+  std::unique_ptr<WeightCopy> weights;
 };
 } // namespace
 
 Status HostSession::load() {
   if (Status status = entries.load(*loaded, section); !status)
     return status;
+  std::vector<const void *> parameters;
   for (size_t i = 0; i < loaded->info().parameters.size(); ++i)
     parameters.push_back(loaded->parameter(i).data());
+  weights = std::make_unique<WeightCopy>(loaded->section(qopt::kWeightsSection), std::move(parameters));
   return {};
 }
 
@@ -72,7 +78,8 @@ Result<std::vector<Tensor>> HostSession::run(const std::string &name, std::span<
 
 Result<std::vector<Tensor>> HostSession::runEntry(const EntryPoint &entry, std::span<const Tensor> inputs) {
   HostContext context(pool);
-  Result<std::vector<Tensor>> outputs = call(context, entries[entry.name], parameters, inputs, entry.outputs.size());
+  Result<std::vector<Tensor>> outputs =
+      call(context, entries[entry.name], weights->places(), inputs, entry.outputs.size());
   if (!outputs)
     return context.failed() ? describeError(context, *loaded) : outputs.error();
   // The weights were compared meanwhile.
@@ -85,17 +92,6 @@ Result<std::vector<Tensor>> HostSession::runEntry(const EntryPoint &entry, std::
 // Decoder
 //===----------------------------------------------------------------------===//
 
-/// Bytes that this process can still use without that others are written to disk: what the
-/// kernel says, which counts the pages of files that it would give up.
-static int64_t availableMemory() {
-  std::ifstream file("/proc/meminfo");
-  std::string name;
-  for (int64_t kilobytes; file >> name; file.ignore(std::numeric_limits<std::streamsize>::max(), '\n'))
-    if (name == "MemAvailable:" && file >> kilobytes)
-      return kilobytes * 1024;
-  return std::numeric_limits<int64_t>::max();
-}
-
 namespace {
 class HostDecoder final : public Decoder {
 public:
@@ -107,6 +103,8 @@ public:
 
 private:
   Result<Tensor> call(const EntryPoint &entry, const Tensor &ids) override {
+    if (ids.dims().back() == 1)
+      session.copyWeights();
     inputs[0] = ids;
     *inputs[1].data<int64_t>() = length();
     Result<std::vector<Tensor>> outputs = session.runEntry(entry, inputs);
@@ -128,7 +126,7 @@ Result<std::unique_ptr<Decoder>> HostSession::makeDecoder(int64_t batch, int64_t
     return std::unique_ptr<Decoder>();
   // The system gives memory that it does not have, and ends the process when it is used.
   std::optional<int64_t> needed = cacheBytes((*found)->caches(), batch, capacity);
-  int64_t free = availableMemory();
+  int64_t free = qopt::availableMemory();
   auto doNotFit = [&] {
     return Error{"out of memory: the caches of " + std::to_string(capacity) +
                  " tokens do not fit: " + (needed ? std::to_string(*needed) : "more than 2^63") +
