@@ -126,6 +126,8 @@ void qopt::buildLowerPipeline(OpPassManager &pm, const AddCacheOptions &cache) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createGroupKernels());
+  // One copy of the code of all layers.
+  pm.addNestedPass<func::FuncOp>(createRollLayers());
   pm.addNestedPass<func::FuncOp>(createPlanMemory());
   // Loops to functions; equal ones, as repeated layers have them, become one, and then
   // groups that call them.

@@ -29,7 +29,8 @@ struct OutlineKernels : impl::OutlineKernelsBase<OutlineKernels> {
       // Entry points are not merged, even if they do the same.
       setAttr<attrs::Entry>(function, function.getSymNameAttr());
       turnCopiesIntoLoops(function);
-      if (failed(outlineAll(function, symbols)))
+      unsigned loops = 0;
+      if (failed(outlineAll(function.front(), function.getName(), loops, symbols)))
         return signalPassFailure();
     }
   }
@@ -42,9 +43,8 @@ struct OutlineKernels : impl::OutlineKernelsBase<OutlineKernels> {
     });
   }
 
-  LogicalResult outlineAll(func::FuncOp function, SymbolTable &symbols) {
-    unsigned loops = 0;
-    for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+  LogicalResult outlineAll(Block &block, StringRef entry, unsigned &loops, SymbolTable &symbols) {
+    for (Operation &op : llvm::make_early_inc_range(block)) {
       if (auto kernel = dyn_cast<kernel::KernelOpInterface>(op)) {
         if (failed(kernel::expectMemory(kernel)))
           return failure();
@@ -52,7 +52,11 @@ struct OutlineKernels : impl::OutlineKernelsBase<OutlineKernels> {
       } else if (auto group = dyn_cast<kernel::GroupOp>(op)) {
         kernel::outline(group, symbols);
       } else if (isa<linalg::LinalgOp, scf::ForOp, scf::ParallelOp>(op)) {
-        kernel::outlineLoop(&op, function.getName() + "_loop_" + Twine(loops++), symbols);
+        kernel::outlineLoop(&op, entry + "_loop_" + Twine(loops++), symbols);
+      } else if (auto repeat = dyn_cast<RepeatOp>(op)) {
+        if (failed(outlineAll(repeat.getBody().front(), entry, loops, symbols)))
+          return failure();
+        continue;
       } else {
         continue;
       }

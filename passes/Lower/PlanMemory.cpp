@@ -7,6 +7,9 @@
 // and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
 // The layers of a model thus use the same memory one after another.
 //
+// The body of a loop of layers (qopt.repeat) is straight-line code, too, and counts once. Its
+// buffers live within a layer; those from outside that it uses live as long as the loop.
+//
 //===----------------------------------------------------------------------===//
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "qopt/Codegen/HostAbi.h"
@@ -50,22 +53,26 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
     if (failed(chooseOutputs(cast<func::ReturnOp>(block.getTerminator()))))
       return signalPassFailure();
 
-    int64_t next = 0;
     for (BlockArgument argument : block.getArguments())
       order[argument] = next++;
+    number(block);
+    SmallVector<memref::AllocOp> allocs;
     for (Operation &op : block) {
-      position[&op] = next++;
-      for (Value result : op.getResults())
-        order[result] = position[&op];
+      if (auto alloc = dyn_cast<memref::AllocOp>(op))
+        allocs.push_back(alloc);
+      else if (auto repeat = dyn_cast<RepeatOp>(op))
+        llvm::append_range(allocs, repeat.getBody().getOps<memref::AllocOp>());
     }
     SmallVector<Group> groups;
-    for (auto alloc : llvm::to_vector(block.getOps<memref::AllocOp>())) {
+    for (memref::AllocOp alloc : allocs) {
       if (hasAttr<attrs::Output>(alloc))
         continue;
       if (alloc.use_empty()) {
         alloc.erase();
         continue;
       }
+      if (failed(checkSizes(alloc)))
+        return signalPassFailure();
       addToGroup(alloc, groups);
     }
     for (Group &group : groups) {
@@ -103,6 +110,27 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
     return success();
   }
 
+  void number(Block &block) {
+    for (Operation &op : block) {
+      position[&op] = next++;
+      for (Value result : op.getResults())
+        order[result] = position[&op];
+      if (auto repeat = dyn_cast<RepeatOp>(op)) {
+        number(repeat.getBody().front());
+        end[&op] = next++;
+      }
+    }
+  }
+
+  /// Memory is allocated once for all layers.
+  static LogicalResult checkSizes(memref::AllocOp alloc) {
+    auto repeat = dyn_cast<RepeatOp>(alloc->getParentOp());
+    for (Value size : alloc.getDynamicSizes())
+      if (repeat && repeat.getBody().isAncestor(size.getParentRegion()))
+        return alloc.emitOpError("expected a size from outside of the loop of layers");
+    return success();
+  }
+
   /// From the first to the last operation that uses the buffer or a view of it.
   void findLifetime(Buffer &buffer) {
     Block *block = buffer.alloc->getBlock();
@@ -111,14 +139,14 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
     while (!aliases.empty()) {
       Value alias = aliases.pop_back_val();
       for (Operation *user : alias.getUsers()) {
-        int64_t at = position[block->findAncestorOpInBlock(*user)];
-        buffer.first = std::min(buffer.first, at);
-        buffer.last = std::max(buffer.last, at);
+        Operation *at = block->findAncestorOpInBlock(*user);
+        buffer.first = std::min(buffer.first, position[at]);
+        buffer.last = std::max(buffer.last, isa<RepeatOp>(at) ? end[at] : position[at]);
         bool givesMemory = llvm::any_of(user->getResultTypes(), llvm::IsaPred<BaseMemRefType>);
         if (isa<ViewLikeOpInterface>(user) && user->getNumResults() == 1)
           aliases.push_back(user->getResult(0));
         else if (givesMemory)
-          buffer.last = position[block->getTerminator()];
+          buffer.last = next;
       }
     }
   }
@@ -143,8 +171,11 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
         factors.push_back(size);
     }
     // Absurd sizes are left to fail alone.
-    if (isTooMuch || buffer.bytes < 0 || buffer.bytes > int64_t(1) << 56)
+    if (isTooMuch || buffer.bytes < 0 || buffer.bytes > int64_t(1) << 56) {
+      if (auto repeat = dyn_cast<RepeatOp>(alloc->getParentOp()))
+        alloc->moveBefore(repeat);
       return;
+    }
     buffer.bytes = std::max<int64_t>(llvm::alignTo(buffer.bytes, kAlignment), kAlignment);
     findLifetime(buffer);
     llvm::sort(factors, [&](Value l, Value r) { return order[l] < order[r]; });
@@ -177,8 +208,10 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
   }
 
   void emitArena(Group &group, int64_t total) {
-    Location loc = group.buffers.front().alloc.getLoc();
-    OpBuilder b(group.buffers.front().alloc);
+    memref::AllocOp first = group.buffers.front().alloc;
+    Location loc = first.getLoc();
+    auto repeat = dyn_cast<RepeatOp>(first->getParentOp());
+    OpBuilder b(repeat ? repeat : first.getOperation());
     auto bytes = MemRefType::get({ShapedType::kDynamic}, b.getI8Type());
     SmallVector<int64_t> shape(group.factors.size(), ShapedType::kDynamic);
     shape.push_back(total);
@@ -203,7 +236,8 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
     }
   }
 
-  llvm::DenseMap<Operation *, int64_t> position;
+  int64_t next = 0;
+  llvm::DenseMap<Operation *, int64_t> position, end; ///< the end of a loop
   llvm::DenseMap<Value, int64_t> order;
 };
 

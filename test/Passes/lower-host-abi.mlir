@@ -44,6 +44,87 @@ func.func private @checks(%ok: i1, %a: i64) {
 
 // -----
 
+// A loop of layers becomes branches, which a call that fails leaves as anywhere else. What a
+// layer selects is read from the tables: at a number that is computed, or read from a constant
+// where the numbers are not evenly spaced.
+// CHECK:       llvm.mlir.global internal constant @[[NUMBERS:.*]](dense<[0, 1, 3]> : tensor<3xi32>)
+// CHECK-LABEL: func.func @layers(
+// CHECK-SAME:    %{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr, %[[PARAMETERS:.*]]: !llvm.ptr, %[[INPUTS:.*]]: !llvm.ptr, %{{.*}}: !llvm.ptr) -> i64
+// CHECK-NOT:     llvm.getelementptr %[[PARAMETERS]]
+// CHECK:         cf.br ^[[BODY:.*]](%
+// CHECK:       ^[[BODY]](%[[LAYER:.*]]: index):
+// CHECK-NEXT:    %[[L0:.*]] = arith.index_cast %[[LAYER]]
+// CHECK:         %[[OFFSET:.*]] = llvm.mul %[[L0]],
+// CHECK:         %[[N:.*]] = llvm.add %[[OFFSET]],
+// CHECK:         llvm.getelementptr %[[PARAMETERS]][%[[N]]]
+// CHECK:         %[[L1:.*]] = arith.index_cast %[[LAYER]]
+// CHECK:         %[[TABLE:.*]] = llvm.mlir.addressof @[[NUMBERS]]
+// CHECK:         %[[PLACE:.*]] = llvm.getelementptr %[[TABLE]][%[[L1]]]
+// CHECK:         %[[I32:.*]] = llvm.load %[[PLACE]]
+// CHECK:         %[[I64:.*]] = llvm.sext %[[I32]]
+// CHECK:         llvm.getelementptr %[[PARAMETERS]][%[[I64]]]
+// CHECK:         llvm.getelementptr %[[INPUTS]][%
+// CHECK:         call @add(
+// CHECK:         cf.cond_br %{{.*}}, ^[[NEXT:.*]], ^[[EXIT:.*]]
+// CHECK:       ^[[NEXT]]:
+// CHECK:         cf.cond_br %{{.*}}, ^[[BODY]](%{{.*}} : index), ^[[AFTER:.*]]
+// CHECK:       ^[[AFTER]]:
+// CHECK-NOT:     qopt.
+memref.global "private" @a : memref<8xf32> {qopt.name = "a", qopt.value = dense<1.0> : tensor<8xf32>}
+memref.global "private" @b : memref<8xf32> {qopt.name = "b", qopt.value = dense<2.0> : tensor<8xf32>}
+memref.global "private" @c : memref<8xf32> {qopt.name = "c", qopt.value = dense<3.0> : tensor<8xf32>}
+memref.global "private" @d : memref<8xf32> {qopt.name = "d", qopt.value = dense<4.0> : tensor<8xf32>}
+func.func private @add(%x: memref<8xf32>, %y: memref<8xf32>, %z: memref<?xf32>) {
+  return
+}
+func.func @layers(%x: memref<?xf32>, %y: memref<?xf32>, %z: memref<?xf32>) {
+  %a = memref.get_global @a : memref<8xf32>
+  %b = memref.get_global @b : memref<8xf32>
+  %c = memref.get_global @c : memref<8xf32>
+  %d = memref.get_global @d : memref<8xf32>
+  qopt.repeat 3 as %layer {
+    %0 = qopt.select %layer of %b, %c, %d : memref<8xf32>
+    %1 = qopt.select %layer of %a, %b, %d : memref<8xf32>
+    %2 = qopt.select %layer of %x, %y, %z : memref<?xf32>
+    func.call @add(%0, %1, %2) : (memref<8xf32>, memref<8xf32>, memref<?xf32>) -> ()
+  }
+  return
+}
+
+// -----
+
+func.func private @selects(%x: memref<4xf32>, %y: memref<4xf32>) {
+  qopt.repeat 2 as %layer {
+    // expected-error @below {{'qopt.select' op expected parameters or arguments of an entry point}}
+    %0 = qopt.select %layer of %x, %y : memref<4xf32>
+  }
+  return
+}
+
+// -----
+
+memref.global "private" @p : memref<4xf32> {qopt.name = "p", qopt.value = dense<1.0> : tensor<4xf32>}
+func.func @mixes(%x: memref<4xf32>) {
+  %p = memref.get_global @p : memref<4xf32>
+  qopt.repeat 2 as %layer {
+    // expected-error @below {{'qopt.select' op expected either parameters or arguments}}
+    %0 = qopt.select %layer of %x, %p : memref<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func private @allocates() {
+  qopt.repeat 2 as %layer {
+    // expected-error @below {{'memref.alloc' op expected at the top of its function, outside of loops and branches}}
+    %0 = memref.alloc() : memref<4xf32>
+  }
+  return
+}
+
+// -----
+
 // The runtime hands over arrays.
 // expected-error @below {{'func.func' op expected arguments that are dense memrefs but got 'tensor<4xf32>'}}
 func.func @tensors(%x: tensor<4xf32>) {

@@ -25,6 +25,20 @@ func.func @forward(%a: memref<?x4xf32>, %b: memref<?x4xf32>, %n: index) {
   return
 }
 
+// Layers of a loop call theirs in it.
+// CHECK-LABEL: func.func @layers(
+// CHECK:         qopt.repeat 3 as
+// CHECK-NEXT:      func.call @layers_loop_0(
+// CHECK-NEXT:    }
+// CHECK-NEXT:    call @layers_loop_1(
+func.func @layers(%a: memref<?x4xf32>, %b: memref<?x4xf32>) {
+  qopt.repeat 3 as %layer {
+    memref.copy %a, %b : memref<?x4xf32> to memref<?x4xf32>
+  }
+  memref.copy %b, %a : memref<?x4xf32> to memref<?x4xf32>
+  return
+}
+
 // Entry points that do the same stay two.
 // CHECK-LABEL: func.func @skips_scalars(
 // CHECK-SAME:    attributes {qopt.entry = "skips_scalars"}

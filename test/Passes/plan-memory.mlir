@@ -92,3 +92,37 @@ func.func @skips_overflow(%s: index) {
   call @huge(%a) : (memref<?x4611686018427387904xf32>) -> ()
   return
 }
+
+// What a layer needs for itself shares memory, and is allocated once, before the loop; %a, from
+// outside, lives as long as the loop. (64 bytes per row each.)
+// CHECK-LABEL: func.func @layers(
+// CHECK-SAME:    %[[S:.*]]: index, %[[X:.*]]: memref<?x4xf32>)
+// CHECK:         %[[ARENA:.*]] = memref.alloc(%[[S]]) : memref<?x192xi8>
+// CHECK:         %[[BYTES:.*]] = memref.collapse_shape %[[ARENA]]
+// CHECK:         %[[A:.*]] = memref.view %[[BYTES]]
+// CHECK:         call @use(%[[X]], %[[A]])
+// CHECK:         qopt.repeat 3 as
+// CHECK-NOT:       memref.alloc
+// CHECK:           %[[SECOND:.*]] = arith.constant 64 : index
+// CHECK:           %[[SHIFT:.*]] = arith.muli %[[S]], %[[SECOND]]
+// CHECK:           memref.view %[[BYTES]][%[[SHIFT]]]
+// CHECK:           memref.view %[[BYTES]]
+// CHECK:           %[[AGAIN:.*]] = arith.constant 64 : index
+// CHECK:           %[[AS:.*]] = arith.muli %[[S]], %[[AGAIN]]
+// CHECK:           memref.view %[[BYTES]][%[[AS]]]
+// CHECK:           call @use(%{{.*}}, %[[A]])
+// CHECK:         }
+func.func @layers(%s: index, %x: memref<?x4xf32>) {
+  %a = memref.alloc(%s) : memref<?x4xf32>
+  call @use(%x, %a) : (memref<?x4xf32>, memref<?x4xf32>) -> ()
+  qopt.repeat 3 as %layer {
+    %b = memref.alloc(%s) : memref<?x4xf32>
+    func.call @use(%a, %b) : (memref<?x4xf32>, memref<?x4xf32>) -> ()
+    %c = memref.alloc(%s) : memref<?x4xf32>
+    func.call @use(%b, %c) : (memref<?x4xf32>, memref<?x4xf32>) -> ()
+    %d = memref.alloc(%s) : memref<?x4xf32>
+    func.call @use(%c, %d) : (memref<?x4xf32>, memref<?x4xf32>) -> ()
+    func.call @use(%d, %a) : (memref<?x4xf32>, memref<?x4xf32>) -> ()
+  }
+  return
+}

@@ -703,6 +703,38 @@ def GroupKernels : Pass<"qopt-group-kernels", "::mlir::ModuleOp"> {
                            "::mlir::memref::MemRefDialect"];
 }
 
+def RollLayers : Pass<"qopt-roll-layers", "::mlir::func::FuncOp"> {
+  let summary = "Make one loop of the equal layers of an entry point";
+  let description = [{
+    Layers are operations of which each is like the one some places before, at least three
+    times. In one place of all layers there must be the same value, a parameter or argument
+    for each, a buffer for each that no other layer sees or that the layer before has filled,
+    or the same operation without effects on such values.
+
+    ```mlir
+    kernel.matmul_float ins(%x0, %w0 : ...) outs(%x1 : ...)
+    kernel.matmul_float ins(%x1, %w1 : ...) outs(%x2 : ...)
+    kernel.matmul_float ins(%x2, %w2 : ...) outs(%x3 : ...)
+    ```
+    ==>
+    ```mlir
+    qopt.repeat 3 as %layer {
+      %w = qopt.select %layer of %w0, %w1, %w2 : memref<8x8xf32>
+      %y = memref.alloc(%rows) : memref<?x8xf32>
+      kernel.matmul_float ins(%x0, %w : ...) outs(%y : ...)
+      memref.copy %y, %x0 : memref<?x8xf32> to memref<?x8xf32>
+    }
+    ```
+    What a layer leaves to the next one is in one buffer. There is no copy where a layer
+    writes it only after it has read what it was given, as with residual connections around
+    both halves of a layer.
+    Expects: bufferized functions of one block, whose memory is not planned yet. Ensures: what
+    runs, and in which order, is the same.
+  }];
+  let statistics = [Statistic<"numLayers", "layers", "Layers that became a loop">];
+  let dependentDialects = ["::mlir::memref::MemRefDialect", "::qopt::QoptDialect"];
+}
+
 def PlanMemory : Pass<"qopt-plan-memory", "::mlir::func::FuncOp"> {
   let summary = "Let buffers that do not live at the same time share memory";
   let description = [{

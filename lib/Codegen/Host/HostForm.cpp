@@ -24,7 +24,8 @@ LogicalResult qopt::host::checkForm(func::FuncOp function, function_ref<bool(Str
     auto global = dyn_cast<memref::GetGlobalOp>(op);
     bool belongsToFunction =
         isa<memref::AllocOp, memref::DeallocOp, RequireOp>(op) || (global && isParameter(global.getName()));
-    if (!belongsToFunction || op->getParentOp() == function)
+    bool isOfLayer = isa<RequireOp>(op) && isa<RepeatOp>(op->getParentOp());
+    if (!belongsToFunction || op->getParentOp() == function || isOfLayer)
       return WalkResult::advance();
     op->emitOpError("expected at the top of its function, outside of loops and branches");
     return WalkResult::interrupt();

@@ -61,6 +61,9 @@ Value LlvmBuilder::field(Type structType, Value address, int64_t i) {
 Value LlvmBuilder::element(Type elementType, Value address, int64_t i) {
   return LLVM::GEPOp::create(*this, pointer, elementType, address, ArrayRef<LLVM::GEPArg>{int32_t(i)});
 }
+Value LlvmBuilder::element(Type elementType, Value address, Value i) {
+  return LLVM::GEPOp::create(*this, pointer, elementType, address, ArrayRef<LLVM::GEPArg>{i});
+}
 Value LlvmBuilder::toIndex(Value value) { return arith::IndexCastOp::create(*this, getIndexType(), value); }
 Value LlvmBuilder::toI64(Value value) { return arith::IndexCastOp::create(*this, getI64Type(), value); }
 Value LlvmBuilder::castTo(Value value, Type type) {
@@ -89,6 +92,28 @@ Value LlvmBuilder::memref(MemRefType type, Value data, ValueRange sizes) {
 Value LlvmBuilder::addressOf(Value memref) {
   Value index = memref::ExtractAlignedPointerAsIndexOp::create(*this, memref);
   return LLVM::IntToPtrOp::create(*this, pointer, toI64(index));
+}
+
+Value LlvmBuilder::readTensor(MemRefType type, Value tensor) {
+  LLVM::LLVMStructType tensorType = getTensorType(getContext());
+  Value data = load(pointer, field(tensorType, tensor, TensorField::Data));
+  Value dims = field(tensorType, tensor, TensorField::Dims);
+  SmallVector<Value> sizes;
+  for (int64_t d = 0; d < type.getRank(); ++d)
+    if (type.isDynamicDim(d))
+      sizes.push_back(load(getI64Type(), element(getI64Type(), dims, d)));
+  return memref(type, data, sizes);
+}
+
+void LlvmBuilder::writeTensor(Value memref, int64_t elementType, Value tensor) {
+  LLVM::LLVMStructType tensorType = getTensorType(getContext());
+  int64_t rank = cast<MemRefType>(memref.getType()).getRank();
+  store(addressOf(memref), field(tensorType, tensor, TensorField::Data));
+  store(i64(elementType), field(tensorType, tensor, TensorField::Type));
+  store(i64(rank), field(tensorType, tensor, TensorField::Rank));
+  Value dims = field(tensorType, tensor, TensorField::Dims);
+  for (int64_t d = 0; d < rank; ++d)
+    store(toI64(memref::DimOp::create(*this, memref, d)), element(getI64Type(), dims, d));
 }
 
 Value LlvmBuilder::callApi(Value frame, ApiFunction function, ValueRange operands) {

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "HostForm.h"
+#include "Layers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -41,8 +42,15 @@ public:
       return function.emitOpError("expected one block but got ") << function.getBody().getBlocks().size();
     if (failed(checkForm(function, [&](StringRef name) { return parameters.contains(name); })))
       return failure();
-    for (Operation &op : function.getBody().front())
-      work.push_back(&op);
+    FailureOr<LayerChoices> taken = takeChoices(function, parameters);
+    if (failed(taken))
+      return failure();
+    choices = *taken;
+    branchRepeats(function);
+    b.setInsertionPointToStart(&function.getBody().front());
+    for (Block &block : function.getBody())
+      for (Operation &op : block)
+        work.push_back(&op);
     if (isEntry)
       startEntry();
     else
@@ -68,29 +76,22 @@ private:
     SmallVector<Value> incoming;
     for (int i = 0; i < 5; ++i)
       incoming.push_back(block.addArgument(pointer, function.getLoc()));
-    table = incoming[2], outputs = incoming[4];
+    table = incoming[2], inputs = incoming[3], outputs = incoming[4];
     LLVM::LLVMStructType frameType = getFrameType(context), tensorType = getTensorType(context);
     frame = b.stackSlot(frameType);
     setFlag<attrs::Frame>(frame.getDefiningOp());
     b.store(incoming[0], b.field(frameType, frame, FrameField::Api));
     b.store(incoming[1], b.field(frameType, frame, FrameField::Context));
     b.storeStatus(frame, b.i64(QRT_OK));
-    for (auto [i, argument] : llvm::enumerate(old)) {
-      auto type = cast<MemRefType>(argument.getType());
-      Value input = b.element(tensorType, incoming[3], i);
-      Value data = b.load(pointer, b.field(tensorType, input, TensorField::Data));
-      Value dims = b.field(tensorType, input, TensorField::Dims);
-      SmallVector<Value> sizes;
-      for (int64_t d = 0; d < type.getRank(); ++d)
-        if (type.isDynamicDim(d))
-          sizes.push_back(b.load(b.getI64Type(), b.element(b.getI64Type(), dims, d)));
-      argument.replaceAllUsesWith(b.memref(type, data, sizes));
-    }
+    for (auto [i, argument] : llvm::enumerate(old))
+      if (!argument.use_empty())
+        argument.replaceAllUsesWith(
+            b.readTensor(cast<MemRefType>(argument.getType()), b.element(tensorType, inputs, i)));
     block.eraseArguments(0, old.size());
-    SmallVector<Type> inputs(5, pointer);
+    SmallVector<Type> types(5, pointer);
     function.setArgAttrsAttr(ArrayAttr());
     function.setResAttrsAttr(ArrayAttr());
-    function.setType(b.getFunctionType(inputs, b.getI64Type()));
+    function.setType(b.getFunctionType(types, b.getI64Type()));
   }
 
   /// Releases what is held, and returns.
@@ -132,6 +133,11 @@ private:
       return lowerReturn(ret);
     if (auto require = dyn_cast<RequireOp>(op)) {
       lowerRequire(require);
+      return success();
+    }
+    if (auto select = dyn_cast<SelectOp>(op)) {
+      select.replaceAllUsesWith(chooseOfLayer(b, select, choices[op], table, inputs));
+      select.erase();
       return success();
     }
     auto call = dyn_cast<func::CallOp>(op);
@@ -286,13 +292,7 @@ private:
         std::optional<ElementType> element = toElementType(type.getElementType());
         if (!element || type.getRank() > QRT_MAX_RANK)
           return ret.emitOpError("returns ") << type << ", which cannot be an output";
-        Value output = b.element(tensorType, outputs, i);
-        b.store(b.addressOf(value), b.field(tensorType, output, TensorField::Data));
-        b.store(b.i64(static_cast<int64_t>(*element)), b.field(tensorType, output, TensorField::Type));
-        b.store(b.i64(type.getRank()), b.field(tensorType, output, TensorField::Rank));
-        Value dims = b.field(tensorType, output, TensorField::Dims);
-        for (int64_t d = 0; d < type.getRank(); ++d)
-          b.store(b.toI64(memref::DimOp::create(b, value, d)), b.element(b.getI64Type(), dims, d));
+        b.writeTensor(value, static_cast<int64_t>(*element), b.element(tensorType, outputs, i));
       }
       for (Value slot : outputSlots)
         b.store(b.null(), slot);
@@ -308,7 +308,8 @@ private:
   LlvmBuilder b;
   SmallVector<Operation *> work;
   Block *exit = nullptr;
-  Value frame, table, outputs;
+  Value frame, table, inputs, outputs;
+  LayerChoices choices;
   SmallVector<Type> outputTypes;
   SmallVector<Value> slots, outputSlots;
   llvm::DenseMap<Value, Value> slotOf;

@@ -43,8 +43,79 @@ static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 //===----------------------------------------------------------------------===//
 
 LogicalResult RequireOp::verify() {
-  if (!isa_and_present<FunctionOpInterface>((*this)->getParentOp()))
+  if (!isa_and_present<FunctionOpInterface, RepeatOp>((*this)->getParentOp()))
     return emitOpError("may only stand in the top block of a function; elsewhere there is qopt.fail");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// RepeatOp, SelectOp
+//===----------------------------------------------------------------------===//
+
+void RepeatOp::build(OpBuilder &builder, OperationState &state, int64_t count) {
+  state.addAttribute(getCountAttrName(state.name), builder.getI64IntegerAttr(count));
+  state.addRegion()->emplaceBlock().addArgument(builder.getIndexType(), state.location);
+}
+
+ParseResult RepeatOp::parse(OpAsmParser &parser, OperationState &result) {
+  Builder &b = parser.getBuilder();
+  int64_t count;
+  OpAsmParser::Argument layer;
+  layer.type = b.getIndexType();
+  if (parser.parseInteger(count) || parser.parseKeyword("as") || parser.parseArgument(layer) ||
+      parser.parseRegion(*result.addRegion(), layer))
+    return failure();
+  if (result.regions.front()->empty())
+    result.regions.front()->emplaceBlock().addArgument(layer.type, result.location);
+  result.addAttribute(getCountAttrName(result.name), b.getI64IntegerAttr(count));
+  return parser.parseOptionalAttrDict(result.attributes);
+}
+
+void RepeatOp::print(OpAsmPrinter &p) {
+  p << ' ' << getCount() << " as " << getLayer() << ' ';
+  p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+  p.printOptionalAttrDict((*this)->getAttrs(), {getCountAttrName()});
+}
+
+LogicalResult RepeatOp::verify() {
+  if (!isa_and_present<FunctionOpInterface>((*this)->getParentOp()))
+    return emitOpError("may only stand in the top block of a function");
+  Block &body = getBody().front();
+  if (body.getNumArguments() != 1 || !body.getArgument(0).getType().isIndex())
+    return emitOpError("expected a body with one argument, an index");
+  return success();
+}
+
+ParseResult SelectOp::parse(OpAsmParser &parser, OperationState &result) {
+  OpAsmParser::UnresolvedOperand layer;
+  SmallVector<OpAsmParser::UnresolvedOperand> values;
+  Type type;
+  if (parser.parseOperand(layer) || parser.parseKeyword("of") || parser.parseOperandList(values) ||
+      parser.parseOptionalAttrDict(result.attributes) || parser.parseColonType(type) ||
+      parser.resolveOperand(layer, parser.getBuilder().getIndexType(), result.operands) ||
+      parser.resolveOperands(values, type, result.operands))
+    return failure();
+  result.addTypes(type);
+  return success();
+}
+
+void SelectOp::print(OpAsmPrinter &p) {
+  p << ' ' << getLayer() << " of " << getValues();
+  p.printOptionalAttrDict((*this)->getAttrs());
+  p << " : " << getType();
+}
+
+LogicalResult SelectOp::verify() {
+  auto argument = dyn_cast<BlockArgument>(getLayer());
+  auto repeat = argument ? dyn_cast<RepeatOp>(argument.getOwner()->getParentOp()) : RepeatOp();
+  if (!repeat)
+    return emitOpError("expected the number of the layer in a qopt.repeat");
+  if (static_cast<int64_t>(getValues().size()) != static_cast<int64_t>(repeat.getCount()))
+    return emitOpError("expected a value for each of ")
+           << repeat.getCount() << " layers but got " << getValues().size();
+  for (Type type : getValues().getTypes())
+    if (type != getType())
+      return emitOpError("expected values of type ") << getType() << " but got " << type;
   return success();
 }
 

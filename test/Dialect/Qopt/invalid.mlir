@@ -523,3 +523,61 @@ func.func @cache_result(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tens
   %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x4x9x8xf32>, tensor<1xi64>) -> tensor<1x2x32xf32>
   return
 }
+
+// -----
+
+func.func @repeat_nothing() {
+  // expected-error @below {{attribute 'count' failed to satisfy constraint: 64-bit signless integer attribute whose value is positive}}
+  qopt.repeat 0 as %layer {
+  }
+  return
+}
+
+// -----
+
+func.func @repeat_nested(%ok: i1) {
+  scf.if %ok {
+    // expected-error @below {{may only stand in the top block of a function}}
+    qopt.repeat 2 as %layer {
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @repeat_argument() {
+  // expected-error @below {{expected a body with one argument, an index}}
+  "qopt.repeat"() <{count = 2 : i64}> ({
+  ^bb0(%layer: i64):
+  }) : () -> ()
+  return
+}
+
+// -----
+
+func.func @select_number(%i: index, %a: memref<4xf32>) {
+  // expected-error @below {{expected the number of the layer in a qopt.repeat}}
+  %0 = qopt.select %i of %a : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @select_count(%a: memref<4xf32>) {
+  qopt.repeat 2 as %layer {
+    // expected-error @below {{expected a value for each of 2 layers but got 3}}
+    %0 = qopt.select %layer of %a, %a, %a : memref<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @select_types(%a: memref<4xf32>, %b: memref<?xf32>) {
+  qopt.repeat 2 as %layer {
+    // expected-error @below {{expected values of type 'memref<4xf32>' but got 'memref<?xf32>'}}
+    %0 = "qopt.select"(%layer, %a, %b) : (index, memref<4xf32>, memref<?xf32>) -> memref<4xf32>
+  }
+  return
+}

@@ -94,3 +94,20 @@ func.func @checks(%ok: i1, %a: i64, %b: i64 {qopt.role = #qopt.role<other>}) {
   }
   return
 }
+
+// CHECK-LABEL: func.func @layers(
+func.func @layers(%a: memref<?xf32>, %b: memref<?xf32>, %ok: i1, %z: i64) {
+  // CHECK: qopt.repeat 2 as %[[LAYER:.*]] {
+  // CHECK-NEXT: qopt.select %[[LAYER]] of %{{.*}}, %{{.*}} : memref<?xf32>
+  // CHECK-NEXT: qopt.require
+  // CHECK-NEXT: }
+  qopt.repeat 2 as %layer {
+    %0 = qopt.select %layer of %a, %b : memref<?xf32>
+    qopt.require %ok, shape_mismatch(%z, %z)
+  }
+  // CHECK: qopt.repeat 1 as %{{.*}} {
+  // CHECK-NEXT: }
+  qopt.repeat 1 as %layer {
+  }
+  return
+}

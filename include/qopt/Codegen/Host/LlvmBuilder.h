@@ -44,6 +44,7 @@ public:
   }
   /// The address of element `i` of an array at `address`.
   mlir::Value element(mlir::Type elementType, mlir::Value address, int64_t i);
+  mlir::Value element(mlir::Type elementType, mlir::Value address, mlir::Value i);
   mlir::Value toIndex(mlir::Value i64);
   mlir::Value toI64(mlir::Value index);
   /// Between a type and its conversion to LLVM.
@@ -54,6 +55,9 @@ public:
   mlir::Value memref(mlir::MemRefType type, mlir::Value data, mlir::ValueRange sizes);
   /// Where the first element of a memref is.
   mlir::Value addressOf(mlir::Value memref);
+  /// The memref that the QrtTensor at `tensor` describes, and the description of one.
+  mlir::Value readTensor(mlir::MemRefType type, mlir::Value tensor);
+  void writeTensor(mlir::Value memref, int64_t elementType, mlir::Value tensor);
 
   /// Calls a function of the runtime with the context and `operands`.
   mlir::Value callApi(mlir::Value frame, ApiFunction function, mlir::ValueRange operands);

@@ -187,7 +187,7 @@ def Qopt_RequireOp : Qopt_CheckOp<"require"> {
   let description = [{
     `a` and `b` are the numbers of the error: index and size, or the two sizes that
     should be equal. Only in the top block of a function, whose exit then releases
-    what it holds.
+    what it holds, or of a `qopt.repeat` there.
 
     ```mlir
     qopt.require %same, shape_mismatch(%rows, %columns)
@@ -213,6 +213,51 @@ def Qopt_FailOp : Qopt_CheckOp<"fail"> {
   }];
   let arguments = (ins Qopt_RuntimeErrorAttr:$error, I64:$a, I64:$b);
   let assemblyFormat = "$error `(` $a `,` $b `)` attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Layers
+//===----------------------------------------------------------------------===//
+
+def Qopt_RepeatOp : Qopt_Op<"repeat", [SingleBlock, NoTerminator, RecursiveMemoryEffects]> {
+  let summary = "the code of several equal layers, run one after the other";
+  let description = [{
+    Runs its body `count` times; the argument counts from 0. What a layer leaves to the
+    next one is in memory from outside. Only in the top block of a function.
+
+    ```mlir
+    qopt.repeat 3 as %layer {
+      %weight = qopt.select %layer of %w0, %w1, %w2 : memref<64xf32>
+      func.call @scale(%x, %weight) : (memref<?x64xf32>, memref<64xf32>) -> ()
+    }
+    ```
+  }];
+  let arguments = (ins ConfinedAttr<I64Attr, [IntPositive]>:$count);
+  let regions = (region SizedRegion<1>:$body);
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "int64_t":$count)>];
+  let extraClassDeclaration = [{
+    ::mlir::BlockArgument getLayer() { return getBody().getArgument(0); }
+  }];
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+def Qopt_SelectOp : Qopt_Op<"select", [Pure]> {
+  let summary = "what one layer of several has in this place";
+  let description = [{
+    `layer` counts a `qopt.repeat` around it, which runs as often as there are values. They
+    are either parameters or arguments of an entry point, and are of one type: code takes
+    the address from the table that the caller passes.
+
+    ```mlir
+    %weight = qopt.select %layer of %w0, %w1, %w2 : memref<64xf32>
+    ```
+  }];
+  let arguments = (ins Index:$layer, Variadic<AnyMemRef>:$values);
+  let results = (outs AnyMemRef:$result);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
