@@ -9,6 +9,8 @@
 #include "qopt/Support/Memory.h"
 #include <cstdlib>
 #include <cstring>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <system_error>
 #include <unistd.h>
@@ -45,6 +47,9 @@ void WeightCopy::start() {
 }
 
 void WeightCopy::work() {
+  // Only with time that nobody else wants: where all processors are busy, tokens come first.
+  sched_param none{};
+  (void)::pthread_setschedparam(::pthread_self(), SCHED_IDLE, &none);
   constexpr size_t piece = size_t(2) << 20;
   for (size_t i = 0; i < weights.size(); i += piece) {
     if (isStopping)
