@@ -71,6 +71,9 @@ std::unique_ptr<Device> makeSimDevice(ThreadPool &threads, std::string arch);
 /// Whether there is a CUDA driver with a device at all.
 bool hasCudaDevice();
 
+/// Says which devices there are instead of `name`.
+qopt::Error noSuchDevice(const std::string &name);
+
 } // namespace qrt
 
 #endif // QOPT_LIB_RUNTIME_DEVICE_H

@@ -34,10 +34,14 @@ static Result<std::unique_ptr<Session>> createOn(const DeviceName &device, std::
   return createOnDevice(std::move(module), device, options);
 }
 
+Error qrt::noSuchDevice(const std::string &name) {
+  return {"there is no device '" + qopt::printable(name) + "'; there are " + qopt::deviceForms("and")};
+}
+
 Result<std::unique_ptr<Session>> Session::create(std::shared_ptr<const Module> module, const SessionOptions &options) {
   std::optional<DeviceName> device = qopt::parseDevice(options.device);
   if (!device && options.device != "auto")
-    return Error{"there is no device '" + qopt::printable(options.device) + "'; there are " + qopt::deviceForms("and")};
+    return noSuchDevice(options.device);
   // What a session returns is computed beside this, and held back until it ends.
   module->startVerifying();
   return device ? createOn(*device, std::move(module), options) : createOnBest(std::move(module), options);

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Driver/Driver.h"
+#include "DeviceRunner.h"
 #include "Diagnostics.h"
 #include "Evaluate.h"
 #include "GraphFacts.h"
@@ -209,6 +210,7 @@ Status Compilation::readCalibration() {
   calibration.onProgress = options.onProgress;
   if (options.calibration.empty() || onlyAssigns)
     return {};
+  calibration.makeRunner = deviceRunners(options.device);
   auto samples = readSamples(options, tokenizer.tokenizer.get(), contextLength, vocabularySize);
   if (!samples)
     return samples.error();
@@ -308,6 +310,8 @@ Result<CompileReport> Compilation::run(Phase last) {
 
 Result<CompileReport> qopt::compileModel(const CompileOptions &options) {
   if (Status status = checkFiles(options); !status)
+    return status.error();
+  if (Status status = qrt::checkDevice(options.device); !status)
     return status.error();
   // Only a module needs code: a file of IR shows what the pipeline made of the model.
   bool isModule = StringRef(options.output).ends_with(".qmod");

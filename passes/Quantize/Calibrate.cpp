@@ -39,8 +39,7 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
     if (failed(readOptions(observed, options)) || failed(readWindows(windows)))
       return signalPassFailure();
     for (func::FuncOp function : observed) {
-      FailureOr<CalibrationSummary> summary =
-          calibrate(function, windows, options, reference ? createReferenceRunner : createCompiledRunner);
+      FailureOr<CalibrationSummary> summary = calibrate(function, windows, options, chooseRunner());
       if (failed(summary))
         return signalPassFailure();
       numStages += summary->stages;
@@ -49,6 +48,13 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
   }
 
 private:
+  StageRunnerFactory chooseRunner() {
+    if (reference)
+      return createReferenceRunner;
+    CalibrationContext *driver = CalibrationContext::get(getContext());
+    return driver && driver->makeRunner ? driver->makeRunner : createCompiledRunner;
+  }
+
   LogicalResult readOptions(ArrayRef<func::FuncOp> functions, CalibrationOptions &options) {
     if (batchSize < 0)
       return emitError(getOperation().getLoc()) << "expected a batch size of at least 0 but got " << int64_t(batchSize);

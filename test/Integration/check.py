@@ -6,9 +6,11 @@ less   RESULT.json KEY  OTHER.json KEY [--factor F]
 list   RESULT.json KEY  REF.json KEY  --abs X
 array  A.npy B.npy --abs X | --of-largest X     the latter: times the largest magnitude of B
 codes  MODULE.mlir REF.npz --equal SHARE        int4 codes of the IR against codes [N, K]
+same   MODULE.mlir OTHER.mlir --equal SHARE     int4 codes of two files of IR
 int8   MODULE.mlir REF.safetensors SUFFIX_CODES SUFFIX_SCALES [--scale-factor F]
                                                 int8 codes and scales, bit for bit
 scales REPORT.json QUANTO.json                   input scales of every layer
+inputs REPORT.json OTHER.json --rel X            the same of two reports
 KEY is a path such as fp32.ppl; * takes every element of a list, a dot in a name is \.
 """
 import argparse
@@ -120,6 +122,18 @@ def check_codes(args):
         fail(f"{equal} of {total} codes are equal, expected a share of at least {args.equal}")
 
 
+def check_same(args):
+    found, other = (parameters(path) for path in args.files)
+    equal, total = 0, 0
+    for name in [n for n in found if n.endswith(".weight.codes")]:
+        a, b = (np.frombuffer(codes[name][0], np.uint8) for codes in (found, other))
+        equal += sum(int((x == y).sum()) for x, y in ((a & 15, b & 15), (a >> 4, b >> 4)))
+        total += 2 * a.size
+    print(f"{equal} of {total} codes are equal")
+    if total == 0 or equal < args.equal * total:
+        fail(f"{equal} of {total} codes are equal, expected a share of at least {args.equal}")
+
+
 def check_int8(args):
     module, reference, code_suffix, scale_suffix = args.files
     found, layers = parameters(module), 0
@@ -151,6 +165,17 @@ def check_scales(args):
             fail(f"input scale of {name} is {layers[name]['input_scale']}, expected {reference['input_scale']}")
 
 
+def check_inputs(args):
+    scales = [{layer["name"]: layer.get("input_scale") for layer in json.load(open(f))["layers"]} for f in args.files]
+    if scales[0].keys() != scales[1].keys() or not any(scales[0].values()):
+        fail("the reports have other layers, or no input scales")
+    for name, scale in scales[0].items():
+        if (scale is None) != (scales[1][name] is None):
+            fail(f"only one report has an input scale of {name}")
+        if scale is not None and not abs(scale / scales[1][name] - 1) <= args.rel:
+            fail(f"input scale of {name} is {scale}, expected {scales[1][name]}")
+
+
 CHECKS = {
     "value": check_value,
     "less": check_less,
@@ -159,6 +184,8 @@ CHECKS = {
     "codes": check_codes,
     "int8": check_int8,
     "scales": check_scales,
+    "inputs": check_inputs,
+    "same": check_same,
 }
 parser = argparse.ArgumentParser()
 parser.add_argument("what", choices=CHECKS)

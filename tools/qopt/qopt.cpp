@@ -91,6 +91,14 @@ Status setCudaArchs(const std::string &text, CompileOptions &compile) {
   return {};
 }
 
+/// Only the form is checked here. Whether there is such a device shows when it is opened.
+Status setDevice(const std::string &name, CompileOptions &compile) {
+  if (!parseDevice(name))
+    return Error{"expected " + deviceForms("or")};
+  compile.device = name;
+  return {};
+}
+
 /// The phase that --until names.
 Phase phaseOf(const std::string &name) {
   for (const PhaseDescription &phase : describePhases())
@@ -159,6 +167,10 @@ void addOptions(Options &options, CommandLine &command) {
                  "where a .txt (here and in --eval) is cut into documents, each with\n"
                  "BOS and end of text around it: at <|endoftext|>, else not at all\n"
                  "(auto, the default), never, or at blank lines");
+  options.custom(
+      "device", "NAME", [&](const std::string &name) { return setDevice(name, compile); },
+      "where activations are computed: cpu (the default), cuda, cuda:N, sim (a GPU's\n"
+      "simulator, slow), sim:sm_90a; Hessians and codes are the CPU's work anyway");
   options.text("tokenizer", "FILE", compile.tokenizer, "default: tokenizer.json beside the model");
 
   options.section("Output");
@@ -182,8 +194,13 @@ void addOptions(Options &options, CommandLine &command) {
 /// Options that mean nothing without another, and what no single option can see.
 Status checkCombination(const Options &options, const CommandLine &command) {
   constexpr std::pair<const char *, const char *> needs[] = {
-      {"override", "pass-pipeline"},          {"compat", "pass-pipeline"},           {"calibration", "pass-pipeline"},
-      {"calibration-samples", "calibration"}, {"calibration-length", "calibration"}, {"seed", "calibration"},
+      {"override", "pass-pipeline"},
+      {"compat", "pass-pipeline"},
+      {"calibration", "pass-pipeline"},
+      {"calibration-samples", "calibration"},
+      {"calibration-length", "calibration"},
+      {"seed", "calibration"},
+      {"device", "calibration"},
   };
   if (options.positional().size() != 1)
     return usageError("expected one model but got " + std::to_string(options.positional().size()));

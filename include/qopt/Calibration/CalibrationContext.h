@@ -14,6 +14,7 @@
 
 #include "mlir/IR/DialectInterface.h"
 #include "qopt/Calibration/Report.h"
+#include "qopt/Calibration/StageRunner.h"
 #include "llvm/ADT/StringMap.h"
 #include <functional>
 #include <mutex>
@@ -44,6 +45,8 @@ public:
   /// Bytes of activations kept in memory between stages; what exceeds it goes to
   /// an unlinked temporary file. 0: no limit.
   int64_t maxMemory = 0;
+  /// Where calibration computes activations. Empty: on this CPU, by compiled code.
+  StageRunnerFactory makeRunner;
 
   /// Called once per quantized layer, as soon as it is; one call at a time.
   std::function<void(const LayerReport &)> onLayer;

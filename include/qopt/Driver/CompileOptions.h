@@ -43,7 +43,8 @@ struct CompileOptions {
   int64_t calibrationSamples = 128;
   int64_t calibrationLength = 0; ///< 0: min(2048, context of the model)
   uint64_t seed = 0;
-  std::string tokenizer; ///< empty: tokenizer.json beside the model, if there is one
+  std::string device = "cpu"; ///< where calibration computes activations: see qrt::SessionOptions
+  std::string tokenizer;      ///< empty: tokenizer.json beside the model, if there is one
 
   std::vector<std::string> targets = {"cpu"}; ///< "cpu", "cuda", "sim"
   std::vector<std::string> cpus;              ///< host levels; empty: all

@@ -111,6 +111,10 @@ struct SessionOptions {
   std::function<void(const std::string &)> onWarning = {};
 };
 
+/// Whether code that is yet to be made can run on a device of SessionOptions, "auto" not
+/// among them. Errors: no such device, no driver, a GPU older than what code is made for.
+Status checkDevice(const std::string &name);
+
 struct CacheEntries;
 
 /// Texts that grow together, a row for each. What is known of their tokens stays where

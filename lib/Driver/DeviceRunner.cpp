@@ -1,0 +1,79 @@
+//===- DeviceRunner.cpp - Stages of calibration on a GPU or its simulator -===//
+//
+// The code generator of modules and the runtime's sessions, in process: a stage is a
+// module whose entry points take its weights as inputs.
+//
+//===----------------------------------------------------------------------===//
+#include "DeviceRunner.h"
+#include "CudaSections.h"
+#include "qopt/Passes/Lower.h"
+#include "qopt/Support/Targets.h"
+#include "qopt/Support/TemporaryDirectory.h"
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+
+class DeviceRunner : public StageRunner {
+public:
+  explicit DeviceRunner(std::unique_ptr<qrt::Session> session) : session(std::move(session)) {}
+
+  Result<std::vector<qrt::Tensor>> run(StringRef name, ArrayRef<qrt::Tensor> inputs) override {
+    return session->run(name.str(), {inputs.data(), inputs.size()});
+  }
+
+private:
+  std::unique_ptr<qrt::Session> session;
+};
+
+} // namespace
+
+/// Writes the module, maps it and opens a session. The file is gone when this returns, the
+/// mapping stays.
+static Result<std::unique_ptr<qrt::Session>> openSession(const LoweredModule &lowered, CudaSections code,
+                                                         const qrt::SessionOptions &options) {
+  Result<TemporaryDirectory> directory = TemporaryDirectory::create("qopt-stages");
+  if (!directory)
+    return directory.error();
+  ModuleInfo info;
+  info.producer = "qopt";
+  info.model = "stages";
+  info.entryPoints = lowered.entryPoints;
+  info.parameters = lowered.parameters;
+  info.kernels = std::move(code.kernels);
+  std::vector<ModuleWriter::Payload> payloads;
+  for (const auto &[name, bytes] : code.sections)
+    payloads.push_back({name, bytes});
+  std::string path = directory->path() + "/stages.qmod";
+  if (Status status = ModuleWriter::write(path, std::move(info), payloads, lowered.weights); !status)
+    return status.error();
+  auto module = Module::open(path);
+  if (!module)
+    return module.error();
+  return qrt::Session::create(*module, options);
+}
+
+static FailureOr<std::unique_ptr<StageRunner>> makeRunner(const std::string &device, ModuleOp module, int threads) {
+  FailureOr<LoweredModule> lowered = lowerModule(module);
+  if (failed(lowered))
+    return failure();
+  DeviceKind kind = parseDevice(device)->kind;
+  CudaTargets targets;
+  targets.cuda = kind == DeviceKind::Cuda;
+  targets.sim = kind == DeviceKind::Sim;
+  TimingScope timing;
+  FailureOr<CudaSections> code = compileCudaSections(module, targets, timing);
+  if (failed(code))
+    return failure();
+  auto session = openSession(*lowered, std::move(*code), {.threads = threads, .device = device});
+  if (!session)
+    return module.emitError() << "cannot load the code of the stages on " << device << ": " << session.error().message;
+  return std::unique_ptr<StageRunner>(std::make_unique<DeviceRunner>(std::move(*session)));
+}
+
+StageRunnerFactory qopt::deviceRunners(const std::string &device) {
+  if (parseDevice(device)->kind == DeviceKind::Cpu)
+    return {};
+  return [device](ModuleOp module, qrt::ThreadPool &threads) { return makeRunner(device, module, threads.size()); };
+}
