@@ -87,11 +87,8 @@ Tensor qrt::widened(Tensor half) {
   if (half.type() == ElementType::F32)
     return half;
   Tensor result(ElementType::F32, half.dims());
-  const uint16_t *source = half.data<uint16_t>();
-  float *target = result.data<float>();
-  bool isBrain = half.type() == ElementType::BF16;
-  for (int64_t i = 0, n = half.numElements(); i < n; ++i)
-    target[i] = isBrain ? qopt::brainToFloat(source[i]) : qopt::halfToFloat(source[i]);
+  auto widen = half.type() == ElementType::BF16 ? qopt::widenBrains : qopt::widenHalves;
+  widen(half.data<char>(), half.numElements(), result.data<float>());
   return result;
 }
 

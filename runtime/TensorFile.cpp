@@ -50,8 +50,7 @@ Result<Tensor> qrt::readTensorFile(const std::string &path) {
 Status qrt::writeTensorFile(const std::string &path, const Tensor &tensor) {
   if (tensor.type() == ElementType::BF16) {
     Tensor wide(ElementType::F32, tensor.dims());
-    for (int64_t i = 0, n = tensor.numElements(); i < n; ++i)
-      wide.data<float>()[i] = qopt::brainToFloat(tensor.data<uint16_t>()[i]);
+    qopt::widenBrains(tensor.data<char>(), tensor.numElements(), wide.data<float>());
     return writeTensorFile(path, wide);
   }
   for (auto [npy, type] : npyTypes)

@@ -41,6 +41,11 @@ DequantizeOp qopt::getQuantizedWeights(onnx::MatMulOp op) {
   return weights ? weights.getDefiningOp<DequantizeOp>() : DequantizeOp();
 }
 
+bool qopt::isPerChannel(DequantizeOp weights) {
+  return weights && !weights.getGroupSize() && weights.getScale().getType().getRank() == 1 &&
+         weights.getScale().getType().getElementType().isF32() && weights.getCodes().getType().hasStaticShape();
+}
+
 ReplaceColumnsOp qopt::getKeptColumns(onnx::MatMulOp op) {
   Value weights = getTransposedWeights(op);
   return weights ? weights.getDefiningOp<ReplaceColumnsOp>() : ReplaceColumnsOp();

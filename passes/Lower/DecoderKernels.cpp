@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "KernelPatterns.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "qopt/Dialect/Linear.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -108,8 +109,7 @@ struct LayerNorm : KernelPattern<onnx::LayerNormalizationOp> {
 /// The codes [V, K] of a table that is quantized to int8 with a scale per row.
 std::optional<ConstantView> matchCodes(Value table) {
   auto dequantize = table.getDefiningOp<DequantizeOp>();
-  if (!dequantize || dequantize.getGroupSize() || typeOf(dequantize.getScale()).getRank() != 1 ||
-      !isFloatTensor(dequantize.getScale()))
+  if (!isPerChannel(dequantize))
     return std::nullopt;
   return matchData(dequantize.getCodes(), Builder(table.getContext()).getI8Type(), 2);
 }

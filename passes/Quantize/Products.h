@@ -25,12 +25,6 @@ inline bool hasActivations(onnx::MatMulOp op, ActivationMethod method) {
   return scheme && scheme.getVariant().activations == method;
 }
 
-/// Whether these are int8 weights with one scale per output.
-inline bool isPerChannel(DequantizeOp weights) {
-  return weights && !weights.getGroupSize() && weights.getScale().getType().getRank() == 1 &&
-         weights.getScale().getType().getElementType().isF32() && weights.getCodes().getType().hasStaticShape();
-}
-
 /// The int8 weights with one scale per output that `op` multiplies with, all of them
 /// codes; null where it has others.
 inline DequantizeOp getChannelWeights(onnx::MatMulOp op) {

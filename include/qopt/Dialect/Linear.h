@@ -35,6 +35,9 @@ struct Linear {
 /// with or without kept columns; null when its second operand is something else.
 DequantizeOp getQuantizedWeights(onnx::MatMulOp op);
 
+/// Whether these are int8 weights [N, K] with one scale per output; not where there are none.
+bool isPerChannel(DequantizeOp weights);
+
 /// The columns of these weights that were kept; null where there are none.
 ReplaceColumnsOp getKeptColumns(onnx::MatMulOp op);
 
