@@ -51,6 +51,8 @@ public:
   /// No size of the launch is 0 or less, and its kernel is in the table.
   virtual Status launch(const QrtLaunch &launch, void *const *args) = 0;
   virtual Status synchronize() = 0;
+  /// The CUstream that carries everything, for libraries that take one; null where there is none.
+  virtual void *stream() { return nullptr; }
 
   /// What `launches` launches is recorded instead of run; it must not do anything else
   /// with the device but allocate. Its memory must live as long as the recording. Null

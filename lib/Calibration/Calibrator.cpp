@@ -224,7 +224,8 @@ private:
     MatrixRef<const float> weights;
     if (targetWeights.rows != 0)
       weights = targetWeights;
-    return statistics.add(*x, xFloat, batches[index], parallelFor, weights);
+    DeviceProducts *device = statistics.hasHessian() ? runner->products() : nullptr;
+    return statistics.add(*x, xFloat, batches[index], parallelFor, weights, device);
   }
 
   /// Ends the observer, then lets the next stages see what it decided.

@@ -20,7 +20,7 @@ Statistics::Statistics(ObserveOp observe, RangeRule rule)
       wantsHessian(observes(observe, StatisticSet::Hessian)), rule(rule) {}
 
 Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch,
-                       const ParallelFor &parallelFor, MatrixRef<const float> weights) {
+                       const ParallelFor &parallelFor, MatrixRef<const float> weights, DeviceProducts *device) {
   if (x.type() != ElementType::F32 || x.dims().empty() || x.dims().back() < 1)
     return Error{"expected float32 activations of rank 1 or more"};
   int64_t columns = x.dims().back(), rows = x.numElements() / columns;
@@ -49,6 +49,8 @@ Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const Sa
     MatrixRef<const float> target;
     if (xFloat.data<float>())
       target = {xFloat.data<float>(), rows, columns};
+    if (device)
+      return accumulateHessian(sums, values, target, batch.mask, parallelFor, weights, *device);
     accumulateHessian(sums, values, target, batch.mask, parallelFor, weights);
   }
   return {};

@@ -7,6 +7,7 @@
 #include "DeviceRunner.h"
 #include "CudaSections.h"
 #include "qopt/Passes/Lower.h"
+#include "qopt/Runtime/CudaBlas.h"
 #include "qopt/Support/Targets.h"
 #include "qopt/Support/TemporaryDirectory.h"
 
@@ -15,16 +16,52 @@ using namespace qopt;
 
 namespace {
 
+/// cuBLAS for lib/Numerics.
+class CudaProducts : public DeviceProducts {
+public:
+  explicit CudaProducts(std::unique_ptr<qrt::CudaBlas> blas) : blas(std::move(blas)) {}
+
+  Status multiply(MatrixRef<const float> a, bool transposeA, MatrixRef<const float> b, bool transposeB,
+                  MatrixRef<float> result) override {
+    return blas->multiply({a.data, a.rows, a.cols, a.stride, transposeA},
+                          {b.data, b.rows, b.cols, b.stride, transposeB}, result.data);
+  }
+
+private:
+  std::unique_ptr<qrt::CudaBlas> blas;
+};
+
 class DeviceRunner : public StageRunner {
 public:
-  explicit DeviceRunner(std::unique_ptr<qrt::Session> session) : session(std::move(session)) {}
+  DeviceRunner(std::unique_ptr<qrt::Session> session, const DeviceName &device, Location location)
+      : session(std::move(session)), device(device), location(location) {}
 
   Result<std::vector<qrt::Tensor>> run(StringRef name, ArrayRef<qrt::Tensor> inputs) override {
     return session->run(name.str(), {inputs.data(), inputs.size()});
   }
 
+  DeviceProducts *products() override {
+    if (device.kind == DeviceKind::Cuda && !multiplier && !isRefused)
+      openProducts();
+    return multiplier.get();
+  }
+
 private:
+  /// Without cuBLAS calibration goes on, more slowly.
+  void openProducts() {
+    if (Result<std::unique_ptr<qrt::CudaBlas>> blas = qrt::CudaBlas::open(device.index)) {
+      multiplier = std::make_unique<CudaProducts>(std::move(*blas));
+    } else {
+      emitWarning(location) << "Hessians are computed on the CPU: " << blas.error().message;
+      isRefused = true;
+    }
+  }
+
   std::unique_ptr<qrt::Session> session;
+  DeviceName device;
+  Location location;
+  std::unique_ptr<DeviceProducts> multiplier; ///< null until it is asked for, or where there is none
+  bool isRefused = false;
 };
 
 } // namespace
@@ -69,7 +106,8 @@ static FailureOr<std::unique_ptr<StageRunner>> makeRunner(const std::string &dev
   auto session = openSession(*lowered, std::move(*code), {.threads = threads, .device = device});
   if (!session)
     return module.emitError() << "cannot load the code of the stages on " << device << ": " << session.error().message;
-  return std::unique_ptr<StageRunner>(std::make_unique<DeviceRunner>(std::move(*session)));
+  return std::unique_ptr<StageRunner>(
+      std::make_unique<DeviceRunner>(std::move(*session), *parseDevice(device), module.getLoc()));
 }
 
 StageRunnerFactory qopt::deviceRunners(const std::string &device) {

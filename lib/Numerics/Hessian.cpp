@@ -7,13 +7,23 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Blas.h"
+#include "HessianTokens.h"
 #include "Parallel.h"
 #include "Vectorize.h"
 #include "qopt/Numerics/Gptq.h"
 #include <algorithm>
-#include <cassert>
 
 using namespace qopt;
+
+QOPT_CPU_CLONES void qopt::addFloats(int64_t count, const float *__restrict a, const float *__restrict b,
+                                     double *__restrict to) {
+  if (b)
+    for (int64_t i = 0; i < count; ++i)
+      to[i] += double(a[i]) + double(b[i]);
+  else
+    for (int64_t i = 0; i < count; ++i)
+      to[i] += double(a[i]);
+}
 
 namespace {
 
@@ -22,30 +32,6 @@ constexpr int64_t kTokens = 4096; // rows summed in float32
 /// Columns of one product: many, so that reading them is little beside multiplying, but
 /// some tasks for each thread.
 int64_t tileSize(int64_t columns) { return columns <= 1024 ? 256 : 512; }
-
-/// The rows of x whose mask is set; a copy only where rows are left out.
-MatrixRef<const float> selectRows(MatrixRef<const float> x, std::span<const uint8_t> mask, Matrix<float> &storage) {
-  if (std::all_of(mask.begin(), mask.end(), [](uint8_t m) { return m != 0; }))
-    return x;
-  assert(int64_t(mask.size()) == x.rows && "one mask element per token");
-  storage = Matrix<float>(std::count_if(mask.begin(), mask.end(), [](uint8_t m) { return m != 0; }), x.cols);
-  int64_t to = 0;
-  for (int64_t t = 0; t < x.rows; ++t)
-    if (mask[t])
-      std::copy_n(x.row(t), x.cols, storage.row(to++));
-  return storage;
-}
-
-/// to[i] += a[i] + b[i], or a[i] alone where there is no b.
-QOPT_CPU_CLONES void addFloats(int64_t count, const float *__restrict a, const float *__restrict b,
-                               double *__restrict to) {
-  if (b)
-    for (int64_t i = 0; i < count; ++i)
-      to[i] += double(a[i]) + double(b[i]);
-  else
-    for (int64_t i = 0; i < count; ++i)
-      to[i] += double(a[i]);
-}
 
 /// Sums over one block of tokens for the columns [i0, i0 + rows) and [j0, j0 + cols) of x,
 /// i0 <= j0, and what was added to H and C for them.
@@ -103,24 +89,25 @@ private:
 };
 
 /// product += (difference weights^T)^T x, tile by tile of the product.
-void accumulateProduct(Matrix<double> &product, MatrixRef<const float> x, MatrixRef<const float> difference,
-                       MatrixRef<const float> weights, const ParallelFor &parallelFor) {
-  int64_t step = tileSize(x.cols), rowTiles = (weights.rows + step - 1) / step, colTiles = (x.cols + step - 1) / step;
-  for (int64_t first = 0; first < x.rows; first += kTokens) {
-    int64_t tokens = std::min(kTokens, x.rows - first);
+void accumulateProduct(Matrix<double> &product, const HessianTokens &all, MatrixRef<const float> weights,
+                       const ParallelFor &parallelFor) {
+  int64_t step = tileSize(weights.cols), rowTiles = (weights.rows + step - 1) / step,
+          colTiles = (weights.cols + step - 1) / step;
+  for (int64_t first = 0; first < all.count(); first += kTokens) {
+    MatrixRef<const float> x = all.inputs(first, kTokens), difference = all.ahead(first, kTokens);
+    int64_t tokens = x.rows;
     Matrix<float> outputs(tokens, weights.rows); // what the layer's float outputs are ahead
     runParallel(parallelFor, (tokens + step - 1) / step, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin * step; t < std::min(end * step, tokens); t += step)
-        gemm(CblasNoTrans, CblasTrans, std::min(step, tokens - t), weights.rows, x.cols, 1.0f,
-             difference.row(first + t), difference.stride, weights.data, weights.stride, 0.0f, outputs.row(t),
-             weights.rows);
+        gemm(CblasNoTrans, CblasTrans, std::min(step, tokens - t), weights.rows, x.cols, 1.0f, difference.row(t),
+             difference.stride, weights.data, weights.stride, 0.0f, outputs.row(t), weights.rows);
     });
     runParallel(parallelFor, rowTiles * colTiles, [&](int64_t begin, int64_t end) {
       std::vector<float> sums(step * step);
       for (int64_t tile = begin; tile < end; ++tile) {
         int64_t n = tile / colTiles * step, k = tile % colTiles * step;
         int64_t rows = std::min(step, weights.rows - n), cols = std::min(step, x.cols - k);
-        gemm(CblasTrans, CblasNoTrans, rows, cols, tokens, 1.0f, outputs.row(0) + n, weights.rows, x.row(first) + k,
+        gemm(CblasTrans, CblasNoTrans, rows, cols, tokens, 1.0f, outputs.row(0) + n, weights.rows, x.row(0) + k,
              x.stride, 0.0f, sums.data(), step);
         for (int64_t i = 0; i < rows; ++i)
           addFloats(cols, sums.data() + i * step, nullptr, product.row(n + i) + k);
@@ -136,28 +123,8 @@ void qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixR
                              MatrixRef<const float> weights) {
   useOneBlasThread();
   int64_t size = x.cols;
-  if (hessian.h.rows == 0)
-    hessian.h = Matrix<double>(size, size);
-  bool hasFloat = xFloat.data != nullptr, hasProduct = hasFloat && weights.data != nullptr;
-  if (hasProduct && hessian.product.rows == 0)
-    hessian.product = Matrix<double>(weights.rows, size);
-  if (hasFloat && !hasProduct && hessian.c.rows == 0)
-    hessian.c = Matrix<double>(size, size);
-  assert(hessian.h.rows == size && "the width of the inputs changed");
-  assert((!hasFloat || (xFloat.rows == x.rows && xFloat.cols == size)) && "both models see the same tokens");
-
-  Matrix<float> selected, selectedFloat, difference;
-  x = selectRows(x, mask, selected);
-  if (hasFloat) {
-    xFloat = selectRows(xFloat, mask, selectedFloat);
-    difference = Matrix<float>(x.rows, size);
-    runParallel(parallelFor, x.rows, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t)
-        for (int64_t k = 0; k < size; ++k)
-          difference(t, k) = xFloat(t, k) - x(t, k);
-    });
-  }
-  hessian.tokens += x.rows;
+  HessianTokens tokens(hessian, x, xFloat, mask, parallelFor, weights);
+  bool hasProduct = tokens.hasFloat() && weights.data;
 
   // One task owns a tile of the upper triangle and its mirror image.
   int64_t step = tileSize(size);
@@ -166,18 +133,14 @@ void qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixR
     for (int64_t j = i; j < size; j += step)
       tiles.emplace_back(i, j);
   runParallel(parallelFor, int64_t(tiles.size()), [&](int64_t begin, int64_t end) {
-    Tile tile(hessian, step, hasFloat && !hasProduct);
+    Tile tile(hessian, step, tokens.hasFloat() && !hasProduct);
     for (int64_t index = begin; index < end; ++index) {
       auto [i0, j0] = tiles[index];
-      for (int64_t t = 0; t < x.rows; t += kTokens) {
-        int64_t tokens = std::min(kTokens, x.rows - t);
-        MatrixRef<const float> block(x.row(t), tokens, size, x.stride), differences;
-        if (hasFloat)
-          differences = {difference.row(t), tokens, size};
-        tile.add(block, differences, i0, std::min(step, size - i0), j0, std::min(step, size - j0));
-      }
+      for (int64_t t = 0; t < tokens.count(); t += kTokens)
+        tile.add(tokens.inputs(t, kTokens), tokens.ahead(t, kTokens), i0, std::min(step, size - i0), j0,
+                 std::min(step, size - j0));
     }
   });
   if (hasProduct)
-    accumulateProduct(hessian.product, x, difference, weights, parallelFor);
+    accumulateProduct(hessian.product, tokens, weights, parallelFor);
 }

@@ -42,6 +42,7 @@ public:
   Status tensorMap(void *map, const void *data, int64_t rows, int64_t rowBytes, int64_t boxRows) override;
   Status launch(const QrtLaunch &launch, void *const *args) override;
   Status synchronize() override;
+  void *stream() override { return queue; }
   Result<std::unique_ptr<Recording>> record(const std::function<Status()> &launches) override;
 
 private:
@@ -67,7 +68,7 @@ private:
   std::string label, model;
   CUdevice device = 0;
   CUcontext context = nullptr;
-  CUstream stream = nullptr;
+  CUstream queue = nullptr;
   CUmodule code = nullptr;
   Capability hardware;
   int64_t mostShared = 48 << 10;
@@ -107,7 +108,7 @@ Status CudaDevice::open(int index) {
     return status;
   const char *blocking = std::getenv("CUDA_LAUNCH_BLOCKING");
   waitsAfterLaunch = blocking && std::strcmp(blocking, "0") != 0 && *blocking;
-  return check(driver.streamCreate(&stream, streamNonBlocking), doing);
+  return check(driver.streamCreate(&queue, streamNonBlocking), doing);
 }
 
 CudaDevice::~CudaDevice() {
@@ -116,8 +117,8 @@ CudaDevice::~CudaDevice() {
   driver.ctxSetCurrent(context);
   if (code)
     driver.moduleUnload(code);
-  if (stream)
-    driver.streamDestroy(stream);
+  if (queue)
+    driver.streamDestroy(queue);
   driver.devicePrimaryCtxRelease(device);
 }
 
@@ -264,7 +265,7 @@ Status CudaDevice::launch(const QrtLaunch &launch, void *const *args) {
   CUresult result =
       driver.launchKernel(function.handle, size(launch.grid[0]), size(launch.grid[1]), size(launch.grid[2]),
                           size(launch.block[0]), size(launch.block[1]), size(launch.block[2]),
-                          static_cast<unsigned>(launch.sharedBytes), stream, const_cast<void **>(args), nullptr);
+                          static_cast<unsigned>(launch.sharedBytes), queue, const_cast<void **>(args), nullptr);
   if (result != 0) {
     auto text = [](const int32_t (&sizes)[3]) {
       return std::to_string(sizes[0]) + "x" + std::to_string(sizes[1]) + "x" + std::to_string(sizes[2]);
@@ -283,7 +284,7 @@ void CudaDevice::noteLaunch(const Function *function) {
 }
 
 Status CudaDevice::synchronize() {
-  Status status = check(driver.streamSynchronize(stream), "wait for " + label);
+  Status status = check(driver.streamSynchronize(queue), "wait for " + label);
   launched.clear();
   return status;
 }
@@ -305,7 +306,7 @@ public:
   Status replay() override {
     for (const CudaDevice::Function *function : kernels)
       device.noteLaunch(function);
-    return device.check(device.driver.graphLaunch(exec, device.stream), "launch a graph on " + device.label);
+    return device.check(device.driver.graphLaunch(exec, device.queue), "launch a graph on " + device.label);
   }
 
   CudaDevice &device;
@@ -319,13 +320,13 @@ Result<std::unique_ptr<Recording>> CudaDevice::record(const std::function<Status
   if (!driver.hasGraphs() || waitsAfterLaunch) // whoever waits wants to know which kernel fails
     return std::unique_ptr<Recording>();
   auto recorded = std::make_unique<CudaGraph>(*this);
-  if (Status status = check(driver.streamBeginCapture(stream, captureRelaxed), "record launches on " + label); !status)
+  if (Status status = check(driver.streamBeginCapture(queue, captureRelaxed), "record launches on " + label); !status)
     return status.error();
   std::swap(recorded->kernels, launched);
   Status status = launches();
   std::swap(recorded->kernels, launched);
   // Also after an error: until then nothing else can be done with the stream.
-  Status ended = check(driver.streamEndCapture(stream, &recorded->graph), "record launches on " + label);
+  Status ended = check(driver.streamEndCapture(queue, &recorded->graph), "record launches on " + label);
   if (!status || !ended)
     return status ? ended.error() : status.error();
   status = check(driver.graphInstantiate(&recorded->exec, recorded->graph, 0), "make a graph on " + label);
@@ -363,14 +364,14 @@ Status CudaDevice::upload(void *to, const void *from, int64_t bytes) {
   if (bytes == 0)
     return {};
   // From pageable memory: the driver has copied it when it returns.
-  return check(driver.memcpyHtoDAsync(reinterpret_cast<CUdeviceptr>(to), from, static_cast<size_t>(bytes), stream),
+  return check(driver.memcpyHtoDAsync(reinterpret_cast<CUdeviceptr>(to), from, static_cast<size_t>(bytes), queue),
                "copy " + std::to_string(bytes) + " bytes to " + label);
 }
 
 Status CudaDevice::download(void *to, const void *from, int64_t bytes) {
   if (bytes > 0) {
     CUresult result =
-        driver.memcpyDtoHAsync(to, reinterpret_cast<CUdeviceptr>(from), static_cast<size_t>(bytes), stream);
+        driver.memcpyDtoHAsync(to, reinterpret_cast<CUdeviceptr>(from), static_cast<size_t>(bytes), queue);
     if (Status status = check(result, "copy " + std::to_string(bytes) + " bytes from " + label); !status)
       return status;
   }

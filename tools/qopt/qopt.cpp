@@ -170,7 +170,7 @@ void addOptions(Options &options, CommandLine &command) {
   options.custom(
       "device", "NAME", [&](const std::string &name) { return setDevice(name, compile); },
       "where activations are computed: cpu (the default), cuda, cuda:N, sim (a GPU's\n"
-      "simulator, slow), sim:sm_90a; Hessians and codes are the CPU's work anyway");
+      "simulator, slow), sim:sm_90a; cuda also multiplies for Hessians, by cuBLAS");
   options.text("tokenizer", "FILE", compile.tokenizer, "default: tokenizer.json beside the model");
 
   options.section("Output");

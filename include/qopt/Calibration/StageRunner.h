@@ -8,6 +8,7 @@
 #define QOPT_CALIBRATION_STAGERUNNER_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "qopt/Numerics/DeviceProducts.h"
 #include "qopt/Numerics/Quantizers.h"
 #include "qopt/Runtime/Runtime.h"
 
@@ -18,6 +19,8 @@ public:
   virtual ~StageRunner() = default;
   /// Runs public function `name`.
   virtual Result<std::vector<qrt::Tensor>> run(llvm::StringRef name, llvm::ArrayRef<qrt::Tensor> inputs) = 0;
+  /// What multiplies for Hessians where stages run; null: this CPU does.
+  virtual DeviceProducts *products() { return nullptr; }
 };
 
 /// Makes a runner of a module of stages, which it may change. Emits an error on failure.

@@ -9,6 +9,7 @@
 #ifndef QOPT_NUMERICS_GPTQ_H
 #define QOPT_NUMERICS_GPTQ_H
 
+#include "qopt/Numerics/DeviceProducts.h"
 #include "qopt/Numerics/Quantizers.h"
 
 namespace qopt {
@@ -85,6 +86,12 @@ public:
 void accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
                        std::span<const uint8_t> mask, const ParallelFor &parallelFor,
                        MatrixRef<const float> weights = {});
+
+/// The same with products by `device`, within its float32 rounding. The result is that of
+/// the device, for any number of threads. Errors: of the device; sums are then of no use.
+Status accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
+                         std::span<const uint8_t> mask, const ParallelFor &parallelFor, MatrixRef<const float> weights,
+                         DeviceProducts &device);
 
 } // namespace qopt
 

@@ -110,4 +110,68 @@ TEST(Hessian, doesNotDependOnThreads) {
   EXPECT_EQ(one.c.values, three.c.values);
 }
 
+/// Multiplies in double, as no device does, so that only sums and rounding are compared.
+class PlainProducts : public DeviceProducts {
+public:
+  Status multiply(MatrixRef<const float> a, bool transposeA, MatrixRef<const float> b, bool transposeB,
+                  MatrixRef<float> result) override {
+    if (++calls == failing)
+      return Error{"the device is gone"};
+    int64_t inner = transposeA ? a.rows : a.cols;
+    for (int64_t i = 0; i < result.rows; ++i)
+      for (int64_t j = 0; j < result.cols; ++j) {
+        double sum = 0;
+        for (int64_t k = 0; k < inner; ++k)
+          sum += double(transposeA ? a(k, i) : a(i, k)) * (transposeB ? b(j, k) : b(k, j));
+        result(i, j) = static_cast<float>(sum);
+      }
+    return {};
+  }
+  int calls = 0, failing = 0;
+};
+
+TEST(Hessian, ofADeviceEqualsThatOfTheCpu) {
+  Matrix<float> x = randomInputs(300, 70, 1), xFloat = x, noise = randomMatrix(300, 70, 9, 0.1f);
+  for (size_t i = 0; i < x.values.size(); ++i)
+    xFloat.values[i] *= 1 + noise.values[i];
+  Matrix<float> w = randomMatrix(20, 70, 3);
+  std::vector<uint8_t> mask(300, 1);
+  for (int64_t t = 0; t < 300; t += 5)
+    mask[t] = 0;
+  PlainProducts device;
+  Hessian withC, withProduct, alone, expected, expectedProduct;
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(accumulateHessian(withC, x, xFloat, mask, threads(2), {}, device));
+    ASSERT_TRUE(accumulateHessian(withProduct, x, xFloat, mask, threads(2), w, device));
+    ASSERT_TRUE(accumulateHessian(alone, x, {}, mask, threads(2), {}, device));
+    accumulateHessian(expected, x, xFloat, mask, threads(2));
+    accumulateHessian(expectedProduct, x, xFloat, mask, threads(2), w);
+  }
+  for (Hessian *hessian : {&withC, &withProduct, &alone}) {
+    expectNear(hessian->h, expected.h, expected.h);
+    EXPECT_EQ(hessian->tokens, 480);
+    for (int64_t i = 0; i < 70; ++i)
+      for (int64_t j = 0; j < i; ++j)
+        ASSERT_EQ(hessian->h(i, j), hessian->h(j, i));
+  }
+  expectNear(withC.c, expected.c, expected.h);
+  EXPECT_EQ(withProduct.c.rows, 0);
+  ASSERT_EQ(withProduct.product.rows, 20);
+  for (size_t i = 0; i < withProduct.product.values.size(); ++i)
+    ASSERT_NEAR(withProduct.product.values[i], expectedProduct.product.values[i],
+                1e-5 * std::abs(expectedProduct.product.values[i]) + 1e-3);
+}
+
+TEST(Hessian, passesOnWhatADeviceSays) {
+  Matrix<float> x = randomInputs(10, 8, 1), w = randomMatrix(4, 8, 3);
+  for (int call : {1, 2, 3}) {
+    PlainProducts device;
+    device.failing = call;
+    Hessian hessian;
+    Status status = accumulateHessian(hessian, x, x, {}, {}, w, device);
+    ASSERT_FALSE(status) << call;
+    EXPECT_EQ(status.error().message, "the device is gone");
+  }
+}
+
 } // namespace
