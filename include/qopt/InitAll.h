@@ -1,51 +1,25 @@
 //===- InitAll.h - Everything a tool registers ----------------------------===//
 //
 // The dialects and passes that qopt-opt, the language server and the compiler know, in
-// one list.
+// one list, for tools of other projects as well.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_INITALL_H
 #define QOPT_INITALL_H
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
-#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "qopt/Dialect/Kernel/Kernel.h"
-#include "qopt/Dialect/Onnx/Onnx.h"
-#include "qopt/Dialect/Qopt/Qopt.h"
-#include "qopt/Passes/Passes.h"
+namespace mlir {
+class DialectRegistry;
+} // namespace mlir
 
 namespace qopt {
 
-inline void registerAllDialects(mlir::DialectRegistry &registry) {
-  registry.insert<kernel::KernelDialect, onnx::OnnxDialect, QoptDialect, mlir::arith::ArithDialect,
-                  mlir::bufferization::BufferizationDialect, mlir::cf::ControlFlowDialect, mlir::func::FuncDialect,
-                  mlir::gpu::GPUDialect, mlir::linalg::LinalgDialect, mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
-                  mlir::memref::MemRefDialect, mlir::NVVM::NVVMDialect, mlir::scf::SCFDialect,
-                  mlir::tensor::TensorDialect, mlir::vector::VectorDialect>();
-  registerLowerInterfaces(registry);
-}
+/// qopt's dialects, and those of MLIR that its pipelines go through, with the interfaces
+/// that these need.
+void registerAllDialects(mlir::DialectRegistry &registry);
 
-/// qopt's passes and pipelines, and the passes of MLIR that they consist of.
-inline void registerAllPasses() {
-  static const bool once = [] {
-    registerQoptPasses();
-    registerUpstreamPasses();
-    registerPipelines();
-    return true;
-  }();
-  (void)once;
-}
+/// qopt's passes and pipelines, and the passes of MLIR that they consist of. May be called
+/// more than once.
+void registerAllPasses();
 
 } // namespace qopt
 

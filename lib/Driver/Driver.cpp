@@ -22,6 +22,7 @@
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
+#include "qopt/Passes/Passes.h"
 #include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
