@@ -73,15 +73,17 @@ static bool isOp(Operation *op) {
   return isa<Ops...>(op);
 }
 
+/// Products of other projects' dialects carry the layer on.
 static bool isOurs(Operation *op) {
-  return isa_and_present<onnx::OnnxDialect, QoptDialect, kernel::KernelDialect>(op->getDialect());
+  return isa_and_present<onnx::OnnxDialect, QoptDialect, kernel::KernelDialect>(op->getDialect()) ||
+         isa<QuantizedProductOpInterface>(op);
 }
 
 static bool isAnything(Operation *op) { return true; }
 static bool isFunction(Operation *op) { return isa<FunctionOpInterface>(op); }
 
 constexpr StringLiteral kText = "a string that is not empty", kFlag = "without a value";
-constexpr StringLiteral kOurs = "an operation of onnx, qopt or kernel", kFunction = "a function";
+constexpr StringLiteral kOurs = "an operation of onnx, qopt or kernel or a quantized product", kFunction = "a function";
 
 static constexpr AttributeRule kOperationRules[] = {
     {attrs::Layer::getNameStr(), isText, kText, isOurs, kOurs},

@@ -31,7 +31,7 @@ func.func @layer(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
 // -----
 
 func.func @layer_elsewhere(%x: f32) -> f32 {
-  // expected-error @below {{attribute 'qopt.layer' belongs on an operation of onnx, qopt or kernel, not on 'arith.addf'}}
+  // expected-error @below {{attribute 'qopt.layer' belongs on an operation of onnx, qopt or kernel or a quantized product, not on 'arith.addf'}}
   %y = arith.addf %x, %x {qopt.layer = "up"} : f32
   return %y : f32
 }
