@@ -6,7 +6,7 @@ from lit.llvm import llvm_config
 config.name = "qopt"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Inputs", "Unit", "Benchmark"]
+config.excludes = ["Inputs", "Unit", "Benchmark", "standalone"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.qopt_obj_root, "test")
 llvm_config.use_default_substitutions()
@@ -21,3 +21,8 @@ config.substitutions.append(("%python", config.python))
 config.substitutions.append(
     ("%check", config.python + " " + os.path.join(config.test_source_root, "Integration", "check.py"))
 )
+# %blocks NAME FOLDER: what docs/Integration.md tells its readers to type, in a shell that finds the tools.
+tools = os.pathsep.join([os.path.join(config.qopt_obj_root, "bin"), config.llvm_tools_dir, config.environment["PATH"]])
+blocks = [config.python, os.path.join(config.test_source_root, "Toolchain", "blocks.py")]
+page = os.path.join(config.qopt_src_root, "docs", "Integration.md")
+config.substitutions.append(("%blocks", " ".join(["env", "PATH=" + tools, *blocks, page])))
