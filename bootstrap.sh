@@ -17,6 +17,7 @@ packages=(
   libprotobuf-dev protobuf-compiler libopenblas-pthread-dev liblapacke-dev nlohmann-json3-dev libpcre2-dev libicu-dev
   libgtest-dev libgmock-dev
   python3 python3-numpy python3-onnx   # configuring looks for them; tests run them
+  python3-jsonschema zsh               # only tests run them
 )
 check_packages=(git clang-format-22 clang-tidy-22)
 

@@ -64,6 +64,16 @@ void Options::text(std::string name, std::string meta, std::string &value, std::
       std::move(help));
 }
 
+void Options::file(std::string name, std::string meta, std::string &value, std::string help) {
+  text(std::move(name), std::move(meta), value, std::move(help));
+  options.back().isFile = true;
+}
+
+void Options::suggest(std::vector<std::string> words, bool isList) {
+  options.back().words = std::move(words);
+  options.back().isList = isList;
+}
+
 void Options::list(std::string name, std::string meta, std::vector<std::string> &values, std::string help) {
   custom(
       std::move(name), std::move(meta),
@@ -106,6 +116,7 @@ static std::string join(const std::vector<std::string> &items, const char *separ
 
 void Options::choice(std::string name, std::vector<std::string> choices, std::string &value, std::string help) {
   std::string meta = join(choices, "|");
+  std::vector<std::string> words = choices;
   custom(
       std::move(name), std::move(meta),
       [&value, choices = std::move(choices)](const std::string &given) -> Status {
@@ -115,6 +126,7 @@ void Options::choice(std::string name, std::vector<std::string> choices, std::st
         return {};
       },
       std::move(help));
+  suggest(std::move(words));
 }
 
 //===----------------------------------------------------------------------===//
@@ -172,8 +184,13 @@ Status Options::parse(int argc, const char *const *argv) {
       break;
     helpAsked |= argument == "--help" || argument == "-h";
     versionAsked |= argument == "--version";
+    if (constexpr std::string_view option = "--completion="; argument.starts_with(option)) {
+      completionAsked = argument.substr(option.size());
+      if (completionAsked != "bash" && completionAsked != "zsh")
+        return Error{printable(argument) + ": expected one of bash, zsh"};
+    }
   }
-  if (helpAsked || versionAsked)
+  if (helpAsked || versionAsked || !completionAsked.empty())
     return {};
 
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -193,13 +210,12 @@ Status Options::parse(int argc, const char *const *argv) {
       return unknown(name);
     if (++option->timesGiven > 1 && !option->isRepeatable)
       return Error{"option '--" + option->name + "' was given twice"};
-    bool isFlag = option->meta.empty();
     std::string value;
     if (equals != std::string::npos) {
-      if (isFlag)
+      if (option->isFlag())
         return Error{"option '" + name + "' takes no value"};
       value = argument.substr(equals + 1);
-    } else if (!isFlag) {
+    } else if (!option->isFlag()) {
       if (++i == arguments.size())
         return Error{"option '" + name + "' needs a value " + option->meta};
       value = arguments[i];
@@ -244,6 +260,7 @@ std::string Options::help() const {
   result += "\nOther:\n";
   list("  -h, --help", "print this and exit");
   list("  --version", "print the version and exit");
+  list("  --completion=bash|zsh", "print a script that lets the shell complete these options");
   if (!epilogText.empty())
     result += "\n" + epilogText + "\n";
   return result;

@@ -60,6 +60,8 @@ int qopt::runTool(const std::string &name, Options &options, int argc, const cha
       return print(name, options.help());
     if (options.wantsVersion())
       return print(name, name + " " QOPT_VERSION "\n");
+    if (!options.wantsCompletion().empty())
+      return print(name, options.completion(name, options.wantsCompletion()));
     if (Status status = body(); !status)
       return finish(name, status.error().isUsage ? reportUsage(name, status.error().message)
                                                  : reportError(name, status.error().message));

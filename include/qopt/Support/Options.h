@@ -39,6 +39,8 @@ public:
   /// `help` may have several lines.
   void flag(std::string name, bool &value, std::string help);
   void text(std::string name, std::string meta, std::string &value, std::string help);
+  /// A text that is a path; shells complete it as one.
+  void file(std::string name, std::string meta, std::string &value, std::string help);
   void list(std::string name, std::string meta, std::vector<std::string> &values, std::string help);
   void integer(std::string name, std::string meta, int64_t &value, int64_t min, int64_t max, std::string help);
   /// `min` <= value <= `max`.
@@ -49,18 +51,24 @@ public:
               bool isRepeatable = false);
   /// Lets the option added last be given as -`letter` as well.
   void shortName(char letter) { options.back().letter = letter; }
+  /// Words that shells offer as its value. `isList`: several with commas.
+  void suggest(std::vector<std::string> words, bool isList = false);
   /// What is printed after the options.
   void epilog(std::string text) { epilogText = std::move(text); }
 
-  /// An error is one line and names the argument. After --help, -h or --version
-  /// nothing else is checked.
+  /// An error is one line and names the argument. After --help, -h, --version or
+  /// --completion nothing else is checked.
   Status parse(int argc, const char *const *argv);
 
   bool wasGiven(std::string_view name) const;
   const std::vector<std::string> &positional() const { return positionals; }
   bool wantsHelp() const { return helpAsked; }
   bool wantsVersion() const { return versionAsked; }
+  /// "bash" or "zsh"; empty where --completion was not given.
+  const std::string &wantsCompletion() const { return completionAsked; }
   std::string help() const;
+  /// A script that lets this shell complete the options of the command `tool`.
+  std::string completion(const std::string &tool, const std::string &shell) const;
 
 private:
   struct Option {
@@ -69,15 +77,22 @@ private:
     bool isRepeatable;
     char letter = 0;
     int timesGiven = 0;
+    bool isFile = false, isList = false; ///< of its value
+    std::vector<std::string> words = {}; ///< that it may be, or begin with
+
+    bool isFlag() const { return meta.empty(); }
   };
 
   Option *find(std::string_view argument);
   Error unknown(std::string_view argument) const;
+  std::string completionForBash(const std::string &tool) const;
+  std::string completionForZsh(const std::string &tool) const;
 
   std::string usage, summary, epilogText, currentSection = "Options";
   std::vector<Option> options;
   std::vector<std::string> positionals;
   bool helpAsked = false, versionAsked = false;
+  std::string completionAsked;
 };
 
 /// A whole decimal integer or number, whatever the locale is; false when `text`

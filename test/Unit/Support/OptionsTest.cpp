@@ -95,6 +95,7 @@ Numbers:
 Other:
   -h, --help                    print this and exit
   --version                     print the version and exit
+  --completion=bash|zsh         print a script that lets the shell complete these options
 )");
 }
 
