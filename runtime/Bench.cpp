@@ -74,7 +74,7 @@ Result<BenchResult> qrt::runBench(LanguageModel &model, int64_t startTokens) {
   GenerateOptions options;
   options.maxTokens = 32;
   auto write = [&](int64_t after) {
-    return generate(model, madeUpTokens(after, model.vocabularySize()), options, [](int32_t) {});
+    return generate(model, madeUpTokens(after, model.vocabularySize()), options, [](int32_t) { return true; });
   };
   // The first tokens of a session are slower: weights move to where they are read faster.
   if (Result<Generated> warmUp = write(std::min(startTokens, kBenchStartTokens)); !warmUp)

@@ -23,7 +23,7 @@ struct Request {
   std::string outputFolder;
 
   std::string prompt;
-  int64_t maxTokens = 128, seed = 0, startTokens = qrt::kBenchStartTokens;
+  int64_t maxTokens = 128, topK = 0, seed = 0, startTokens = qrt::kBenchStartTokens;
   double temperature = 0, topP = 1;
 
   bool wantsInfo = false, wantsBench = false, wantsVerification = false;

@@ -45,12 +45,12 @@ Status continuePrompt(const Request &request) {
   add(stream.add(*prompt));
   qrt::GenerateOptions options;
   options.maxTokens = request.maxTokens;
-  options.temperature = request.temperature;
-  options.topP = request.topP;
-  options.seed = static_cast<uint64_t>(request.seed);
+  options.sampling = {request.temperature, request.topK, request.topP, static_cast<uint64_t>(request.seed)};
   options.endOfText = (*tokenizer)->endOfText();
-  Result<qrt::Generated> result =
-      qrt::generate(*opened->model, *prompt, options, [&](int32_t token) { emit(stream.add({&token, 1})); });
+  Result<qrt::Generated> result = qrt::generate(*opened->model, *prompt, options, [&](int32_t token) {
+    emit(stream.add({&token, 1}));
+    return true;
+  });
   if (!result)
     return inFile(request.modulePath, result.error());
   emit(stream.finish());

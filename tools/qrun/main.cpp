@@ -23,7 +23,7 @@ static Status setDevice(const std::string &name, Request &request) {
 /// All options with their help, in the order in which it is printed.
 static void addOptions(Options &options, Request &request) {
   options.section("What to do (one of these)");
-  options.text("perplexity", "FILE", request.perplexityFile,
+  options.file("perplexity", "FILE", request.perplexityFile,
                "measure how well the model predicts FILE: text (.txt), lines\n"
                "with \"text\" or \"input_ids\" (.jsonl), or windows of token\n"
                "ids [n, length] that are scored as they are (.npy)");
@@ -52,20 +52,22 @@ static void addOptions(Options &options, Request &request) {
                   "context of the model when that is less)");
   options.integer("max-windows", "N", request.maxWindows, 1, int64_t(1) << 40,
                   "score only N of the windows, evenly spaced (default: all)");
-  options.text("compare", "OTHER.qmod", request.compareModule,
+  options.file("compare", "OTHER.qmod", request.compareModule,
                "also print the KL divergence from OTHER, normally the float\n"
                "module, and how often the most likely token is the same");
   options.integer("padding-id", "N", request.paddingId, 0, std::numeric_limits<int32_t>::max(),
                   "padding token of --mode=seed (default: end of text)");
 
   options.section("Arrays");
-  options.text("output", "DIR", request.outputFolder, "write each output of --input to DIR/NAME.npy");
+  options.file("output", "DIR", request.outputFolder, "write each output of --input to DIR/NAME.npy");
 
   options.section("Text");
   options.integer("max-tokens", "N", request.maxTokens, 1, int64_t(1) << 24, "stop after N new tokens (default: 128)");
   options.number("temperature", "T", request.temperature, 0, 100, "0, the default: always the most likely token");
+  options.integer("top-k", "K", request.topK, 0, int64_t(1) << 24,
+                  "sample from the K most likely tokens; 0, the default: from all");
   options.number("top-p", "P", request.topP, 0, 1,
-                 "sample from the most likely tokens with probability P\ntogether (default: 1)");
+                 "of these, sample from the most likely with probability P\ntogether (default: 1)");
   options.integer("seed", "S", request.seed, 0, std::numeric_limits<int64_t>::max(), "for sampling (default: 0)");
 
   options.section("Speed");
@@ -79,15 +81,16 @@ static void addOptions(Options &options, Request &request) {
       "simulator of a GPU) or sim:sm_90a (one with wgmma)\n"
       "(default: cuda where there is a driver, a device and code\n"
       "for it in the module, else cpu)");
+  options.suggest({"auto", "cpu", "cuda", "sim", "sim:sm_90a"});
   options.choice("host-level", hostLevelNames(), request.hostLevel,
                  "which code for the CPU (default: the best that runs here)");
   options.integer("threads", "N", request.threads, 1, 1024, "default: one per core; results do not depend on it");
-  options.text("json", "FILE", request.jsonFile,
+  options.file("json", "FILE", request.jsonFile,
                "also write the results as JSON; with -, to standard output\nand nothing else there");
   options.flag("quiet", request.isQuiet, "print nothing but results and errors");
 
   options.section("Files");
-  options.text("out", "FILE", request.outputFile, "where --extract writes");
+  options.file("out", "FILE", request.outputFile, "where --extract writes");
   options.shortName('o');
   options.epilog("Results go to standard output, everything else to standard error. Exit codes: 0,\n"
                  "1 for an error, 2 for a bad command line.");
@@ -98,12 +101,16 @@ static Status checkCombination(const Options &options) {
   constexpr std::pair<const char *, const char *> needs[] = {
       {"mode", "perplexity"},    {"documents", "perplexity"},  {"window", "perplexity"}, {"max-windows", "perplexity"},
       {"compare", "perplexity"}, {"padding-id", "perplexity"}, {"output", "input"},      {"max-tokens", "prompt"},
-      {"temperature", "prompt"}, {"top-p", "prompt"},          {"seed", "prompt"},       {"out", "extract"},
-      {"extract", "out"},        {"context", "bench"},
+      {"temperature", "prompt"}, {"top-k", "prompt"},          {"top-p", "prompt"},      {"seed", "prompt"},
+      {"out", "extract"},        {"extract", "out"},           {"context", "bench"},
   };
   for (auto [option, other] : needs)
     if (options.wasGiven(option) && !options.wasGiven(other))
       return usageError(std::string("--") + option + " needs --" + other);
+  // What is drawn with temperature 0 is always the same.
+  for (const char *option : {"top-k", "top-p", "seed"})
+    if (options.wasGiven(option) && !options.wasGiven("temperature"))
+      return usageError(std::string("--") + option + " needs --temperature above 0");
   if (options.positional().empty())
     return usageError("no module was given");
   if (options.positional().size() > 1)

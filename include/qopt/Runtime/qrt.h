@@ -9,11 +9,22 @@
  *   qrt_result_free(result);
  *   qrt_close(module);
  *
- * Functions that can fail return NULL or nonzero, and qrt_last_error() then says
+ * Text from a module that has a tokenizer:
+ *
+ *   int print(void *user, int32_t token, const char *text) { return fputs(text, stdout) < 0; }
+ *   ...
+ *   int32_t prompt[64];
+ *   int64_t n = qrt_encode(module, "Once upon a time", 16, 1, prompt, 64);
+ *   qrt_generation options = {sizeof options, 100, {sizeof(qrt_sampling), .8, 40, .95, 1}};
+ *   qrt_generate(module, prompt, n, &options, print, NULL);
+ *
+ * Functions that can fail return NULL, nonzero or -1, and qrt_last_error() then says
  * why, in one line. Nothing is printed, nothing is thrown, the process never ends.
- * Different modules may be used from different threads at the same time; one
- * module from one thread at a time. Strings and pointers that are returned live as
- * long as what they were asked of.
+ * A qrt_module is for one thread at a time, with its decoders; different ones may be
+ * used from different threads at once, and qrt_share() makes another of the same
+ * file. Strings and pointers that are returned live as long as what they were asked
+ * of. All strings are UTF-8. A struct that begins with `size` gets sizeof of itself
+ * there from the caller, before it is filled or read.
  *
  *===------------------------------------------------------------------------===*/
 #ifndef QOPT_RUNTIME_QRT_H
@@ -28,7 +39,7 @@ extern "C" {
 
 /* Grows when something is added. What a program compiled with version n uses is
  * there when qrt_api_version() >= n. */
-#define QRT_API_VERSION 3
+#define QRT_API_VERSION 4
 int qrt_api_version(void);
 
 /* Why the last call of this thread failed; "" when none did. Valid until the
@@ -54,6 +65,12 @@ qrt_module *qrt_open(const char *path, int threads);
 /* The same on a given device: "cpu", "cuda", "cuda:1", "sim", "sim:sm_90a"
  * or "auto". Since 2. */
 qrt_module *qrt_open_on(const char *path, const char *device, int threads);
+/* Another handle on the module that is open, for another thread or another device:
+ * the file is mapped and its code is loaded once more, but weights that a CPU reads
+ * stay where they are. The handles may be closed in any order. `device`: NULL for the
+ * same. Since 4. */
+qrt_module *qrt_share(const qrt_module *module, const char *device, int threads);
+/* Closes a handle, whose decoders must have been freed; NULL is allowed. */
 void qrt_close(qrt_module *module);
 /* Where it runs: "cpu", "cuda:0", "sim" or "sim:sm_90a". */
 const char *qrt_device(const qrt_module *module);
@@ -79,6 +96,93 @@ qrt_result *qrt_run(qrt_module *module, const char *entry, const QrtTensor *inpu
 /* Output `index`; NULL past the last. */
 const QrtTensor *qrt_result_output(const qrt_result *result, size_t index);
 void qrt_result_free(qrt_result *result);
+
+/*===- Memory --------------------------------------------------------------------===*/
+
+/* Bytes of a module. Since 4. */
+typedef struct qrt_memory {
+  size_t size;                   /* sizeof(qrt_memory), set by the caller */
+  int64_t file_bytes;            /* of the file, which is mapped: all handles and processes share it */
+  int64_t weight_bytes;          /* of these, weights. A CPU that writes text may copy them to huge
+                                  * pages, once for each handle, where memory is plenty */
+  int64_t device_weight_bytes;   /* copied to the device of this handle; 0 on a CPU */
+  int64_t cache_bytes_per_token; /* keys and values of one token in one row; 0 without caches */
+} qrt_memory;
+/* Fills `memory`; 0 on success. Since 4. */
+int qrt_module_memory(const qrt_module *module, qrt_memory *memory);
+
+/*===- Texts that grow ------------------------------------------------------------===*/
+
+/* The longest text in tokens, and the number of tokens that there are; 0 when the
+ * module does not say. Since 4. */
+int64_t qrt_context_length(const qrt_module *module);
+int64_t qrt_vocabulary_size(const qrt_module *module);
+
+/* Texts that grow together, a row for each. The keys and values of their tokens stay
+ * where the code runs, so that only new ones are computed. Since 4. */
+typedef struct qrt_decoder qrt_decoder;
+/* Empty texts: `batch` rows of at most `capacity` tokens, for which memory is taken at
+ * once (qrt_decoder_memory). NULL where the module has no entry points with caches. The
+ * module must outlive the decoder. */
+qrt_decoder *qrt_decoder_new(qrt_module *module, int64_t batch, int64_t capacity);
+void qrt_decoder_free(qrt_decoder *decoder);
+/* Appends tokens [batch, n], row after row: a prompt (n > 1) in one call, then one
+ * after the other. `*logits` are those behind the last one, f32 [batch, vocabulary],
+ * until the decoder's next call. 0 on success; after an error the texts are as before. */
+int qrt_decoder_append(qrt_decoder *decoder, const int32_t *ids, size_t num_ids, const float **logits);
+/* Tokens of a row so far, and at most. */
+int64_t qrt_decoder_length(const qrt_decoder *decoder);
+int64_t qrt_decoder_capacity(const qrt_decoder *decoder);
+/* Bytes of the keys and values, whether filled or not. */
+int64_t qrt_decoder_memory(const qrt_decoder *decoder);
+/* Forgets all tokens. */
+void qrt_decoder_clear(qrt_decoder *decoder);
+
+/* How the next token is chosen. Since 4. */
+typedef struct qrt_sampling {
+  size_t size;        /* sizeof(qrt_sampling), set by the caller */
+  double temperature; /* that logits are divided by, 0 to 100; 0: always the most likely token */
+  int64_t top_k;      /* draw from so many of the most likely tokens; 0: from all */
+  double top_p;       /* of these, from the fewest whose probabilities reach this, 0 to 1 */
+  uint64_t seed;      /* the same seed and logits give the same tokens on every machine */
+} qrt_sampling;
+typedef struct qrt_sampler qrt_sampler;
+/* `sampling` NULL: always the most likely token. */
+qrt_sampler *qrt_sampler_new(const qrt_sampling *sampling);
+void qrt_sampler_free(qrt_sampler *sampler);
+/* Chooses among `num_logits` tokens; 0 on success. An error where logits are NaN or infinite. */
+int qrt_sample(qrt_sampler *sampler, const float *logits, size_t num_logits, int32_t *token);
+
+/*===- Text -----------------------------------------------------------------------===*/
+
+/* The ids of `bytes` bytes of text by the module's tokenizer; `add_special` other than 0: with
+ * the tokens that the model expects around a text, as BOS. Returns how many there are
+ * and writes at most `capacity` of them, which may be 0 and `ids` NULL; -1 on failure,
+ * as where the module has no tokenizer. Since 4. */
+int64_t qrt_encode(qrt_module *module, const char *text, size_t bytes, int add_special, int32_t *ids, size_t capacity);
+/* The text of ids; `skip_special` other than 0: without special tokens. Returns its bytes
+ * and writes at most `capacity` of them, the last of which is a NUL that is not counted,
+ * as snprintf does; -1 on failure. Since 4. */
+int64_t qrt_decode(qrt_module *module, const int32_t *ids, size_t num_ids, int skip_special, char *text,
+                   size_t capacity);
+/* The token that ends a text, and the one that begins it; -1 when there is none. Since 4. */
+int32_t qrt_end_of_text(qrt_module *module);
+int32_t qrt_begin_of_text(qrt_module *module);
+
+/* How a text goes on. Since 4. */
+typedef struct qrt_generation {
+  size_t size;           /* sizeof(qrt_generation), set by the caller */
+  int64_t max_tokens;    /* at least 1 */
+  qrt_sampling sampling; /* with a `size` of its own */
+} qrt_generation;
+/* Gets each token as it comes, and the text that it adds: "" while a character is not
+ * whole, or without a tokenizer. Nonzero ends the text. */
+typedef int (*qrt_token_callback)(void *user, int32_t token, const char *text);
+/* Continues a prompt until the end of the text, `max_tokens` or the end of the context;
+ * with caches where the module has them, else much slower. Returns the number of new
+ * tokens, or -1. `callback` may be NULL. Since 4. */
+int64_t qrt_generate(qrt_module *module, const int32_t *prompt, size_t num_prompt, const qrt_generation *options,
+                     qrt_token_callback callback, void *user);
 
 #ifdef __cplusplus
 }

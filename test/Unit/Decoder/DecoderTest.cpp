@@ -108,7 +108,7 @@ private:
 std::vector<int32_t> generated(LanguageModel &model, const std::vector<int32_t> &prompt, int64_t count) {
   GenerateOptions options;
   options.maxTokens = count;
-  auto result = generate(model, prompt, options, [](int32_t) {});
+  auto result = generate(model, prompt, options, [](int32_t) { return true; });
   EXPECT_TRUE(result) << result.error().message;
   return result->tokens;
 }

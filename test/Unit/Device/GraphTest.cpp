@@ -25,7 +25,7 @@ protected:
     expected = "[";
     for (int64_t i = 0; i < numTokens; ++i) {
       std::span<const float> logits(table.data() + sum % vocabulary * vocabulary, vocabulary);
-      int32_t next = qrt::sampleToken(logits, 0, 1, 0);
+      int32_t next = qrt::sampleToken(logits, {}, 0);
       expected += std::to_string(next) + (i + 1 < numTokens ? "," : "]");
       sum += next;
     }

@@ -1,6 +1,7 @@
 #include "qopt/Runtime/Generate.h"
 #include "Fixture.h"
 #include <cmath>
+#include <limits>
 
 using namespace qrt;
 
@@ -21,9 +22,12 @@ protected:
     ASSERT_TRUE(made) << made.error().message;
     model = std::move(*made);
   }
-  Generated run(const GenerateOptions &options, std::vector<int32_t> prompt = {0}) {
+  Generated run(const GenerateOptions &options, std::vector<int32_t> prompt = {0}, int64_t stopAfter = -1) {
     std::vector<int32_t> seen;
-    auto result = generate(*model, std::move(prompt), options, [&](int32_t token) { seen.push_back(token); });
+    auto result = generate(*model, std::move(prompt), options, [&](int32_t token) {
+      seen.push_back(token);
+      return static_cast<int64_t>(seen.size()) != stopAfter;
+    });
     EXPECT_TRUE(result) << result.error().message;
     if (!result)
       return {};
@@ -55,26 +59,35 @@ TEST_F(GenerateTest, GreedyStopsWhereItShould) {
   result = run(options);
   EXPECT_EQ(result.tokens.size(), 11u);
   EXPECT_EQ(result.stop, Generated::Context);
+
+  result = run(options, {0}, /*stopAfter=*/2);
+  EXPECT_EQ(result.tokens, (Ids{1, 2}));
+  EXPECT_EQ(result.stop, Generated::Caller);
 }
 
 TEST_F(GenerateTest, SamplingDependsOnTheSeedOnly) {
   GenerateOptions options;
   options.maxTokens = 11;
-  options.temperature = 2;
-  options.seed = 1;
+  options.sampling.temperature = 2;
+  options.sampling.seed = 1;
   Ids first = run(options).tokens;
   EXPECT_EQ(run(options).tokens, first);
   bool differs = false;
-  for (options.seed = 2; options.seed < 6; ++options.seed)
+  for (options.sampling.seed = 2; options.sampling.seed < 6; ++options.sampling.seed)
     differs |= run(options).tokens != first;
   EXPECT_TRUE(differs);
-  options.topP = .01; // only the most likely one is left
-  EXPECT_EQ(run(options).tokens, (Ids{1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1}));
+  // Only the most likely one is left.
+  const Ids likeliest = {1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1};
+  options.sampling.topP = .01;
+  EXPECT_EQ(run(options).tokens, likeliest);
+  options.sampling.topP = 1;
+  options.sampling.topK = 1;
+  EXPECT_EQ(run(options).tokens, likeliest);
 }
 
 TEST_F(GenerateTest, Errors) {
   auto errorOf = [&](std::vector<int32_t> prompt) {
-    auto result = generate(*model, std::move(prompt), {}, [](int32_t) {});
+    auto result = generate(*model, std::move(prompt), {}, [](int32_t) { return true; });
     return result ? "" : result.error().message;
   };
   EXPECT_EQ(errorOf({}), "the prompt has no tokens");
@@ -84,15 +97,38 @@ TEST_F(GenerateTest, Errors) {
 
 TEST(SampleToken, FollowsTheProbabilities) {
   const float logits[] = {std::log(1.f), std::log(4.f), std::log(2.f), std::log(1.f)};
-  EXPECT_EQ(sampleToken(logits, 0, 1, .99), 1);
+  auto draw = [&](double temperature, int64_t topK, double topP, double random) {
+    return sampleToken(logits, {temperature, topK, topP, 0}, random);
+  };
+  EXPECT_EQ(draw(0, 0, 1, .99), 1);
   // In order of probability: 1 (1/2), 2 (1/4), 0 (1/8), 3 (1/8).
   const std::pair<double, int32_t> cases[] = {{0, 1},   {.49, 1}, {.51, 2}, {.74, 2},
                                               {.76, 0}, {.87, 0}, {.88, 3}, {.999, 3}};
-  for (auto [random, token] : cases)
-    EXPECT_EQ(sampleToken(logits, 1, 1, random), token) << random;
+  for (auto [random, token] : cases) {
+    EXPECT_EQ(draw(1, 0, 1, random), token) << random;
+    EXPECT_EQ(draw(1, 4, 1, random), token) << random;
+    EXPECT_EQ(draw(1, 99, 1, random), token) << random;
+  }
   // The most likely that reach .7: 1 and 2, with 2/3 and 1/3.
-  EXPECT_EQ(sampleToken(logits, 1, .7, .66), 1);
-  EXPECT_EQ(sampleToken(logits, 1, .7, .67), 2);
-  EXPECT_EQ(sampleToken(logits, 1, .7, .999), 2);
-  EXPECT_EQ(sampleToken(logits, 1, 0, .999), 1);
+  EXPECT_EQ(draw(1, 0, .7, .66), 1);
+  EXPECT_EQ(draw(1, 0, .7, .67), 2);
+  EXPECT_EQ(draw(1, 0, .7, .999), 2);
+  EXPECT_EQ(draw(1, 0, 0, .999), 1);
+  // The three most likely: 4/7, 2/7 and 1/7, of equal ones the smaller id.
+  EXPECT_EQ(draw(1, 3, 1, .57), 1);
+  EXPECT_EQ(draw(1, 3, 1, .58), 2);
+  EXPECT_EQ(draw(1, 3, 1, .86), 0);
+  EXPECT_EQ(draw(1, 3, 1, .999), 0);
+  // Of these the most likely that reach .8: 1 and 2.
+  EXPECT_EQ(draw(1, 3, .8, .999), 2);
+}
+
+TEST(Sampler, RefusesWhatIsNoProbability) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  auto fails = [](std::vector<float> logits) { return !Sampler({}).sample(logits); };
+  EXPECT_TRUE(fails({}));
+  EXPECT_TRUE(fails({0, std::nanf("")}));
+  EXPECT_TRUE(fails({0, infinity}));
+  EXPECT_TRUE(fails({-infinity, -infinity}));
+  EXPECT_FALSE(fails({-infinity, 0}));
 }

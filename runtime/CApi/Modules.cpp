@@ -1,56 +1,31 @@
-//===- qrt.cpp - The C interface ------------------------------------------===//
+//===- Modules.cpp - The C interface: modules and runs ---------------------===//
 //
-// Every function catches what the C++ below may throw and keeps the message for
-// qrt_last_error().
+// Modules, what they take and give, and their runs on arrays.
 //
 //===----------------------------------------------------------------------===//
-#include "qopt/Runtime/qrt.h"
-#include "qopt/Runtime/Runtime.h"
+#include "../CacheEntries.h"
+#include "Handles.h"
 #include "qopt/Support/CheckedMath.h"
 #include "qopt/Support/ElementType.h"
+#include "qopt/Support/Targets.h"
 #include <cstring>
-#include <exception>
-#include <new>
 #include <thread>
 
+using namespace qrt::capi;
 using qopt::EntryPoint;
 using qopt::Error;
 using qopt::TensorInfo;
 using qrt::Result;
 using qrt::Tensor;
 
-struct qrt_module {
-  std::unique_ptr<qrt::Session> session;
-};
-
 struct qrt_result {
   std::vector<Tensor> tensors;
   std::vector<QrtTensor> raw;
 };
 
-static thread_local std::string lastError;
-
-/// Runs `function`, which returns a Result of a pointer or number; on an error or
-/// exception remembers why and returns `failure`.
-template <typename T, typename Function>
-static T guarded(T failure, Function function) noexcept {
-  try {
-    lastError.clear();
-    Result<T> result = function();
-    if (result)
-      return *result;
-    lastError = result.error().message;
-  } catch (const std::bad_alloc &) {
-    lastError = "out of memory";
-  } catch (const std::exception &exception) {
-    lastError = exception.what();
-  }
-  return failure;
-}
-
 static const EntryPoint *findEntry(const qrt_module *module, const char *name) {
   if (module && name)
-    for (const EntryPoint &entry : module->session->module().info().entryPoints)
+    for (const EntryPoint &entry : module->shared->info().entryPoints)
       if (entry.name == name)
         return &entry;
   return nullptr;
@@ -58,7 +33,19 @@ static const EntryPoint *findEntry(const qrt_module *module, const char *name) {
 
 int qrt_api_version(void) { return QRT_API_VERSION; }
 
-const char *qrt_last_error(void) { return lastError.c_str(); }
+const char *qrt_last_error(void) { return lastError().c_str(); }
+
+static Result<qrt_module *> openSession(std::shared_ptr<const qopt::Module> module, const std::string &device,
+                                        int threads) {
+  int cores = static_cast<int>(std::thread::hardware_concurrency());
+  qrt::SessionOptions options;
+  options.threads = threads > 0 ? threads : std::max(cores, 1);
+  options.device = device;
+  auto session = qrt::Session::create(module, options);
+  if (!session)
+    return session.error();
+  return new qrt_module{std::move(module), std::move(*session)};
+}
 
 qrt_module *qrt_open(const char *path, int threads) { return qrt_open_on(path, "auto", threads); }
 
@@ -70,14 +57,15 @@ qrt_module *qrt_open_on(const char *path, const char *device, int threads) {
     Result<std::shared_ptr<const qopt::Module>> module = qopt::Module::open(path);
     if (!module)
       return module.error();
-    int cores = static_cast<int>(std::thread::hardware_concurrency());
-    qrt::SessionOptions options;
-    options.threads = threads > 0 ? threads : std::max(cores, 1);
-    options.device = device;
-    auto session = qrt::Session::create(std::move(*module), options);
-    if (!session)
-      return session.error();
-    return new qrt_module{std::move(*session)};
+    return openSession(std::move(*module), device, threads);
+  });
+}
+
+qrt_module *qrt_share(const qrt_module *module, const char *device, int threads) {
+  return guarded<qrt_module *>(nullptr, [&]() -> Result<qrt_module *> {
+    if (!module || threads < 0)
+      return Error{"expected a module and a number of threads of at least 0, but got " + std::to_string(threads)};
+    return openSession(module->shared, device ? device : module->session->device(), threads);
   });
 }
 
@@ -88,9 +76,9 @@ const char *qrt_device(const qrt_module *module) { return module ? module->sessi
 const char *qrt_code(const qrt_module *module) { return module ? module->session->code().c_str() : nullptr; }
 
 const char *qrt_entry_name(const qrt_module *module, size_t index) {
-  if (!module || index >= module->session->module().info().entryPoints.size())
+  if (!module || index >= module->shared->info().entryPoints.size())
     return nullptr;
-  return module->session->module().info().entryPoints[index].name.c_str();
+  return module->shared->info().entryPoints[index].name.c_str();
 }
 
 size_t qrt_num_inputs(const qrt_module *module, const char *entry) {
@@ -188,3 +176,35 @@ const QrtTensor *qrt_result_output(const qrt_result *result, size_t index) {
 }
 
 void qrt_result_free(qrt_result *result) { delete result; }
+
+/// What a token of one row adds to the caches; 0 without caches.
+static Result<int64_t> cacheBytesPerToken(const qopt::Module &module) {
+  for (const EntryPoint &entry : module.info().entryPoints) {
+    if (entry.name != "decode" || !qrt::hasCaches(entry))
+      continue;
+    const qopt::Dimension &rows = entry.inputs[0].dims[0];
+    int64_t batch = rows.symbol.empty() ? rows.size : 1;
+    Result<std::optional<qrt::CacheEntries>> found = qrt::findCacheEntries(module, batch, /*capacity=*/1);
+    if (!found)
+      return found.error();
+    if (*found)
+      return qrt::cacheBytes((*found)->caches(), /*batch=*/1, /*capacity=*/1).value_or(0);
+  }
+  return int64_t(0);
+}
+
+int qrt_module_memory(const qrt_module *module, qrt_memory *memory) {
+  return guarded<int>(1, [&]() -> Result<int> {
+    if (!module || !memory)
+      return Error{"a module and a struct to fill are needed"};
+    if (qopt::Status status = checkSize("qrt_memory", memory->size, sizeof *memory); !status)
+      return status.error();
+    Result<int64_t> perToken = cacheBytesPerToken(*module->shared);
+    if (!perToken)
+      return perToken.error();
+    auto weights = static_cast<int64_t>(module->shared->section(qopt::kWeightsSection).size());
+    bool isCpu = module->session->device() == qopt::deviceKindName(qopt::DeviceKind::Cpu);
+    *memory = {sizeof *memory, module->shared->fileBytes(), weights, isCpu ? 0 : weights, *perToken};
+    return 0;
+  });
+}
