@@ -8,7 +8,6 @@
 #define QOPT_PASSES_PIPELINEOPTIONS_H
 
 #include "SchemePipelines.h"
-#include "mlir/Pass/PassRegistry.h"
 #include "llvm/Support/raw_ostream.h"
 
 namespace qopt::pipelines {
@@ -22,22 +21,27 @@ struct PrepareOptions : mlir::PassPipelineOptions<PrepareOptions>, AssignmentOpt
 
 /// As mlir::PassPipelineRegistration, but what is wrong with the options becomes
 /// part of the parser's error instead of a line of its own on stderr.
-template <typename Options>
-void registerPipeline(llvm::StringRef name, llvm::StringRef summary,
-                      std::function<void(mlir::OpPassManager &, const Options &)> build) {
-  mlir::registerPassPipeline(
-      name, summary,
-      [build](mlir::OpPassManager &pm, llvm::StringRef text,
-              llvm::function_ref<mlir::LogicalResult(const llvm::Twine &)> errorHandler) {
-        Options options;
-        std::string message;
-        llvm::raw_string_ostream stream(message);
-        if (failed(options.parseFromString(text, stream)))
-          return errorHandler(llvm::StringRef(message).trim());
-        build(pm, options);
-        return mlir::success();
-      },
-      [](llvm::function_ref<void(const mlir::detail::PassOptions &)> handle) { handle(Options()); });
+template <typename Options = mlir::EmptyPipelineOptions>
+NamedPipeline makePipeline(llvm::StringRef name, llvm::StringRef summary,
+                           std::function<void(mlir::OpPassManager &, const Options &)> build) {
+  return {name.str(), summary.str(),
+          [build](mlir::OpPassManager &pm, llvm::StringRef text,
+                  llvm::function_ref<mlir::LogicalResult(const llvm::Twine &)> errorHandler) {
+            Options options;
+            std::string message;
+            llvm::raw_string_ostream stream(message);
+            if (failed(options.parseFromString(text, stream)))
+              return errorHandler(llvm::StringRef(message).trim());
+            build(pm, options);
+            return mlir::success();
+          },
+          [](llvm::function_ref<void(const mlir::detail::PassOptions &)> handle) { handle(Options()); }};
+}
+
+/// The same for one without options.
+inline NamedPipeline makePipeline(llvm::StringRef name, llvm::StringRef summary, void (*build)(mlir::OpPassManager &)) {
+  return makePipeline<mlir::EmptyPipelineOptions>(
+      name, summary, [build](mlir::OpPassManager &pm, const mlir::EmptyPipelineOptions &) { build(pm); });
 }
 
 } // namespace qopt::pipelines

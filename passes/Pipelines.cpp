@@ -237,28 +237,39 @@ void qopt::registerUpstreamPasses() {
   registerUBToLLVMConversionPass();
 }
 
-void qopt::registerPipelines() {
-  // Phases.
-  PassPipelineRegistration<>("qopt-raise", "Exporters' decompositions to standard operators", buildRaise);
-  registerPipeline<PrepareOptions>("qopt-prepare", "A scheme for every linear, and observers",
+/// All pipelines that have a name.
+static std::vector<NamedPipeline> allPipelines() {
+  std::vector<NamedPipeline> all = {
+      // Phases.
+      makePipeline("qopt-raise", "Exporters' decompositions to standard operators", buildRaise),
+      makePipeline<PrepareOptions>("qopt-prepare", "A scheme for every linear, and observers",
                                    [](OpPassManager &pm, const PrepareOptions &options) {
                                      buildPrepare(pm, options.assign(options.scheme, options.compat));
-                                   });
-  PassPipelineRegistration<>("qopt-quantize", "Calibrate and rewrite what has a scheme",
-                             [](OpPassManager &pm) { buildQuantize(pm, {}); });
-  PassPipelineRegistration<>("qopt-lower", "A graph to functions on memrefs",
-                             [](OpPassManager &pm) { buildLowerPipeline(pm); });
-
-  // Code.
-  registerPipeline<HostOptions>(
-      "qopt-host", "Functions on memrefs to what is compiled for one level of x86-64",
-      [](OpPassManager &pm, const HostOptions &options) { buildHostPipeline(pm, options.level); });
-  registerPipeline<PtxOptions>(
-      "qopt-ptx", "GPU kernels to what is written as PTX",
-      [](OpPassManager &pm, const PtxOptions &options) { buildPtxPipeline(pm, options.chip); });
-
-  PassPipelineRegistration<>("qopt-sim", "GPU kernels to what is compiled for the simulator", buildSimPipeline);
-
+                                   }),
+      makePipeline("qopt-quantize", "Calibrate and rewrite what has a scheme",
+                   [](OpPassManager &pm) { buildQuantize(pm, {}); }),
+      makePipeline("qopt-lower", "A graph to functions on memrefs", [](OpPassManager &pm) { buildLowerPipeline(pm); }),
+      // Code.
+      makePipeline<HostOptions>(
+          "qopt-host", "Functions on memrefs to what is compiled for one level of x86-64",
+          [](OpPassManager &pm, const HostOptions &options) { buildHostPipeline(pm, options.level); }),
+      makePipeline<PtxOptions>(
+          "qopt-ptx", "GPU kernels to what is written as PTX",
+          [](OpPassManager &pm, const PtxOptions &options) { buildPtxPipeline(pm, options.chip); }),
+      makePipeline("qopt-sim", "GPU kernels to what is compiled for the simulator", buildSimPipeline)};
   // Schemes, by their names: they take the raised form.
-  registerSchemePipelines();
+  llvm::append_range(all, schemePipelines());
+  return all;
+}
+
+void qopt::registerPipelines() {
+  for (NamedPipeline &pipeline : allPipelines())
+    registerPassPipeline(pipeline.name, pipeline.summary, pipeline.build, pipeline.withOptions);
+}
+
+std::vector<PipelineInfo> qopt::describePipelines() {
+  std::vector<PipelineInfo> result;
+  for (const NamedPipeline &pipeline : allPipelines())
+    result.push_back(describe(pipeline));
+  return result;
 }

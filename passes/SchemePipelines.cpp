@@ -62,8 +62,9 @@ static std::string reasonOf(StringRef message) {
 }
 
 /// Adds the passes of a scheme. `text` is what stands in the braces behind its name;
-/// `preset`, unless empty, is one more option, compat.
-static Status addScheme(OpPassManager &pm, const SchemeInfo &info, StringRef text, StringRef preset) {
+/// `preset`, unless empty, is one more option, compat, and `overrides` follow those of the text.
+static Status addScheme(OpPassManager &pm, const SchemeInfo &info, StringRef text, StringRef preset,
+                        ArrayRef<std::string> overrides) {
   SchemePipelineOptions given(info);
   std::string message;
   llvm::raw_string_ostream stream(message);
@@ -90,37 +91,49 @@ static Status addScheme(OpPassManager &pm, const SchemeInfo &info, StringRef tex
   CalibrateOptions calibrate;
   if (given.calibration)
     calibrate.calibration = given.calibration->getValue();
+  AssignSchemeOptions assign = given.assign(spec.text(), compat);
+  llvm::append_range(assign.overrides, overrides);
   if (!info.isFloat())
-    buildScheme(pm, given.assign(spec.text(), compat), calibrate);
+    buildScheme(pm, assign, calibrate);
   return {};
 }
 
-void qopt::pipelines::registerSchemePipelines() {
+std::vector<NamedPipeline> qopt::pipelines::schemePipelines() {
+  std::vector<NamedPipeline> result;
   for (const SchemeInfo *info : allSchemes())
-    registerPassPipeline(
-        info->name, info->summary,
-        [info](OpPassManager &pm, StringRef text, function_ref<LogicalResult(const Twine &)> errorHandler) {
-          Status status = addScheme(pm, *info, text, /*preset=*/"");
-          return status ? success() : errorHandler(status.error().message);
-        },
-        [info](function_ref<void(const mlir::detail::PassOptions &)> handle) { handle(SchemePipelineOptions(*info)); });
+    result.push_back(
+        {info->name.str(), info->summary.str(),
+         [info](OpPassManager &pm, StringRef text, function_ref<LogicalResult(const Twine &)> errorHandler) {
+           Status status = addScheme(pm, *info, text, /*preset=*/"", /*overrides=*/{});
+           return status ? success() : errorHandler(status.error().message);
+         },
+         [info](function_ref<void(const mlir::detail::PassOptions &)> handle) { handle(SchemePipelineOptions(*info)); },
+         info});
+  return result;
 }
 
 Status qopt::parsePipeline(OpPassManager &pm, StringRef text, StringRef compat) {
+  return parsePipelineWithOverrides(pm, text, compat, /*overrides=*/{});
+}
+
+Status qopt::parsePipelineWithOverrides(OpPassManager &pm, StringRef text, StringRef compat,
+                                        ArrayRef<std::string> overrides) {
   auto fail = [&](const Twine &reason) { return Error{"pipeline \"" + printable(text.str()) + "\": " + reason.str()}; };
   StringRef inner = text;
   if (inner.consume_front("builtin.module(") && !inner.consume_back(")"))
     return fail("expected a closing parenthesis");
-  if (!compat.empty()) {
+  if (!compat.empty() || !overrides.empty()) {
     auto [name, rest] = inner.split('{');
     const SchemeInfo *info = findScheme(name);
-    if (!info || !info->findPreset(compat))
+    if (!info && compat.empty())
+      return fail("expected the name of a scheme, which takes overrides");
+    if (!compat.empty() && (!info || !info->findPreset(compat)))
       return Error{"--compat=" + compat.str() + " is for " +
                    listSchemes([&](const SchemeInfo &other) { return other.findPreset(compat) != nullptr; }) +
                    ", not for the pipeline \"" + printable(text.str()) + "\""};
     if (inner.contains('{') && !rest.consume_back("}"))
       return fail("expected a closing brace");
-    Status status = addScheme(pm, *info, rest, compat);
+    Status status = addScheme(pm, *info, rest, compat, overrides);
     return status ? status : fail(status.error().message);
   }
   std::string message;

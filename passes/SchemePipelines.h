@@ -7,8 +7,10 @@
 #ifndef QOPT_PASSES_SCHEMEPIPELINES_H
 #define QOPT_PASSES_SCHEMEPIPELINES_H
 
-#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "qopt/Dialect/Qopt/Scheme.h"
 #include "qopt/Passes/Passes.h"
+#include "qopt/Passes/Pipelines.h"
 
 namespace qopt::pipelines {
 
@@ -32,8 +34,19 @@ struct AssignmentOptions : virtual mlir::detail::PassOptions {
   }
 };
 
-/// Registers a pipeline for every scheme.
-void registerSchemePipelines();
+/// A pipeline as MLIR's registry takes it and as lists show it.
+struct NamedPipeline {
+  std::string name, summary;
+  mlir::PassRegistryFunction build;
+  /// Hands over the options with their defaults.
+  std::function<void(llvm::function_ref<void(const mlir::detail::PassOptions &)>)> withOptions;
+  const SchemeInfo *scheme = nullptr; ///< whose pipeline it is
+};
+
+/// A pipeline for every scheme.
+std::vector<NamedPipeline> schemePipelines();
+/// What lists show of a pipeline.
+PipelineInfo describe(const NamedPipeline &pipeline);
 
 } // namespace qopt::pipelines
 

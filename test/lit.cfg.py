@@ -14,6 +14,10 @@ llvm_config.add_tool_substitutions(
     ["qopt", "qrun", "qopt-opt", "qopt-translate", "qopt-lsp-server"],
     [os.path.join(config.qopt_obj_root, "bin"), config.llvm_tools_dir],
 )
+if any(
+    os.access(os.path.join(folder, "zsh"), os.X_OK) for folder in config.environment["PATH"].split(os.pathsep)
+):
+    config.available_features.add("zsh")
 config.substitutions.append(("%src", config.qopt_src_root))
 config.substitutions.append(("%obj", config.qopt_obj_root))
 config.substitutions.append(("%inputs", os.path.join(config.qopt_src_root, "test", "Inputs")))
