@@ -11,6 +11,7 @@
 #include "qopt/Calibration/Stages.h"
 #include "qopt/Calibration/ValueStore.h"
 #include "qopt/Calibration/WeightQuantizer.h"
+#include "qopt/Dialect/Cancellation.h"
 #include "qopt/Support/Memory.h"
 #include <array>
 #include <chrono>
@@ -100,6 +101,8 @@ private:
     if (failed(targetWeights))
       return failure();
     for (size_t i = 0; i < batches.size(); ++i) {
+      if (isCancelled(*function.getContext()))
+        return failure();
       if (Status status = runBatch(stage, i, weights, weightsDiffer); !status)
         return fail(stage, status.error());
       if (Status status = measure(stage, i, readers.haveFloatTarget(), *targetWeights, statistics); !status)

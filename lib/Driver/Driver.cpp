@@ -18,6 +18,7 @@
 #include "WriteModule.h"
 
 #include "qopt/Calibration/CalibrationContext.h"
+#include "qopt/Dialect/Cancellation.h"
 #include "qopt/Dialect/DeferredData.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Import/Import.h"
@@ -48,6 +49,8 @@ public:
     if (options.threads == 1)
       context.disableMultithreading();
     remarks.listenTo(context);
+    if (options.cancelled)
+      heedCancellation(context, *options.cancelled);
     // Every warning is remembered for the report, and for --strict.
     options.onWarning = [this, print = given.onWarning](const std::string &text) {
       report.warnings.push_back(text);
@@ -144,13 +147,13 @@ std::vector<PhaseDescription> qopt::describePhases() {
 Status Compilation::import() {
   TimingScope scope = passes.timing().nest("import");
   std::string error;
-  module = loadModel(options.model, context, ImportOptions(), error);
+  module = loadModel(options.model, context, {.bytes = options.modelBytes, .hasFolder = options.hasFolder}, error);
   if (!module)
     return Error{error};
   if (func::FuncOp entry = forward(); !entry || !entry.getBody().hasOneBlock())
     return inFile(options.model, {"expected a function @forward with a body of one block, the model's entry point"});
   report.modelWeights = countWeights(forward());
-  contextLength = readContextLength(options.model);
+  contextLength = options.hasFolder ? readContextLength(options.model) : 0;
   if (contextLength > 0)
     setAttr<attrs::ContextLength>(*module, Builder(&context).getI64IntegerAttr(contextLength));
   Result<TokenizerFile> file = readTokenizer(options);
@@ -279,6 +282,11 @@ Status Compilation::run(const PhaseInfo &phase) {
   });
 }
 
+/// What else is wrong once the compilation was cancelled is nothing to mend.
+static Status unlessCancelled(const CompileOptions &options, const Status &status) {
+  return options.isCancelled() ? inFile(options.model, {"cancelled"}) : status;
+}
+
 Result<CompileReport> Compilation::run(Phase last) {
   Stopwatch watch;
   report.model = std::filesystem::path(options.model).filename().string();
@@ -291,7 +299,7 @@ Result<CompileReport> Compilation::run(Phase last) {
       break;
     if (phase.isBranch && phase.description.phase != last)
       continue;
-    if (Status status = run(phase); !status)
+    if (Status status = unlessCancelled(options, run(phase)); !status)
       return status.error();
     forwardRemarks();
     if (options.strict && !report.warnings.empty())
@@ -322,8 +330,8 @@ Result<CompileReport> qopt::compileModel(const CompileOptions &options) {
     return report;
   if (!options.evaluation.empty()) {
     Result<Evaluation> evaluation = evaluateModel(options);
-    if (!evaluation)
-      return evaluation.error();
+    if (Status status = unlessCancelled(options, evaluation ? Status() : evaluation.error()); !status)
+      return status.error();
     report->evaluation = *evaluation;
   }
   if (Status status = writeReports(*report, options); !status)

@@ -15,6 +15,25 @@ using namespace qopt;
 
 namespace {
 
+/// A model that computes nothing any more once the compilation is cancelled.
+class CancellableModel : public qrt::LanguageModel {
+public:
+  CancellableModel(std::unique_ptr<LanguageModel> model, const CompileOptions &options)
+      : model(std::move(model)), options(options) {}
+  Result<qrt::Tensor> logits(const qrt::TokenBatch &batch) override {
+    return options.isCancelled() ? Result<qrt::Tensor>(Error{"cancelled"}) : model->logits(batch);
+  }
+  int64_t vocabularySize() const override { return model->vocabularySize(); }
+  int64_t contextLength() const override { return model->contextLength(); }
+  int64_t fixedRows() const override { return model->fixedRows(); }
+  int64_t fixedLength() const override { return model->fixedLength(); }
+  qrt::ThreadPool &threads() override { return model->threads(); }
+
+private:
+  std::unique_ptr<LanguageModel> model;
+  const CompileOptions &options;
+};
+
 /// A module that is loaded and ready.
 struct Loaded {
   std::unique_ptr<qrt::Session> session;
@@ -23,18 +42,18 @@ struct Loaded {
 
 } // namespace
 
-static Result<Loaded> load(const std::string &path, int threads) {
+static Result<Loaded> load(const std::string &path, const CompileOptions &options) {
   auto module = Module::open(path);
   if (!module)
     return inFile(path, module.error());
   // Evaluation is on the CPU, whatever the module is for besides.
-  auto session = qrt::Session::create(*module, {.threads = threads});
+  auto session = qrt::Session::create(*module, {.threads = options.threads});
   if (!session)
     return inFile(path, session.error());
   auto model = qrt::makeSessionModel(**session);
   if (!model)
     return inFile(path, model.error());
-  return Loaded{std::move(*session), std::move(*model)};
+  return Loaded{std::move(*session), std::make_unique<CancellableModel>(std::move(*model), options)};
 }
 
 /// The float model. Its file is gone when this returns, the mapping stays.
@@ -44,6 +63,9 @@ static Result<Loaded> compileFloat(const CompileOptions &options) {
     return directory.error();
   CompileOptions floatOptions;
   floatOptions.model = options.model;
+  floatOptions.modelBytes = options.modelBytes;
+  floatOptions.hasFolder = options.hasFolder;
+  floatOptions.cancelled = options.cancelled;
   floatOptions.tokenizer = options.tokenizer;
   floatOptions.targets = {std::string(deviceKindName(DeviceKind::Cpu))};
   floatOptions.cpus = options.cpus;
@@ -51,14 +73,14 @@ static Result<Loaded> compileFloat(const CompileOptions &options) {
   floatOptions.output = directory->path() + "/float.qmod";
   if (Result<CompileReport> compiled = compileModel(floatOptions); !compiled)
     return compiled.error();
-  return load(floatOptions.output, options.threads);
+  return load(floatOptions.output, options);
 }
 
 Result<Evaluation> qopt::evaluateModel(const CompileOptions &options) {
   if (!options.output.ends_with(".qmod"))
     return inFile(options.output, {"only a .qmod module can be evaluated"});
   const std::string &text = options.evaluation;
-  Result<Loaded> quantized = load(options.output, options.threads);
+  Result<Loaded> quantized = load(options.output, options);
   if (!quantized)
     return quantized.error();
   Result<TokenizerFile> tokenizer = readTokenizer(options);

@@ -51,7 +51,7 @@ Result<TokenizerFile> qopt::readTokenizer(const CompileOptions &options) {
   result.path = options.tokenizer.empty() ? beside(options.model, "tokenizer.json").string() : options.tokenizer;
   // No tokenizer is no error, unless one was asked for: ids need none.
   std::error_code ignored;
-  if (options.tokenizer.empty() && !fs::exists(result.path, ignored))
+  if (options.tokenizer.empty() && (!options.hasFolder || !fs::exists(result.path, ignored)))
     return TokenizerFile();
   Result<MappedFile> file = MappedFile::open(result.path);
   if (!file)

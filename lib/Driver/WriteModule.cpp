@@ -42,6 +42,8 @@ namespace {
 /// Parameters that are made of the same rows, for the writer of modules.
 class DeferredParameters : public ParameterSource {
 public:
+  explicit DeferredParameters(const CompileOptions &options) : options(options) {}
+
   void add(size_t parameter, const DeferredConstant &constant) { made.emplace_back(parameter, &constant); }
 
   std::vector<size_t> parameters() const override {
@@ -53,6 +55,8 @@ public:
   int64_t numParts() const override { return llvm::divideCeil(made.front().second->rows, kDeferredRows); }
 
   Status make(int64_t part, const Put &put) override {
+    if (options.isCancelled())
+      return Error{"cancelled"};
     const DeferredConstant &first = *made.front().second;
     int64_t begin = part * kDeferredRows, end = std::min(first.rows, begin + kDeferredRows);
     std::vector<std::vector<char>> rows;
@@ -84,6 +88,7 @@ public:
   bool hasFailed() const { return isBad; }
 
 private:
+  const CompileOptions &options;
   std::vector<std::pair<size_t, const DeferredConstant *>> made;
   std::atomic<bool> isBad = false;
 };
@@ -92,7 +97,8 @@ private:
 
 /// The deferred parameters of a module, in the order in which they are written. What comes
 /// from one source is made together, so that no layer is quantized twice.
-static std::vector<std::unique_ptr<DeferredParameters>> groupBySource(const LoweredModule &lowered) {
+static std::vector<std::unique_ptr<DeferredParameters>> groupBySource(const LoweredModule &lowered,
+                                                                      const CompileOptions &options) {
   std::vector<std::unique_ptr<DeferredParameters>> groups;
   llvm::DenseMap<RowSource *, DeferredParameters *> bySource;
   for (auto [index, constant] : llvm::enumerate(lowered.deferred)) {
@@ -100,7 +106,7 @@ static std::vector<std::unique_ptr<DeferredParameters>> groupBySource(const Lowe
       continue;
     DeferredParameters *group = constant->source ? bySource.lookup(constant->source.get()) : nullptr;
     if (!group)
-      group = groups.emplace_back(std::make_unique<DeferredParameters>()).get();
+      group = groups.emplace_back(std::make_unique<DeferredParameters>(options)).get();
     if (constant->source)
       bySource[constant->source.get()] = group;
     group->add(index, *constant);
@@ -144,7 +150,7 @@ Result<WrittenBytes> qopt::writeModule(ModuleOp module, const ModuleContents &co
     payloads.push_back({std::string(kTokenizerSection), {contents.tokenizer.data(), contents.tokenizer.size()}});
 
   TimingScope writing = timing.nest("write");
-  std::vector<std::unique_ptr<DeferredParameters>> deferred = groupBySource(*lowered);
+  std::vector<std::unique_ptr<DeferredParameters>> deferred = groupBySource(*lowered, options);
   std::vector<ParameterSource *> sources;
   for (const auto &source : deferred)
     sources.push_back(source.get());

@@ -103,6 +103,8 @@ Result<std::shared_ptr<const MappedFile>> ExternalData::open(const std::string &
     return found->second;
   if (location.empty())
     return Error{"there is no location"};
+  if (!hasFolder)
+    return Error{"the model is in memory, and no directory was given for its data"};
   if (location.find('\0') != std::string::npos)
     return Error{"the path holds a NUL byte"};
   if (location.front() == '/')

@@ -28,7 +28,8 @@ struct OwnedBytes {
 /// be a link to a file there.
 class ExternalData {
 public:
-  explicit ExternalData(std::string modelPath) : modelPath(std::move(modelPath)) {}
+  /// `hasFolder`: whether the model is a file, or has the folder of its path though it is none.
+  ExternalData(std::string modelPath, bool hasFolder) : modelPath(std::move(modelPath)), hasFolder(hasFolder) {}
 
   /// The data of `tensor`, which takes `size` bytes by its shape. Errors: unknown,
   /// repeated or malformed entries, a location outside, a range outside the file,
@@ -39,6 +40,7 @@ private:
   Result<std::shared_ptr<const MappedFile>> open(const std::string &location);
 
   std::string modelPath;
+  bool hasFolder;
   std::map<std::string, std::shared_ptr<const MappedFile>> files;
 };
 

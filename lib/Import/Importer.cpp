@@ -285,7 +285,7 @@ Result<OwningOpRef<ModuleOp>> Importer::run() {
 OwningOpRef<ModuleOp> qopt::importOnnx(const std::string &path, MLIRContext &context, const ImportOptions &options,
                                        std::string &error) {
   context.loadDialect<func::FuncDialect, onnx::OnnxDialect>();
-  Result<ModelFile> file = ModelFile::open(path);
+  Result<ModelFile> file = ModelFile::open(path, options);
   if (!file) {
     error = printable(path) + ": " + file.error().message;
     return nullptr;

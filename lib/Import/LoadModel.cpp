@@ -149,7 +149,8 @@ static std::optional<std::pair<Location, Error>> findBadResource(ModuleOp module
 // Files
 //===----------------------------------------------------------------------===//
 
-static OwningOpRef<ModuleOp> loadMlir(const std::string &path, MLIRContext &context, std::string &error) {
+static OwningOpRef<ModuleOp> loadMlir(const std::string &path, MLIRContext &context, const ImportOptions &options,
+                                      std::string &error) {
   ScopedDiagnosticHandler capture(&context, [&](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
       return failure();
@@ -159,7 +160,12 @@ static OwningOpRef<ModuleOp> loadMlir(const std::string &path, MLIRContext &cont
     }
     return success();
   });
-  auto buffer = llvm::MemoryBuffer::getFile(path);
+  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> buffer = nullptr;
+  if (options.bytes) // the parser wants a NUL behind the text
+    buffer = llvm::MemoryBuffer::getMemBufferCopy(
+        StringRef(reinterpret_cast<const char *>(options.bytes->data()), options.bytes->size()), path);
+  else
+    buffer = llvm::MemoryBuffer::getFile(path);
   if (!buffer) {
     error = printable(path) + ": cannot open: " + buffer.getError().message();
     return nullptr;
@@ -195,11 +201,12 @@ OwningOpRef<ModuleOp> qopt::loadModel(const std::string &path, MLIRContext &cont
   StringRef name(path);
   if (name.ends_with(".mlir") || name.ends_with(".mlirbc")) {
     // Rejects what is not a regular file before MLIR reads it.
-    if (Result<MappedFile> file = MappedFile::open(path); !file) {
-      error = printable(path) + ": " + file.error().message;
-      return nullptr;
-    }
-    return loadMlir(path, context, error);
+    if (!options.bytes)
+      if (Result<MappedFile> file = MappedFile::open(path); !file) {
+        error = printable(path) + ": " + file.error().message;
+        return nullptr;
+      }
+    return loadMlir(path, context, options, error);
   }
   return importOnnx(path, context, options, error);
 }

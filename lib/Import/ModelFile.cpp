@@ -51,16 +51,22 @@ static Status checkVersions(ModelFile &file) {
   return {};
 }
 
-Result<ModelFile> ModelFile::open(const std::string &path) {
-  Result<MappedFile> mapping = MappedFile::open(path);
-  if (!mapping)
-    return mapping.error();
-  if (const char *format = guessOtherFormat(mapping->text()))
-    return Error{format};
+Result<ModelFile> ModelFile::open(const std::string &path, const ImportOptions &options) {
   ModelFile file;
   file.path = path;
-  file.mapping = std::make_shared<const MappedFile>(std::move(*mapping));
-  Result<std::string> structure = stripRawData(file.mapping->bytes());
+  file.hasFolder = options.hasFolder;
+  if (options.bytes) {
+    file.bytes = *options.bytes;
+  } else {
+    Result<MappedFile> mapping = MappedFile::open(path);
+    if (!mapping)
+      return mapping.error();
+    file.mapping = std::make_shared<const MappedFile>(std::move(*mapping));
+    file.bytes = file.mapping->bytes();
+  }
+  if (const char *format = guessOtherFormat({reinterpret_cast<const char *>(file.bytes.data()), file.bytes.size()}))
+    return Error{format};
+  Result<std::string> structure = stripRawData(file.bytes);
   if (!structure)
     return structure.error();
   if (!file.model.ParseFromString(*structure))

@@ -7,6 +7,7 @@
 #define QOPT_LIB_IMPORT_MODELFILE_H
 
 #include "onnx.pb.h"
+#include "qopt/Import/Import.h"
 #include "qopt/Support/File.h"
 #include <memory>
 
@@ -22,15 +23,18 @@ inline constexpr int kMaxRank = 64;
 
 struct ModelFile {
   std::string path;
+  /// All of it, and what keeps it in memory; null where the caller does.
+  std::span<const std::byte> bytes;
   std::shared_ptr<const MappedFile> mapping;
+  bool hasFolder = true; ///< whether external data may be beside it
   /// Without raw data: see Wire.h.
   pb::ModelProto model;
   /// Of the default domain; 0 where the model does not import it.
   int64_t opset = 0;
 
-  /// Errors: no regular file, no ONNX model, or versions out of range. The message
-  /// does not repeat the path.
-  static Result<ModelFile> open(const std::string &path);
+  /// Reads `path`, or options.bytes. Errors: no regular file, no ONNX model, or versions out
+  /// of range. The message does not repeat the path.
+  static Result<ModelFile> open(const std::string &path, const ImportOptions &options);
 };
 
 } // namespace qopt

@@ -220,7 +220,7 @@ Result<OwnedBytes> Tensors::dataOf(const pb::TensorProto &tensor, int64_t elemen
     RawData raw = decodeRawData(tensor.raw_data());
     if (raw.size != size)
       return Error{needs + "raw_data has " + std::to_string(raw.size)};
-    return OwnedBytes{file.mapping, file.mapping->bytes().subspan(raw.offset, raw.size)};
+    return OwnedBytes{file.mapping, file.bytes.subspan(raw.offset, raw.size)};
   }
   if (typed == 0 && elements > 0)
     return Error{needs + "it has no data"};

@@ -24,7 +24,8 @@ std::string dataTypeName(int32_t dataType);
 /// on, dense attributes that folding can read.
 class Tensors {
 public:
-  Tensors(mlir::MLIRContext *context, const ModelFile &file) : context(context), file(file), external(file.path) {}
+  Tensors(mlir::MLIRContext *context, const ModelFile &file)
+      : context(context), file(file), external(file.path, file.hasFolder) {}
 
   /// `key` names the resource. Errors: negative or overflowing dimensions, missing,
   /// short, long or contradictory data, unsupported element type.

@@ -8,6 +8,7 @@
 #include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/Sim.h"
+#include "qopt/Dialect/Cancellation.h"
 #include "qopt/Passes/Codegen.h"
 #include "qopt/Passes/Passes.h"
 
@@ -20,7 +21,7 @@ LogicalResult qopt::runPipeline(ModuleOp module, TimingScope &timing, function_r
   (void)applyPassManagerCLOptions(passes);
   passes.enableTiming(timing);
   build(passes);
-  return passes.run(module);
+  return failure(failed(passes.run(module)) || isCancelled(*module.getContext()));
 }
 
 /// Only the device's part is worth a copy.

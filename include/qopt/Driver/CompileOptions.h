@@ -8,7 +8,11 @@
 
 #include "qopt/Calibration/Report.h"
 #include "qopt/Tokenizer/TokenWindows.h"
+#include <atomic>
+#include <cstddef>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,7 +34,10 @@ std::vector<PhaseDescription> describePhases();
 
 /// One compilation. Paths may be empty where something is not wanted.
 struct CompileOptions {
-  std::string model;                  ///< .onnx, .mlir or .mlirbc
+  std::string model; ///< .onnx, .mlir or .mlirbc
+  /// The model's contents where they are in memory: `model` is then the path that it would have.
+  std::optional<std::span<const std::byte>> modelBytes;
+  bool hasFolder = true;              ///< of a model in memory: whether other files are looked for beside it
   std::string output;                 ///< .qmod, .mlir or .mlirbc by its ending; empty: only the report
   std::string pipeline;               ///< named pipelines, or builtin.module(...); empty: float
   std::string compat;                 ///< package whose choices the scheme repeats; empty: none
@@ -57,6 +64,10 @@ struct CompileOptions {
   std::string evaluation; ///< text to measure the float and the quantized model on: .txt, .jsonl, .npy; "-"
   std::string report;     ///< .json: the figures per layer and in total
   std::string log;        ///< .csv: the figures per layer
+
+  /// Set from any thread, it ends the compilation soon, with an error; null: it goes to its end.
+  const std::atomic<bool> *cancelled = nullptr;
+  bool isCancelled() const { return cancelled && cancelled->load(std::memory_order_relaxed); }
 
   /// Called for things worth a line on stderr.
   std::function<void(const std::string &)> onWarning;

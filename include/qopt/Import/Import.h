@@ -8,6 +8,9 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include <cstddef>
+#include <optional>
+#include <span>
 #include <string>
 
 namespace qopt {
@@ -15,6 +18,12 @@ namespace qopt {
 struct ImportOptions {
   /// Reject NaN and infinity in float initializers, naming tensor and index.
   bool checkValues = true;
+  /// The contents of the file where they are in memory, which must outlive the context.
+  /// Nothing need be at `path` then: its ending says what they are, errors begin with it,
+  /// and external data are beside it.
+  std::optional<std::span<const std::byte>> bytes = std::nullopt;
+  /// Of a model in memory: whether there is something beside it, in the folder of `path`.
+  bool hasFolder = true;
 };
 
 /// Imports the ONNX model `path` as a module with one function @forward in the
