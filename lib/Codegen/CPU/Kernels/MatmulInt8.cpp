@@ -5,11 +5,9 @@
 //
 //   v4: vpdpbusd multiplies unsigned by signed bytes, so activations become x + 128
 //       and 128 * (sum of the column's weights), known at compile time, is taken off.
-//   v3: bytes are widened to 16 bits; vpmaddwd multiplies and adds pairs in 32 bits
-//       (vpmaddubsw would saturate). A pair is inputs 0 and 2, or 1 and 3, of a step: two
-//       shifts or one make it of the four bytes of a column. With many rows the weights
-//       of 16 columns are widened once for all rows of a task, a chunk of inputs at a
-//       time; sums wait in memory meanwhile.
+//   v3: bytes are widened to 16 bits; vpmaddwd multiplies and adds pairs in 32 bits. A pair
+//       is inputs 0 and 2, or 1 and 3, of a step: two shifts or one make it of the four
+//       bytes of a column. Many rows are done otherwise (MatmulInt8Panels.cpp).
 //
 // A row by itself passes over one block of columns at a time, so that its weights are one
 // stream from memory, and has several sums of each column, which do not wait for each
@@ -18,9 +16,8 @@
 // qopt/Dialect/Kernel/Kernel.h): from the same weights, or from weights that were kept for them.
 //
 //===----------------------------------------------------------------------===//
-#include "Tiles.h"
+#include "MatmulInt8.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -28,43 +25,10 @@ namespace qopt::kernels {
 
 namespace {
 
-constexpr int64_t kStep = 4;           ///< inputs of four bytes of a column
-constexpr int64_t kHalves = 2;         ///< v3: vectors of sums per block
-constexpr int64_t kPairs = 2;          ///< v3: of 16-bit inputs per step
-constexpr int64_t kPanelRows = 6;      ///< v3: rows of a tile whose weights are widened
-constexpr int64_t kPanelTaskRows = 96; ///< v3: rows of a task
-constexpr int64_t kPanelPairs = 256;   ///< v3: pairs of a chunk; its weights are half of the nearest cache
 /// Words behind each row, so that rows do not compete for the same places of a cache.
 constexpr int64_t kPadding = 16;
 
-struct Int8 {
-  Kernel &k;
-  Value x, xScale, w, correction, wScale, y;
-  int64_t inputs;
-  Value outliers{};              ///< [R,K] with `columns`, [R,M] with `kept`, or null
-  Value columns{}, kept{};       ///< one of them if there are outliers
-  Value words{}, outlierCount{}; ///< activations by steps; outlier columns
-
-  bool vnni() const { return k.target.vnni512; }
-  int64_t steps() const { return llvm::divideCeil(inputs, kStep); }
-  int64_t wordsPerStep() const { return vnni() ? 1 : kPairs; }
-  Tiling tiling() const;
-
-  void packActivations();
-  void countOutliers();
-  Value xWord(Value row, Value word, int64_t lanes) const;
-  Values weightPairs(Value block, Value step, int64_t half) const;
-  Value multiplyPairs(Value sum, Value weights, Value x) const;
-  Values rowDot(const Tile &tile) const;
-  Values dotProducts(const Tile &tile) const;
-  void widenPanel(Value block, Value firstPair, Value pairs, Value panel) const;
-  Values multiplyPanel(Value row, Value firstPair, Value pairs, Value panel, ValueRange sums) const;
-  void panels(const RowsOfTask &task) const;
-  Value weightColumn(Value block, Value input) const;
-  Value outlierWeights(Value block, Value i, Value input) const;
-  void addOutliers(const Tile &tile, Values &sums) const;
-  void finish(const Tile &tile, ValueRange dots) const;
-};
+} // namespace
 
 Tiling Int8::tiling() const {
   Tiling t = defaultTiling(k.target, inputs);
@@ -78,35 +42,45 @@ Tiling Int8::tiling() const {
 // Activations
 //===----------------------------------------------------------------------===//
 
-/// words [R][steps][words of a step]: four bytes x + 128, or pairs of 16-bit x.
-void Int8::packActivations() {
-  Value rows = k.dim(x, 0);
-  Type i32 = k.getI32Type();
-  int64_t width = steps() * wordsPerStep();
-  words = memref::AllocOp::create(k, MemRefType::get({ShapedType::kDynamic, width + kPadding}, i32), ValueRange{rows},
-                                  k.getI64IntegerAttr(64));
+/// words [rows][steps][words of a step]: four bytes x + 128, or pairs of 16-bit x.
+void Int8::packRow(Value row) const {
   int64_t bytes = vnni() ? 4 * kLanes : 2 * kLanes;
   SmallVector<int64_t> pairs;
   for (int64_t step = 0; step < bytes; step += kStep)
     pairs.append({step, step + 2, step + 1, step + 3});
-  k.parallel(rows, grainOfRows(inputs), [&](Value row) {
-    auto pack = [&](Value i, int64_t valid) {
-      Value v = k.loadVector(x, {row, i}, valid, bytes);
-      if (!vnni()) {
-        v = arith::ExtSIOp::create(k, k.vector(k.getIntegerType(16), bytes), v);
-        v = k.shuffle(v, v, pairs);
-      }
-      Value packed = k.bitcast(v, k.vector(i32));
-      if (vnni())
-        packed = arith::XOrIOp::create(k, packed, k.splatI32(static_cast<int32_t>(0x80808080u)));
-      Value at = k.mul(k.div(i, kStep), k.index(wordsPerStep()));
-      k.storeVector(packed, words, {row, at}, llvm::divideCeil(valid, kStep) * wordsPerStep());
-    };
-    int64_t full = inputs / bytes * bytes;
-    if (full)
-      k.forLoop(k.index(0), k.index(full), bytes, [&](Value i) { pack(i, bytes); });
-    if (full < inputs)
-      pack(k.index(full), inputs - full);
+  auto pack = [&](Value i, int64_t valid) {
+    Value v = k.loadVector(x, {row, i}, valid, bytes);
+    if (!vnni()) {
+      v = arith::ExtSIOp::create(k, k.vector(k.getIntegerType(16), bytes), v);
+      v = k.shuffle(v, v, pairs);
+    }
+    Value packed = k.bitcast(v, k.vector(k.getI32Type()));
+    if (vnni())
+      packed = arith::XOrIOp::create(k, packed, k.splatI32(static_cast<int32_t>(0x80808080u)));
+    Value at = k.mul(k.div(i, kStep), k.index(wordsPerStep()));
+    k.storeVector(packed, words, {k.sub(row, firstRow), at}, llvm::divideCeil(valid, kStep) * wordsPerStep());
+  };
+  int64_t full = inputs / bytes * bytes;
+  if (full)
+    k.forLoop(k.index(0), k.index(full), bytes, [&](Value i) { pack(i, bytes); });
+  if (full < inputs)
+    pack(k.index(full), inputs - full);
+}
+
+void Int8::packActivations() {
+  Value rows = k.dim(x, 0), panelCount = vnni() ? k.index(0) : k.div(rows, kPanelRows);
+  firstRow = k.mul(panelCount, k.index(kPanelRows));
+  auto allocate = [&](Value count, int64_t width) -> Value {
+    auto type = MemRefType::get({ShapedType::kDynamic, width + kPadding}, k.getI32Type());
+    return memref::AllocOp::create(k, type, count, k.getI64IntegerAttr(64));
+  };
+  words = allocate(k.sub(rows, firstRow), steps() * wordsPerStep());
+  if (vnni())
+    return k.parallel(rows, grainOfRows(inputs), [&](Value row) { packRow(row); });
+  allocatePanels(panelCount);
+  Value singles = k.sub(rows, firstRow);
+  k.parallel(k.add(panelCount, singles), grainOfRows(inputs), [&](Value i) {
+    k.ifThen(k.less(i, panelCount), [&] { packPanel(i); }, [&] { packRow(k.add(firstRow, k.sub(i, panelCount))); });
   });
 }
 
@@ -130,7 +104,7 @@ void Int8::countOutliers() {
 
 /// One word of x in each of so many 32-bit lanes, as what the multiply takes.
 Value Int8::xWord(Value row, Value word, int64_t lanes) const {
-  Value value = k.broadcast(k.load(words, {row, word}), lanes);
+  Value value = k.broadcast(k.load(words, {k.sub(row, firstRow), word}), lanes);
   return k.bitcast(value, vnni() ? k.vector(k.getI8Type(), 4 * lanes) : k.vector(k.getIntegerType(16), 2 * lanes));
 }
 
@@ -142,11 +116,6 @@ Values Int8::weightPairs(Value block, Value step, int64_t half) const {
   Value shift = arith::ConstantOp::create(k, DenseElementsAttr::get(type, k.getI16IntegerAttr(8).getValue()));
   Value low = arith::ShRSIOp::create(k, arith::ShLIOp::create(k, words, shift), shift);
   return {low, arith::ShRSIOp::create(k, words, shift)};
-}
-
-/// v3: of eight columns.
-Value Int8::multiplyPairs(Value sum, Value weights, Value x) const {
-  return k.add(sum, k.intrinsic("llvm.x86.avx2.pmadd.wd", sum.getType(), {weights, x}));
 }
 
 /// The sums of one row and one block.
@@ -168,7 +137,8 @@ Values Int8::rowDot(const Tile &tile) const {
         for (auto [i, weights] : llvm::enumerate(weightPairs(tile.block, at, half))) {
           Value word = k.add(k.mul(at, k.index(kPairs)), k.index(i));
           Value &sum = sums[half * kPairs + i];
-          sum = multiplyPairs(sum, weights, xWord(tile.row, word, lanes));
+          sum =
+              k.add(sum, k.intrinsic("llvm.x86.avx2.pmadd.wd", sum.getType(), {weights, xWord(tile.row, word, lanes)}));
         }
     }
     return next;
@@ -206,53 +176,6 @@ Values Int8::dotProducts(const Tile &tile) const {
     }
     return next;
   });
-}
-
-/// v3: panel [pairs][halves][16 of 16 bits], of a block's weights.
-void Int8::widenPanel(Value block, Value firstPair, Value pairs, Value panel) const {
-  k.forLoop(k.index(0), pairs, kPairs, [&](Value pair) {
-    Value step = k.div(k.add(firstPair, pair), kPairs);
-    for (int64_t half = 0; half < kHalves; ++half)
-      for (auto [i, weights] : llvm::enumerate(weightPairs(block, step, half)))
-        k.storeVector(weights, panel, {k.add(pair, k.index(i)), k.index(half), k.index(0)});
-  });
-}
-
-/// v3: the sums of a tile's rows with a panel's products.
-Values Int8::multiplyPanel(Value row, Value firstPair, Value pairs, Value panel, ValueRange sums) const {
-  Values initial, result;
-  SmallVector<int64_t> low = llvm::to_vector(llvm::seq<int64_t>(0, kLanes / 2)),
-                       high = llvm::to_vector(llvm::seq<int64_t>(kLanes / 2, kLanes)),
-                       all = llvm::to_vector(llvm::seq<int64_t>(0, kLanes));
-  for (Value sum : sums)
-    initial.append({k.shuffle(sum, sum, low), k.shuffle(sum, sum, high)});
-  Values halves = k.forLoop(k.index(0), pairs, 1, initial, [&](Value pair, ValueRange carried) {
-    Values weights, next;
-    for (int64_t half = 0; half < kHalves; ++half)
-      weights.push_back(k.loadVector(panel, {pair, k.index(half), k.index(0)}));
-    for (int64_t r = 0; r < kPanelRows; ++r) {
-      Value a = xWord(k.add(row, k.index(r)), k.add(firstPair, pair), kLanes / kHalves);
-      for (int64_t half = 0; half < kHalves; ++half)
-        next.push_back(multiplyPairs(carried[r * kHalves + half], weights[half], a));
-    }
-    return next;
-  });
-  for (int64_t r = 0; r < kPanelRows; ++r)
-    result.push_back(k.shuffle(halves[r * kHalves], halves[r * kHalves + 1], all));
-  return result;
-}
-
-/// v3: whole tiles of rows of a task.
-void Int8::panels(const RowsOfTask &task) const {
-  Value panel = k.scratch({kPanelPairs, kHalves, kLanes}, k.getIntegerType(16));
-  PanelShape shape{kPanelRows, kPanelTaskRows, steps() * kPairs, kPanelPairs};
-  forEachPanel(
-      k, task, shape, k.getI32Type(),
-      [&](Value block, Value first, Value count) { widenPanel(block, first, count, panel); },
-      [&](Value row, Value first, Value count, ValueRange sums) {
-        return multiplyPanel(row, first, count, panel, sums);
-      },
-      [&](const Tile &tile, ValueRange sums) { finish(tile, sums); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -300,6 +223,11 @@ void Int8::addOutliers(const Tile &tile, Values &sums) const {
     sum = k.mul(sum, unit);
 }
 
+/// v3: what is too much in the sums of a row of a panel, in all lanes.
+Value Int8::panelOffset(Value row) const {
+  return k.broadcast(k.load(panelOffsets, {k.div(row, kPanelRows), k.rem(row, kPanelRows)}));
+}
+
 /// Stores y of the sums of a tile.
 void Int8::finish(const Tile &tile, ValueRange dots) const {
   Values scales, sums(tile.rows * tile.blocks);
@@ -311,10 +239,11 @@ void Int8::finish(const Tile &tile, ValueRange dots) const {
   for (int64_t b = 0; b < tile.blocks; ++b) {
     Value column = k.mul(k.add(tile.block, k.index(b)), k.index(kColumns));
     scales.push_back(k.loadVector(wScale, {column}, tile.columns(b)));
-    Value excess = vnni() ? k.loadVector(correction, {column}) : Value();
+    Value columnExcess = vnni() ? k.loadVector(correction, {column}) : Value();
     for (int64_t r = 0; r < tile.rows; ++r) {
       int64_t at = r * tile.blocks + b;
-      Value sum = vnni() ? k.sub(dots[at], excess) : dots[at];
+      Value excess = tile.rows == kPanelRows && !vnni() ? panelOffset(k.add(tile.row, k.index(r))) : columnExcess;
+      Value sum = excess ? k.sub(dots[at], excess) : dots[at];
       sum = arith::SIToFPOp::create(k, k.vector(k.getF32Type()), sum);
       Values token = perToken ? Values{k.add(tile.row, k.index(r))} : Values{};
       sums[at] = k.mul(sum, k.broadcast(k.load(xScale, token)));
@@ -329,8 +258,6 @@ void Int8::finish(const Tile &tile, ValueRange dots) const {
   storeTile(k, tile, sums, y);
 }
 
-} // namespace
-
 void emit(Kernel &k, kernel::MatmulW8A8Op op) {
   Int8 m{k,         op.getX(),   op.getXScale(),   op.getWeights(),        op.getCorrection(),    op.getScales(),
          op.getY(), op.inputs(), op.getOutliers(), op.getOutlierColumns(), op.getOutlierWeights()};
@@ -340,7 +267,9 @@ void emit(Kernel &k, kernel::MatmulW8A8Op op) {
   forEachTile(
       k, k.dim(m.x, 0), op.columns(), m.tiling(), [&](const Tile &tile) { m.finish(tile, m.dotProducts(tile)); },
       [&](const RowsOfTask &task) { m.panels(task); });
-  memref::DeallocOp::create(k, m.words);
+  for (Value packed : {m.words, m.panelSteps, m.panelWords, m.panelPlaces, m.panelOffsets})
+    if (packed)
+      memref::DeallocOp::create(k, packed);
 }
 
 } // namespace qopt::kernels
