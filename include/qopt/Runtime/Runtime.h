@@ -50,8 +50,8 @@ private:
   std::shared_ptr<void> memory;
 };
 
-/// Threads that run QrtTasks. Ranges are claimed in index order; a task's result
-/// must not depend on which thread runs it.
+/// Threads that run QrtTasks. Each begins with neighbouring indices of its own; a task's
+/// result must not depend on which thread runs it.
 class ThreadPool {
 public:
   /// `threads` >= 1, counting the caller; fewer when the system gives no more.
