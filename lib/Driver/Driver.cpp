@@ -16,7 +16,6 @@
 #include "Resources.h"
 #include "TargetDefaults.h"
 #include "WriteModule.h"
-
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/Cancellation.h"
 #include "qopt/Dialect/DeferredData.h"

@@ -7,6 +7,7 @@
 #include "qopt/Driver/PipelineList.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/InitAll.h"
+#include "qopt/Passes/Passes.h"
 #include "qopt/Passes/Pipelines.h"
 #include "qopt/Support/Utf8.h"
 #include "llvm/Support/raw_ostream.h"
