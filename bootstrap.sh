@@ -13,7 +13,7 @@ build=build/release
 
 packages=(
   clang-22 lld-22 llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools liblld-22-dev libclang-rt-22-dev
-  cmake ninja-build ccache g++ libstdc++-12-dev zlib1g-dev
+  cmake ninja-build ccache dpkg-dev file g++ libstdc++-12-dev zlib1g-dev
   libprotobuf-dev protobuf-compiler libopenblas-pthread-dev liblapacke-dev nlohmann-json3-dev libpcre2-dev libicu-dev
   libgtest-dev libgmock-dev
   python3 python3-numpy python3-onnx   # configuring looks for them; tests run them

@@ -6,6 +6,7 @@ set(CPACK_PACKAGE_CONTACT "The qopt developers")
 set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_COMPRESSION_TYPE zstd)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_COMPONENTS_ALL runtime runtime-dev compiler compiler-dev)
@@ -33,6 +34,7 @@ qopt_package(runtime-dev qrt-dev libdevel "runs quantized language models - deve
   DEPENDS "qrt ${same}" libpcre2-dev libicu-dev)
 qopt_package(compiler qopt devel "quantizing compiler for language models"
   "qopt reads a language model as ONNX, calibrates and quantizes it, and writes one module of code and weights that qrun of the package qrt runs."
+  DEPENDS libllvm${llvm} # which dpkg-shlibdeps leaves to libmlir
   RECOMMENDS qrt)
 qopt_package(compiler-dev qopt-dev libdevel "quantizing compiler for language models - development files"
   "Headers, TableGen files and libraries of qopt's MLIR dialects, passes and driver."

@@ -157,6 +157,18 @@ def check_scheme_names(tree):
                 yield f"{path}:{number}: the name of a scheme as text: {line.strip()}"
 
 
+def check_page_commands(tree):
+    """Whoever reads docs/Integration.md types what a test has typed before."""
+    tested = set()
+    for _, lines in sources(tree, ["test/Toolchain"], (".test",)):
+        tested.update(re.findall(r"%blocks (\S+)", "\n".join(lines)))
+    for path, lines in sources(tree, ["docs"], ("Integration.md",)):
+        for number, line in enumerate(lines, 1):
+            name = re.match(r"```sh(?:.* test=(\S+))?", line)
+            if name and name.group(1) not in tested:
+                yield f"{path}:{number}: no test runs these commands: expected test=NAME and \"%blocks NAME\" in a .test"
+
+
 RULES = [
     check_directives,
     check_blocks,
@@ -165,6 +177,7 @@ RULES = [
     check_banners,
     check_kernel_names,
     check_scheme_names,
+    check_page_commands,
 ]
 
 BANNER = "//===- a.cpp - What it is ---===//\n//\n// A sentence.\n//\n//===---===//\n"
@@ -185,6 +198,8 @@ FAULTS = [
     ("lib/A/a.cpp", "int a;\n", "expected the banner"),
     ("lib/A/a.cpp", BANNER.replace("a.cpp", "b.cpp"), "expected the banner"),
     ("lib/A/a.cpp", BANNER.splitlines()[0] + "\nint a;\n", "expected a sentence"),
+    ("docs/Integration.md", "```sh\nls\n```\n", "no test runs these commands"),
+    ("docs/Integration.md", "```sh test=a\n```\n", {"test/Toolchain/a.test": "RUN: %blocks b %t\n"}, "no test runs these commands"),
     (KERNELS, 'def Kernel_FooBarOp : Kernel_Op<"foo_bar">;\n', {"lib/A/a.cpp": BANNER + 'f("foo_bar");\n'}, "name of a kernel"),
     (SCHEMES, SCHEME, {"lib/A/a.cpp": BANNER + 'f("use nf4, not this");\n'}, "name of a scheme"),
 ]
@@ -196,6 +211,7 @@ CLEAN = [
     ("lib/A/B/a.cpp", BANNER + '#include "../b.h"\n'),
     ("passes/Lower/a.cpp", BANNER + '#include "b.h"\n'),
     (SCHEMES, SCHEME, {"lib/A/a.cpp": BANNER + "// As nf4 does.\n"}),
+    ("docs/Integration.md", "```sh test=a\nls\n```\n", {"test/Toolchain/a.test": "RUN: %blocks a %t\n"}),
     ("include/a.h", "/*===- a.h - For C ---===\n *\n * A sentence.\n */\n"),
 ]
 

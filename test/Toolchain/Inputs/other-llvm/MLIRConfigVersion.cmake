@@ -1,0 +1,1 @@
+set(PACKAGE_VERSION 21.1.8)
