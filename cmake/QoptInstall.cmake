@@ -62,8 +62,10 @@ install_qopt_tools(runtime qrun)
 install_qopt_tools(compiler qopt qopt-opt qopt-translate qopt-lsp-server)
 
 set_target_properties(qrt-c PROPERTIES EXPORT_NAME Runtime)
+set_target_properties(qopt-c PROPERTIES EXPORT_NAME Compiler)
 set_target_properties(qrt PROPERTIES EXPORT_NAME RuntimeStatic)
 export_qopt_libraries(Runtime runtime qrt-c)
+export_qopt_libraries(Compiler compiler qopt-c)
 export_qopt_libraries(RuntimeStatic runtime QoptSupport QoptTokenizer QoptModule qrt)
 export_qopt_libraries(CompilerStatic compiler
   QoptOnnxProto QoptDialect QoptImport QoptNumerics QoptReference QoptCodegen QoptCalibration QoptPasses QoptDriver)
@@ -76,6 +78,7 @@ foreach(folder Module Runtime Support Tokenizer)
 endforeach()
 install(DIRECTORY include/qopt ${PROJECT_BINARY_DIR}/include/qopt DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   COMPONENT compiler-dev ${header_kinds})
+install(DIRECTORY include/qopt-c DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT compiler-dev)
 
 # The package file, to be installed and for the build tree.
 foreach(place ${PROJECT_BINARY_DIR}/cmake ${PROJECT_BINARY_DIR}/${QOPT_PACKAGE_DIR})
@@ -96,7 +99,8 @@ install(DIRECTORY ${PROJECT_BINARY_DIR}/cmake/ DESTINATION ${QOPT_PACKAGE_DIR} C
 
 # Documents, and the licence where Debian looks for it.
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT compiler)
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT compiler FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT compiler
+  FILES_MATCHING PATTERN "*.md" PATTERN "*.json")
 foreach(package IN ITEMS runtime:qrt runtime-dev:qrt-dev compiler:qopt compiler-dev:qopt-dev)
   string(REPLACE ":" ";" package ${package})
   list(GET package 0 component)
