@@ -1,0 +1,342 @@
+//===- Exporter.cpp - A function to an ONNX graph -------------------------===//
+//
+// One node per operation. The dialect has the form of the newest operator sets, so nothing has
+// to be converted but names and attributes; what stands at the top of the function as a
+// constant is an initializer.
+//
+//===----------------------------------------------------------------------===//
+#include "TensorData.h"
+#include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Export/Export.h"
+#include "qopt/Support/File.h"
+#include "qopt/Support/Tool.h"
+#include "qopt/Support/Utf8.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include <filesystem>
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+
+/// The oldest set in which all operators have the form that the dialect has.
+constexpr int64_t kLeastOpset = 18;
+
+/// The version of the file format that came with an operator set.
+int64_t irVersionOf(int64_t opset) {
+  return opset <= 18 ? 8 : opset <= 20 ? 9 : opset <= 22 ? 10 : opset <= 23 ? 11 : 12;
+}
+
+/// onnx.proto, AttributeProto.AttributeType.
+enum AttributeType { IsFloat = 1, IsInt, IsString, IsTensor, IsInts = 7 };
+
+class Exporter {
+public:
+  Exporter(func::FuncOp function, const std::string &path, const ExportOptions &options)
+      : function(function), path(path), options(options), graph(*model.mutable_graph()) {}
+
+  Status run();
+
+private:
+  Status nameValues();
+  Status addBoundary(Value value, DictionaryAttr attributes, StringRef fallback, pb::ValueInfoProto &info);
+  Status addNode(Operation *op);
+  Status addConstant(onnx::ConstantOp op, bool isInitializer);
+  Status addAttribute(NamedAttribute attribute, pb::NodeProto &node);
+  Status writeFiles();
+
+  std::string uniqueName(StringRef wanted);
+  StringRef nameOf(Value value) { return names.find(value)->second; }
+
+  func::FuncOp function;
+  const std::string &path;
+  const ExportOptions &options;
+  pb::ModelProto model;
+  pb::GraphProto &graph;
+  int64_t opset = kLeastOpset;
+  llvm::DenseMap<Value, std::string> names;
+  llvm::StringSet<> taken;
+  /// Tensors whose elements are in the other file, in its order.
+  std::vector<std::pair<pb::TensorProto *, ElementsAttr>> external;
+  bool isExternal = false;
+};
+
+/// The name that the importer has put into the location of an operation; may be empty.
+StringRef nameIn(Location location) {
+  auto name = dyn_cast<NameLoc>(location);
+  return name ? name.getName().getValue() : StringRef();
+}
+
+std::string Exporter::uniqueName(StringRef wanted) {
+  std::string base = wanted.empty() ? "value" : wanted.str(), name = base;
+  for (int number = 1; !taken.insert(name).second; ++number)
+    name = base + "_" + std::to_string(number);
+  return name;
+}
+
+//===----------------------------------------------------------------------===//
+// Names, inputs and outputs
+//===----------------------------------------------------------------------===//
+
+/// What the attribute says an argument or result is called.
+StringRef givenName(DictionaryAttr attributes) {
+  auto name = attributes ? attributes.getAs<StringAttr>(onnx::attrs::Name::getNameStr()) : StringAttr();
+  return name ? name.getValue() : StringRef();
+}
+
+Status Exporter::nameValues() {
+  Operation *terminator = function.front().getTerminator();
+  // Outputs first: what they are called is part of the model.
+  std::vector<std::string> outputs;
+  for (unsigned i = 0; i < function.getNumResults(); ++i) {
+    StringRef given = givenName(function.getResultAttrDict(i));
+    outputs.push_back(uniqueName(given.empty() ? "output" : given));
+    Value value = terminator->getOperand(i);
+    bool isComputed = value.getDefiningOp() && !isa<onnx::ConstantOp>(value.getDefiningOp());
+    if (isComputed && !names.contains(value))
+      names[value] = outputs.back();
+  }
+  for (BlockArgument argument : function.getArguments()) {
+    StringRef given = givenName(function.getArgAttrDict(argument.getArgNumber()));
+    names[argument] = uniqueName(given.empty() ? "input" : given);
+  }
+  for (Operation &op : function.front()) {
+    auto constant = dyn_cast<onnx::ConstantOp>(op);
+    StringRef base = constant ? viewConstant(constant.getValue()).name : StringRef();
+    if (base.empty())
+      base = nameIn(op.getLoc());
+    for (Value result : op.getResults())
+      if (!names.contains(result))
+        names[result] = uniqueName(base);
+  }
+  for (unsigned i = 0; i < function.getNumArguments(); ++i)
+    if (Status status = addBoundary(function.getArgument(i), function.getArgAttrDict(i), "input", *graph.add_input());
+        !status)
+      return status;
+  for (auto [i, name] : llvm::enumerate(outputs)) {
+    pb::ValueInfoProto &info = *graph.add_output();
+    if (Status status = addBoundary(terminator->getOperand(i), function.getResultAttrDict(i), name, info); !status)
+      return status;
+    info.set_name(name);
+  }
+  return {};
+}
+
+Status Exporter::addBoundary(Value value, DictionaryAttr attributes, StringRef fallback, pb::ValueInfoProto &info) {
+  info.set_name(isa<BlockArgument>(value) ? nameOf(value).str() : fallback.str());
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || !dataTypeOf(type.getElementType()))
+    return Error{printable(info.name()) + ": is no tensor that ONNX has"};
+  pb::TypeProto::Tensor &tensor = *info.mutable_type()->mutable_tensor_type();
+  tensor.set_elem_type(dataTypeOf(type.getElementType()));
+  auto dims = attributes ? attributes.getAs<ArrayAttr>(onnx::attrs::Dims::getNameStr()) : ArrayAttr();
+  pb::TensorShapeProto &shape = *tensor.mutable_shape();
+  for (int64_t i = 0; i < type.getRank(); ++i) {
+    pb::TensorShapeProto::Dimension &dim = *shape.add_dim();
+    auto symbol = dims && size_t(i) < dims.size() ? dyn_cast<StringAttr>(dims[i]) : StringAttr();
+    if (!type.isDynamicDim(i))
+      dim.set_dim_value(type.getDimSize(i));
+    else if (symbol && !symbol.empty())
+      dim.set_dim_param(symbol.str());
+  }
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Constants
+//===----------------------------------------------------------------------===//
+
+Status Exporter::addConstant(onnx::ConstantOp op, bool isInitializer) {
+  ElementsAttr value = op.getValue();
+  // Others than weights stay where importing looks at their numbers.
+  if (isInitializer && isExternal && isa<DenseResourceElementsAttr>(value)) {
+    pb::TensorProto &tensor = *graph.add_initializer();
+    tensor.set_name(nameOf(op.getOutput()).str());
+    external.emplace_back(&tensor, value);
+    return {};
+  }
+  if (isInitializer) {
+    pb::TensorProto &tensor = *graph.add_initializer();
+    tensor.set_name(nameOf(op.getOutput()).str());
+    return fillTensor(value, tensor);
+  }
+  pb::NodeProto &node = *graph.add_node();
+  node.set_op_type("Constant");
+  node.set_name(nameIn(op.getLoc()).str());
+  node.add_output(nameOf(op.getOutput()).str());
+  pb::AttributeProto &attribute = *node.add_attribute();
+  attribute.set_name("value");
+  attribute.set_type(IsTensor);
+  return fillTensor(value, *attribute.mutable_t());
+}
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+Status Exporter::addAttribute(NamedAttribute attribute, pb::NodeProto &node) {
+  pb::AttributeProto &out = *node.add_attribute();
+  out.set_name(attribute.getName().str());
+  auto set = [&](AttributeType type) {
+    out.set_type(type);
+    return Status();
+  };
+  return llvm::TypeSwitch<Attribute, Status>(attribute.getValue())
+      .Case([&](IntegerAttr value) {
+        out.set_i(value.getInt());
+        return set(IsInt);
+      })
+      .Case([&](FloatAttr value) {
+        out.set_f(static_cast<float>(value.getValueAsDouble()));
+        return set(IsFloat);
+      })
+      .Case([&](TypeAttr value) {
+        out.set_i(dataTypeOf(value.getValue()));
+        return set(IsInt);
+      })
+      .Case([&](onnx::GeluApproximationAttr value) {
+        out.set_s(onnx::stringifyGeluApproximation(value.getValue()).str());
+        return set(IsString);
+      })
+      .Case([&](DenseI64ArrayAttr value) {
+        for (int64_t number : value.asArrayRef())
+          out.add_ints(number);
+        return set(IsInts);
+      })
+      .Case([&](ElementsAttr value) {
+        out.set_type(IsTensor);
+        return fillTensor(value, *out.mutable_t());
+      })
+      .Default([&](Attribute) { return Error{"attribute " + out.name() + " has no form in ONNX"}; });
+}
+
+Status Exporter::addNode(Operation *op) {
+  auto known = dyn_cast<onnx::OperatorInterface>(op);
+  if (!known)
+    return Error{"ONNX has no operation " + op->getName().getStringRef().str()};
+  opset = std::max<int64_t>(opset, known.getForm().since);
+  pb::NodeProto &node = *graph.add_node();
+  node.set_op_type(op->getName().stripDialect().str());
+  node.set_name(nameIn(op->getLoc()).str());
+  if (auto scope = getAttr<onnx::attrs::Scope>(op)) {
+    pb::StringStringEntryProto &entry = *node.add_metadata_props();
+    entry.set_key("pkg.torch.onnx.name_scopes");
+    entry.set_value("['" + scope.str() + "', '']");
+  }
+  // An operand that is left out has an empty name, unless nothing follows.
+  auto segments = op->getAttrOfType<DenseI32ArrayAttr>("operandSegmentSizes");
+  if (!segments)
+    segments = dyn_cast_or_null<DenseI32ArrayAttr>(op->getInherentAttr("operandSegmentSizes").value_or(Attribute()));
+  SmallVector<std::string> inputs;
+  unsigned next = 0;
+  if (segments) {
+    for (int32_t size : segments.asArrayRef())
+      inputs.push_back(size ? nameOf(op->getOperand(next++)).str() : "");
+  } else {
+    for (Value operand : op->getOperands())
+      inputs.push_back(nameOf(operand).str());
+  }
+  while (!inputs.empty() && inputs.back().empty())
+    inputs.pop_back();
+  for (const std::string &input : inputs)
+    node.add_input(input);
+  // Results that nobody reads are left out at the end.
+  unsigned results = op->getNumResults();
+  while (results > 1 && op->getResult(results - 1).use_empty())
+    --results;
+  for (Value result : op->getResults().take_front(results))
+    node.add_output(nameOf(result).str());
+  for (NamedAttribute attribute : op->getAttrs()) {
+    StringRef name = attribute.getName();
+    if (name.contains('.') || name.ends_with("SegmentSizes"))
+      continue;
+    if (Status status = addAttribute(attribute, node); !status)
+      return status;
+  }
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Files
+//===----------------------------------------------------------------------===//
+
+Status Exporter::writeFiles() {
+  std::string name = std::filesystem::path(path).filename().string() + ".data";
+  std::optional<AtomicFile> data;
+  if (!external.empty()) {
+    Result<AtomicFile> created = AtomicFile::create(path + ".data");
+    if (!created)
+      return inFile(path + ".data", created.error());
+    data.emplace(std::move(*created));
+  }
+  for (auto &[tensor, value] : external) {
+    pb::TensorProto filled;
+    if (Status status = fillTensor(value, filled); !status)
+      return Error{printable(tensor->name()) + ": " + status.error().message};
+    int64_t offset = data->position();
+    if (Status status = data->write(std::string_view(filled.raw_data())); !status)
+      return inFile(path + ".data", status.error());
+    for (const auto &[key, entry] : {std::pair<std::string, std::string>{"location", name},
+                                     {"offset", std::to_string(offset)},
+                                     {"length", std::to_string(filled.raw_data().size())}}) {
+      pb::StringStringEntryProto &property = *filled.add_external_data();
+      property.set_key(key);
+      property.set_value(entry);
+    }
+    filled.set_name(tensor->name());
+    filled.clear_raw_data();
+    filled.set_data_location(1);
+    *tensor = std::move(filled);
+  }
+  std::string bytes;
+  if (!model.SerializeToString(&bytes))
+    return inFile(path, {"cannot hold a model of 2 GiB"});
+  if (data)
+    if (Status status = data->commit(); !status)
+      return inFile(path + ".data", status.error());
+  Status status = writeFileAtomically(path, bytes);
+  return status ? status : Status(inFile(path, status.error()));
+}
+
+Status Exporter::run() {
+  int64_t bytes = 0;
+  function.walk([&](onnx::ConstantOp op) { bytes += viewConstant(op.getValue()).expandedBytes(); });
+  isExternal = bytes >= options.maxBytesInFile;
+  graph.set_name(nameIn(function.getLoc()).str());
+  if (Status status = nameValues(); !status)
+    return status;
+  bool isTop = true;
+  for (Operation &op : function.front().without_terminator()) {
+    auto constant = dyn_cast<onnx::ConstantOp>(op);
+    isTop &= constant != nullptr;
+    if (Status status = constant ? addConstant(constant, isTop) : addNode(&op); !status) {
+      std::string where = nameIn(op.getLoc()).str();
+      return Error{(where.empty() ? op.getName().getStringRef().str() : printable(where)) + ": " +
+                   status.error().message};
+    }
+  }
+  // What is returned as it came in, or twice.
+  for (auto [i, value] : llvm::enumerate(function.front().getTerminator()->getOperands()))
+    if (const std::string &name = graph.output(static_cast<int>(i)).name(); nameOf(value) != name) {
+      pb::NodeProto &node = *graph.add_node();
+      node.set_op_type("Identity");
+      node.add_input(nameOf(value).str());
+      node.add_output(name);
+    }
+  model.set_ir_version(irVersionOf(opset));
+  model.add_opset_import()->set_version(opset);
+  return writeFiles();
+}
+
+} // namespace
+
+Status qopt::exportOnnx(ModuleOp module, const std::string &path, const ExportOptions &options) {
+  auto function = module.lookupSymbol<func::FuncOp>("forward");
+  if (!function || function.isExternal() || !function.getBody().hasOneBlock())
+    return Error{"expected a function @forward with a body of one block"};
+  return Exporter(function, path, options).run();
+}

@@ -1,0 +1,48 @@
+//===- TensorData.cpp - Attributes to ONNX tensors ------------------------===//
+//
+// All elements are written as raw data: little-endian, in row-major order.
+//
+//===----------------------------------------------------------------------===//
+#include "TensorData.h"
+#include "qopt/Dialect/Constants.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace qopt;
+
+int32_t qopt::dataTypeOf(Type type) {
+  if (auto integer = dyn_cast<IntegerType>(type)) {
+    switch (integer.getWidth()) {
+    case 1:
+      return 9;
+    case 8:
+      return integer.isUnsigned() ? 2 : 3;
+    case 16:
+      return integer.isUnsigned() ? 4 : 5;
+    case 32:
+      return integer.isUnsigned() ? 12 : 6;
+    case 64:
+      return integer.isUnsigned() ? 13 : 7;
+    }
+    return 0;
+  }
+  return type.isF32() ? 1 : type.isF16() ? 10 : type.isF64() ? 11 : type.isBF16() ? 16 : 0;
+}
+
+Status qopt::fillTensor(ElementsAttr value, pb::TensorProto &tensor) {
+  ShapedType type = value.getShapedType();
+  tensor.set_data_type(dataTypeOf(type.getElementType()));
+  if (!tensor.data_type()) {
+    std::string text;
+    llvm::raw_string_ostream(text) << "ONNX has no elements of type " << type.getElementType();
+    return Error{text};
+  }
+  for (int64_t size : type.getShape())
+    tensor.add_dims(size);
+  ConstantView view = viewConstant(value);
+  if (!view.isComplete())
+    return Error{"its data are missing: was this file printed without its weights?"};
+  std::vector<char> bytes = view.expanded();
+  tensor.set_raw_data(bytes.data(), bytes.size());
+  return {};
+}
