@@ -139,6 +139,15 @@ void qopt::buildLowerPipeline(OpPassManager &pm, const AddCacheOptions &cache) {
   pm.addPass(createSymbolDCEPass());
 }
 
+void qopt::buildLinalgPipeline(OpPassManager &pm) {
+  // Every operator to loops over tensors, none to a kernel.
+  pm.addPass(createConvertOnnxToLinalg());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  // Constants and checks; after this nothing is qopt's.
+  pm.addPass(createReplaceDialects());
+}
+
 //===----------------------------------------------------------------------===//
 // Code: from what lowering leaves to what is written as text or machine code
 //===----------------------------------------------------------------------===//
@@ -249,6 +258,7 @@ static std::vector<NamedPipeline> allPipelines() {
       makePipeline("qopt-quantize", "Calibrate and rewrite what has a scheme",
                    [](OpPassManager &pm) { buildQuantize(pm, {}); }),
       makePipeline("qopt-lower", "A graph to functions on memrefs", [](OpPassManager &pm) { buildLowerPipeline(pm); }),
+      makePipeline("qopt-linalg", "A graph to MLIR's own dialects, for other compilers", buildLinalgPipeline),
       // Code.
       makePipeline<HostOptions>(
           "qopt-host", "Functions on memrefs to what is compiled for one level of x86-64",

@@ -23,11 +23,14 @@ struct ConvertOnnxToLinalg : impl::ConvertOnnxToLinalgBase<ConvertOnnxToLinalg> 
 
   void runOnOperation() override {
     lowering::Handlers handlers;
+    lowering::populateAttention(handlers);
     lowering::populateElementwise(handlers);
     lowering::populateIndexing(handlers);
     lowering::populateMatMuls(handlers);
     lowering::populateMovement(handlers);
     lowering::populateNormalization(handlers);
+    lowering::populateQuantization(handlers);
+    lowering::populateQuantizedProducts(handlers);
     lowering::populateReductions(handlers);
     lowering::populateShapes(handlers);
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>()) {

@@ -27,8 +27,9 @@ Value toIndex(ImplicitLocOpBuilder &b, Value element, Value size) {
 }
 
 /// Fails at run time unless every index in `indices` (whose elements `map` picks,
-/// in loops over `dims`) is in [-size, size).
-void requireInRange(Value indices, AffineMap map, ArrayRef<OpFoldResult> dims, OpFoldResult size, OnnxLowering &state) {
+/// in loops over `dims`) is in [-size, size), or in [0, size).
+void requireInRange(Value indices, AffineMap map, ArrayRef<OpFoldResult> dims, OpFoldResult size, OnnxLowering &state,
+                    bool countsFromEnd = true) {
   ImplicitLocOpBuilder &b = state.b;
   Type element = getElementTypeOrSelf(indices.getType());
   Value extent = state.value(size);
@@ -37,7 +38,9 @@ void requireInRange(Value indices, AffineMap map, ArrayRef<OpFoldResult> dims, O
   AffineMap none = AffineMap::get(map.getNumDims(), 0, b.getContext());
   SmallVector<utils::IteratorType> iterators(map.getNumDims(), utils::IteratorType::reduction);
   auto isBad = [&](ImplicitLocOpBuilder &b, Value index) -> Value {
-    return arith::CmpIOp::create(b, arith::CmpIPredicate::uge, toIndex(b, index, extent), extent);
+    Value at =
+        countsFromEnd ? toIndex(b, index, extent) : arith::IndexCastOp::create(b, b.getIndexType(), index).getResult();
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::uge, at, extent);
   };
   // The last index out of range, or 0.
   auto worst = linalg::GenericOp::create(b, TypeRange{init.getType()}, ValueRange{indices}, ValueRange{init},
@@ -207,6 +210,12 @@ LogicalResult lowerScatterND(onnx::ScatterNDOp op, OnnxLowering &state) {
 }
 
 } // namespace
+
+void lowering::requirePositions(Value indices, OpFoldResult size, OnnxLowering &state) {
+  Dims dims = state.dims(indices);
+  requireInRange(state.tensor(indices), state.b.getMultiDimIdentityMap(dims.size()), dims, size, state,
+                 /*countsFromEnd=*/false);
+}
 
 void lowering::populateIndexing(Handlers &handlers) {
   handlers.add(&lowerGather);

@@ -91,15 +91,17 @@ LogicalResult OnnxLowering::lower(Operation *op) {
     if (getElementTypeOrSelf(value.getType()).isUnsignedInteger())
       return op->emitOpError("has no lowering for elements of type ") << getElementTypeOrSelf(value.getType());
   const Handler *handler = handlers.find(op);
-  auto known = dyn_cast<onnx::OperatorInterface>(op);
-  if (!handler || !known)
+  if (!handler)
     return op->emitOpError("has no lowering to host code");
-  FailureOr<SmallVector<Dims, 1>> results = shapes.infer(known);
-  if (failed(results))
-    return failure();
-  for (auto [value, dims] : llvm::zip_equal(op->getResults(), *results))
-    if (llvm::all_of(dims, [](OpFoldResult size) { return !size.isNull(); }))
-      sizes[value] = dims;
+  // Operations of qopt have no such rule: their handlers say the dimensions.
+  if (auto known = dyn_cast<onnx::OperatorInterface>(op)) {
+    FailureOr<SmallVector<Dims, 1>> results = shapes.infer(known);
+    if (failed(results))
+      return failure();
+    for (auto [value, dims] : llvm::zip_equal(op->getResults(), *results))
+      if (llvm::all_of(dims, [](OpFoldResult size) { return !size.isNull(); }))
+        sizes[value] = dims;
+  }
   if (failed((*handler)(op, *this)))
     return failure();
   for (OpResult result : op->getResults())

@@ -107,6 +107,11 @@ public:
   /// A linalg.generic whose loops are `dims`, all parallel, read through `maps`.
   mlir::Value generic(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element, mlir::ValueRange inputs,
                       llvm::ArrayRef<mlir::AffineMap> maps, Body body);
+  /// A linalg.generic that folds: its loops are those of `maps`, and those that `write` leaves
+  /// out run one after the other. `body` gets the elements and, last, what came out so far,
+  /// which starts with `init`.
+  mlir::Value fold(mlir::Value init, mlir::AffineMap write, mlir::ValueRange inputs,
+                   llvm::ArrayRef<mlir::AffineMap> maps, Body body);
   /// A linalg.generic that reads nothing by itself: `body` gets the indices.
   mlir::Value generate(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element, Body body);
   /// How to read an operand of `from` dimensions that is broadcast to `rank` loops.
@@ -136,6 +141,9 @@ private:
   std::map<int64_t, mlir::Value> indexConstants; ///< no DenseMap: exporters end slices at its key for "empty"
 };
 
+/// Lets the entry point fail at run time unless all of `indices`, of the graph, are in [0, size).
+void requirePositions(mlir::Value indices, mlir::OpFoldResult size, OnnxLowering &state);
+
 void populateElementwise(Handlers &handlers);
 void populateShapes(Handlers &handlers);
 void populateMovement(Handlers &handlers);
@@ -143,6 +151,9 @@ void populateIndexing(Handlers &handlers);
 void populateReductions(Handlers &handlers);
 void populateMatMuls(Handlers &handlers);
 void populateNormalization(Handlers &handlers);
+void populateAttention(Handlers &handlers);
+void populateQuantization(Handlers &handlers);
+void populateQuantizedProducts(Handlers &handlers);
 
 } // namespace qopt::lowering
 

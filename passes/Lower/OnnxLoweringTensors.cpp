@@ -46,6 +46,21 @@ Value OnnxLowering::generic(ArrayRef<OpFoldResult> dims, Type element, ValueRang
   return op.getResult(0);
 }
 
+Value OnnxLowering::fold(Value init, AffineMap write, ValueRange inputs, ArrayRef<AffineMap> maps, Body body) {
+  SmallVector<AffineMap> all(maps);
+  all.push_back(write);
+  SmallVector<utils::IteratorType> iterators(write.getNumDims(), utils::IteratorType::reduction);
+  for (AffineExpr result : write.getResults())
+    iterators[cast<AffineDimExpr>(result).getPosition()] = utils::IteratorType::parallel;
+  auto op = linalg::GenericOp::create(b, TypeRange{init.getType()}, inputs, ValueRange{init}, all, iterators,
+                                      [&](OpBuilder &inner, Location loc, ValueRange arguments) {
+                                        ImplicitLocOpBuilder builder(loc, inner);
+                                        Value result = body(builder, arguments);
+                                        linalg::YieldOp::create(builder, result);
+                                      });
+  return op.getResult(0);
+}
+
 Value OnnxLowering::generate(ArrayRef<OpFoldResult> dims, Type element, Body body) {
   return generic(dims, element, {}, {}, [&](ImplicitLocOpBuilder &builder, ValueRange) {
     SmallVector<Value> indices;

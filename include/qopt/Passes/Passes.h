@@ -31,6 +31,8 @@ Status parsePipeline(mlir::OpPassManager &pm, llvm::StringRef text, llvm::String
 
 /// The pipeline `qopt-lower`: a graph to functions on memrefs.
 void buildLowerPipeline(mlir::OpPassManager &pm, const AddCacheOptions &cache = {});
+/// The pipeline `qopt-linalg`: a graph to MLIR's own dialects on tensors.
+void buildLinalgPipeline(mlir::OpPassManager &pm);
 /// The pipeline `qopt-host`: what qopt-lower or qopt-emit-cuda-kernels leaves to the LLVM
 /// dialect, for the level of x86-64 of that name.
 void buildHostPipeline(mlir::OpPassManager &pm, llvm::StringRef level);

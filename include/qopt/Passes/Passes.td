@@ -642,6 +642,27 @@ def ConvertOnnxToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
                            "::mlir::bufferization::BufferizationDialect"];
 }
 
+def ReplaceDialects : Pass<"qopt-replace-dialects", "::mlir::ModuleOp"> {
+  let summary = "What is left of qopt's dialects to those of MLIR";
+  let description = [{
+    The end of the way to other compilers: constants and checks get the operations of MLIR, and
+    attributes that only qopt knows go.
+
+    ```mlir
+    %w = qopt.parameter "norm.weight" dense_resource<w> : tensor<256xf32>
+    qopt.require %same, shape_mismatch(%rows, %columns)
+    ```
+    ==>
+    ```mlir
+    %w = arith.constant dense_resource<w> : tensor<256xf32>
+    cf.assert %same, "requires equal sizes"
+    ```
+    Expects: what `convert-onnx-to-linalg` leaves. Ensures: no operation and no attribute of
+    qopt's dialects; an operation that has no such form is an error.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect"];
+}
+
 def ExtractParameters : Pass<"qopt-extract-parameters", "::mlir::ModuleOp"> {
   let summary = "Move large constants to the parameter table";
   let description = [{
