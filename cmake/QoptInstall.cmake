@@ -60,6 +60,7 @@ endfunction()
 
 install_qopt_tools(runtime qrun)
 install_qopt_tools(compiler qopt qopt-opt qopt-translate qopt-lsp-server)
+install(TARGETS qopt-plugin LIBRARY COMPONENT compiler) # for mlir-opt
 
 set_target_properties(qrt-c PROPERTIES EXPORT_NAME Runtime)
 set_target_properties(qopt-c PROPERTIES EXPORT_NAME Compiler)
@@ -68,7 +69,7 @@ export_qopt_libraries(Runtime runtime qrt-c)
 export_qopt_libraries(Compiler compiler qopt-c)
 export_qopt_libraries(RuntimeStatic runtime QoptSupport QoptTokenizer QoptModule qrt)
 export_qopt_libraries(CompilerStatic compiler
-  QoptOnnxProto QoptDialect QoptImport QoptNumerics QoptReference QoptCodegen QoptCalibration QoptPasses QoptDriver)
+  QoptOnnxProto QoptDialect QoptImport QoptNumerics QoptReference QoptCodegen QoptCalibration QoptPasses QoptPlugins QoptDriver)
 
 # Headers: those of the runtime's libraries, and all others with what TableGen made for them.
 set(header_kinds FILES_MATCHING PATTERN "*.h" PATTERN "*.td" PATTERN "*.h.inc" PATTERN CMakeFiles EXCLUDE)

@@ -34,3 +34,8 @@ function(add_qopt_tool name)
   target_link_libraries(${name} PRIVATE ${ARG_LINK_LIBS} MLIR LLVM)
   use_qopt_pch(${name})
 endfunction()
+
+# export_qopt_symbols(NAME): plugins that the program loads can use qopt's own classes.
+function(export_qopt_symbols name)
+  target_link_options(${name} PRIVATE "LINKER:--export-dynamic-symbol=*4qopt*")
+endfunction()

@@ -11,13 +11,16 @@ config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.qopt_obj_root, "test")
 llvm_config.use_default_substitutions()
 llvm_config.add_tool_substitutions(
-    ["qopt", "qrun", "qopt-opt", "qopt-translate", "qopt-lsp-server"],
+    ["qopt", "qrun", "qopt-opt", "qopt-translate", "qopt-lsp-server", "mlir-opt", "mlir-runner"],
     [os.path.join(config.qopt_obj_root, "bin"), config.llvm_tools_dir],
 )
 if any(
     os.access(os.path.join(folder, "zsh"), os.X_OK) for folder in config.environment["PATH"].split(os.pathsep)
 ):
     config.available_features.add("zsh")
+config.substitutions.append(("%qopt-plugin", os.path.join(config.qopt_obj_root, "lib", "qopt-plugin.so")))
+config.substitutions.append(("%plugins", os.path.join(config.qopt_obj_root, "test", "Plugins")))
+config.substitutions.append(("%llvm-lib", os.path.join(config.llvm_tools_dir, "..", "lib")))
 config.substitutions.append(("%src", config.qopt_src_root))
 config.substitutions.append(("%obj", config.qopt_obj_root))
 config.substitutions.append(("%inputs", os.path.join(config.qopt_src_root, "test", "Inputs")))

@@ -66,7 +66,7 @@ static Status setDevice(const std::string &name, CompileOptions &compile) {
   return {};
 }
 
-/// The phase that --until names, which takes names of phases only.
+/// The phase that --until or --emit names, which take names of phases only.
 static Phase phaseOf(const std::string &name) {
   std::vector<PhaseDescription> phases = describePhases();
   return std::find_if(phases.begin(), phases.end(), [&](const PhaseDescription &phase) { return phase.name == name; })
@@ -108,11 +108,18 @@ void CommandLine::addCompilation() {
                  "repeat that package's choices where no option says otherwise");
   std::vector<std::string> phases;
   std::string phaseHelp = "stop after a phase and write the IR:";
+  std::vector<std::string> exits = {"module"};
+  std::string exitHelp = "what to make of the model:\nmodule: what qrun runs (the default)";
   for (const PhaseDescription &phase : describePhases()) {
-    phases.emplace_back(phase.name);
-    phaseHelp += "\n" + phases.back() + ": " + phase.summary;
+    (phase.isExit ? exits : phases).emplace_back(phase.name);
+    (phase.isExit ? exitHelp : phaseHelp) += std::string("\n") + phase.name + ": " + phase.summary;
   }
   options.choice("until", phases, until, phaseHelp);
+  options.choice("emit", exits, emit, exitHelp);
+  options.list("load-pass-plugin", "FILE.so", compile.passPlugins,
+                "passes and pipelines of others, for --pass-pipeline (repeatable)");
+  options.list("load-dialect-plugin", "FILE.so", compile.dialectPlugins,
+                "their dialects (repeatable; docs/Integration.md)");
   options.custom(
       "target", "LIST", [this](const std::string &text) { return setTargets(text, compile); },
       "what the module has code for, cpu,cuda,sim or some of them:\n"
@@ -210,6 +217,8 @@ Status CommandLine::checkCombination() const {
       {"seed", "calibration"},
       {"device", "calibration"},
   };
+  if (emit != "module" && options.wasGiven("until"))
+    return usageError("--until and --emit=" + emit + " contradict each other");
   for (auto [option, other] : needs)
     if (options.wasGiven(option) && !options.wasGiven(other))
       return usageError(std::string("--") + option + " needs --" + other);
@@ -247,7 +256,7 @@ Result<CompileOptions> CommandLine::compileOptions(const std::string &model) {
   if (Status status = checkCombination(); !status)
     return status.error();
   compile.model = model;
-  compile.until = phaseOf(until);
+  compile.until = phaseOf(emit == "module" ? until : emit);
   compile.documents = *documentRuleByName(documents);
   compile.seed = static_cast<uint64_t>(seed);
   compile.threads = static_cast<int>(threads > 0 ? threads : std::max(1u, std::thread::hardware_concurrency()));

@@ -13,6 +13,7 @@
 #include "PassRunner.h"
 #include "RemarkCollector.h"
 #include "ReportFiles.h"
+#include "Reproducer.h"
 #include "Resources.h"
 #include "TargetDefaults.h"
 #include "WriteModule.h"
@@ -23,6 +24,7 @@
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
 #include "qopt/Passes/Passes.h"
+#include "qopt/Plugins/Plugins.h"
 #include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
@@ -76,7 +78,6 @@ private:
   }
 
   Status run(const PhaseInfo &phase);
-  Status readCalibration();
   /// Runs the passes that a text names, or of them only those called `only`.
   Status runPipeline(StringRef phase, const std::string &pipeline, const std::string &compat = "", StringRef only = "");
   void forwardRemarks();
@@ -94,6 +95,17 @@ private:
   CompileReport report;
 };
 
+/// Hands to the passes what their options, which are text, cannot hold.
+void handOver(const CompileOptions &options, CalibrationContext &calibration) {
+  calibration.threads = options.threads;
+  calibration.maxMemory = options.maxMemory;
+  calibration.overrides = options.overrides;
+  calibration.prefersInt8Activations = prefersInt8Activations(options);
+  calibration.onLayer = options.onLayer;
+  calibration.onProgress = options.onProgress;
+  calibration.makeRunner = deviceRunners(options.device);
+}
+
 /// A phase: what it is called, what it makes of the model, and what does that: a method,
 /// or passes alone.
 struct PhaseInfo {
@@ -107,6 +119,7 @@ struct PhaseInfo {
 void buildLower(OpPassManager &passes, const CompileOptions &options) {
   buildLowerPipeline(passes, {.cacheType = cacheTypeOf(options)});
 }
+void buildLinalg(OpPassManager &passes, const CompileOptions &) { buildLinalgPipeline(passes); }
 void buildHost(OpPassManager &passes, const CompileOptions &options) {
   buildHostPipeline(passes, options.cpus.empty() ? StringRef(kHostV3.name) : StringRef(options.cpus.front()));
 }
@@ -123,6 +136,10 @@ constexpr PhaseInfo kPhases[] = {
     {{Phase::Import, "import", "the graph as the file has it, in the onnx dialect"}, &Compilation::import},
     {{Phase::Raise, "raise", "exporters' decompositions as standard operators (qopt-raise)"}, &Compilation::raise},
     {{Phase::Quantize, "quantize", "linear layers rewritten by --pass-pipeline"}, &Compilation::quantize},
+    {{Phase::Linalg, "linalg", "functions on tensors in MLIR's own dialects (qopt-linalg)", /*isExit=*/true},
+     nullptr,
+     buildLinalg,
+     true},
     {{Phase::Lower, "lower", "functions on memory that call kernels (qopt-lower)"}, nullptr, buildLower},
     {{Phase::Host, "host", "code for the host, in the LLVM dialect (qopt-host)"}, nullptr, buildHost, true},
     {{Phase::Ptx, "ptx", "kernels for GPUs, in the LLVM dialect (qopt-ptx)"}, nullptr, buildPtx, true},
@@ -169,8 +186,10 @@ Status Compilation::import() {
 Status Compilation::runPipeline(StringRef phase, const std::string &pipeline, const std::string &compat,
                                 StringRef only) {
   return passes.run(*module, phase, [&](OpPassManager &manager) -> Status {
-    if (only.empty())
-      return parsePipeline(manager, pipeline, compat);
+    if (only.empty()) {
+      Status status = parsePipeline(manager, pipeline, compat);
+      return status ? makeReplayable(manager, options, context) : status;
+    }
     OpPassManager whole(manager);
     if (Status status = parsePipeline(whole, pipeline, compat); !status)
       return status;
@@ -202,36 +221,23 @@ Status Compilation::raise() {
   return {};
 }
 
-/// Hands to the passes what their options, which are text, cannot hold.
-Status Compilation::readCalibration() {
-  auto &calibration = CalibrationContext::attach(context);
-  calibration.threads = options.threads;
-  calibration.maxMemory = options.maxMemory;
-  calibration.overrides = options.overrides;
-  calibration.prefersInt8Activations = prefersInt8Activations(options);
-  calibration.onLayer = options.onLayer;
-  calibration.onProgress = options.onProgress;
-  if (options.calibration.empty() || onlyAssigns)
-    return {};
-  calibration.makeRunner = deviceRunners(options.device);
-  auto samples = readSamples(options, tokenizer.tokenizer.get(), contextLength, vocabularySize);
-  if (!samples)
-    return samples.error();
-  calibration.samples = std::move(*samples);
-  for (const std::vector<int32_t> &window : calibration.samples)
-    report.calibrationTokens += window.size();
-  return {};
-}
-
 Status Compilation::quantize() {
   if (options.pipeline.empty())
     return {};
-  if (Status status = readCalibration(); !status)
-    return status;
+  auto &calibration = CalibrationContext::attach(context);
+  handOver(options, calibration);
+  if (!options.calibration.empty() && !onlyAssigns) {
+    auto samples = readSamples(options, tokenizer.tokenizer.get(), contextLength, vocabularySize);
+    if (!samples)
+      return samples.error();
+    calibration.samples = std::move(*samples);
+    for (const std::vector<int32_t> &window : calibration.samples)
+      report.calibrationTokens += window.size();
+  }
   Stopwatch watch;
   Status status = runPipeline("quantize", options.pipeline, options.compat, onlyAssigns ? "qopt-assign-scheme" : "");
   report.quantizeSeconds = watch.seconds();
-  return status;
+  return status ? removeReplayed(options) : status;
 }
 
 //===----------------------------------------------------------------------===//
@@ -290,8 +296,10 @@ Result<CompileReport> Compilation::run(Phase last) {
   Stopwatch watch;
   report.model = std::filesystem::path(options.model).filename().string();
   report.pipeline = options.pipeline;
-  // What is printed must have its data.
-  if (last == Phase::End)
+  if (Status status = loadPlugins(options.passPlugins, options.dialectPlugins, context); !status)
+    return status.error();
+  // What is printed must have its data, and a reproducer may be.
+  if (last == Phase::End && options.reproducer.empty())
     DeferredData::attach(context);
   for (const PhaseInfo &phase : kPhases) {
     if (phase.description.phase > last)

@@ -7,8 +7,12 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 #include "qopt/InitAll.h"
+#include "qopt/Plugins/Plugins.h"
+#include "qopt/Support/Tool.h"
 
 int main(int argc, char **argv) {
+  if (qopt::Status status = qopt::checkPluginOptions(argc, argv); !status)
+    return qopt::reportError("qopt-opt", status.error().message);
   mlir::DialectRegistry registry;
   qopt::registerAllDialects(registry);
   qopt::registerAllPasses();

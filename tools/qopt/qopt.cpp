@@ -4,69 +4,21 @@
 // output, everything else to standard error.
 //
 //===----------------------------------------------------------------------===//
+#include "MlirArguments.h"
 #include "qopt/Driver/CommandLine.h"
 #include "qopt/Driver/Driver.h"
 #include "qopt/Driver/PipelineList.h"
 #include "qopt/Driver/ReportText.h"
-#include "qopt/InitAll.h"
 #include "qopt/Support/File.h"
 #include "qopt/Support/Progress.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
-
-#include "mlir/IR/AsmState.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Support/Timing.h"
-#include "llvm/Support/CommandLine.h"
-#include "llvm/Support/raw_ostream.h"
 
 #include <cstdio>
 
 using namespace qopt;
 
 namespace {
-
-/// MLIR's own debugging options (--mlir-print-ir-after-all, --mlir-timing, ...) go
-/// to LLVM's parser; everything else is ours.
-std::vector<const char *> takeMlirArguments(int argc, char **argv, std::vector<std::string> &mlirArguments) {
-  std::vector<const char *> rest;
-  for (int i = 0; i < argc; ++i) {
-    std::string_view argument = argv[i];
-    if (i > 0 &&
-        (argument.starts_with("--mlir-") || argument.starts_with("-mlir-") || argument.starts_with("--debug-only")))
-      mlirArguments.emplace_back(argument);
-    else
-      rest.push_back(argv[i]);
-  }
-  return rest;
-}
-
-/// Hands MLIR's arguments to LLVM's parser, which keeps them in global variables. The
-/// options exist only once they are registered, so they are, and only where some are given.
-Status applyMlirArguments(const std::vector<std::string> &arguments) {
-  registerAllPasses(); // whose names are values of options
-  mlir::registerPassManagerCLOptions();
-  mlir::registerMLIRContextCLOptions();
-  mlir::registerAsmPrinterCLOptions();
-  mlir::registerDefaultTimingManagerCLOptions();
-  std::vector<const char *> forwarded = {"qopt"};
-  for (const std::string &argument : arguments)
-    forwarded.push_back(argument.c_str());
-  std::string message;
-  llvm::raw_string_ostream stream(message);
-  llvm::SmallVector<llvm::cl::Option *> forgotten;
-  if (!llvm::cl::ParseCommandLineOptions(forwarded.size(), forwarded.data(), "", &stream))
-    return usageError(printable(message.substr(0, message.find('\n'))));
-  // lld resets all options that the parser knows, at every link; those it does not know keep
-  // their values.
-  for (auto &[name, option] : llvm::cl::getRegisteredOptions())
-    if (name.starts_with("mlir-"))
-      forgotten.push_back(option);
-  for (llvm::cl::Option *option : forgotten)
-    option->removeArgument();
-  return {};
-}
 
 /// Prints what people read, unless standard output is for programs.
 void print(const CommandLine &command, const std::string &text) {
@@ -167,11 +119,8 @@ int main(int argc, char **argv) {
     Result<CompileOptions> options = command.compileOptions(table.positional()[0]);
     if (!options)
       return options.error();
-    if (!mlirArguments.empty()) {
-      if (Status status = applyMlirArguments(mlirArguments); !status)
-        return status;
-      options->mlirOptions = true;
-    }
+    if (Status status = applyMlirArguments(mlirArguments, *options); !status)
+      return status;
     return *request == Request::ListLayers ? listLayers(command, *options) : compile(command, *options);
   });
 }

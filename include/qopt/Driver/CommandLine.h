@@ -51,7 +51,7 @@ private:
   // Words that stand for a value of CompileOptions wait here until all have been read.
   bool listLayers = false, listSchemes = false, printPipelines = false, dumpPassPipeline = false;
   bool quiet = false, remarks = false;
-  std::string until = "end", documents = "auto", cpu, reportFile;
+  std::string until = "end", emit = "module", documents = "auto", cpu, reportFile;
   int64_t threads = 0, seed = 0;
 };
 

@@ -19,14 +19,16 @@
 namespace qopt {
 
 /// What is done to a model, in order. Where a compilation stops, the IR as this phase
-/// leaves it is the result. Host, Ptx and Sim start from what Lower leaves; End does for all
-/// targets what each of them does for one.
-enum class Phase { Import, Raise, Quantize, Lower, Host, Ptx, Sim, End };
+/// leaves it is the result. Linalg starts from what Quantize leaves, Host, Ptx and Sim from what
+/// Lower does; End does for all targets what each of these three does for one.
+enum class Phase { Import, Raise, Quantize, Linalg, Lower, Host, Ptx, Sim, End };
 
-/// The name of a phase, as `--until` takes it, and what it makes of the model.
+/// The name of a phase, as `--until` takes it, or `--emit` where it is an exit to other
+/// compilers, and what it makes of the model.
 struct PhaseDescription {
   Phase phase;
   const char *name, *summary;
+  bool isExit = false;
 };
 
 /// All phases in order.
@@ -43,7 +45,8 @@ struct CompileOptions {
   std::string compat;                 ///< package whose choices the scheme repeats; empty: none
   std::vector<std::string> overrides; ///< PATTERN=SPEC
   Phase until = Phase::End;
-  bool strict = false; ///< a warning ends the compilation as an error would
+  std::vector<std::string> passPlugins, dialectPlugins; ///< shared libraries (qopt/Plugins/Plugins.h)
+  bool strict = false;                                  ///< a warning ends the compilation as an error would
 
   std::string calibration;                          ///< corpus or .npy; "-": standard input; empty: none
   DocumentRule documents = DocumentRule::Automatic; ///< of plain text, to calibrate and to evaluate on
@@ -59,6 +62,7 @@ struct CompileOptions {
   std::string cacheType = "auto";             ///< of keys and values: "f16", "f32" or what fits targets and compat
   int threads = 1;
   int64_t maxMemory = 0;    ///< bytes of activations kept between stages; 0: no limit
+  std::string reproducer;   ///< where MLIR writes what a failing phase was given; empty: nowhere
   bool mlirOptions = false; ///< apply MLIR's own command line options to the pass managers
 
   std::string evaluation; ///< text to measure the float and the quantized model on: .txt, .jsonl, .npy; "-"
