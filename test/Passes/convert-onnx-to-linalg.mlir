@@ -172,9 +172,22 @@ func.func @refuses_unsigned(%x: tensor<4xui8>) -> tensor<4xui8> {
 
 // -----
 
-// No kernel fits and there is nothing else.
-func.func @refuses_kernels_operator(%x: tensor<?x8xf32>, %w: tensor<8x8xi8>, %s: tensor<8xf32>) -> tensor<?x8xf32> {
+// Calibration has not taken it away.
+func.func @refuses_observer(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   // expected-error @below {{has no lowering to host code}}
+  %0 = qopt.observe %x "a" ["absmax"] : tensor<?x8xf32>
+  return %0 : tensor<?x8xf32>
+}
+
+// -----
+
+// No kernel fits: loops take the product.
+// CHECK-LABEL: @matmul_w8a16
+//       CHECK: linalg.generic
+//       CHECK: arith.sitofp %{{.*}} : i8 to f32
+//       CHECK: arith.mulf
+//   CHECK-NOT: qopt.
+func.func @matmul_w8a16(%x: tensor<?x8xf32>, %w: tensor<8x8xi8>, %s: tensor<8xf32>) -> tensor<?x8xf32> {
   %0 = qopt.matmul_w8a16 %x, %w, %s : (tensor<?x8xf32>, tensor<8x8xi8>, tensor<8xf32>) -> tensor<?x8xf32>
   return %0 : tensor<?x8xf32>
 }
