@@ -106,8 +106,7 @@ void handOver(const CompileOptions &options, CalibrationContext &calibration) {
   calibration.makeRunner = deviceRunners(options.device);
 }
 
-/// A phase: what it is called, what it makes of the model, and what does that: a method,
-/// or passes alone.
+/// A phase: what it is called, what it makes of the model, and the method or passes that do.
 struct PhaseInfo {
   PhaseDescription description;
   Status (Compilation::*run)();
