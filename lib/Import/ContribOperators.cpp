@@ -1,91 +1,101 @@
 //===- ContribOperators.cpp - onnxruntime's operators ---------------------===//
 //
-// Operators that onnxruntime's optimizer and builder write, as the standard
-// operators they stand for. Definitions: docs/ContribOperators.md of onnxruntime.
+// Operators that onnxruntime's optimizer and builder write, as the standard operators they
+// stand for: the table, activations and products. Definitions: docs/ContribOperators.md of
+// onnxruntime.
 //
 //===----------------------------------------------------------------------===//
+#include "ContribOperators.h"
+#include "OperatorBuilder.h"
 #include "OperatorTable.h"
 #include "qopt/Dialect/Types.h"
 
 using namespace mlir;
 using namespace qopt;
 
-static NamedAttribute floatAttribute(NodeImport &node, StringRef name, float fallback) {
-  auto value = node.take<FloatAttr>(name);
-  return node.builder.getNamedAttr(name, value ? value : node.builder.getF32FloatAttr(fallback));
-}
-
-/// RMSNormalization before it was standard; without the second output.
-static Status importSimplifiedLayerNorm(NodeImport &node) {
-  NamedAttribute attributes[] = {
-      node.builder.getNamedAttr("axis", node.builder.getI64IntegerAttr(node.takeInt("axis", -1))),
-      floatAttribute(node, "epsilon", 1e-5f)};
-  node.attributes.erase("stash_type"); // f32, as always here
-  return node.finish(node.createOne("RMSNormalization", node.inputs, attributes));
-}
-
-/// RMSNormalization of a sum, which is the fourth output; without the others.
-static Status importSkipLayerNorm(NodeImport &node) {
-  Result<Value> sum = node.createOne("Add", {node.inputs[0], node.inputs[1]});
-  if (sum && node.inputs.size() > 3 && node.inputs[3])
-    sum = node.createOne("Add", {*sum, node.inputs[3]});
-  if (!sum)
-    return sum.error();
-  NamedAttribute epsilon = floatAttribute(node, "epsilon", 1e-12f);
-  Result<Value> normalized = node.createOne("RMSNormalization", {*sum, node.inputs[2]}, epsilon);
-  if (!normalized)
-    return normalized.error();
-  node.results = SmallVector<Value>{*normalized, Value(), Value(), *sum};
-  return {};
-}
+//===----------------------------------------------------------------------===//
+// Activations
+//===----------------------------------------------------------------------===//
 
 static Status importQuickGelu(NodeImport &node) {
-  NamedAttribute alpha = floatAttribute(node, "alpha", 1.702f);
-  return node.finish(node.createOne("Swish", node.inputs, alpha));
+  OperatorBuilder b(node);
+  NamedAttribute alpha = b.takeFloat("alpha", 1.702f);
+  return b.finish(b.make("Swish", node.inputs, alpha));
 }
 
-/// alpha * A' * B', where ' swaps the last two dimensions.
-static Status importFusedMatMul(NodeImport &node) {
-  if (node.takeInt("transBatchA", 0) || node.takeInt("transBatchB", 0))
-    return Error{"transBatchA and transBatchB are not supported"};
-  SmallVector<Value> operands(node.inputs);
-  for (auto [operand, name] : llvm::zip(operands, ArrayRef<StringRef>{"transA", "transB"})) {
-    if (!node.takeInt(name, 0))
-      continue;
-    int64_t rank = typeOf(operand).getRank();
-    if (rank < 2)
-      return Error{name.str() + " requires an operand of rank 2 or more"};
-    auto perm = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+/// Gelu of a sum, in the way that `kind` says.
+static Status importGelu(NodeImport &node, onnx::GeluApproximation kind) {
+  OperatorBuilder b(node);
+  Value x = node.inputs[0];
+  if (node.inputs.size() > 1)
+    x = b.make("Add", {x, node.inputs[1]});
+  auto approximate = onnx::GeluApproximationAttr::get(node.builder.getContext(), kind);
+  return b.finish(b.make("Gelu", x, node.builder.getNamedAttr("approximate", approximate)));
+}
+static Status importErfGelu(NodeImport &node) { return importGelu(node, onnx::GeluApproximation::None); }
+static Status importTanhGelu(NodeImport &node) { return importGelu(node, onnx::GeluApproximation::Tanh); }
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// `operand` as a product reads it: `swapped` exchanges the last two dimensions, `outer` moves the
+/// first dimension behind the others of the batch before that.
+static Result<Value> arrangeFactor(OperatorBuilder &b, Value operand, bool swapped, bool outer) {
+  int64_t rank = typeOf(operand).getRank();
+  if (rank < 2 && (swapped || outer))
+    return Error{"transposes an operand of rank " + std::to_string(rank)};
+  auto perm = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  if (outer)
+    std::rotate(perm.begin(), perm.begin() + 1, perm.end() - 1);
+  if (swapped)
     std::swap(perm[rank - 1], perm[rank - 2]);
-    NamedAttribute attribute = node.builder.getNamedAttr("perm", node.builder.getDenseI64ArrayAttr(perm));
-    Result<Value> transposed = node.createOne("Transpose", operand, attribute);
-    if (!transposed)
-      return transposed.error();
-    operand = *transposed;
-  }
-  Result<Value> product = node.createOne("MatMul", operands);
-  auto alpha = node.take<FloatAttr>("alpha");
-  if (!product || !alpha || alpha.getValueAsDouble() == 1)
-    return node.finish(product);
-  Type element = typeOf(*product).getElementType();
-  if (!isa<FloatType>(element))
-    return Error{"requires float operands"};
-  auto scale = FloatAttr::get(element, alpha.getValueAsDouble());
-  Value factor = node.constant(DenseElementsAttr::get(RankedTensorType::get({}, element), scale));
-  return node.finish(node.createOne("Mul", {*product, factor}));
+  return llvm::is_sorted(perm) ? operand : b.transpose(operand, perm);
 }
 
-/// onnxruntime registers the first two in the default domain as well.
+/// alpha * A' * B'.
+static Status importFusedMatMul(NodeImport &node) {
+  OperatorBuilder b(node);
+  SmallVector<Value> factors;
+  for (size_t i : {0, 1}) {
+    const char *swap = i == 0 ? "transA" : "transB", *move = i == 0 ? "transBatchA" : "transBatchB";
+    bool swapped = node.takeInt(swap, 0), outer = node.takeInt(move, 0);
+    Result<Value> factor = arrangeFactor(b, node.inputs[i], swapped, outer);
+    if (!factor)
+      return factor.error();
+    factors.push_back(*factor);
+  }
+  Value product = b.make("MatMul", factors);
+  if (auto alpha = node.take<FloatAttr>("alpha"); alpha && alpha.getValueAsDouble() != 1 && !b.hasFailed())
+    product = b.make("Mul", {product, b.floatLike(product, alpha.getValueAsDouble())});
+  return b.finish(product);
+}
+
+//===----------------------------------------------------------------------===//
+// The table
+//===----------------------------------------------------------------------===//
+
 static const std::pair<const char *, OperatorInfo> operators[] = {
-    {"SimplifiedLayerNormalization", {{1, 2, 2, 2}, importSimplifiedLayerNorm}},
-    {"SkipSimplifiedLayerNormalization", {{1, 3, 4, 4}, importSkipLayerNorm}},
-    {"QuickGelu", {{1, 1, 1, 1}, importQuickGelu}},
+    {"Attention", {{1, 2, 7, 2}, contrib::importAttention}},
+    {"BiasGelu", {{1, 2, 2, 1}, importErfGelu}},
+    {"FastGelu", {{1, 1, 2, 1}, importTanhGelu}},
     {"FusedMatMul", {{1, 2, 2, 1}, importFusedMatMul}},
+    {"Gelu", {{1, 1, 1, 1}, importErfGelu}},
+    {"GroupQueryAttention", {{1, 1, 17, 4}, contrib::importGroupQueryAttention}},
+    {"MultiHeadAttention", {{1, 1, 10, 4}, contrib::importMultiHeadAttention}},
+    {"QuickGelu", {{1, 1, 1, 1}, importQuickGelu}},
+    {"RotaryEmbedding", {{1, 4, 4, 1}, contrib::importRotaryEmbedding}},
+    {"SimplifiedLayerNormalization", {{1, 2, 2, 2}, contrib::importSimplifiedLayerNorm}},
+    {"SkipLayerNormalization", {{1, 3, 5, 4}, contrib::importSkipLayerNorm}},
+    {"SkipSimplifiedLayerNormalization", {{1, 3, 4, 4}, contrib::importSkipSimplifiedLayerNorm}},
+    {"TransposeMatMul", {{1, 2, 2, 1}, importFusedMatMul}},
 };
 
 std::optional<OperatorInfo> qopt::lookupContribOperator(StringRef domain, StringRef name) {
+  // onnxruntime registers this one in the default domain, and exporters of others copied it.
+  bool isAnywhere = name == "SimplifiedLayerNormalization" || name == "SkipSimplifiedLayerNormalization";
   for (const auto &[known, info] : operators)
-    if (name == known && (domain == "com.microsoft" || (domain.empty() && name.contains("Simplified"))))
+    if (name == known && (domain == "com.microsoft" || isAnywhere))
       return info;
   return std::nullopt;
 }

@@ -85,26 +85,51 @@ static Error describeCycle(const pb::GraphProto &graph, const Definitions &defin
   return {nodeName(graph.node(start)) + ": is part of a cycle of " + std::to_string(cycle.size()) + " nodes: " + text};
 }
 
-Result<std::vector<int>> qopt::sortNodes(const pb::GraphProto &graph) {
+/// What the graphs inside of `node` read of the graph around it, among others.
+static void collectInnerInputs(const pb::NodeProto &node, std::vector<const std::string *> &names) {
+  for (const pb::AttributeProto &attribute : node.attribute()) {
+    for (const pb::NodeProto &inner : attribute.g().node()) {
+      for (const std::string &input : inner.input())
+        names.push_back(&input);
+      collectInnerInputs(inner, names);
+    }
+    for (const pb::ValueInfoProto &output : attribute.g().output())
+      names.push_back(&output.name());
+  }
+}
+
+Result<std::vector<int>> qopt::sortNodes(const pb::GraphProto &graph,
+                                         const std::function<bool(const std::string &)> &isKnown) {
   Result<Definitions> definitions = collectDefinitions(graph);
   if (!definitions)
     return definitions.error();
   auto count = static_cast<size_t>(graph.node_size());
   std::vector<int> waitingFor(count, 0); // inputs that are not computed yet
   std::vector<std::vector<int>> readers(count);
-  for (int i = 0; i < graph.node_size(); ++i)
+  auto waitFor = [&](int reader, int definition) {
+    readers[static_cast<size_t>(definition)].push_back(reader);
+    ++waitingFor[static_cast<size_t>(reader)];
+  };
+  for (int i = 0; i < graph.node_size(); ++i) {
     for (const std::string &input : graph.node(i).input()) {
       if (input.empty())
         continue;
       auto found = definitions->find(input);
+      if (found == definitions->end() && isKnown(input))
+        continue;
       if (found == definitions->end())
         return Error{nodeName(graph.node(i)) + ": input \"" + printable(input) +
                      "\" is neither a graph input, an initializer nor the output of a node"};
-      if (found->second == kNotANode)
-        continue;
-      readers[static_cast<size_t>(found->second)].push_back(i);
-      ++waitingFor[static_cast<size_t>(i)];
+      if (found->second != kNotANode)
+        waitFor(i, found->second);
     }
+    // Names that a graph in the node defines are not the ones of this graph.
+    std::vector<const std::string *> inner;
+    collectInnerInputs(graph.node(i), inner);
+    for (const std::string *name : inner)
+      if (auto found = definitions->find(*name); found != definitions->end() && found->second != kNotANode)
+        waitFor(i, found->second);
+  }
 
   // The node that stands first in the file comes first.
   std::priority_queue<int, std::vector<int>, std::greater<>> ready;

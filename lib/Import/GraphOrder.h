@@ -8,6 +8,7 @@
 
 #include "onnx.pb.h"
 #include "qopt/Support/Result.h"
+#include <functional>
 #include <vector>
 
 namespace qopt {
@@ -19,8 +20,10 @@ std::string nodeName(const pb::NodeProto &node);
 /// of all such orders the one nearest to the file's, which for a sorted graph is the
 /// file's own. ONNX demands sorted graphs, but onnxruntime accepts others and
 /// exporters write them. The message of an error begins with the node or tensor
-/// it is about: a name with two definitions or none, a cycle.
-Result<std::vector<int>> sortNodes(const pb::GraphProto &graph);
+/// it is about: a name with two definitions or none, a cycle. `isKnown` tells which names
+/// are defined around a graph inside a node.
+Result<std::vector<int>> sortNodes(const pb::GraphProto &graph,
+                                   const std::function<bool(const std::string &)> &isKnown);
 
 } // namespace qopt
 

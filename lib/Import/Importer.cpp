@@ -11,53 +11,20 @@
 // imported as the constant it is: before IR version 4 all of them were inputs.
 //
 //===----------------------------------------------------------------------===//
+#include "Importer.h"
 #include "GraphOrder.h"
 #include "OperatorTable.h"
 #include "ScopeName.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
-#include "qopt/Import/Import.h"
 #include "qopt/Support/Utf8.h"
-
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/ADT/StringMap.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace qopt;
 
-namespace {
+/// More are no model, but functions and loops that multiply.
+static constexpr int64_t kMaxNodes = 4'000'000;
 
-class Importer {
-public:
-  Importer(MLIRContext *context, const ModelFile &file, const ImportOptions &options)
-      : file(file), graph(file.model.graph()), options(options), builder(context), tensors(context, file) {}
-
-  /// Errors begin with the node or tensor that they are about.
-  Result<OwningOpRef<ModuleOp>> run();
-
-private:
-  Status importInputs(func::FuncOp function);
-  Status importInitializers();
-  Status importNode(const pb::NodeProto &node);
-  Status importOutputs(func::FuncOp function);
-
-  Location location(StringRef name) { return NameLoc::get(builder.getStringAttr(name)); }
-  Result<RankedTensorType> typeOf(const pb::ValueInfoProto &info);
-  ArrayAttr dimNames(const pb::ValueInfoProto &info, RankedTensorType type);
-  bool mayBeInfinite(StringRef initializer);
-
-  const ModelFile &file;
-  const pb::GraphProto &graph;
-  const ImportOptions &options;
-  OpBuilder builder;
-  Tensors tensors;
-  llvm::StringMap<Value> values;
-  llvm::StringSet<> weights;
-};
-
-} // namespace
-
-static Error errorAt(const std::string &name, const std::string &reason) { return {printable(name) + ": " + reason}; }
+Error qopt::errorAt(const std::string &name, const std::string &reason) { return {printable(name) + ": " + reason}; }
 
 //===----------------------------------------------------------------------===//
 // Inputs and outputs
@@ -164,7 +131,7 @@ Status Importer::importOutputs(func::FuncOp function) {
 /// multiplied or looked up it spoils every result.
 bool Importer::mayBeInfinite(StringRef initializer) { return !weights.contains(initializer); }
 
-Status Importer::importInitializers() {
+Status Importer::importInitializers(const pb::GraphProto &graph) {
   if (graph.sparse_initializer_size() > 0)
     return errorAt(graph.sparse_initializer(0).values().name(), "sparse initializers are not supported");
   for (const pb::NodeProto &node : graph.node()) {
@@ -191,55 +158,73 @@ Status Importer::importInitializers() {
 // Nodes
 //===----------------------------------------------------------------------===//
 
-/// Nothing when the importer knows the operator of `node`, else why not.
-static Status checkOperator(const pb::NodeProto &node, const pb::ModelProto &model, MLIRContext *context) {
-  std::string op = printable(node.op_type()), domain = printable(node.domain());
+/// The function that a node calls; null where it is an operator.
+static const pb::FunctionProto *findFunction(const pb::NodeProto &node, const pb::ModelProto &model) {
   for (const pb::FunctionProto &function : model.functions())
-    if (function.name() == node.op_type() && function.domain() == node.domain())
-      return Error{"calls the function " + op + " of domain \"" + domain +
-                   "\": model-local functions are not supported"};
-  bool isDefault = node.domain().empty() || node.domain() == "ai.onnx";
+    if (function.name() == node.op_type() && function.domain() == node.domain() &&
+        function.overload() == node.overload())
+      return &function;
+  return nullptr;
+}
+
+static bool isDefaultDomain(const std::string &domain) { return domain.empty() || domain == "ai.onnx"; }
+
+/// The version of the node's operator set when the importer knows its operator, else why not.
+static Result<int64_t> checkOperator(const pb::NodeProto &node,
+                                     const google::protobuf::RepeatedPtrField<pb::OperatorSetIdProto> &imports,
+                                     MLIRContext *context) {
+  std::string op = printable(node.op_type()), domain = printable(node.domain());
+  bool isDefault = isDefaultDomain(node.domain());
   const pb::OperatorSetIdProto *import = nullptr;
-  for (const pb::OperatorSetIdProto &candidate : model.opset_import())
-    if (candidate.domain() == node.domain() ||
-        (isDefault && (candidate.domain().empty() || candidate.domain() == "ai.onnx")))
+  for (const pb::OperatorSetIdProto &candidate : imports)
+    if (candidate.domain() == node.domain() || (isDefault && isDefaultDomain(candidate.domain())))
       import = &candidate;
   if (!import)
     return Error{"operator " + op + " is of domain \"" + domain + "\", which the model does not import"};
-  if (lookupOperator(node, context))
-    return {};
-  if (isDefault && (op == "If" || op == "Loop" || op == "Scan"))
-    return Error{"operator " + op + " is not supported: control flow"};
+  if (lookupOperator(node, context) || (isDefault && (op == "If" || op == "Loop" || op == "Scan")))
+    return import->version();
   return Error{"operator " + op + " of domain \"" + domain + "\", operator set " + std::to_string(import->version()) +
                ", is not supported"};
 }
 
+void Importer::define(const pb::NodeProto &node, ArrayRef<Value> results) {
+  for (int i = 0; i < node.output_size(); ++i)
+    if (!node.output(i).empty() && static_cast<size_t>(i) < results.size() && results[i])
+      values[node.output(i)] = results[i];
+}
+
 Status Importer::importNode(const pb::NodeProto &node) {
-  std::string name = nodeName(node);
-  if (Status status = checkOperator(node, file.model, builder.getContext()); !status)
-    return Error{name + ": " + status.error().message};
+  std::string name = prefix + nodeName(node);
   SmallVector<Value> operands;
   for (const std::string &input : node.input())
     operands.push_back(input.empty() ? Value() : values.lookup(input));
   for (auto [i, operand] : llvm::enumerate(operands))
     if (!operand && !node.input(i).empty())
       return Error{name + ": input \"" + printable(node.input(i)) + "\" is an output that is not supported"};
+  if (++made > kMaxNodes)
+    return Error{name + ": more than " + std::to_string(kMaxNodes) + " nodes, counting those of functions and loops"};
+  if (const pb::FunctionProto *function = findFunction(node, file.model))
+    return importCall(node, *function, operands);
+  Result<int64_t> opset = checkOperator(node, *operatorSets, builder.getContext());
+  if (!opset)
+    return Error{name + ": " + opset.error().message};
+  if (isDefaultDomain(node.domain()) && node.op_type() == "If")
+    return importIf(node, operands);
+  if (isDefaultDomain(node.domain()) && node.op_type() == "Loop")
+    return importLoop(node, operands);
+  if (isDefaultDomain(node.domain()) && node.op_type() == "Scan")
+    return importScan(node, operands);
 
   auto last = [&]() -> Operation * {
     Block *block = builder.getInsertionBlock();
     return block->empty() ? nullptr : &block->back();
   };
   Operation *before = last();
-  NodeImport import(node, file.opset, builder, location(name), tensors);
+  NodeImport import(node, *opset, builder, location(nodeName(node)), tensors);
   Result<SmallVector<Value>> results = import.run(operands);
   if (!results)
     return Error{name + " (" + node.op_type() + "): " + results.error().message};
-  for (int i = 0; i < node.output_size(); ++i) {
-    if (node.output(i).empty())
-      continue;
-    if (static_cast<size_t>(i) < results->size() && (*results)[i])
-      values[node.output(i)] = (*results)[i];
-  }
+  define(node, *results);
 
   if (std::string scope = scopeName(node); !scope.empty()) {
     StringAttr attribute = builder.getStringAttr(scope);
@@ -255,10 +240,21 @@ Status Importer::importNode(const pb::NodeProto &node) {
 // The graph
 //===----------------------------------------------------------------------===//
 
-Result<OwningOpRef<ModuleOp>> Importer::run() {
-  Result<std::vector<int>> order = sortNodes(graph);
+Status Importer::importNodes(const pb::GraphProto &graph) {
+  Result<std::vector<int>> order = sortNodes(graph, [&](const std::string &name) { return values.contains(name); });
   if (!order)
     return order.error();
+  for (int index : *order)
+    if (Status status = importNode(graph.node(index)); !status)
+      return status.error();
+  return {};
+}
+
+Result<OwningOpRef<ModuleOp>> Importer::run() {
+  operatorSets = &file.model.opset_import();
+  if (std::string newer = file.newerThanKnown(); !newer.empty())
+    mlir::emitWarning(location(printable(graph.name())))
+        << "the model is of " << newer << ", newer than what this importer was made for (in brackets)";
   Location here = location(printable(graph.name()));
   OwningOpRef<ModuleOp> module = ModuleOp::create(here);
   builder.setInsertionPointToEnd(module->getBody());
@@ -266,11 +262,10 @@ Result<OwningOpRef<ModuleOp>> Importer::run() {
   builder.setInsertionPointToEnd(function.addEntryBlock());
   if (Status status = importInputs(function); !status)
     return status.error();
-  if (Status status = importInitializers(); !status)
+  if (Status status = importInitializers(graph); !status)
     return status.error();
-  for (int index : *order)
-    if (Status status = importNode(graph.node(index)); !status)
-      return status.error();
+  if (Status status = importNodes(graph); !status)
+    return status.error();
   if (Status status = importOutputs(function); !status)
     return status.error();
   // What nothing uses, above all integers that became constants.

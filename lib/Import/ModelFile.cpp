@@ -11,9 +11,14 @@
 
 using namespace qopt;
 
-static std::string range(const char *what, int64_t value, int64_t min, int64_t max) {
-  return std::string(what) + " " + std::to_string(value) + " is not supported: expected " + std::to_string(min) +
-         " to " + std::to_string(max);
+/// A version beyond this one is no newer file, but a damaged one.
+static constexpr int64_t kMaxPlausible = 1000;
+
+static Status checkRange(const char *what, int64_t value, int64_t min, int64_t max) {
+  if (value >= min && value <= kMaxPlausible)
+    return {};
+  return Error{std::string(what) + " " + std::to_string(value) + " is not supported: expected " + std::to_string(min) +
+               " to " + std::to_string(max)};
 }
 
 /// What a file that is no model at all is most likely to be.
@@ -32,8 +37,8 @@ static Status checkVersions(ModelFile &file) {
   const pb::ModelProto &model = file.model;
   if (!model.has_ir_version())
     return Error{"model has no ir_version"};
-  if (model.ir_version() < kMinIrVersion || model.ir_version() > kMaxIrVersion)
-    return Error{range("ir_version", model.ir_version(), kMinIrVersion, kMaxIrVersion)};
+  if (Status status = checkRange("ir_version", model.ir_version(), kMinIrVersion, kMaxIrVersion); !status)
+    return status;
   if (model.opset_import().empty())
     return Error{"model imports no operator set"};
   std::set<std::string> seen;
@@ -45,10 +50,20 @@ static Status checkVersions(ModelFile &file) {
     if (!domain.empty())
       continue;
     file.opset = import.version();
-    if (file.opset < kMinOpset || file.opset > kMaxOpset)
-      return Error{range("operator set", file.opset, kMinOpset, kMaxOpset)};
+    if (Status status = checkRange("operator set", file.opset, kMinOpset, kMaxOpset); !status)
+      return status;
   }
   return {};
+}
+
+std::string ModelFile::newerThanKnown() const {
+  std::string text;
+  if (model.ir_version() > kMaxIrVersion)
+    text = "IR version " + std::to_string(model.ir_version()) + " (" + std::to_string(kMaxIrVersion) + ")";
+  if (opset > kMaxOpset)
+    text += (text.empty() ? "" : " and ") + ("operator set " + std::to_string(opset)) + " (" +
+            std::to_string(kMaxOpset) + ")";
+  return text;
 }
 
 Result<ModelFile> ModelFile::open(const std::string &path, const ImportOptions &options) {

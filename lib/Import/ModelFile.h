@@ -13,8 +13,9 @@
 
 namespace qopt {
 
-/// The versions that this importer reads. IR version 3 is the first with operator
-/// sets; 7 is the first with today's broadcasting.
+/// The versions that this importer knows. IR version 3 is the first with operator
+/// sets; 7 is the first with today's broadcasting. A newer file is read as far as its
+/// operators are known.
 inline constexpr int64_t kMinIrVersion = 3, kMaxIrVersion = 14;
 inline constexpr int64_t kMinOpset = 7, kMaxOpset = 28;
 
@@ -35,6 +36,8 @@ struct ModelFile {
   /// Reads `path`, or options.bytes. Errors: no regular file, no ONNX model, or versions out
   /// of range. The message does not repeat the path.
   static Result<ModelFile> open(const std::string &path, const ImportOptions &options);
+  /// Which versions are newer than those above, which are in brackets; empty where none is.
+  std::string newerThanKnown() const;
 };
 
 } // namespace qopt

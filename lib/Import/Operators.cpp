@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "OperatorTable.h"
+#include "StandardRules.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 
 using namespace mlir;
@@ -211,18 +212,17 @@ static Status importSoftmax(NodeImport &node) {
   return node.finish(shape ? node.createOne("Reshape", {*softmax, *shape}) : shape);
 }
 
-//===----------------------------------------------------------------------===//
-// The parts of a decoder layer
-//===----------------------------------------------------------------------===//
-
-/// Without the last operand (nonpad_kv_seqlen) and result (qk_matmul_output) of ONNX.
-static Status importAttention(NodeImport &node) {
-  if ((node.hasOutput(1) || node.hasOutput(2)) && (node.inputs.size() < 6 || !node.inputs[4] || !node.inputs[5]))
-    return Error{"present_key and present_value without past_key and past_value are not supported"};
-  // What the first says is of qk_matmul_output; the second is at least f32 here anyway.
-  node.attributes.erase("qk_matmul_output_mode");
-  node.attributes.erase("softmax_precision");
+/// Without what becomes of elements that are met twice.
+static Status importScatterND(NodeImport &node) {
+  auto reduction = node.take<StringAttr>("reduction");
+  if (reduction && reduction.getValue() != "none")
+    return Error{"reduction = \"" + reduction.str() + "\" is not supported"};
   return {};
+}
+
+static Status importScatterElements(NodeImport &node) {
+  Status status = importScatterND(node);
+  return status ? standard::importScatterElements(node) : status;
 }
 
 //===----------------------------------------------------------------------===//
@@ -236,11 +236,13 @@ struct Rule {
   Status (*apply)(NodeImport &);
   /// Inputs that nodes of all operator sets have, where the newest form has more.
   int minInputs = OperatorForm::kAny;
+  /// Inputs and outputs that the rule takes beyond those of the operation.
+  int moreInputs = 0, moreOutputs = 0;
 };
 } // namespace
 
 static const Rule rules[] = {
-    {"Attention", importAttention},
+    {"Attention", standard::importAttention, 3, 1, 1},
     {"Cast", importCast},
     {"Clip", importClip},
     {"Constant", importConstant},
@@ -253,6 +255,7 @@ static const Rule rules[] = {
     {"ReduceMin", importReduce},
     {"ReduceProd", importReduce},
     {"ReduceSum", importReduce},
+    {"ScatterND", importScatterND},
     {"Slice", importSlice, 1},
     {"Softmax", importSoftmax},
     {"Split", importSplit},
@@ -263,8 +266,19 @@ static const Rule rules[] = {
 
 /// Operators of ONNX that others of the dialect stand for.
 static const std::pair<const char *, OperatorInfo> replaced[] = {
+    {"ArgMax", {{1, 1, 1, 1}, standard::importArgMax}},
     {"CastLike", {{15, 2, 2, 1}, importCastLike}},
+    {"Conv", {{1, 2, 3, 1}, standard::importConv}},
     {"Dropout", {{7, 1, 3, 2}, importDropout}},
+    {"Einsum", {{12, 1, OperatorForm::kAny, 1}, standard::importEinsum}},
+    {"NonZero", {{9, 1, 1, 1}, standard::importNonZero}},
+    {"OneHot", {{9, 3, 3, 1}, standard::importOneHot}},
+    {"Pad", {{2, 1, 4, 1}, standard::importPad}},
+    {"ReduceL2", {{1, 1, 2, 1}, standard::importReduceL2}},
+    {"Scatter", {{9, 3, 3, 1}, standard::importScatterElements}},
+    {"ScatterElements", {{11, 3, 3, 1}, importScatterElements}},
+    {"TensorScatter", {{24, 2, 3, 1}, standard::importTensorScatter}},
+    {"TopK", {{1, 1, 2, 2}, standard::importTopK}},
 };
 
 std::optional<OperatorInfo> qopt::lookupOperator(const pb::NodeProto &node, MLIRContext *context) {
@@ -282,6 +296,8 @@ std::optional<OperatorInfo> qopt::lookupOperator(const pb::NodeProto &node, MLIR
     if (name == rule.name) {
       info.rule = rule.apply;
       info.form.minInputs = rule.minInputs == OperatorForm::kAny ? info.form.minInputs : rule.minInputs;
+      info.form.maxInputs += rule.moreInputs;
+      info.form.maxOutputs += rule.moreOutputs;
     }
   return info;
 }

@@ -134,12 +134,13 @@ TEST_F(MalformedTest, OutputsMustBeAsDeclared) {
 }
 
 TEST_F(MalformedTest, UnsupportedStructure) {
-  expectIn(errorOf([](ModelBuilder &m) { m.node("If", {"x"}, {"z"}); }), "error: If1: operator If is not supported");
+  expectIn(errorOf([](ModelBuilder &m) { m.node("If", {"x"}, {"z"}); }),
+           "error: If1 (If): requires a condition and two branches");
   expectIn(errorOf([](ModelBuilder &m) {
              m.model.add_functions()->set_name("F");
              m.node("F", {"x"}, {"z"});
            }),
-           "error: F1: calls the function F");
+           "error: F1 (F): gives 1 inputs and takes 1 outputs of a function that has 0 and 0");
   expectIn(errorOf([](ModelBuilder &m) { m.graph().add_sparse_initializer()->mutable_values()->set_name("s"); }),
            "error: s: sparse initializers");
 }
