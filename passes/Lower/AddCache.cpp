@@ -12,6 +12,7 @@
 // it alone. Types inside stay those of @forward: all entry points share kernels and loops.
 //
 //===----------------------------------------------------------------------===//
+#include "CacheInputs.h"
 #include "TokenRows.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -71,7 +72,6 @@ private:
   LogicalResult keepTokens();
   LogicalResult keepLogits();
   void returnOneRow();
-  bool areCounted(Value value);
   Value countTokens();
   LogicalResult replacePositions();
   bool isPadding(Value mask);
@@ -99,7 +99,8 @@ private:
   reference::ModelInputs inputs; ///< of @forward
   SmallVector<BlockArgument> given;
   BlockArgument pastLength;
-  llvm::DenseSet<Operation *> counting; ///< what computes the positions
+  llvm::DenseSet<Operation *> counting;     ///< what computes the positions
+  llvm::DenseMap<Value, bool> paddingMasks; ///< what was found of masks
   bool decodes = false;
   std::string why;
   Location culprit;
@@ -175,26 +176,6 @@ LogicalResult CachedEntry::dropArguments() {
 // Positions
 //===----------------------------------------------------------------------===//
 
-/// Whether these are the numbers of the tokens where none is padding.
-bool CachedEntry::areCounted(Value value) {
-  reference::Quiet quiet(b.getContext());
-  std::mt19937 random(1);
-  for (reference::Sizes wanted : {reference::Sizes{1, 5}, reference::Sizes{2, 3}, reference::Sizes{1, 4, 3}}) {
-    reference::Sizes sizes = inputs.adapt(wanted);
-    reference::Slice slice;
-    inputs.fill(slice, sizes, reference::Padding::None, /*maxPosition=*/1, random);
-    FailureOr<reference::Tensor> found = slice.get(value);
-    if (failed(found) || found->ints.empty() || found->ints.size() % sizes.length != 0)
-      return false;
-    // Positions that are an input start at 0 in every probe.
-    int64_t first = inputs.positionIds ? 0 : sizes.past;
-    for (auto [i, position] : llvm::enumerate(found->ints))
-      if (position != first + static_cast<int64_t>(i) % sizes.length)
-        return false;
-  }
-  return true;
-}
-
 /// past_length .., [1, sequence].
 Value CachedEntry::countTokens() {
   Location loc = function.getLoc();
@@ -225,7 +206,7 @@ LogicalResult CachedEntry::replacePositions() {
     if (!old || typeOf(rotary.getX()).getRank() != 3)
       return fail(rotary, "this rotary embedding has no positions, or not the form [batch, sequence, features]: " +
                               typeText(rotary.getX().getType()));
-    if (known.insert(old).second && !areCounted(old))
+    if (known.insert(old).second && !lowering::areCounted(old, inputs))
       return fail(rotary, "the positions of this rotary embedding are not the numbers of the tokens from 0 on");
   }
   Value positions = countTokens();
@@ -238,15 +219,11 @@ LogicalResult CachedEntry::replacePositions() {
 // Attention
 //===----------------------------------------------------------------------===//
 
-/// Whether a mask is [batch, 1, 1, keys] of the attention mask's own values: without
-/// padding it shows everything.
 bool CachedEntry::isPadding(Value mask) {
-  RankedTensorType type = typeOf(mask);
-  if (!type.getElementType().isInteger(1) || type.getRank() != 4 || type.getDimSize(1) != 1 || type.getDimSize(2) != 1)
-    return false;
-  while (isa_and_present<onnx::CastOp, onnx::UnsqueezeOp>(mask.getDefiningOp()))
-    mask = mask.getDefiningOp()->getOperand(0);
-  return mask == inputs.attentionMask;
+  auto [entry, isNew] = paddingMasks.try_emplace(mask, false);
+  if (isNew)
+    entry->second = lowering::isPaddingMask(mask, inputs);
+  return entry->second;
 }
 
 LogicalResult CachedEntry::canBeCached(onnx::AttentionOp op) {
@@ -254,11 +231,6 @@ LogicalResult CachedEntry::canBeCached(onnx::AttentionOp op) {
     return typeOf(value).getRank() == 3 && typeOf(value).getElementType().isF32() && !typeOf(value).isDynamicDim(2);
   };
   auto isUnused = [](Value present) { return !present || present.use_empty(); };
-  auto isInput = [](Value past) {
-    while (past && past.getDefiningOp<onnx::CastOp>())
-      past = past.getDefiningOp()->getOperand(0);
-    return !past || isa<BlockArgument>(past);
-  };
   // Without a mask of any kind tokens may see later ones because the model is no decoder.
   if (!op.getIsCausal())
     decodes = op.getAttnMask() && !isPadding(op.getAttnMask());
@@ -266,7 +238,7 @@ LogicalResult CachedEntry::canBeCached(onnx::AttentionOp op) {
     return fail(op, "this attention is not causal, so tokens see later ones");
   if (op.getAttnMask() && !isPadding(op.getAttnMask()))
     return fail(op, "the mask " + typeText(op.getAttnMask().getType()) + " of this attention is not one of padding");
-  if (!isInput(op.getPastKey()) || !isInput(op.getPastValue()))
+  if (!lowering::isPastInput(op.getPastKey()) || !lowering::isPastInput(op.getPastValue()))
     return fail(op, "earlier keys or values of this attention are computed, not inputs");
   if (!isUnused(op.getPresentKey()) || !isUnused(op.getPresentValue()))
     return fail(op, "the keys or values of this attention are used by something else");

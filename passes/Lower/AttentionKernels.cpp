@@ -22,16 +22,6 @@ Value append(RowsBuilder &b, Value past, Value now, bool headsFirst) {
   return past ? onnx::ConcatOp::create(b, ValueRange{past, now}, /*axis=*/uint64_t(2)) : now;
 }
 
-/// The kernel computes in f32; narrower floats are widened for it.
-bool fitsF32(Value x) {
-  Type type = typeOf(x).getElementType();
-  return type.isF32() || type.isF16() || type.isBF16();
-}
-
-Value widen(RowsBuilder &b, Value x) {
-  return isFloatTensor(x) ? x : onnx::CastOp::create(b, x, b.getF32Type()).getResult();
-}
-
 /// A mask that is added to the scores. The lowest number of a narrower type means
 /// "hidden" there and stays the lowest, so that a query that sees nothing still gets the
 /// mean of all values.

@@ -44,6 +44,15 @@ Value lowering::fromHeads(RowsBuilder &b, Value y, ArrayRef<OpFoldResult> sizes,
   return b.withShape(y, type.getShape(), leading);
 }
 
+bool lowering::fitsF32(Value x) {
+  Type type = typeOf(x).getElementType();
+  return type.isF32() || type.isF16() || type.isBF16();
+}
+
+Value lowering::widen(RowsBuilder &b, Value x) {
+  return isFloatTensor(x) ? x : onnx::CastOp::create(b, x, b.getF32Type()).getResult();
+}
+
 namespace {
 
 //===----------------------------------------------------------------------===//
@@ -158,9 +167,9 @@ struct Rotary : KernelPattern<onnx::RotaryEmbeddingOp> {
   LogicalResult matchAndRewrite(onnx::RotaryEmbeddingOp op, PatternRewriter &rewriter) const override {
     Value positions = op.getPositionIds();
     RankedTensorType table = typeOf(op.getCosCache());
-    if (!isFloatTensor(op.getX()) || !isFloatTensor(op.getCosCache()) || !isFloatTensor(op.getSinCache()))
-      return rewriter.notifyMatchFailure(op, "requires f32 but got " + typeText(op.getX().getType()) + " and tables " +
-                                                 typeText(table));
+    if (!fitsF32(op.getX()) || !fitsF32(op.getCosCache()) || !fitsF32(op.getSinCache()))
+      return rewriter.notifyMatchFailure(op, "requires floats of at most 32 bits but got " +
+                                                 typeText(op.getX().getType()) + " and tables " + typeText(table));
     if (table.getRank() != (positions ? 2 : 3) || (positions && typeOf(positions).getRank() != 2))
       return rewriter.notifyMatchFailure(op, "requires tables for all positions, or for all tokens, but got " +
                                                  typeText(table));
@@ -174,11 +183,11 @@ struct Rotary : KernelPattern<onnx::RotaryEmbeddingOp> {
                                                  " but got " + Twine(rotated) + " that turn");
 
     RowsBuilder b(op.getLoc(), rewriter);
-    Value x = toHeads(b, op.getX(), op.getNumHeads());
+    Value x = widen(b, toHeads(b, op.getX(), op.getNumHeads()));
     auto withPairs = [&](Value table) {
       SmallVector<int64_t> shape(typeOf(table).getShape());
       shape.back() = rotated / 2;
-      return b.withShape(table, shape);
+      return b.withShape(widen(b, table), shape);
     };
     Value cos = withPairs(op.getCosCache()), sin = withPairs(op.getSinCache());
     for (int64_t i = 0; i + 1 < table.getRank(); ++i)
@@ -191,7 +200,10 @@ struct Rotary : KernelPattern<onnx::RotaryEmbeddingOp> {
     auto rotary = kernel::RotaryOp::create(
         b, init.getType(), x, cos, sin, positions, init, b.getI64IntegerAttr(rotated),
         op.getInterleaved() ? b.getUnitAttr() : UnitAttr(), headsFirst ? b.getUnitAttr() : UnitAttr());
-    rewriter.replaceOp(op, fromHeads(b, rotary.getResult(0), {sizes[0], sizes[tokens]}, op.getType()));
+    Value result = rotary.getResult(0);
+    if (Type element = typeOf(op.getX()).getElementType(); !element.isF32())
+      result = onnx::CastOp::create(b, result, element);
+    rewriter.replaceOp(op, fromHeads(b, result, {sizes[0], sizes[tokens]}, op.getType()));
     return success();
   }
 };

@@ -35,6 +35,9 @@ void populateDecoderKernels(mlir::RewritePatternSet &patterns, PackedParameters 
 /// Attention with and without a cache (AttentionKernels.cpp).
 void populateAttentionKernels(mlir::RewritePatternSet &patterns, PackedParameters &parameters);
 
+/// Whether a tensor holds floats that kernels compute with in f32, narrower ones after widen().
+bool fitsF32(mlir::Value x);
+mlir::Value widen(RowsBuilder &b, mlir::Value x);
 /// Why Q, K, V or X can not be seen as heads; null if it can. `heads` matters to rank 3.
 const char *whyNotHeads(mlir::Value x, int64_t heads);
 /// Q, K, V or X as [batch, S, heads, size] or [batch, heads, S, size], as its rank is 3 or 4.

@@ -92,7 +92,7 @@ LogicalResult OnnxLowering::lower(Operation *op) {
       return op->emitOpError("has no lowering for elements of type ") << getElementTypeOrSelf(value.getType());
   const Handler *handler = handlers.find(op);
   if (!handler)
-    return op->emitOpError("has no lowering to host code");
+    return op->emitOpError("is not supported for operands of types ") << op->getOperandTypes();
   // Operations of qopt have no such rule: their handlers say the dimensions.
   if (auto known = dyn_cast<onnx::OperatorInterface>(op)) {
     FailureOr<SmallVector<Dims, 1>> results = shapes.infer(known);

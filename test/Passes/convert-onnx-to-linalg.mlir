@@ -174,7 +174,7 @@ func.func @refuses_unsigned(%x: tensor<4xui8>) -> tensor<4xui8> {
 
 // Calibration has not taken it away.
 func.func @refuses_observer(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
-  // expected-error @below {{has no lowering to host code}}
+  // expected-error @below {{is not supported for operands of types}}
   %0 = qopt.observe %x "a" ["absmax"] : tensor<?x8xf32>
   return %0 : tensor<?x8xf32>
 }
