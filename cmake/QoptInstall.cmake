@@ -60,7 +60,7 @@ endfunction()
 
 install_qopt_tools(runtime qrun)
 install_qopt_tools(compiler qopt qopt-opt qopt-translate qopt-lsp-server)
-install(TARGETS qopt-plugin LIBRARY COMPONENT compiler) # for mlir-opt
+install(TARGETS qopt-plugin LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT compiler) # for mlir-opt
 
 set_target_properties(qrt-c PROPERTIES EXPORT_NAME Runtime)
 set_target_properties(qopt-c PROPERTIES EXPORT_NAME Compiler)

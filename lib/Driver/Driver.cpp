@@ -15,6 +15,7 @@
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
 #include "qopt/Plugins/Plugins.h"
+#include "qopt/Runtime/Runtime.h"
 #include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "llvm/ADT/StringRef.h"
