@@ -38,8 +38,8 @@ RankedTensorType Rotation::sourceType(Sizes sizes) const {
 namespace {
 
 /// Rules of reading, behind those of finding what is rotated.
-enum Rule { kHasTokens = 10, kHasPairs, kHasTables, kHasPositions };
-static_assert(kHasPositions <= kLastTableRule);
+enum Rule { kHasTokens = 10, kHasPairs, kHasTables, kHasPositions, kHasFactor };
+static_assert(kHasFactor <= kLastTableRule);
 
 /// Factors [length, pairs] as a probe shows them.
 struct Factors {
@@ -79,6 +79,9 @@ public:
                           sinTable = readTable(*sin, factors->pairs, maxPosition);
     if (!cosTable || !sinTable || cosTable->type != sinTable->type)
       return reason.fail(kHasPositions, "the tables cannot be computed for " + Twine(maxPosition) + " positions");
+    for (Value table : rotation.tables)
+      if (table != cos->table && table != sin->table && changesLater(table, maxPosition))
+        return reason.fail(kHasFactor, "a factor that is the same for the first tokens changes for later ones");
     return RotaryTables{std::move(*cosTable), std::move(*sinTable), interleaved, 2 * factors->pairs};
   }
 
@@ -216,6 +219,24 @@ private:
       for (int64_t i = 0; i < pairs; ++i)
         result.floats.push_back(place.sign * tensor.floats[s * columns + place.stride * i + place.offset]);
     return result;
+  }
+
+  /// Whether `table` has equal rows in the short calls by which a rotation is recognised, but
+  /// not in a long one: queries that are scaled behind the length a model was first trained
+  /// for (llama 4, ministral 3).
+  bool changesLater(Value table, int64_t maxPosition) {
+    auto hasEqualRows = [](const Tensor &tensor, int64_t columns, int64_t rows) {
+      for (int64_t i = columns; i < rows * columns; ++i)
+        if (tensor.floats[i] != tensor.floats[i - columns])
+          return false;
+      return true;
+    };
+    auto few = evaluateTable(table, sizes.length);
+    if (!few || few->first.floats.empty() || !hasEqualRows(few->first, few->second, sizes.length))
+      return false;
+    int64_t positions = inputs.adapt({1, limitPositions(table, maxPosition)}).length;
+    auto many = evaluateTable(table, positions);
+    return !many || !hasEqualRows(many->first, many->second, positions);
   }
 
   const ModelInputs &inputs;

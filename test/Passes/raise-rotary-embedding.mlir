@@ -142,3 +142,41 @@ func.func @skips_added_table(%q: tensor<?x?x4xf32>, %k: tensor<?x1x4x?xf32>, %p:
 // What is no graph is left alone.
 // CHECK-LABEL: @declared
 func.func private @declared(tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+
+// -----
+
+// Queries are scaled from token 100 on, which no call of a few tokens shows.
+// REMARK: {{\[}}Missed{{\]}} {{.*}}a factor that is the same for the first tokens changes for later ones
+func.func @skips_factor_of_later_tokens(%q: tensor<?x?x8xf32>, %k: tensor<?x2x4x?xf32>) -> tensor<?x2x?x?xf32> {
+  %zero = onnx.Constant dense<0> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %axis0 = onnx.Constant dense<0> : tensor<1xi64>
+  %axis1 = onnx.Constant dense<1> : tensor<1xi64>
+  %frequencies = onnx.Constant dense<[[1.0, 0.01]]> : tensor<1x2xf32>
+  %s = onnx.Shape %q {start = 1 : i64, end = 2 : i64} : (tensor<?x?x8xf32>) -> tensor<1xi64>
+  %length = onnx.Squeeze %s, %axis0 : (tensor<1xi64>, tensor<1xi64>) -> tensor<i64>
+  %range = onnx.Range %zero, %length, %one : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %column = onnx.Unsqueeze %range, %axis1 : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %float = onnx.Cast %column {to = f32} : (tensor<?x1xi64>) -> tensor<?x1xf32>
+  %half = onnx.Mul %float, %frequencies : (tensor<?x1xf32>, tensor<1x2xf32>) -> tensor<?x2xf32>
+  %angles = onnx.Concat %half, %half {axis = 1 : i64} : (tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x4xf32>
+  %cos = onnx.Cos %angles : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %sin = onnx.Sin %angles : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %shape = onnx.Constant dense<[0, 0, 2, 4]> : tensor<4xi64>
+  %q0 = onnx.Reshape %q, %shape : (tensor<?x?x8xf32>, tensor<4xi64>) -> tensor<?x?x2x4xf32>
+  %q1 = onnx.Transpose %q0 {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x2x4xf32>) -> tensor<?x2x?x4xf32>
+  %q2 = onnx.Mul %q1, %cos : (tensor<?x2x?x4xf32>, tensor<?x4xf32>) -> tensor<?x2x?x4xf32>
+  %parts = onnx.Constant dense<2> : tensor<2xi64>
+  %first, %second = onnx.Split %q1, %parts {axis = 3 : i64} : (tensor<?x2x?x4xf32>, tensor<2xi64>) -> (tensor<?x2x?x2xf32>, tensor<?x2x?x2xf32>)
+  %minus = onnx.Neg %second : (tensor<?x2x?x2xf32>) -> tensor<?x2x?x2xf32>
+  %swapped = onnx.Concat %minus, %first {axis = 3 : i64} : (tensor<?x2x?x2xf32>, tensor<?x2x?x2xf32>) -> tensor<?x2x?x4xf32>
+  %q3 = onnx.Mul %swapped, %sin : (tensor<?x2x?x4xf32>, tensor<?x4xf32>) -> tensor<?x2x?x4xf32>
+  %rotated = onnx.Add %q2, %q3 : (tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>) -> tensor<?x2x?x4xf32>
+  %trained = onnx.Constant dense<100.0> : tensor<f32>
+  %past = onnx.Div %float, %trained : (tensor<?x1xf32>, tensor<f32>) -> tensor<?x1xf32>
+  %times = onnx.Floor %past : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %factor = onnx.Exp %times : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %scaled = onnx.Mul %rotated, %factor : (tensor<?x2x?x4xf32>, tensor<?x1xf32>) -> tensor<?x2x?x4xf32>
+  %scores = onnx.MatMul %scaled, %k : (tensor<?x2x?x4xf32>, tensor<?x2x4x?xf32>) -> tensor<?x2x?x?xf32>
+  return %scores : tensor<?x2x?x?xf32>
+}
