@@ -117,9 +117,9 @@ void CommandLine::addCompilation() {
   options.choice("until", phases, until, phaseHelp);
   options.choice("emit", exits, emit, exitHelp);
   options.list("load-pass-plugin", "FILE.so", compile.passPlugins,
-                "passes and pipelines of others, for --pass-pipeline (repeatable)");
+               "passes and pipelines of others, for --pass-pipeline (repeatable)");
   options.list("load-dialect-plugin", "FILE.so", compile.dialectPlugins,
-                "their dialects (repeatable; docs/Integration.md)");
+               "their dialects (repeatable; docs/Integration.md)");
   options.custom(
       "target", "LIST", [this](const std::string &text) { return setTargets(text, compile); },
       "what the module has code for, cpu,cuda,sim or some of them:\n"

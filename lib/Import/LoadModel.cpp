@@ -161,11 +161,14 @@ static OwningOpRef<ModuleOp> loadMlir(const std::string &path, MLIRContext &cont
     return success();
   });
   llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> buffer = nullptr;
-  if (options.bytes) // the parser wants a NUL behind the text
-    buffer = llvm::MemoryBuffer::getMemBufferCopy(
-        StringRef(reinterpret_cast<const char *>(options.bytes->data()), options.bytes->size()), path);
-  else
+  if (options.bytes) {
+    // The parser wants a NUL behind text, and bytecode where its sections are aligned.
+    auto copy = llvm::WritableMemoryBuffer::getNewUninitMemBuffer(options.bytes->size(), path, llvm::Align(64));
+    llvm::copy(*options.bytes, reinterpret_cast<std::byte *>(copy->getBufferStart()));
+    buffer = std::move(copy);
+  } else {
     buffer = llvm::MemoryBuffer::getFile(path);
+  }
   if (!buffer) {
     error = printable(path) + ": cannot open: " + buffer.getError().message();
     return nullptr;
