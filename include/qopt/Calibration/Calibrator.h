@@ -25,7 +25,7 @@ namespace qopt {
 struct CalibrationOptions {
   int64_t batchSize = 8;
   int threads = 1;
-  int64_t maxMemory = 0; ///< bytes of activations in memory between stages; 0: no limit
+  int64_t maxMemory = 0;  ///< bytes of activations in memory between stages; 0: no limit
   int64_t freeMemory = 0; ///< bytes that statistics may take; 0: what the system has free
   std::function<void(LayerReport)> onLayer;
   std::function<void(int64_t done, int64_t total)> onProgress; ///< batches of all stages
