@@ -98,7 +98,7 @@ TEST_F(Abi, NamesTheOperatorThatHasNoLowering) {
     %0 = qopt.observe %x "layer" ["absmax"] : tensor<?x4xf32>
     return %0 : tensor<?x4xf32>
   })")
-                .find("'qopt.observe' op has no lowering"),
+                .find("'qopt.observe' op is not supported for operands of types"),
             std::string::npos);
 }
 
