@@ -24,7 +24,6 @@ public:
   Status run();
 
 private:
-  Value input(Operand which) const { return which < node.inputs.size() ? node.inputs[which] : Value(); }
   Status readAttributes();
   Value headsFirst(Value rows, int64_t heads);
   Value lowest();
@@ -62,10 +61,11 @@ Status AttentionForm::readAttributes() {
   if (mode < 0 || mode > 3)
     return Error{"expected a qk_matmul_output_mode of 0 to 3 but got " + std::to_string(mode)};
   shown = static_cast<Scores>(mode);
-  bool hasFour = typeOf(input(Query)).getRank() == 4;
-  heads = hasFour ? typeOf(input(Query)).getDimSize(1) : peek("q_num_heads");
-  keyHeads = hasFour && typeOf(input(Key)).getRank() == 4 ? typeOf(input(Key)).getDimSize(1) : peek("kv_num_heads");
-  int64_t columns = typeOf(input(Query)).getRank() > 2 ? typeOf(input(Query)).getShape().back() : 0;
+  bool hasFour = typeOf(node.input(Query)).getRank() == 4;
+  heads = hasFour ? typeOf(node.input(Query)).getDimSize(1) : peek("q_num_heads");
+  keyHeads =
+      hasFour && typeOf(node.input(Key)).getRank() == 4 ? typeOf(node.input(Key)).getDimSize(1) : peek("kv_num_heads");
+  int64_t columns = typeOf(node.input(Query)).getRank() > 2 ? typeOf(node.input(Query)).getShape().back() : 0;
   size = hasFour || heads < 1 || ShapedType::isDynamic(columns) ? columns : columns / heads;
   return {};
 }
@@ -77,13 +77,13 @@ Value AttentionForm::headsFirst(Value rows, int64_t heads) {
 }
 
 Value AttentionForm::lowest() {
-  auto element = b.hasFailed() ? FloatType() : dyn_cast<FloatType>(typeOf(input(Query)).getElementType());
+  auto element = b.hasFailed() ? FloatType() : dyn_cast<FloatType>(typeOf(node.input(Query)).getElementType());
   return element ? b.constant(APFloat::getLargest(element.getFloatSemantics(), /*Negative=*/true), element) : Value();
 }
 
 /// The mask, hiding the keys behind its end.
 Value AttentionForm::longMask(Value total) {
-  Value mask = input(Mask);
+  Value mask = node.input(Mask);
   if (!mask || b.hasFailed() || typeOf(mask).getRank() == 0)
     return mask;
   RankedTensorType type = typeOf(mask), present = typeOf(keys);
@@ -99,11 +99,12 @@ Value AttentionForm::longMask(Value total) {
 /// attn_mask with what the attributes and nonpad_kv_seqlen hide. Where that needs it, the causal
 /// mask is a part of it.
 Value AttentionForm::mask() {
-  Value total = b.dim(keys, 2), given = longMask(total), lengths = input(NonpadLength);
+  Value total = b.dim(keys, 2), given = longMask(total), lengths = node.input(NonpadLength);
   bool hasWindow = left >= 0 || right >= 0;
   if (!lengths && !hasWindow)
     return given;
-  Value count = b.dim(input(Query), typeOf(input(Query)).getRank() == 4 ? 2 : 1), positions = b.count(0, total), seen;
+  Value count = b.dim(node.input(Query), typeOf(node.input(Query)).getRank() == 4 ? 2 : 1),
+        positions = b.count(0, total), seen;
   auto also = [&](Value condition) { seen = seen ? b.make("And", {seen, condition}) : condition; };
   // [batch, 1, queries, 1] or [queries, 1]: where queries stand among the keys.
   Value queries = b.unsqueeze(b.count(0, count), 1);
@@ -111,8 +112,8 @@ Value AttentionForm::mask() {
     Value own = b.unsqueeze(b.flatInts(lengths), {1, 2, 3});
     also(b.make("Less", {positions, own}));
     queries = b.make("Add", {queries, b.make("Sub", {own, count})});
-  } else if (input(PastKey)) {
-    queries = b.make("Add", {queries, b.dim(input(PastKey), 2)});
+  } else if (node.input(PastKey)) {
+    queries = b.make("Add", {queries, b.dim(node.input(PastKey), 2)});
   }
   if (isCausal && lengths) {
     node.attributes.erase("is_causal"); // which counts from the first key
@@ -130,7 +131,7 @@ Value AttentionForm::mask() {
 
 /// What the fourth result shows, [batch, heads, queries, keys].
 Value AttentionForm::scores(Value mask) {
-  Value q = headsFirst(input(Query), heads), k = keys;
+  Value q = headsFirst(node.input(Query), heads), k = keys;
   if (b.hasFailed())
     return {};
   if (heads != keyHeads && keyHeads > 0) {
@@ -154,8 +155,8 @@ Value AttentionForm::scores(Value mask) {
                                                         : b.make("Add", {result, mask});
   if (isCausal && node.attributes.get("is_causal")) {
     Value queries = b.unsqueeze(b.count(0, b.dim(q, 2)), 1);
-    if (input(PastKey))
-      queries = b.make("Add", {queries, b.dim(input(PastKey), 2)});
+    if (node.input(PastKey))
+      queries = b.make("Add", {queries, b.dim(node.input(PastKey), 2)});
     result = b.make("Where", {b.make("LessOrEqual", {b.count(0, b.dim(k, 2)), queries}), result, hidden});
   }
   return shown == Masked ? result : b.make("Softmax", result);
@@ -164,21 +165,23 @@ Value AttentionForm::scores(Value mask) {
 Status AttentionForm::run() {
   if (Status status = readAttributes(); !status)
     return status;
-  int64_t rank = typeOf(input(Query)).getRank();
-  bool isPlain = left < 0 && right < 0 && !input(NonpadLength) && !node.hasOutput(3) && (rank == 3 || rank == 4);
-  bool keepsPast = input(PastKey) && input(PastValue), isReturned = node.hasOutput(1) || node.hasOutput(2);
+  int64_t rank = typeOf(node.input(Query)).getRank();
+  bool isPlain = left < 0 && right < 0 && !node.input(NonpadLength) && !node.hasOutput(3) && (rank == 3 || rank == 4);
+  bool keepsPast = node.input(PastKey) && node.input(PastValue), isReturned = node.hasOutput(1) || node.hasOutput(2);
   if (rank != 3 && rank != 4)
     return {}; // the operation says what it requires
-  bool isShort = input(Mask) && typeOf(input(Mask)).hasStaticShape() && typeOf(input(Mask)).getRank() > 0;
+  bool isShort =
+      node.input(Mask) && typeOf(node.input(Mask)).hasStaticShape() && typeOf(node.input(Mask)).getRank() > 0;
   if (isPlain && !isShort && (keepsPast || !isReturned))
     return {};
-  if ((rank == 3 && (heads < 1 || keyHeads < 1)) || (input(PastKey) && input(NonpadLength)))
+  if ((rank == 3 && (heads < 1 || keyHeads < 1)) || (node.input(PastKey) && node.input(NonpadLength)))
     return Error{"requires numbers of heads, and no past with nonpad_kv_seqlen"};
-  keys = headsFirst(input(Key), keyHeads), values = headsFirst(input(Value_), keyHeads);
+  keys = headsFirst(node.input(Key), keyHeads), values = headsFirst(node.input(Value_), keyHeads);
   if (keepsPast)
-    keys = b.concat({input(PastKey), keys}, 2), values = b.concat({input(PastValue), values}, 2);
+    keys = b.concat({node.input(PastKey), keys}, 2), values = b.concat({node.input(PastValue), values}, 2);
   Value seen = mask();
-  SmallVector<Value> operands = {input(Query), input(Key), input(Value_), seen, input(PastKey), input(PastValue)};
+  SmallVector<Value> operands = {node.input(Query),   node.input(Key),      node.input(Value_), seen,
+                                 node.input(PastKey), node.input(PastValue)};
   Value extra = node.hasOutput(3) ? scores(seen) : Value();
   SmallVector<NamedAttribute> attributes;
   for (StringRef name : {"is_causal", "q_num_heads", "kv_num_heads", "scale", "softcap"})

@@ -152,6 +152,5 @@ Status standard::importTensorScatter(NodeImport &node) {
   if (!axis || *axis == 0 || typeOf(node.inputs[1]).getRank() != rank)
     return Error{"requires a cache and an update of one rank, and an axis behind the first"};
   bool goesAround = mode && mode.getValue() == "circular";
-  return b.finish(scatterRows(b, node.inputs[0], node.inputs[1], node.inputs.size() > 2 ? node.inputs[2] : Value(),
-                              *axis, goesAround));
+  return b.finish(scatterRows(b, node.inputs[0], node.inputs[1], node.input(2), *axis, goesAround));
 }

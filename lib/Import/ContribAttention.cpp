@@ -13,8 +13,6 @@
 using namespace mlir;
 using namespace qopt;
 
-static Value inputOf(const NodeImport &node, size_t i) { return i < node.inputs.size() ? node.inputs[i] : Value(); }
-
 static int64_t columnsOf(Value value) { return typeOf(value).getShape().back(); }
 
 namespace {
@@ -160,23 +158,23 @@ static Status addBias(OperatorBuilder &b, Heads &heads, Value bias) {
 /// query, key, value, bias, key_padding_mask, attention_bias, past_key, past_value.
 Status contrib::importMultiHeadAttention(NodeImport &node) {
   OperatorBuilder b(node);
-  if (inputOf(node, 8) || inputOf(node, 9))
+  if (node.input(8) || node.input(9))
     return Error{"past_sequence_length and cache_indirection are not supported"};
   if (node.hasOutput(3))
     return Error{"output 3, the scores, is not supported"};
   Heads heads{node.takeInt("num_heads", 0),
-              inputOf(node, 0),
-              inputOf(node, 1),
-              inputOf(node, 2),
-              inputOf(node, 6),
-              inputOf(node, 7),
-              inputOf(node, 4),
-              inputOf(node, 5)};
+              node.input(0),
+              node.input(1),
+              node.input(2),
+              node.input(6),
+              node.input(7),
+              node.input(4),
+              node.input(5)};
   if (Status status = requireHeads(heads); !status)
     return status;
   if (Status status = arrangeOperands(b, node, heads); !status)
     return status;
-  if (Status status = addBias(b, heads, inputOf(node, 3)); !status)
+  if (Status status = addBias(b, heads, node.input(3)); !status)
     return status;
   bool isCross = !b.hasFailed() && typeOf(heads.k).getRank() == 4;
   if (isCross) {
@@ -205,10 +203,10 @@ Status contrib::importMultiHeadAttention(NodeImport &node) {
 /// present are [2, batch, heads, tokens, size].
 Status contrib::importAttention(NodeImport &node) {
   OperatorBuilder b(node);
-  if (node.takeInt("do_rotary", 0) || node.takeInt("past_present_share_buffer", 0) || inputOf(node, 6))
+  if (node.takeInt("do_rotary", 0) || node.takeInt("past_present_share_buffer", 0) || node.input(6))
     return Error{"do_rotary and past_present_share_buffer are not supported"};
   node.attributes.erase("rotary_embedding_dim");
-  Heads heads{node.takeInt("num_heads", 0), {}, {}, {}, {}, {}, inputOf(node, 3), inputOf(node, 5)};
+  Heads heads{node.takeInt("num_heads", 0), {}, {}, {}, {}, {}, node.input(3), node.input(5)};
   if (Status status = requireHeads(heads); !status)
     return status;
   int64_t columns = columnsOf(node.inputs[1]);
@@ -218,11 +216,11 @@ Status contrib::importAttention(NodeImport &node) {
   if (ShapedType::isDynamic(columns) || sizes.size() != 3 || sizes[0] + sizes[1] + sizes[2] != columns)
     return Error{"requires weights whose columns are queries, keys and values"};
   Value projected = b.make("MatMul", {node.inputs[0], node.inputs[1]});
-  if (Value bias = inputOf(node, 2))
+  if (Value bias = node.input(2))
     projected = b.make("Add", {projected, bias});
   SmallVector<Value> parts = b.split(projected, sizes, -1);
   heads.q = parts[0], heads.k = parts[1], heads.v = parts[2];
-  if (Value past = inputOf(node, 4)) {
+  if (Value past = node.input(4)) {
     SmallVector<Value> halves = b.split(past, {1, 1}, 0);
     heads.pastKey = b.make("Squeeze", {halves[0], b.ints(0)}),
     heads.pastValue = b.make("Squeeze", {halves[1], b.ints(0)});

@@ -40,7 +40,7 @@ Status contrib::importSimplifiedLayerNorm(NodeImport &node) {
 /// input + skip + bias, where there is one.
 static Value sumOf(OperatorBuilder &b, NodeImport &node, size_t bias) {
   Value sum = b.make("Add", {node.inputs[0], node.inputs[1]});
-  return node.inputs.size() > bias && node.inputs[bias] ? b.make("Add", {sum, node.inputs[bias]}) : sum;
+  return node.input(bias) ? b.make("Add", {sum, node.inputs[bias]}) : sum;
 }
 
 Status contrib::importSkipSimplifiedLayerNorm(NodeImport &node) {
@@ -58,7 +58,7 @@ Status contrib::importSkipSimplifiedLayerNorm(NodeImport &node) {
 Status contrib::importSkipLayerNorm(NodeImport &node) {
   OperatorBuilder b(node);
   NamedAttribute epsilon = b.takeFloat("epsilon", 1e-12f);
-  Value sum = sumOf(b, node, 4), beta = node.inputs.size() > 3 ? node.inputs[3] : Value();
+  Value sum = sumOf(b, node, 4), beta = node.input(3);
   SmallVector<Value> results = b.makeAll("LayerNormalization", {sum, node.inputs[2], beta}, epsilon);
   results.push_back(sum);
   return b.finish(results);

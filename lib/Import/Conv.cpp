@@ -132,7 +132,7 @@ Status Convolution::run() {
     product = b.make("MatMul", {b.reshape(weight, {groups, outputs / groups, channels * places}), factors});
   }
   Value result = b.make("Reshape", {product, b.concat(shape, 0)}, b.attribute("allowzero", int64_t(1)));
-  if (node.inputs.size() > 2 && node.inputs[2])
+  if (node.input(2))
     result = b.make("Add", {result, b.unsqueeze(node.inputs[2], llvm::to_vector(llvm::seq<int64_t>(1, rank + 1)))});
   return b.finish(result);
 }

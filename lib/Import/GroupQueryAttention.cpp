@@ -52,7 +52,6 @@ public:
   Status run();
 
 private:
-  Value input(Operand which) const { return which < node.inputs.size() ? node.inputs[which] : Value(); }
   Status readAttributes();
   Status readHeads();
   void normalize();
@@ -101,14 +100,14 @@ Status GroupQueryAttention::readAttributes() {
     if (auto type = node.take<StringAttr>(name); type && type.getValue() != "NONE")
       return Error{name.str() + " = " + type.str() + ": quantized caches are not supported"};
   for (auto [which, name] : {std::pair(KScale, "k_scale"), {VScale, "v_scale"}, {QuerySeqlens, "query_seqlens"}})
-    if (input(which))
+    if (node.input(which))
       return Error{std::string("input ") + name + " is not supported"};
   if (node.hasOutput(3))
     return Error{"output 3, the scores, is not supported"};
-  if (!input(SeqlensK) || !input(TotalLength))
+  if (!node.input(SeqlensK) || !node.input(TotalLength))
     return Error{"requires seqlens_k and total_sequence_length"};
-  if (!input(Key) != !input(Value_) || !input(PastKey) != !input(PastValue) ||
-      !input(QNormWeight) != !input(KNormWeight))
+  if (!node.input(Key) != !node.input(Value_) || !node.input(PastKey) != !node.input(PastValue) ||
+      !node.input(QNormWeight) != !node.input(KNormWeight))
     return Error{"requires keys and values, past and normalized, together"};
   auto common = floatOf(b.takeFloat("qk_norm_epsilon", 1e-6f));
   normEpsilon[0] = floatOf(b.takeFloat("q_norm_epsilon", common));
@@ -116,9 +115,9 @@ Status GroupQueryAttention::readAttributes() {
   window = node.takeInt("local_window_size", -1);
   isRotated = node.takeInt("do_rotary", 0) != 0;
   isInterleaved = node.takeInt("rotary_interleaved", 0) != 0;
-  if (isRotated && (!input(CosCache) || !input(SinCache)))
+  if (isRotated && (!node.input(CosCache) || !node.input(SinCache)))
     return Error{"do_rotary requires cos_cache and sin_cache"};
-  hasSink = node.takeInt("smooth_softmax", 0) > 0 || input(HeadSink);
+  hasSink = node.takeInt("smooth_softmax", 0) > 0 || node.input(HeadSink);
   shared.set("q_num_heads", node.builder.getI64IntegerAttr(heads));
   shared.set("kv_num_heads", node.builder.getI64IntegerAttr(keyHeads));
   shared.append(b.takeFloat("softcap", 0));
@@ -130,7 +129,7 @@ Status GroupQueryAttention::readAttributes() {
 
 /// Queries, keys and values, which may come in one tensor.
 Status GroupQueryAttention::readHeads() {
-  q = input(Query), k = input(Key), v = input(Value_);
+  q = node.input(Query), k = node.input(Key), v = node.input(Value_);
   RankedTensorType type = typeOf(q);
   if (type.getRank() != 3 || type.isDynamicDim(2))
     return Error{"requires a query [batch, sequence, features] with a known number of features"};
@@ -147,10 +146,10 @@ Status GroupQueryAttention::readHeads() {
 
 /// RMSNormalization of each head.
 void GroupQueryAttention::normalize() {
-  if (!input(QNormWeight))
+  if (!node.input(QNormWeight))
     return;
-  for (auto [value, weight, epsilon, count] : {std::tuple(&q, input(QNormWeight), normEpsilon[0], heads),
-                                               {&k, input(KNormWeight), normEpsilon[1], keyHeads}}) {
+  for (auto [value, weight, epsilon, count] : {std::tuple(&q, node.input(QNormWeight), normEpsilon[0], heads),
+                                               {&k, node.input(KNormWeight), normEpsilon[1], keyHeads}}) {
     Value split = b.reshape(*value, {0, 0, count, size});
     *value =
         b.reshape(b.make("RMSNormalization", {split, weight}, b.attribute("epsilon", epsilon)), {0, 0, count * size});
@@ -161,13 +160,13 @@ void GroupQueryAttention::normalize() {
 /// padded on the right, that is less than the new tokens.
 void GroupQueryAttention::countTokens() {
   length = b.dim(q, 1);
-  if (!input(PastKey))
+  if (!node.input(PastKey))
     return;
   Type i64 = node.builder.getI64Type();
-  earlier = b.make("Sub", {b.flatInts(input(TotalLength)), length});
+  earlier = b.make("Sub", {b.flatInts(node.input(TotalLength)), length});
   if (!b.hasFailed() && typeOf(q).getDimSize(0) == 1)
     return;
-  Value counts = b.cast(b.reshape(input(SeqlensK), {-1, 1}), i64);
+  Value counts = b.cast(b.reshape(node.input(SeqlensK), {-1, 1}), i64);
   Value known = b.make("Sub", {b.make("Add", {counts, b.ints(1)}), length});
   own = b.make("Max", {known, b.ints(0)});
 }
@@ -175,16 +174,16 @@ void GroupQueryAttention::countTokens() {
 void GroupQueryAttention::rotate() {
   if (!isRotated || b.hasFailed())
     return;
-  Value positions = input(PositionIds);
+  Value positions = node.input(PositionIds);
   if (!positions) {
     positions = b.unsqueeze(b.count(0, length), 0);
     if (earlier)
       positions = b.make("Add", {positions, own ? own : earlier});
   }
-  int64_t columns = typeOf(input(CosCache)).getShape().back();
+  int64_t columns = typeOf(node.input(CosCache)).getShape().back();
   bool isPartial = !ShapedType::isDynamic(columns) && 2 * columns != size;
   for (auto [value, count] : {std::pair(&q, heads), {&k, keyHeads}})
-    *value = b.make("RotaryEmbedding", {*value, input(CosCache), input(SinCache), positions},
+    *value = b.make("RotaryEmbedding", {*value, node.input(CosCache), node.input(SinCache), positions},
                     {b.attribute("num_heads", count), b.attribute("interleaved", int64_t(isInterleaved)),
                      b.attribute("rotary_embedding_dim", isPartial ? 2 * columns : 0)});
 }
@@ -192,7 +191,7 @@ void GroupQueryAttention::rotate() {
 /// The bias of each key. Its columns are positions: where texts differ in length, those of
 /// the new tokens are not where these stand.
 Value GroupQueryAttention::biasByKey(Value keys, Value positions) {
-  Value bias = input(AttentionBias), zero = b.ints(0), one = b.ints(1);
+  Value bias = node.input(AttentionBias), zero = b.ints(0), one = b.ints(1);
   if (!own)
     return hasSink ? b.concat({b.slice(bias, 3, zero, one), bias}, 3) : bias;
   Value outer = b.concat({b.dim(q, 0), b.slice(b.make("Shape", bias), 0, one, b.ints(3))}, 0);
@@ -205,7 +204,7 @@ Value GroupQueryAttention::biasByKey(Value keys, Value positions) {
 /// Booleans or floats that broadcast to [batch, heads, sequence, keys], for what a causal
 /// mask does not say; null where it says everything. The key of a sink is -1.
 Value GroupQueryAttention::mask() {
-  bool isFloat = input(AttentionBias) || hasSink;
+  bool isFloat = node.input(AttentionBias) || hasSink;
   if (!own && window <= 0 && !isFloat)
     return {};
   Value begin = earlier ? earlier : b.ints(0);
@@ -225,12 +224,12 @@ Value GroupQueryAttention::mask() {
   if (!isFloat || b.hasFailed())
     return shown;
   auto element = cast<FloatType>(typeOf(q).getElementType());
-  Value bias = input(AttentionBias) ? biasByKey(keys, positions) : b.floatLike(q, 0);
+  Value bias = node.input(AttentionBias) ? biasByKey(keys, positions) : b.floatLike(q, 0);
   if (shown)
     bias = b.make("Where", {shown, bias, b.constant(APFloat::getLargest(element.getFloatSemantics(), true), element)});
   if (!hasSink)
     return bias;
-  Value sink = input(HeadSink) ? b.reshape(input(HeadSink), {1, heads, 1, 1}) : b.floatLike(q, 0);
+  Value sink = node.input(HeadSink) ? b.reshape(node.input(HeadSink), {1, heads, 1, 1}) : b.floatLike(q, 0);
   return b.make("Where", {b.make("Equal", {keys, b.ints(-1)}), sink, bias});
 }
 
@@ -267,7 +266,7 @@ Status GroupQueryAttention::run() {
   normalize();
   countTokens();
   rotate();
-  Value shown = mask(), pastKey = input(PastKey), pastValue = input(PastValue);
+  Value shown = mask(), pastKey = node.input(PastKey), pastValue = node.input(PastValue);
   shared.append(b.attribute("is_causal", int64_t(1)));
   SmallVector<NamedAttribute> attributes(shared.begin(), shared.end());
   SmallVector<Value> results = {

@@ -117,7 +117,7 @@ static Status importGelu(NodeImport &node) {
 static Status importDropout(NodeImport &node) {
   node.attributes.erase("ratio");
   node.attributes.erase("seed");
-  if (node.inputs.size() > 2 && node.inputs[2]) {
+  if (node.input(2)) {
     auto training = onnx::getConstantInts(node.inputs[2]);
     if (!training || llvm::any_of(*training, [](int64_t value) { return value != 0; }))
       return Error{"training mode is not supported"};
@@ -151,7 +151,7 @@ static Status importSqueeze(NodeImport &node) { return node.opset < 13 ? node.at
 static Status importUnsqueeze(NodeImport &node) {
   if (Status status = importSqueeze(node); !status)
     return status;
-  if (node.inputs.size() < 2 || !node.inputs[1])
+  if (!node.input(1))
     return Error{"requires axes"};
   return {};
 }
@@ -162,7 +162,7 @@ static Status importSlice(NodeImport &node) {
     for (StringRef name : {"starts", "ends", "axes"})
       if (Status status = node.attributeToOperand(name); !status)
         return status;
-  if (node.inputs.size() < 3 || !node.inputs[1] || !node.inputs[2])
+  if (!node.input(1) || !node.input(2))
     return Error{"requires starts and ends"};
   return {};
 }
@@ -172,7 +172,7 @@ static Status importSplit(NodeImport &node) {
   if (node.opset < 13)
     if (Status status = node.attributeToOperand("split"); !status)
       return status;
-  bool hasSizes = node.inputs.size() > 1 && node.inputs[1];
+  bool hasSizes = static_cast<bool>(node.input(1));
   auto count = node.take<IntegerAttr>("num_outputs");
   if (count && (hasSizes || count.getInt() != node.node.output_size()))
     return Error{"num_outputs is " + std::to_string(count.getInt()) + " but the node has " +

@@ -54,6 +54,8 @@ public:
     return llvm::dyn_cast_or_null<T>(attributes.erase(name));
   }
   int64_t takeInt(llvm::StringRef name, int64_t fallback);
+  /// Operand `index`; null where it is left out.
+  mlir::Value input(size_t index) const { return index < inputs.size() ? inputs[index] : mlir::Value(); }
   bool hasOutput(int index) const { return index < node.output_size() && !node.output(index).empty(); }
 
 private:

@@ -62,20 +62,19 @@ Status standard::importPad(NodeImport &node) {
     auto value = node.take<FloatAttr>("value");
     node.inputs.push_back(b.floatLike(x, value ? value.getValueAsDouble() : 0));
   }
-  auto input = [&](size_t i) { return i < node.inputs.size() ? node.inputs[i] : Value(); };
   SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  if (Value list = input(3)) {
+  if (Value list = node.input(3)) {
     std::optional<SmallVector<int64_t>> known = onnx::getConstantInts(list);
     if (!known)
       return Error{"requires constant axes"};
     axes = *known;
   }
-  if (!input(1))
+  if (!node.input(1))
     return Error{"requires pads"};
-  Value pads = b.flatInts(input(1)), value = input(2);
-  std::optional<SmallVector<int64_t>> known = onnx::getConstantInts(input(1));
+  Value pads = b.flatInts(node.input(1)), value = node.input(2);
+  std::optional<SmallVector<int64_t>> known = onnx::getConstantInts(node.input(1));
   auto count = static_cast<int64_t>(axes.size());
-  if (RankedTensorType list = typeOf(input(1)); !list.hasStaticShape() || list.getNumElements() != 2 * count)
+  if (RankedTensorType list = typeOf(node.input(1)); !list.hasStaticShape() || list.getNumElements() != 2 * count)
     return Error{"requires " + std::to_string(2 * count) + " pads"};
   if (value && typeOf(value).getRank() > 0)
     value = b.make("Squeeze", {value, b.ints(0)});

@@ -25,7 +25,7 @@ Status standard::importTopK(NodeImport &node) {
   if (type.isDynamicDim(axis) || type.getDimSize(axis) > kMaxSize)
     return Error{"of more than " + std::to_string(kMaxSize) + " elements, or of an unknown number, is not supported"};
   auto given = node.take<IntegerAttr>("k");
-  if (!given && (node.inputs.size() < 2 || !node.inputs[1]))
+  if (!given && !node.input(1))
     return Error{"requires K"};
   Value wanted = given ? b.ints(given.getInt()) : b.flatInts(node.inputs[1]);
   bool isLargest = node.takeInt("largest", 1);
