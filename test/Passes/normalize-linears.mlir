@@ -1,6 +1,8 @@
-// RUN: qopt-opt %s --pass-pipeline='builtin.module(func.func(qopt-normalize-linears))' | FileCheck %s
+// RUN: qopt-opt %s --mlir-disable-threading --pass-pipeline='builtin.module(func.func(qopt-normalize-linears))' | FileCheck %s
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(func.func(qopt-normalize-linears))' --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
+// Functions are rewritten side by side, and arrays that their copies have no name for are numbered in the
+// order in which they are made: by one thread here.
 // Linears become MatMul with a constant [K, N] weight and an Add for the bias.
 
 // CHECK-LABEL: func @transposed_weight
