@@ -7,11 +7,14 @@
 #include "qopt/Support/CheckedMath.h"
 #include "qopt/Support/File.h"
 #include "qopt/Support/Utf8.h"
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
 #include <cstring>
+#include <limits>
 #include <optional>
+#include <utility>
 
 using namespace qopt;
 
@@ -26,12 +29,16 @@ struct TypeInfo {
 };
 } // namespace
 
-static constexpr std::array<TypeInfo, 8> typeInfos = {{
+static constexpr std::array<TypeInfo, 12> typeInfos = {{
     {NpyType::Bool, "|b1", "bool", 1},
     {NpyType::Int8, "|i1", "int8", 1},
     {NpyType::UInt8, "|u1", "uint8", 1},
+    {NpyType::Int16, "<i2", "int16", 2},
+    {NpyType::UInt16, "<u2", "uint16", 2},
     {NpyType::Int32, "<i4", "int32", 4},
+    {NpyType::UInt32, "<u4", "uint32", 4},
     {NpyType::Int64, "<i8", "int64", 8},
+    {NpyType::UInt64, "<u8", "uint64", 8},
     {NpyType::Float16, "<f2", "float16", 2},
     {NpyType::Float32, "<f4", "float32", 4},
     {NpyType::Float64, "<f8", "float64", 8},
@@ -173,12 +180,39 @@ static Result<NpyType> typeOf(std::string_view descr) {
   for (const TypeInfo &info : typeInfos) {
     if (kind != std::string_view(info.descr).substr(1))
       continue;
-    if (order == '>' && info.size > 1)
-      return Error{"npy data is big-endian ('" + printable(descr) + "')"};
     return info.type;
   }
-  return Error{"npy element type '" + printable(descr) +
-               "' is not one of bool, int8, uint8, int32, int64, float16, float32, float64"};
+  std::string names;
+  for (const TypeInfo &info : typeInfos)
+    names += (names.empty() ? "" : ", ") + std::string(info.name);
+  return Error{"npy element type '" + printable(descr) + "' is not one of " + names};
+}
+
+/// Elements of `size` bytes with their bytes the other way round.
+static void swapBytes(std::span<std::byte> data, size_t size) {
+  for (size_t i = 0; i + size <= data.size(); i += size)
+    std::reverse(data.begin() + static_cast<std::ptrdiff_t>(i), data.begin() + static_cast<std::ptrdiff_t>(i + size));
+}
+
+/// Elements whose first index runs fastest, in the order in which the last one does.
+static std::vector<std::byte> toCOrder(std::span<const std::byte> data, const std::vector<int64_t> &shape,
+                                       size_t size) {
+  std::vector<std::byte> result(data.size());
+  std::vector<int64_t> index(shape.size(), 0), strides(shape.size(), 1);
+  for (size_t axis = 1; axis < shape.size(); ++axis)
+    strides[axis] = strides[axis - 1] * shape[axis - 1];
+  int64_t from = 0;
+  for (size_t to = 0; to < data.size(); to += size) {
+    std::memcpy(result.data() + to, data.data() + static_cast<size_t>(from) * size, size);
+    for (size_t axis = shape.size(); axis-- > 0;) {
+      from += strides[axis];
+      if (++index[axis] < shape[axis])
+        break;
+      from -= strides[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+  return result;
 }
 
 Result<NpyArray> qopt::parseNpy(std::span<const std::byte> file) {
@@ -208,9 +242,6 @@ Result<NpyArray> qopt::parseNpy(std::span<const std::byte> file) {
   Result<NpyType> type = typeOf(*header.descr);
   if (!type)
     return type.error();
-  if (*header.fortranOrder && header.shape->size() > 1)
-    return Error{"npy data is in Fortran order; save it with numpy.ascontiguousarray"};
-
   std::optional<int64_t> count = checkedNumElements(*header.shape);
   std::optional<int64_t> bytes = count ? checkedMul(*count, static_cast<int64_t>(npyElementSize(*type))) : std::nullopt;
   if (!bytes)
@@ -224,7 +255,44 @@ Result<NpyArray> qopt::parseNpy(std::span<const std::byte> file) {
   array.data.resize(text.size());
   if (!text.empty())
     std::memcpy(array.data.data(), text.data(), text.size());
+  size_t size = npyElementSize(*type);
+  if (header.descr->starts_with('>') && size > 1)
+    swapBytes(array.data, size);
+  if (*header.fortranOrder && array.shape.size() > 1)
+    array.data = toCOrder(array.data, array.shape, size);
   return array;
+}
+
+template <typename T>
+static std::vector<int64_t> integersOf(const NpyArray &array) {
+  std::vector<int64_t> values;
+  for (T element : array.as<T>())
+    values.push_back(std::in_range<int64_t>(element) ? static_cast<int64_t>(element)
+                                                     : std::numeric_limits<int64_t>::max());
+  return values;
+}
+
+Result<std::vector<int64_t>> qopt::npyIntegers(const NpyArray &array) {
+  switch (array.type) {
+  case NpyType::Int8:
+    return integersOf<int8_t>(array);
+  case NpyType::UInt8:
+    return integersOf<uint8_t>(array);
+  case NpyType::Int16:
+    return integersOf<int16_t>(array);
+  case NpyType::UInt16:
+    return integersOf<uint16_t>(array);
+  case NpyType::Int32:
+    return integersOf<int32_t>(array);
+  case NpyType::UInt32:
+    return integersOf<uint32_t>(array);
+  case NpyType::Int64:
+    return integersOf<int64_t>(array);
+  case NpyType::UInt64:
+    return integersOf<uint64_t>(array);
+  default:
+    return Error{std::string("expected integers but got ") + npyTypeName(array.type)};
+  }
 }
 
 Result<NpyArray> qopt::readNpy(const std::string &path) {

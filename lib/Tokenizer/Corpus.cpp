@@ -46,45 +46,31 @@ static Error idError(const std::string &where, int64_t id, int64_t vocabularySiz
           (id < 0 ? " is negative" : " is not in the vocabulary of " + std::to_string(vocabularySize))};
 }
 
-/// One document per row, after a look at each id: a wrong one would read outside of the
-/// embedding table.
-template <typename Integer>
-static Status addRows(const NpyArray &array, int64_t vocabularySize, Corpus &corpus) {
-  std::span<const Integer> elements = array.as<Integer>();
-  size_t length = static_cast<size_t>(array.shape[1]);
-  for (size_t row = 0; row < static_cast<size_t>(array.shape[0]); ++row) {
-    std::vector<int32_t> ids(length);
-    for (size_t i = 0; i < length; ++i) {
-      int64_t id = elements[row * length + i];
-      if (id < 0 || id >= vocabularySize)
-        return idError("row " + std::to_string(row) + ", token " + std::to_string(i), id, vocabularySize);
-      ids[i] = static_cast<int32_t>(id);
-    }
-    corpus.documents.push_back(std::move(ids));
-  }
-  return {};
-}
-
-/// An .npy file: rows that are windows already and are not cut again.
+/// An .npy file: rows that are windows already and are not cut again, or one row, which is
+/// a document. Each id is looked at: a wrong one would read outside of the embedding table.
 static Result<Corpus> readRows(std::span<const std::byte> file, int64_t vocabularySize) {
   Result<NpyArray> array = parseNpy(file);
   if (!array)
     return array.error();
-  if (array->shape.size() != 2)
-    return Error{"expected token ids [n, length] but got " + std::to_string(array->shape.size()) + " dimensions"};
-  if (array->numElements() == 0) // [10^18, 0] has no elements and many rows
+  size_t rank = array->shape.size();
+  if (rank != 1 && rank != 2)
+    return Error{"expected token ids [n, length] or [length] but got " + std::to_string(rank) + " dimensions"};
+  Result<std::vector<int64_t>> ids = npyIntegers(*array);
+  if (!ids)
+    return Error{"token ids: " + ids.error().message};
+  if (ids->empty()) // [10^18, 0] has no elements and many rows
     return Error{"no tokens"};
   Corpus corpus;
-  corpus.isWindows = true;
-  Status status;
-  if (array->type == NpyType::Int32)
-    status = addRows<int32_t>(*array, vocabularySize, corpus);
-  else if (array->type == NpyType::Int64)
-    status = addRows<int64_t>(*array, vocabularySize, corpus);
-  else
-    status = Error{std::string("expected token ids of type int32 or int64 but got ") + npyTypeName(array->type)};
-  if (!status)
-    return status.error();
+  corpus.isWindows = rank == 2;
+  size_t length = static_cast<size_t>(array->shape.back());
+  for (size_t i = 0; i < ids->size(); ++i) {
+    if (i % length == 0)
+      corpus.documents.emplace_back().reserve(length);
+    int64_t id = (*ids)[i];
+    if (id < 0 || id >= vocabularySize)
+      return idError("row " + std::to_string(i / length) + ", token " + std::to_string(i % length), id, vocabularySize);
+    corpus.documents.back().push_back(static_cast<int32_t>(id));
+  }
   return corpus;
 }
 
@@ -211,7 +197,25 @@ static Status addText(std::string_view file, DocumentRule rule, Encoder &encoder
   return status ? flush() : status;
 }
 
-/// One line of a .jsonl: an object with "text", or else with "input_ids".
+/// Which of `count` tokens the member "attention_mask" hides: padding, which is no text.
+static Result<std::vector<bool>> readMask(const Field &root, const Json &line, size_t count) {
+  std::vector<bool> isHidden;
+  std::optional<Field> mask = root.find("attention_mask");
+  if (!mask)
+    return std::vector<bool>(count, false);
+  if (mask->size() != count)
+    mask->fail("has " + std::to_string(mask->size()) + " elements, but input_ids " + std::to_string(count));
+  for (const Json &value : line.at("attention_mask")) {
+    if (value != 0 && value != 1 && !value.is_boolean())
+      return Error{"attention_mask[" + std::to_string(isHidden.size()) + "]: expected 0 or 1 but got " +
+                   describe(value)};
+    isHidden.push_back(value == 0 || value == false);
+  }
+  return isHidden;
+}
+
+/// One line of a .jsonl: an object with "text", or else with "input_ids", without those that
+/// its "attention_mask" hides. A member that is null is not there.
 static Status addJsonLine(std::string_view line, int64_t vocabularySize, Encoder &encoder, Corpus &corpus) {
   Result<Json> parsed = parseJson(replaceInvalidUtf8(line));
   if (!parsed)
@@ -224,8 +228,12 @@ static Status addJsonLine(std::string_view line, int64_t vocabularySize, Encoder
     root.fail("has neither 'text' nor 'input_ids'");
   std::vector<int32_t> ids;
   list->size(); // an error for anything but an array
+  Result<std::vector<bool>> isHidden = readMask(root, *parsed, list->size());
+  if (!isHidden)
+    return isHidden.error();
+  size_t index = 0;
   for (const Json &value : parsed->at("input_ids")) {
-    std::string where = "input_ids[" + std::to_string(ids.size()) + "]";
+    std::string where = "input_ids[" + std::to_string(index) + "]";
     if (!value.is_number_integer())
       return Error{where + ": expected an integer but got " + describe(value)};
     std::optional<int32_t> id = asId(value);
@@ -233,7 +241,8 @@ static Status addJsonLine(std::string_view line, int64_t vocabularySize, Encoder
       return Error{where + ": id " + value.dump() +
                    (value.is_number_unsigned() ? " is not in the vocabulary of " + std::to_string(vocabularySize)
                                                : " is negative")};
-    ids.push_back(*id);
+    if (!(*isHidden)[index++])
+      ids.push_back(*id);
   }
   if (!ids.empty())
     corpus.documents.push_back(std::move(ids));

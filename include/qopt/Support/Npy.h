@@ -1,6 +1,7 @@
 //===- Npy.h - NumPy's .npy files ------------------------------------------===//
 //
-// Format: numpy/lib/format.py, versions 1.0 to 3.0. Little-endian, C order.
+// Format: numpy/lib/format.py, versions 1.0 to 3.0. Arrays of the other byte order, or in
+// Fortran order, are turned when they are read.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_SUPPORT_NPY_H
@@ -16,7 +17,20 @@
 
 namespace qopt {
 
-enum class NpyType : uint8_t { Bool, Int8, UInt8, Int32, Int64, Float16, Float32, Float64 };
+enum class NpyType : uint8_t {
+  Bool,
+  Int8,
+  UInt8,
+  Int16,
+  UInt16,
+  Int32,
+  UInt32,
+  Int64,
+  UInt64,
+  Float16,
+  Float32,
+  Float64
+};
 
 /// Bytes of one element.
 size_t npyElementSize(NpyType type);
@@ -39,10 +53,14 @@ struct NpyArray {
   }
 };
 
-/// Errors: not .npy, a type other than NpyType's, big-endian, Fortran order, a
-/// negative or overflowing shape, fewer or more bytes than the shape needs.
+/// Errors: not .npy, a type other than NpyType's, a negative or overflowing shape, fewer or
+/// more bytes than the shape needs.
 Result<NpyArray> parseNpy(std::span<const std::byte> file);
 Result<NpyArray> readNpy(const std::string &path);
+
+/// The elements as integers, in order: of unsigned ones beyond 63 bits the largest that fits.
+/// Errors: not integers.
+Result<std::vector<int64_t>> npyIntegers(const NpyArray &array);
 
 /// Writes `data`, numElements(shape) elements in C order, replacing the file as
 /// AtomicFile does.

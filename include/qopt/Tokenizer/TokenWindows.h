@@ -2,9 +2,10 @@
 //
 // What calibration and evaluation read. Files by their ending:
 //   .txt .raw .md, none, or "-" (standard input)   plain text, see DocumentRule
-//   .jsonl    a document a line: {"text": "..."} or {"input_ids": [1, 2, 3]}
+//   .jsonl    a document a line: {"text": "..."}, or {"input_ids": [1, 2, 3]}, without those that
+//             its "attention_mask": [0, 1, 1] hides
 //   .tokens   ids in decimal, separated by white space: one document
-//   .npy      int32 or int64 [n, length]: windows, used as they are
+//   .npy      integers [n, length]: windows, used as they are; [length]: one document
 // In text a byte order mark is dropped, CRLF is a newline, NUL is a character, and
 // what is not UTF-8 becomes U+FFFD. Text is encoded with the special tokens of the
 // tokenizer (usually BOS first); ids in files are taken as they are.

@@ -167,11 +167,37 @@ TEST_F(CorpusTest, ReadsWindows) {
   EXPECT_EQ(write(NpyType::Int64, {1, 2}, std::vector<int64_t>{1, int64_t(1) << 40}),
             "row 0, token 1: id 1099511627776 is not in the vocabulary of 512");
   EXPECT_EQ(write(NpyType::Int32, {2, 1}, std::vector<int32_t>{1, -7}), "row 1, token 0: id -7 is negative");
-  EXPECT_EQ(write(NpyType::Int32, {2}, std::vector<int32_t>{1, 2}),
-            "expected token ids [n, length] but got 1 dimensions");
-  EXPECT_EQ(write(NpyType::Float32, {1, 2}, std::vector<float>{1, 2}),
-            "expected token ids of type int32 or int64 but got float32");
+  EXPECT_EQ(write(NpyType::Int32, {1, 1, 2}, std::vector<int32_t>{1, 2}),
+            "expected token ids [n, length] or [length] but got 3 dimensions");
+  EXPECT_EQ(write(NpyType::Float32, {1, 2}, std::vector<float>{1, 2}), "token ids: expected integers but got float32");
   EXPECT_EQ(write(NpyType::Int32, {int64_t(1) << 60, 0}, std::vector<int32_t>{}), "no tokens");
+}
+
+TEST_F(CorpusTest, ReadsOneRowOfAnyIntegers) {
+  std::string path = directory.file("a.npy");
+  const uint16_t ids[] = {1, 2, 511};
+  const int64_t shape[] = {3};
+  ASSERT_TRUE(bool(writeNpy(path, NpyType::UInt16, shape, std::as_bytes(std::span(ids)))));
+  Result<Corpus> corpus = readCorpus(path, nullptr, 512);
+  ASSERT_TRUE(bool(corpus)) << corpus.error().message;
+  EXPECT_FALSE(corpus->isWindows) << "a document, to be cut";
+  EXPECT_EQ(corpus->documents, (std::vector<std::vector<int32_t>>{{1, 2, 511}}));
+}
+
+TEST_F(CorpusTest, LeavesMaskedTokensOut) {
+  using Documents = std::vector<std::vector<int32_t>>;
+  EXPECT_EQ(documents("a.jsonl", "{\"input_ids\": [0, 0, 7, 8], \"attention_mask\": [0, 0, 1, 1]}\n"
+                                 "{\"input_ids\": [3, 4], \"attention_mask\": [true, false]}\n"
+                                 "{\"input_ids\": [5], \"attention_mask\": null, \"text\": null}"),
+            (Documents{{7, 8}, {3}, {5}}));
+  EXPECT_EQ(documents("a.jsonl", "{\"input_ids\": [9], \"attention_mask\": [0]}\n{\"input_ids\": [5]}"),
+            (Documents{{5}}));
+  EXPECT_EQ(errorOf("a.jsonl", "{\"input_ids\": [1, 2], \"attention_mask\": [1]}"),
+            "line 1: attention_mask: has 1 elements, but input_ids 2");
+  EXPECT_EQ(errorOf("a.jsonl", "{\"input_ids\": [1], \"attention_mask\": [2]}"),
+            "line 1: attention_mask[0]: expected 0 or 1 but got the number 2");
+  EXPECT_EQ(errorOf("a.jsonl", "{\"input_ids\": [1], \"attention_mask\": 1}"),
+            "line 1: attention_mask: expected an array but got the number 1");
 }
 
 TEST_F(CorpusTest, ReportsFilesItCannotUse) {
