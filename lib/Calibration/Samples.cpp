@@ -18,8 +18,9 @@ Result<std::vector<std::vector<int32_t>>> qopt::readTokenWindows(const std::stri
   Result<NpyArray> array = readNpy(path);
   if (!array)
     return array.error();
-  if (array->type != NpyType::Int32 && array->type != NpyType::Int64)
-    return Error{std::string("expected token ids of type int32 or int64 but got ") + npyTypeName(array->type)};
+  Result<std::vector<int64_t>> ids = npyIntegers(*array);
+  if (!ids)
+    return Error{"token ids: " + ids.error().message};
   if (array->shape.size() != 2)
     return Error{"expected token ids [windows, length] but got " + std::to_string(array->shape.size()) + " dimensions"};
   int64_t rows = array->shape[0], length = array->shape[1];
@@ -27,7 +28,7 @@ Result<std::vector<std::vector<int32_t>>> qopt::readTokenWindows(const std::stri
   for (int64_t row = 0; row < rows; ++row) {
     std::vector<int32_t> &window = windows.emplace_back();
     for (int64_t i = row * length; i < (row + 1) * length; ++i) {
-      int64_t token = array->type == NpyType::Int32 ? array->as<int32_t>()[i] : array->as<int64_t>()[i];
+      int64_t token = (*ids)[static_cast<size_t>(i)];
       if (token < 0 || token > std::numeric_limits<int32_t>::max())
         return Error{"token " + std::to_string(token) + " in row " + std::to_string(row) + " is out of range"};
       window.push_back(static_cast<int32_t>(token));

@@ -22,7 +22,7 @@ struct SampleBatch {
   int64_t tokens = 0;              ///< positions that count
 };
 
-/// Token ids [n, length] (int32 or int64) of an .npy file; one window per row.
+/// Token ids [n, length] (any integers) of an .npy file; one window per row.
 Result<std::vector<std::vector<int32_t>>> readTokenWindows(const std::string &path);
 
 /// Batches of at most `batchSize` windows in order. Arguments are known by their role
