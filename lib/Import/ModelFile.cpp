@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "ModelFile.h"
+#include "OtherFormats.h"
 #include "Wire.h"
 #include "qopt/Support/Utf8.h"
 #include <set>
@@ -19,17 +20,6 @@ static Status checkRange(const char *what, int64_t value, int64_t min, int64_t m
     return {};
   return Error{std::string(what) + " " + std::to_string(value) + " is not supported: expected " + std::to_string(min) +
                " to " + std::to_string(max)};
-}
-
-/// What a file that is no model at all is most likely to be.
-static const char *guessOtherFormat(std::string_view text) {
-  if (text.starts_with("version https://git-lfs"))
-    return "is a git-LFS pointer, not the model: run git lfs pull";
-  if (text.starts_with("PK\x03\x04"))
-    return "is a zip archive, not an ONNX model";
-  if (text.starts_with("GGUF"))
-    return "is a GGUF file, not an ONNX model";
-  return nullptr;
 }
 
 /// Checks the versions; the default domain's goes to `file.opset`.
@@ -79,7 +69,8 @@ Result<ModelFile> ModelFile::open(const std::string &path, const ImportOptions &
     file.mapping = std::make_shared<const MappedFile>(std::move(*mapping));
     file.bytes = file.mapping->bytes();
   }
-  if (const char *format = guessOtherFormat({reinterpret_cast<const char *>(file.bytes.data()), file.bytes.size()}))
+  std::string format = describeOtherFormat({reinterpret_cast<const char *>(file.bytes.data()), file.bytes.size()});
+  if (!format.empty())
     return Error{format};
   Result<std::string> structure = stripRawData(file.bytes);
   if (!structure)

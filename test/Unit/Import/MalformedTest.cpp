@@ -49,7 +49,21 @@ TEST_F(MalformedTest, EveryByteChanged) {
 
 TEST_F(MalformedTest, OtherFormats) {
   expectIn(importFile(write("a", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n")), "git-LFS pointer");
-  expectIn(importFile(write("a", "GGUF\x03")), "GGUF");
+  expectIn(importFile(write("a", "GGUF\x03")), "is a GGUF file, not an ONNX model: export");
+  expectIn(importFile(write("a", std::string("\x09\0\0\0\0\0\0\0{\"a\":{}} ", 17))), "is a safetensors file");
+  expectIn(importFile(write("a", std::string("\x08\0\0\0\0\0\0\0{\"a\":{}}", 16))), "is a safetensors file");
+  expectIn(importFile(write("a", "\x80\x04\x95\x01")), "is a Python pickle");
+  expectIn(importFile(write("a", "\x80\x02\x8a\x0a")), "is a Python pickle");
+  expectIn(importFile(write("a", "PK\x03\x04 archive/data.pkl")), "is a PyTorch checkpoint");
+  expectIn(importFile(write("a", "PK\x03\x04 model.onnx")), "is a zip archive, not an ONNX model: unpack it");
+  expectIn(importFile(write("a", "\x1f\x8b\x08")), "is compressed by gzip");
+  expectIn(importFile(write("a", std::string(257, 'm') + "ustar")), "is a tar archive");
+  expectIn(importFile(write("a", "QMOD\r\n\x1a\n")), "is a module that qopt has made");
+  expectIn(importFile(write("a", std::string("\x1c\0\0\0ORTM", 8))), "onnxruntime's own format");
+  expectIn(importFile(write("a", "\xef\xbb\xbf\n{\"model_type\": 1}")), "is JSON text");
+  expectIn(importFile(write("a", "<!DOCTYPE HTML>")), "is an HTML page, not an ONNX model");
+  // A model whose producer has such a name is one.
+  expectIn(importFile(write("a", "\x08\x08\x12\x04ORTM")), "model has no graph");
   expectIn(importFile(write("a", "ir_version: 8\n")), "not an ONNX model");
   expectIn(importFile(write("a", "")), "model has no graph");
   expectIn(importFile(directory.file("absent")), "cannot open");
