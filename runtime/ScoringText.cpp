@@ -50,6 +50,9 @@ Result<std::vector<std::vector<int32_t>>> qrt::readScoringRows(const std::string
     return std::move(corpus->documents);
 
   int64_t length = options.window > 0 ? options.window : defaultWindow(mode, model);
+  if (int64_t count = corpus->numTokens(); !corpus->isWindows && count < length && count >= 2)
+    return Error{std::to_string(count) + " tokens are fewer than one window of " + std::to_string(length) +
+                 ": give a --window of 2 to " + std::to_string(count) + ", or --mode=per-text"};
   Result<qopt::TokenWindows> windows = makeWindows(*corpus, length);
   if (!windows)
     return windows.error();
@@ -74,28 +77,41 @@ Result<std::vector<std::vector<int32_t>>> qrt::readScoringRows(const std::string
 // TextStream
 //===----------------------------------------------------------------------===//
 
+static constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+
+std::string TextStream::added(std::string_view text) {
+  if (std::string_view(returned).starts_with(text)) // what was returned is held back now
+    return "";
+  size_t same = 0;
+  while (same < std::min(returned.size(), text.size()) && returned[same] == text[same])
+    ++same;
+  // Not from the middle of a character.
+  while (same > 0 && same < text.size() && (static_cast<unsigned char>(text[same]) & 0xC0) == 0x80)
+    --same;
+  // Characters that were returned have become one mark for each of their bytes, since bytes
+  // that followed made them none: those marks are not text that is added.
+  std::string_view rest = text.substr(same);
+  for (size_t i = same; i < returned.size() && rest.starts_with(kReplacement); ++i)
+    rest.remove_prefix(kReplacement.size());
+  returned = text;
+  return std::string(rest);
+}
+
 Result<std::string> TextStream::add(std::span<const int32_t> tokens) {
   ids.insert(ids.end(), tokens.begin(), tokens.end());
   Result<std::string> text = tokenizer.decode(ids);
   if (!text)
     return text.error();
-  // Bytes that are not yet a character decode to U+FFFD at the end.
-  constexpr std::string_view replacement = "\xef\xbf\xbd";
+  // Bytes that are not yet a character decode to marks at the end.
   std::string_view whole = *text;
-  while (whole.ends_with(replacement))
-    whole.remove_suffix(replacement.size());
-  if (whole.size() <= printed)
-    return std::string();
-  std::string added(whole.substr(printed));
-  printed = whole.size();
-  return added;
+  while (whole.ends_with(kReplacement))
+    whole.remove_suffix(kReplacement.size());
+  return added(whole);
 }
 
 Result<std::string> TextStream::finish() {
   Result<std::string> text = tokenizer.decode(ids);
   if (!text)
     return text.error();
-  std::string rest = text->substr(std::min(printed, text->size()));
-  printed = std::max(printed, text->size());
-  return rest;
+  return added(*text);
 }

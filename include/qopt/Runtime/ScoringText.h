@@ -51,9 +51,12 @@ public:
   Result<std::string> finish();
 
 private:
+  /// What `text`, the decoding of all tokens, adds to what was returned before.
+  std::string added(std::string_view text);
+
   const qopt::Tokenizer &tokenizer;
   std::vector<int32_t> ids;
-  size_t printed = 0; // bytes of the decoded text
+  std::string returned; ///< as it was decoded
 };
 
 } // namespace qrt

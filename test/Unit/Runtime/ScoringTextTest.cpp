@@ -77,6 +77,11 @@ TEST_F(ScoringRows, Windows) {
   EXPECT_EQ(rows("a.txt", "abcdef", PerplexityMode::Windows), (Rows{ids("^abcde")}));
 }
 
+TEST_F(ScoringRows, TextsShorterThanAWindow) {
+  rows("a.txt", "ab", PerplexityMode::Windows, 9);
+  EXPECT_EQ(message, "4 tokens are fewer than one window of 9: give a --window of 2 to 4, or --mode=per-text");
+}
+
 TEST_F(ScoringRows, LlamaCppPutsBosFirst) {
   EXPECT_EQ(rows("a.txt", "abcdefg", PerplexityMode::LlamaCpp), (Rows{ids("^abc"), ids("^efg")}));
 }
@@ -113,5 +118,43 @@ TEST(TextStream, CharactersAppearWhole) {
   EXPECT_EQ(add({0xA4}), "\xc3\xa4");
   EXPECT_EQ(add({'b', 0xC3}), "b");
   EXPECT_EQ(*stream.finish(), "\xef\xbf\xbd");
+  EXPECT_EQ(*stream.finish(), "");
+}
+
+/// Decodes any sequence that is not UTF-8 as one mark for each of its bytes, as byte-fallback
+/// tokenizers do: more bytes may turn what was a character into marks.
+class FallbackTokenizer final : public Tokenizer {
+public:
+  Result<std::vector<int32_t>> encode(std::string_view, bool) const override { return std::vector<int32_t>(); }
+  Result<std::string> decode(std::span<const int32_t> ids, bool) const override {
+    std::string text;
+    for (size_t i = 0; i < ids.size();) {
+      size_t end = i;
+      while (end < ids.size() && ids[end] >= 0x80)
+        ++end;
+      bool isPair = end == i + 2 && ids[i] == 0xC3;
+      for (size_t k = i; k < end; ++k)
+        text += isPair ? std::string(1, static_cast<char>(ids[k])) : "\xef\xbf\xbd";
+      if (end < ids.size())
+        text += static_cast<char>(ids[end++]);
+      i = end;
+    }
+    return text;
+  }
+  int64_t vocabularySize() const override { return 256; }
+  int32_t tokenId(std::string_view) const override { return -1; }
+  int32_t endOfText() const override { return '$'; }
+  int32_t beginOfText() const override { return '^'; }
+};
+
+TEST(TextStream, NeverFromTheMiddleOfACharacter) {
+  FallbackTokenizer tokenizer;
+  TextStream stream(tokenizer);
+  auto add = [&](std::vector<int32_t> ids) { return *stream.add(ids); };
+  EXPECT_EQ(add({'a', 0xC3, 0xA4}), "a\xc3\xa4");
+  EXPECT_EQ(add({0xA4}), "") << "the character has become three marks";
+  EXPECT_EQ(add({'b'}), "\xef\xbf\xbd"
+                        "b")
+      << "two of them stand for what was printed";
   EXPECT_EQ(*stream.finish(), "");
 }
