@@ -1,7 +1,6 @@
 //===- EmitCode.cpp - LLVM IR to machine code -----------------------------===//
 //
-// Optimized at O3 without a library: generated code calls nothing that it was not
-// given.
+// Optimized without a library: generated code calls nothing that it was not given.
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Codegen/Host/EmitCode.h"
@@ -13,7 +12,13 @@
 
 using namespace mlir;
 
-static void optimize(llvm::Module &module, llvm::PassBuilder &builder) {
+/// As hard as the machine's code generator is to try.
+static llvm::OptimizationLevel levelOf(const llvm::TargetMachine &machine) {
+  return machine.getOptLevel() == llvm::CodeGenOptLevel::Aggressive ? llvm::OptimizationLevel::O3
+                                                                    : llvm::OptimizationLevel::O1;
+}
+
+static void optimize(llvm::Module &module, llvm::PassBuilder &builder, llvm::OptimizationLevel level) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
@@ -27,7 +32,7 @@ static void optimize(llvm::Module &module, llvm::PassBuilder &builder) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
+  builder.buildPerModuleDefaultPipeline(level).run(module, modules);
 }
 
 FailureOr<SmallVector<char>> qopt::emitCode(llvm::Module &module, llvm::TargetMachine &machine,
@@ -36,7 +41,7 @@ FailureOr<SmallVector<char>> qopt::emitCode(llvm::Module &module, llvm::TargetMa
   llvm::PassBuilder builder(&machine);
   if (prepare)
     prepare(builder);
-  optimize(module, builder);
+  optimize(module, builder, levelOf(machine));
   SmallVector<char> code;
   llvm::raw_svector_ostream stream(code);
   llvm::legacy::PassManager passes;

@@ -22,7 +22,8 @@
 using namespace mlir;
 using qopt::HostLevel;
 
-static std::unique_ptr<llvm::TargetMachine> createTargetMachine(const HostLevel &level, std::string &error) {
+static std::unique_ptr<llvm::TargetMachine> createTargetMachine(const HostLevel &level, llvm::CodeGenOptLevel effort,
+                                                                std::string &error) {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeX86TargetInfo();
@@ -39,8 +40,8 @@ static std::unique_ptr<llvm::TargetMachine> createTargetMachine(const HostLevel 
   options.FunctionSections = true;
   options.DataSections = true;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, level.name, level.features, options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(triple, level.name, level.features, options,
+                                                                          llvm::Reloc::PIC_, std::nullopt, effort));
 }
 
 /// LLVM may call memcpy, memmove and memset for large copies. They are hidden
@@ -102,9 +103,10 @@ static void defineMemoryFunctions(llvm::Module &module) {
   builder.CreateRet(set->getArg(0));
 }
 
-FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, const HostLevel &level, bool detectRaces) {
+FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, const HostLevel &level,
+                                                    const ObjectOptions &options) {
   std::string error;
-  std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(level, error);
+  std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(level, options.effort, error);
   if (!machine)
     return module.emitError("cannot generate code for x86-64: ") << error;
   registerBuiltinDialectTranslation(*module.getContext());
@@ -123,14 +125,14 @@ FailureOr<std::vector<char>> qopt::host::emitObject(ModuleOp module, const HostL
       function.addFnAttr("target-cpu", machine->getTargetCPU());
       function.addFnAttr("target-features", machine->getTargetFeatureString());
       function.addFnAttr(llvm::Attribute::NoUnwind);
-      if (detectRaces && !function.hasHiddenVisibility())
+      if (options.detectRaces && !function.hasHiddenVisibility())
         function.addFnAttr(llvm::Attribute::SanitizeThread);
     }
   if (llvm::verifyModule(*code))
     return module.emitError("generated code is malformed");
   FailureOr<SmallVector<char>> object =
       emitCode(*code, *machine, llvm::CodeGenFileType::ObjectFile, [&](llvm::PassBuilder &builder) {
-        if (detectRaces)
+        if (options.detectRaces)
           builder.registerOptimizerLastEPCallback([](llvm::ModulePassManager &passes, auto...) {
             passes.addPass(llvm::ModuleThreadSanitizerPass());
             passes.addPass(llvm::createModuleToFunctionPassAdaptor(llvm::ThreadSanitizerPass()));

@@ -14,7 +14,9 @@ FailureOr<std::vector<char>> qopt::emitSim(ModuleOp module, bool detectRaces) {
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
   LLVM::GlobalOp::create(b, module.getLoc(), b.getI32Type(), /*isConstant=*/true, LLVM::Linkage::External,
                          "qrt_abi_version", b.getI32IntegerAttr(QRT_ABI_VERSION));
-  FailureOr<std::vector<char>> object = host::emitObject(module, kHostV3, detectRaces);
+  // A simulated kernel runs a few times, and is compiled in a third less time so.
+  host::ObjectOptions options = {.effort = llvm::CodeGenOptLevel::None, .detectRaces = detectRaces};
+  FailureOr<std::vector<char>> object = host::emitObject(module, kHostV3, options);
   if (failed(object))
     return failure();
   return host::linkShared(module.getLoc(), *object, /*mayImport=*/detectRaces);

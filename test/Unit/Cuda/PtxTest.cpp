@@ -246,13 +246,9 @@ func.func private @sum_all(%x: memref<3x?xi64>, %y: memref<i64>) {
 
 class Ptx : public testing::TestWithParam<PtxCase> {};
 
-TEST_P(Ptx, IsTheSameTwice) {
-  std::string first = CudaProgram(GetParam().text).ptx(), second = CudaProgram(GetParam().text).ptx();
-  EXPECT_EQ(first, second);
-}
-
-TEST_P(Ptx, NeedsNoLibrary) {
+TEST_P(Ptx, IsTheSameTwiceAndNeedsNoLibrary) {
   std::string ptx = CudaProgram(GetParam().text).ptx();
+  EXPECT_EQ(ptx, CudaProgram(GetParam().text).ptx());
   EXPECT_EQ(ptx.find(".extern .func"), std::string::npos) << ptx;
   EXPECT_EQ(ptx.find("call"), std::string::npos) << ptx;
 }
@@ -276,13 +272,13 @@ TEST_P(Ptx, AssemblesWithoutSpills) {
 }
 
 /// The baseline's PTX runs on later GPUs: their drivers assemble it.
-TEST_P(Ptx, OfTheBaselineAssemblesForLaterChips) {
+TEST_P(Ptx, OfTheBaselineAssemblesForTheLatestChip) {
   if (findPtxas().empty())
     GTEST_SKIP() << "ptxas is not installed";
   CudaProgram program(GetParam().text);
   std::string ptx = program.ptx(std::string(kBaselineArch));
-  for (const char *chip : kChips)
-    EXPECT_TRUE(succeeded(compileCubin(program.module->getLoc(), ptx, chip))) << chip;
+  const char *chip = *std::rbegin(kChips);
+  EXPECT_TRUE(succeeded(compileCubin(program.module->getLoc(), ptx, chip))) << chip;
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, Ptx, testing::ValuesIn(kCases),

@@ -12,6 +12,7 @@
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Pass/PassManager.h"
 #include "qopt/Support/Targets.h"
+#include "llvm/Support/CodeGen.h"
 #include <vector>
 
 namespace qopt::host {
@@ -47,9 +48,16 @@ void prepareForLlvm(mlir::ModuleOp module);
 /// the functions of simulated threads.
 void addLlvmLowering(mlir::OpPassManager &passes);
 
-/// LLVM dialect to the bytes of an object file. `detectRaces`: accesses of memory
-/// are announced to ThreadSanitizer.
-mlir::FailureOr<std::vector<char>> emitObject(mlir::ModuleOp module, const HostLevel &level, bool detectRaces = false);
+struct ObjectOptions {
+  /// None for code that is to be there soon and runs seldom.
+  llvm::CodeGenOptLevel effort = llvm::CodeGenOptLevel::Aggressive;
+  /// Accesses of memory are announced to ThreadSanitizer.
+  bool detectRaces = false;
+};
+
+/// LLVM dialect to the bytes of an object file.
+mlir::FailureOr<std::vector<char>> emitObject(mlir::ModuleOp module, const HostLevel &level,
+                                              const ObjectOptions &options = {});
 
 /// One object file to a shared object; without imports unless `mayImport`.
 mlir::FailureOr<std::vector<char>> linkShared(mlir::Location loc, llvm::ArrayRef<char> object, bool mayImport = false);
