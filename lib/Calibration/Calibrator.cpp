@@ -5,35 +5,24 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Calibrator.h"
-#include "StageReaders.h"
+#include "Checkpoint.h"
+#include "StageClock.h"
+#include "StageQuantizer.h"
 #include "Statistics.h"
-#include "qopt/Calibration/Samples.h"
 #include "qopt/Calibration/Stages.h"
-#include "qopt/Calibration/ValueStore.h"
-#include "qopt/Calibration/WeightQuantizer.h"
 #include "qopt/Dialect/Cancellation.h"
 #include "qopt/Support/Memory.h"
-#include <array>
-#include <chrono>
-#include <map>
 
 using namespace mlir;
 using namespace qopt;
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-/// The two models whose activations are computed.
-enum Stream { Quantized, Float };
-
 class Calibrator {
 public:
   Calibrator(func::FuncOp function, const CalibrationOptions &options)
       : function(function), options(options), pool(options.threads), parallelFor(makeParallelFor(pool)),
-        store(options.maxMemory) {}
+        live(options.maxMemory), codes(function, options, parallelFor) {}
 
   FailureOr<CalibrationSummary> run(const std::vector<std::vector<int32_t>> &windows,
                                     const StageRunnerFactory &makeRunner) {
@@ -50,43 +39,64 @@ public:
     for (const Stage &stage : plan.stages)
       if (failed(StageReaders(function, stage).checkMemory(free)))
         return failure();
-    FailureOr<std::unique_ptr<StageRunner>> compiled = makeRunner(*plan.module, pool);
-    if (failed(compiled))
-      return failure();
-    runner = std::move(*compiled);
     needsFloat = llvm::any_of(function.getOps<onnx::MatMulOp>(), [](onnx::MatMulOp op) {
       std::optional<Linear> linear = Linear::match(op);
       return linear && op.getA().getDefiningOp<ObserveOp>() && hasFloatTarget(*linear);
     });
-    if (failed(start()))
+    if (Status status = live.start(function, batches); !status)
+      return emitError(function.getLoc()) << status.error().message;
+    size_t first = 0;
+    if (failed(resume(windows, first)))
       return failure();
-    for (const Stage &stage : plan.stages)
-      if (failed(runStage(stage)))
+    if (first < plan.stages.size()) {
+      FailureOr<std::unique_ptr<StageRunner>> compiled = makeRunner(*plan.module, pool);
+      if (failed(compiled))
         return failure();
+      runner = std::move(*compiled);
+    }
+    StageClock clock(function, plan, first);
+    for (size_t i = first; i < plan.stages.size(); ++i) {
+      if (failed(runStage(plan.stages[i])))
+        return failure();
+      if (options.onEstimate)
+        options.onEstimate(clock.finish());
+    }
     removeFinished();
     return CalibrationSummary{static_cast<int64_t>(plan.stages.size()), plan.numDistinct};
   }
 
 private:
-  /// The values alive of one batch, by stream; equal ones have the same handle.
-  using Live = llvm::DenseMap<Value, ValueStore::Handle>;
-
-  InFlightDiagnostic fail(const Stage &stage, const Error &error) {
-    ObserveOp observe = stage.observe;
-    return emitError(observe.getLoc()) << "calibration of \"" << observe.getName() << "\": " << error.message;
-  }
-
-  /// The function's arguments come alive.
-  LogicalResult start() {
-    live.resize(batches.size());
-    for (auto [batch, values] : llvm::zip(batches, live))
-      for (auto [argument, input] : llvm::zip(function.getArguments(), batch.inputs)) {
-        Result<ValueStore::Handle> handle = store.put(std::move(input));
-        if (!handle)
-          return emitError(function.getLoc()) << handle.error().message;
-        for (Live &stream : values)
-          stream[argument] = *handle;
-      }
+  /// Repeats what earlier runs decided; `first` is the stage to go on with.
+  LogicalResult resume(const std::vector<std::vector<int32_t>> &windows, size_t &first) {
+    if (options.checkpoint.empty())
+      return success();
+    auto failWith = [&](const Error &error) { return emitError(function.getLoc()) << error.message; };
+    Result<std::unique_ptr<Checkpoint>> opened =
+        Checkpoint::open(options.checkpoint, function, fingerprint(function, windows, options, parallelFor));
+    if (!opened)
+      return failWith(opened.error());
+    checkpoint = std::move(*opened);
+    first = checkpoint->numStages();
+    if (first > plan.stages.size())
+      return failWith({"the checkpoint has more groups of layers than the model"});
+    if (first == 0)
+      return success();
+    if (Status status = checkpoint->readValues(live); !status)
+      return failWith(status.error());
+    if (options.onResume)
+      options.onResume(static_cast<int64_t>(first), static_cast<int64_t>(plan.stages.size()));
+    for (size_t i = 0; i < first; ++i) {
+      Result<StageResult> result = checkpoint->readStage(i);
+      if (!result)
+        return failWith(result.error());
+      if (result->absMax)
+        setAbsMax(plan.stages[i].observe, *result->absMax);
+      if (failed(codes.repeat(plan.stages[i], *result)))
+        return failure();
+    }
+    done = static_cast<int64_t>(batches.size() * first);
+    if (options.onProgress)
+      options.onProgress(done, static_cast<int64_t>(batches.size() * plan.stages.size()));
     return success();
   }
 
@@ -104,15 +114,13 @@ private:
       if (isCancelled(*function.getContext()))
         return failure();
       if (Status status = runBatch(stage, i, weights, weightsDiffer); !status)
-        return fail(stage, status.error());
+        return emitStageError(stage, status.error());
       if (Status status = measure(stage, i, readers.haveFloatTarget(), *targetWeights, statistics); !status)
-        return fail(stage, status.error());
+        return emitStageError(stage, status.error());
       if (options.onProgress)
         options.onProgress(++done, static_cast<int64_t>(batches.size() * plan.stages.size()));
     }
-    for (const StageWeights &used : stage.weights)
-      if (used.linear)
-        quantized.erase(used.linear->op);
+    codes.forget(stage);
     // The solvers need the memory.
     weights[Quantized].clear();
     weights[Float].clear();
@@ -125,35 +133,18 @@ private:
   LogicalResult loadWeights(const Stage &stage, std::vector<qrt::Tensor> (&weights)[2], bool &differ) {
     for (const StageWeights &source : stage.weights) {
       std::optional<Matrix<float>> replacement;
-      if (source.linear && failed(quantizedWeights(*source.linear, replacement)))
+      if (source.linear && failed(codes.weightsOf(*source.linear, replacement)))
         return failure();
       qrt::Tensor original;
       if (needsFloat || !replacement) {
         Result<qrt::Tensor> tensor = makeTensor(source.value, source.isWidened);
         if (!tensor)
-          return fail(stage, tensor.error());
+          return emitStageError(stage, tensor.error());
         original = std::move(*tensor);
       }
       differ |= replacement.has_value();
       weights[Quantized].push_back(replacement ? transpose(*replacement) : original);
       weights[Float].push_back(original);
-    }
-    return success();
-  }
-
-  /// What the weights of `linear` are after quantization, [N, K]; nothing while they
-  /// are as they were.
-  LogicalResult quantizedWeights(const Linear &linear, std::optional<Matrix<float>> &result) {
-    if (auto found = quantized.find(linear.op); found != quantized.end()) {
-      result = dequantize(found->second);
-    } else if (linear.isQuantizedWithoutData()) {
-      FailureOr<Matrix<float>> weights = readWeights(linear);
-      if (failed(weights))
-        return failure();
-      auto quantizer = WeightQuantizer::create(linear.scheme.getValue(), linear.inFeatures, /*measured=*/nullptr,
-                                               /*isLast=*/true, parallelFor);
-      QuantizerFigures figures;
-      result = dequantize(*(*quantizer)->quantize(*weights, figures, parallelFor));
     }
     return success();
   }
@@ -170,18 +161,16 @@ private:
   Status runBatch(const Stage &stage, size_t index, const std::vector<qrt::Tensor> (&weights)[2], bool weightsDiffer) {
     if (stage.function.empty())
       return {};
-    bool equal = !weightsDiffer && llvm::all_of(stage.inputs, [&](Value input) {
-      return live[index][Quantized].lookup(input) == live[index][Float].lookup(input);
-    });
+    bool equal = !weightsDiffer && llvm::all_of(stage.inputs, [&](Value input) { return live.isShared(index, input); });
     for (Stream stream : {Quantized, Float}) {
       if (stream == Float && (!needsFloat || equal)) {
         for (Value output : stage.outputs)
-          live[index][Float][output] = live[index][Quantized].lookup(output);
+          live.share(index, output);
         break;
       }
       std::vector<qrt::Tensor> arguments;
       for (Value input : stage.inputs) {
-        Result<qrt::Tensor> tensor = load(index, stream, input);
+        Result<qrt::Tensor> tensor = live.load(index, stream, input);
         if (!tensor)
           return tensor.error();
         arguments.push_back(std::move(*tensor));
@@ -193,33 +182,23 @@ private:
       if (results->size() != stage.outputs.size())
         return Error{"expected " + std::to_string(stage.outputs.size()) + " results but got " +
                      std::to_string(results->size())};
-      for (auto [output, result] : llvm::zip(stage.outputs, *results)) {
-        Result<ValueStore::Handle> handle = store.put(std::move(result));
-        if (!handle)
-          return handle.error();
-        live[index][stream][output] = *handle;
-      }
+      for (auto [output, result] : llvm::zip(stage.outputs, *results))
+        if (Status status = live.set(index, stream, output, std::move(result)); !status)
+          return status;
     }
     return {};
-  }
-
-  Result<qrt::Tensor> load(size_t index, Stream stream, Value value) {
-    ValueStore::Handle handle = live[index][stream].lookup(value);
-    if (!handle)
-      return Error{"a value does not depend on the inputs"};
-    return store.get(handle);
   }
 
   Status measure(const Stage &stage, size_t index, bool hasFloatTarget, const Matrix<float> &targetWeights,
                  Statistics &statistics) {
     ObserveOp observe = stage.observe;
     Value value = observe.getInput();
-    Result<qrt::Tensor> x = load(index, Quantized, value);
+    Result<qrt::Tensor> x = live.load(index, Quantized, value);
     if (!x)
       return x.error();
     qrt::Tensor xFloat;
-    if (hasFloatTarget && live[index][Float].lookup(value) != live[index][Quantized].lookup(value)) {
-      Result<qrt::Tensor> tensor = load(index, Float, value);
+    if (hasFloatTarget && !live.isShared(index, value)) {
+      Result<qrt::Tensor> tensor = live.load(index, Float, value);
       if (!tensor)
         return tensor.error();
       xFloat = *tensor;
@@ -231,79 +210,46 @@ private:
     return statistics.add(*x, xFloat, batches[index], parallelFor, weights, device);
   }
 
+  static void setAbsMax(ObserveOp observe, float value) {
+    observe.setAbsmaxAttr(Builder(observe).getF32FloatAttr(value));
+  }
+
   /// Ends the observer, then lets the next stages see what it decided.
   LogicalResult finish(const Stage &stage, Statistics &statistics) {
     ObserveOp observe = stage.observe;
-    if (statistics.hasRange())
-      observe.setAbsmaxAttr(Builder(observe).getF32FloatAttr(statistics.absMax()));
-    if (failed(quantizeReaders(stage, statistics)))
+    StageResult result;
+    if (statistics.hasRange()) {
+      result.absMax = statistics.absMax();
+      setAbsMax(observe, *result.absMax);
+    }
+    if (failed(codes.quantize(stage, statistics, result)))
       return failure();
     for (size_t i = 0; i < batches.size(); ++i) {
-      for (Live &stream : live[i])
-        stream[observe.getResult()] = stream.lookup(observe.getInput());
+      live.alias(i, observe.getResult(), observe.getInput());
       if (statistics.hasRange())
         if (Status status = quantizeActivations(i, observe, statistics.scale(i)); !status)
-          return fail(stage, status.error());
+          return emitStageError(stage, status.error());
       for (Value value : stage.lastUses)
-        for (Live &stream : live[i])
-          stream.erase(value);
+        live.erase(i, value);
     }
+    if (&stage == &plan.stages.back()) // nothing is computed any more
+      live.clear();
     releaseFreedMemory();
+    if (checkpoint)
+      if (Status status = checkpoint->add(result, live); !status)
+        return emitStageError(stage, status.error());
     return success();
   }
 
   Status quantizeActivations(size_t index, ObserveOp observe, float scale) {
-    Result<qrt::Tensor> x = load(index, Quantized, observe.getInput());
+    Result<qrt::Tensor> x = live.load(index, Quantized, observe.getInput());
     if (!x)
       return x.error();
-    Result<ValueStore::Handle> handle = store.put(roundTo(*x, scale, parallelFor));
-    if (!handle)
-      return handle.error();
-    live[index][Quantized][observe.getResult()] = *handle;
+    if (Status status = live.set(index, Quantized, observe.getResult(), roundTo(*x, scale, parallelFor)); !status)
+      return status;
     if (!needsFloat) // the streams are one
-      live[index][Float][observe.getResult()] = *handle;
+      live.share(index, observe.getResult());
     return {};
-  }
-
-  /// Quantizes the linears that read the observer of `stage` and whose weights depend on
-  /// what it measured.
-  LogicalResult quantizeReaders(const Stage &stage, Statistics &statistics) {
-    StageReaders::ByScheme readers = StageReaders(function, stage).byScheme();
-    readers.remove_if([&](auto &entry) {
-      StatisticSet needed = entry.first.getVariant().weightStatistics;
-      return needed == StatisticSet::None || !observes(stage.observe, needed);
-    });
-    for (auto &[scheme, linears] : readers)
-      if (failed(quantizeGroup(stage, scheme, linears, statistics, scheme == readers.back().first)))
-        return failure();
-    return success();
-  }
-
-  LogicalResult quantizeGroup(const Stage &stage, SchemeAttr scheme, ArrayRef<Linear> linears, Statistics &statistics,
-                              bool isLast) {
-    Clock::time_point begin = Clock::now();
-    warnOfFewTokens(linears.front(), statistics);
-    auto quantizer =
-        WeightQuantizer::create(scheme.getValue(), linears.front().inFeatures, &statistics, isLast, parallelFor);
-    if (!quantizer)
-      return fail(stage, quantizer.error());
-    FailureOr<std::vector<WeightCodes>> all =
-        quantizeLinears(linears, **quantizer, secondsSince(begin), parallelFor, options.onLayer);
-    if (failed(all))
-      return failure();
-    for (auto [linear, codes] : llvm::zip(linears, *all))
-      quantized.insert_or_assign(linear.op, std::move(codes));
-    return success();
-  }
-
-  /// A Hessian of fewer tokens than inputs is singular.
-  void warnOfFewTokens(const Linear &linear, const Statistics &statistics) {
-    if (warned || !statistics.hasHessian() || statistics.hessian().tokens >= linear.inFeatures)
-      return;
-    warned = true;
-    emitWarning(linear.op->getLoc()) << "only " << statistics.hessian().tokens << " calibration tokens for the "
-                                     << linear.inFeatures << " inputs of layer \"" << linear.name
-                                     << "\": its codes are a guess";
   }
 
   /// An observer whose linears have been quantized has nothing left to say.
@@ -321,15 +267,14 @@ private:
   const CalibrationOptions &options;
   qrt::ThreadPool pool;
   ParallelFor parallelFor;
-  ValueStore store;
+  LiveValues live;
+  StageQuantizer codes;
   std::vector<SampleBatch> batches;
   StagePlan plan;
   std::unique_ptr<StageRunner> runner;
   bool needsFloat = false;
-  bool warned = false;                          ///< of too few tokens, once
-  std::vector<std::array<Live, 2>> live;        ///< by batch and stream
-  std::map<Operation *, WeightCodes> quantized; ///< by what was measured, until the stage that computes with them
-  int64_t done = 0;                             ///< batches of all stages
+  std::unique_ptr<Checkpoint> checkpoint; ///< null where none was asked for
+  int64_t done = 0;                       ///< batches of all stages
 };
 
 } // namespace

@@ -112,6 +112,12 @@ static void addMeasured(LayerReport &layer, const LayerReport &measured) {
   layer.seconds = measured.seconds;
 }
 
+LayerReport qopt::describeMeasured(Operation *op, const LayerReport &measured) {
+  LayerReport layer = *describeLayer(op);
+  addMeasured(layer, measured);
+  return layer;
+}
+
 std::vector<LayerReport> qopt::listLayers(func::FuncOp function) {
   std::vector<LayerReport> layers;
   llvm::DenseMap<Value, std::string> groups;

@@ -23,6 +23,8 @@ Result<std::vector<std::vector<int32_t>>> qopt::readTokenWindows(const std::stri
     return Error{"token ids: " + ids.error().message};
   if (array->shape.size() != 2)
     return Error{"expected token ids [windows, length] but got " + std::to_string(array->shape.size()) + " dimensions"};
+  if (array->numElements() == 0) // [10^18, 0] has no elements and many rows
+    return Error{"no tokens"};
   int64_t rows = array->shape[0], length = array->shape[1];
   std::vector<std::vector<int32_t>> windows;
   for (int64_t row = 0; row < rows; ++row) {

@@ -78,6 +78,14 @@ Status qopt::checkScales(StringRef layer, const WeightCodes &codes) {
   return {};
 }
 
+static std::pair<int64_t, int64_t> shapeOf(const ChannelCodes &codes) { return {codes.codes.rows, codes.codes.cols}; }
+static std::pair<int64_t, int64_t> shapeOf(const SplitCodes &codes) { return shapeOf(codes.rest); }
+static std::pair<int64_t, int64_t> shapeOf(const GroupCodes &codes) { return {codes.codes.rows, codes.codes.cols}; }
+
+std::pair<int64_t, int64_t> qopt::codesShape(const WeightCodes &codes) {
+  return std::visit([](const auto &c) { return shapeOf(c); }, codes);
+}
+
 Matrix<float> qopt::dequantize(const WeightCodes &codes) {
   if (const auto *channels = std::get_if<ChannelCodes>(&codes)) {
     Matrix<float> weights(channels->codes.rows, channels->codes.cols);

@@ -154,6 +154,9 @@ void CommandLine::addCalibration() {
       "where activations are computed: cpu (the default), cuda, cuda:N, sim (a GPU's\n"
       "simulator, slow), sim:sm_90a; cuda also multiplies for Hessians, by cuBLAS");
   options.suggest({"cpu", "cuda", "sim", "sim:sm_90a"});
+  options.file("checkpoint", "DIR", compile.checkpoint,
+               "keep the codes of each finished group there, so that a run that was\n"
+               "interrupted goes on when it is given again");
   options.file("tokenizer", "FILE", compile.tokenizer, "default: tokenizer.json beside the model");
 }
 
@@ -216,6 +219,7 @@ Status CommandLine::checkCombination() const {
       {"calibration-length", "calibration"},
       {"seed", "calibration"},
       {"device", "calibration"},
+      {"checkpoint", "calibration"},
   };
   if (emit != "module" && options.wasGiven("until"))
     return usageError("--until and --emit=" + emit + " contradict each other");

@@ -120,6 +120,9 @@ static void handOver(const CompileOptions &options, CalibrationContext &calibrat
   calibration.prefersInt8Activations = prefersInt8Activations(options);
   calibration.onLayer = options.onLayer;
   calibration.onProgress = options.onProgress;
+  calibration.onNote = options.onNote;
+  calibration.checkpoint = options.checkpoint;
+  calibration.device = options.device;
   calibration.makeRunner = deviceRunners(options.device);
 }
 

@@ -17,7 +17,8 @@ Status qopt::checkFiles(const CompileOptions &options) {
       return inFile(options.evaluation, text.error());
   std::vector<std::string> inputs = {options.model, options.model + ".data", options.calibration, options.evaluation,
                                      options.tokenizer};
-  if (Status status = checkOutputPaths({options.output, options.report, options.log}, inputs); !status)
+  if (Status status = checkOutputPaths({options.output, options.report, options.log, options.checkpoint}, inputs);
+      !status)
     return status;
   // An AtomicFile that is not committed leaves nothing behind, not even an empty file.
   for (const std::string &path : {options.output, options.report, options.log})

@@ -47,16 +47,6 @@ static OrderedJson listOf(const Items &items, Function toObject) {
   return list;
 }
 
-static std::string toHex(const Sha256::Digest &digest) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  for (std::byte byte : digest) {
-    text += digits[std::to_integer<unsigned>(byte) >> 4];
-    text += digits[std::to_integer<unsigned>(byte) & 15];
-  }
-  return text;
-}
-
 std::string qopt::writeHeader(const ModuleHeader &header) {
   const ModuleInfo &info = header.info;
   OrderedJson json;

@@ -132,3 +132,13 @@ Sha256::Digest Sha256::finish() {
   }
   return digest;
 }
+
+std::string qopt::toHex(const Sha256::Digest &digest) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (std::byte byte : digest) {
+    text += digits[std::to_integer<unsigned>(byte) >> 4];
+    text += digits[std::to_integer<unsigned>(byte) & 15];
+  }
+  return text;
+}

@@ -38,6 +38,11 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
     std::vector<std::vector<int32_t>> windows;
     if (failed(readOptions(observed, options)) || failed(readWindows(windows)))
       return signalPassFailure();
+    if (!options.checkpoint.empty() && observed.size() > 1) {
+      emitError(observed[1].getLoc()) << "a checkpoint is of one function, but " << observed.size()
+                                      << " have observers";
+      return signalPassFailure();
+    }
     for (func::FuncOp function : observed) {
       FailureOr<CalibrationSummary> summary = calibrate(function, windows, options, chooseRunner());
       if (failed(summary))
@@ -67,8 +72,28 @@ private:
       options.maxMemory = driver->maxMemory;
       options.onLayer = [driver](LayerReport layer) { driver->report(std::move(layer)); };
       options.onProgress = driver->onProgress;
+      options.checkpoint = driver->checkpoint;
+      options.device = driver->device;
+      if (driver->onNote)
+        addNotes(driver->onNote, options);
     }
     return success();
+  }
+
+  /// Says that a run goes on, or that it could have.
+  static void addNotes(const std::function<void(const std::string &)> &note, CalibrationOptions &options) {
+    constexpr double kLong = 600; // seconds that nobody likes to lose
+    options.onResume = [&note](int64_t done, int64_t total) {
+      note("calibration goes on: " + std::to_string(done) + " of " + std::to_string(total) +
+           " groups are in the checkpoint");
+    };
+    if (options.checkpoint.empty())
+      options.onEstimate = [&note, told = false](double seconds) mutable {
+        if (!told && seconds > kLong)
+          note("calibration will take about " + std::to_string(std::lround(seconds / 60)) +
+               " minutes; with --checkpoint=DIR a run that is ended goes on where it stopped");
+        told |= seconds > kLong;
+      };
   }
 
   /// The batch size that the schemes ask for; there is one for all layers.

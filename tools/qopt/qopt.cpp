@@ -71,6 +71,7 @@ Status compile(const CommandLine &command, CompileOptions &options) {
   };
   options.onProgress = [&](int64_t done, int64_t total) { progress.update(done, total); };
   listenTo(command, options, printLine);
+  options.onNote = [&](const std::string &text) { printLine("qopt: note: " + text); };
   options.onLayer = [&](const LayerReport &layer) {
     if (layer.loss)
       printLine(progressLine(layer));

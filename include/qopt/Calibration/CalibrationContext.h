@@ -47,11 +47,17 @@ public:
   int64_t maxMemory = 0;
   /// Where calibration computes activations. Empty: on this CPU, by compiled code.
   StageRunnerFactory makeRunner;
+  /// What `makeRunner` computes on.
+  std::string device = "cpu";
+  /// Where calibration keeps its work, for a run that goes on; empty: nowhere.
+  std::string checkpoint;
 
   /// Called once per quantized layer, as soon as it is; one call at a time.
   std::function<void(const LayerReport &)> onLayer;
   /// Called during calibration: batches done of all batches of all stages.
   std::function<void(int64_t done, int64_t total)> onProgress;
+  /// Called for what is worth a line but no warning.
+  std::function<void(const std::string &)> onNote;
 
   /// Says what the quantizer of a layer measured; several threads may.
   void report(LayerReport layer);

@@ -9,6 +9,9 @@
 // Before anything runs it is known whether the largest statistics fit into memory; they are
 // those of one observer at a time, however many layers there are.
 //
+// With a checkpoint each finished stage is stored. A run of the same calibration that finds it
+// there repeats what was decided and goes on; the result is the same as without interruption.
+//
 // With a float target two streams of activations run side by side, the quantized
 // model's and the float model's; they share what is still equal.
 //
@@ -25,10 +28,14 @@ namespace qopt {
 struct CalibrationOptions {
   int64_t batchSize = 8;
   int threads = 1;
-  int64_t maxMemory = 0;  ///< bytes of activations in memory between stages; 0: no limit
-  int64_t freeMemory = 0; ///< bytes that statistics may take; 0: what the system has free
+  int64_t maxMemory = 0;      ///< bytes of activations in memory between stages; 0: no limit
+  int64_t freeMemory = 0;     ///< bytes that statistics may take; 0: what the system has free
+  std::string checkpoint;     ///< where work is kept that a later run goes on with; empty: nowhere
+  std::string device = "cpu"; ///< what the runner computes on
   std::function<void(LayerReport)> onLayer;
   std::function<void(int64_t done, int64_t total)> onProgress; ///< batches of all stages
+  std::function<void(int64_t done, int64_t total)> onResume;   ///< stages that a checkpoint has, unless it has none
+  std::function<void(double seconds)> onEstimate;              ///< after each stage: what calibration will take
 };
 
 struct CalibrationSummary {

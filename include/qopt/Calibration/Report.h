@@ -45,6 +45,9 @@ struct LayerReport : QuantizerFigures {
 /// quantization; nothing when `op` is none.
 std::optional<LayerReport> describeLayer(mlir::Operation *op);
 
+/// The same of a linear that was quantized, with what its quantizer says in `measured`.
+LayerReport describeMeasured(mlir::Operation *op, const LayerReport &measured);
+
 /// The linears of `function` in order: what describeLayer() says of each, its group, and
 /// what its quantizer has reported to the CalibrationContext, if there is one.
 std::vector<LayerReport> listLayers(mlir::func::FuncOp function);

@@ -28,6 +28,9 @@ Status checkScales(llvm::StringRef layer, const WeightCodes &codes);
 /// float32, not finite, or a resource that is missing or of the wrong size.
 mlir::FailureOr<Matrix<float>> readWeights(const Linear &linear);
 
+/// Outputs and inputs.
+std::pair<int64_t, int64_t> codesShape(const WeightCodes &codes);
+
 /// The weights that `codes` stand for, [N, K].
 Matrix<float> dequantize(const WeightCodes &codes);
 

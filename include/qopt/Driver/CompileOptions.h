@@ -54,6 +54,7 @@ struct CompileOptions {
   int64_t calibrationLength = 0; ///< 0: min(2048, context of the model)
   uint64_t seed = 0;
   std::string device = "cpu"; ///< where calibration computes activations: see qrt::SessionOptions
+  std::string checkpoint;     ///< where calibration keeps its work, for a run that goes on; empty: nowhere
   std::string tokenizer;      ///< empty: tokenizer.json beside the model, if there is one
 
   std::vector<std::string> targets = {"cpu"}; ///< "cpu", "cuda", "sim"
@@ -75,6 +76,8 @@ struct CompileOptions {
 
   /// Called for things worth a line on stderr.
   std::function<void(const std::string &)> onWarning;
+  /// Called for what is worth a line on stderr but no warning.
+  std::function<void(const std::string &)> onNote;
   /// Called for each remark: "FILE: where: what, with numbers".
   std::function<void(const std::string &)> onRemark;
   std::function<void(const LayerReport &)> onLayer;

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace qopt {
 
@@ -32,6 +33,9 @@ private:
   std::array<std::byte, 64> pending;
   uint64_t length = 0;
 };
+
+/// 64 hexadecimal digits.
+std::string toHex(const Sha256::Digest &digest);
 
 } // namespace qopt
 

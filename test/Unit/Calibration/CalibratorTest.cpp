@@ -1,106 +1,17 @@
 //===- CalibratorTest.cpp - Measure, quantize, go on ----------------------===//
 //
-// A two-layer model of small integers, so that every sum is exact whatever its
-// order, run by the reference evaluator.
+// Codes and ranges against what lib/Numerics makes of the same numbers.
 //
 //===----------------------------------------------------------------------===//
-#include "qopt/Calibration/Calibrator.h"
-#include "ParseModule.h"
-#include "mlir/IR/BuiltinAttributes.h"
+#include "CalibrationModel.h"
 #include "qopt/Numerics/Gptq.h"
 #include "qopt/Numerics/Observers.h"
-#include <random>
 
 using namespace mlir;
 using namespace qopt;
+using namespace qopt::test;
 
 namespace {
-
-constexpr int64_t kVocabulary = 11, kHidden = 6, kMiddle = 10;
-
-/// Integers in [-9, 9].
-Matrix<float> integers(int64_t rows, int64_t cols, unsigned seed) {
-  std::mt19937 random(seed);
-  Matrix<float> matrix(rows, cols);
-  for (float &value : matrix.values)
-    value = static_cast<float>(int(random() % 19) - 9);
-  return matrix;
-}
-
-std::string literal(const Matrix<float> &matrix) {
-  std::string text = "dense<[";
-  for (int64_t r = 0; r < matrix.rows; ++r) {
-    text += r ? ", [" : "[";
-    for (int64_t c = 0; c < matrix.cols; ++c)
-      text += (c ? ", " : "") + std::to_string(matrix(r, c));
-    text += "]";
-  }
-  return text + "]> : tensor<" + std::to_string(matrix.rows) + "x" + std::to_string(matrix.cols) + "xf32>";
-}
-
-Matrix<float> transposed(const Matrix<float> &matrix) {
-  Matrix<float> result(matrix.cols, matrix.rows);
-  for (int64_t r = 0; r < matrix.rows; ++r)
-    for (int64_t c = 0; c < matrix.cols; ++c)
-      result(c, r) = matrix(r, c);
-  return result;
-}
-
-struct Calibration : test::Fixture {
-  Matrix<float> embedding = integers(kVocabulary, kHidden, 1), up = integers(kHidden, kMiddle, 2),
-                down = integers(kMiddle, kHidden, 3);
-  std::vector<std::vector<int32_t>> windows;
-  CalibrationOptions options;
-  std::vector<LayerReport> reports;
-
-  Calibration() {
-    std::mt19937 random(4);
-    for (int i = 0; i < 5; ++i) {
-      windows.emplace_back();
-      for (int j = 0; j < 7; ++j)
-        windows.back().push_back(random() % kVocabulary);
-    }
-    options.onLayer = [this](LayerReport layer) { reports.push_back(std::move(layer)); };
-  }
-
-  /// down(relu(up(embedding))), observed as `statistic` before each linear.
-  func::FuncOp model(const std::string &statistic, const std::string &scheme) {
-    return parse(R"(func.func @f(%ids: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x6xf32> {
-      %e = onnx.Constant )" +
-                 literal(embedding) + R"(
-      %u = onnx.Constant )" +
-                 literal(up) + R"(
-      %d = onnx.Constant )" +
-                 literal(down) + R"(
-      %x = onnx.Gather %e, %ids : (tensor<11x6xf32>, tensor<?x?xi64>) -> tensor<?x?x6xf32>
-      %xo = qopt.observe %x "up" [")" +
-                 statistic + R"("] : tensor<?x?x6xf32>
-      %a = onnx.MatMul %xo, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<)" +
-                 scheme + R"(>} : (tensor<?x?x6xf32>, tensor<6x10xf32>) -> tensor<?x?x10xf32>
-      %b = onnx.Relu %a : (tensor<?x?x10xf32>) -> tensor<?x?x10xf32>
-      %bo = qopt.observe %b "down" [")" +
-                 statistic + R"("] : tensor<?x?x10xf32>
-      %c = onnx.MatMul %bo, %d {qopt.layer = "down", qopt.scheme = #qopt.scheme<)" +
-                 scheme + R"(>} : (tensor<?x?x10xf32>, tensor<10x6xf32>) -> tensor<?x?x6xf32>
-      return %c : tensor<?x?x6xf32>
-    })");
-  }
-
-  bool calibrate(func::FuncOp function) {
-    return succeeded(qopt::calibrate(function, windows, options, createReferenceRunner));
-  }
-
-  /// The inputs of `up`: one row per token.
-  Matrix<float> inputs() const {
-    Matrix<float> x(0, kHidden);
-    for (const auto &window : windows)
-      for (int32_t token : window) {
-        x.values.insert(x.values.end(), embedding.row(token), embedding.row(token) + kHidden);
-        ++x.rows;
-      }
-    return x;
-  }
-};
 
 /// relu(x W), W [K, N].
 Matrix<float> reluProduct(const Matrix<float> &x, const Matrix<float> &w) {
@@ -115,19 +26,6 @@ Matrix<float> reluProduct(const Matrix<float> &x, const Matrix<float> &w) {
   return y;
 }
 
-/// The codes, packed, and scales that `function` holds for `layer`.
-std::pair<std::vector<char>, std::vector<char>> stored(func::FuncOp function, StringRef layer) {
-  std::pair<std::vector<char>, std::vector<char>> result;
-  function.walk([&](ParameterOp op) {
-    ArrayRef<char> data = cast<DenseResourceElementsAttr>(op.getValue()).getRawHandle().getBlob()->getData();
-    if (op.getName() == (layer + ".weight.codes").str())
-      result.first.assign(data.begin(), data.end());
-    if (op.getName() == (layer + ".weight.scale").str())
-      result.second.assign(data.begin(), data.end());
-  });
-  return result;
-}
-
 GroupCodes solve(const Matrix<float> &x, const Matrix<float> &xFloat, const Matrix<float> &w, GptqOptions gptq) {
   Hessian hessian;
   accumulateHessian(hessian, x, xFloat, {}, {});
@@ -140,8 +38,6 @@ void expectCodes(func::FuncOp function, StringRef layer, const GroupCodes &expec
   std::vector<char> codes = stored(function, layer).first;
   EXPECT_EQ(std::vector<uint8_t>(codes.begin(), codes.end()), packed.values) << layer.str();
 }
-
-const char *const kGptq = R"(kind = "gptq-int4", groupSize = 3)";
 
 /// What kGptq says, for lib/Numerics.
 GptqOptions numericOptions() {
