@@ -59,7 +59,7 @@ function(export_qopt_libraries set component)
 endfunction()
 
 install_qopt_tools(runtime qrun)
-install_qopt_tools(compiler qopt qopt-opt qopt-translate qopt-lsp-server)
+install_qopt_tools(compiler qopt qopt-opt qopt-reduce qopt-translate qopt-lsp-server)
 install(TARGETS qopt-plugin LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT compiler) # for mlir-opt
 
 set_target_properties(qrt-c PROPERTIES EXPORT_NAME Runtime)

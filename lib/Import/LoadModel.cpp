@@ -181,7 +181,8 @@ static OwningOpRef<ModuleOp> loadMlir(const std::string &path, MLIRContext &cont
   }
   auto sources = std::make_shared<llvm::SourceMgr>();
   sources->AddNewSourceBuffer(std::move(*buffer), SMLoc());
-  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, ParserConfig(&context));
+  ParserConfig config(&context, /*verifyAfterParse=*/true, options.otherResources);
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, config);
   if (!module) {
     if (error.empty())
       error = printable(path) + ": is not MLIR";

@@ -13,6 +13,10 @@
 #include <span>
 #include <string>
 
+namespace mlir {
+class FallbackAsmResourceMap;
+} // namespace mlir
+
 namespace qopt {
 
 struct ImportOptions {
@@ -24,6 +28,8 @@ struct ImportOptions {
   std::optional<std::span<const std::byte>> bytes = std::nullopt;
   /// Of a model in memory: whether there is something beside it, in the folder of `path`.
   bool hasFolder = true;
+  /// Of MLIR: gets the resources that belong to no dialect, such as the pipeline of a reproducer.
+  mlir::FallbackAsmResourceMap *otherResources = nullptr;
 };
 
 /// Imports the ONNX model `path` as a module with one function @forward in the
