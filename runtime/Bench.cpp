@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "qopt/Runtime/Bench.h"
 #include "qopt/Runtime/Generate.h"
+#include "qopt/Support/CheckedMath.h"
+#include "qopt/Support/Memory.h"
 #include <algorithm>
 #include <chrono>
 
@@ -38,6 +40,21 @@ static Result<double> measurePass(LanguageModel &model, const TokenBatch &batch)
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+/// Whether the tokens and their logits fit in memory, where the module says how many they are.
+static Status checkRoom(const LanguageModel &model, int64_t rows, int64_t length) {
+  std::optional<int64_t> tokens = qopt::checkedMul(rows, length);
+  std::optional<int64_t> needed = tokens ? qopt::checkedMul(*tokens, model.vocabularySize()) : std::nullopt;
+  if (needed)
+    needed = qopt::checkedMul(*needed, sizeof(float));
+  int64_t free = qopt::availableMemory();
+  if (needed && *needed <= free)
+    return {};
+  return qopt::Error{"out of memory: " + std::to_string(rows) + " x " + std::to_string(length) +
+                     " tokens, as the module takes them, need " +
+                     (needed ? std::to_string(*needed) : "more than 2^63") + " bytes with their logits, " +
+                     std::to_string(free) + " are free"};
+}
+
 Result<BenchResult> qrt::runBench(LanguageModel &model, int64_t startTokens) {
   using Clock = std::chrono::steady_clock;
   auto secondsSince = [](Clock::time_point start) {
@@ -53,6 +70,8 @@ Result<BenchResult> qrt::runBench(LanguageModel &model, int64_t startTokens) {
   TokenBatch batch;
   batch.rows = std::max<int64_t>(model.fixedRows(), 1);
   batch.length = result.promptTokens;
+  if (Status status = checkRoom(model, batch.rows, batch.length); !status)
+    return status.error();
   batch.ids = madeUpTokens(batch.rows * batch.length, model.vocabularySize());
   if (Result<double> warmUp = measurePass(model, batch); !warmUp)
     return warmUp.error();

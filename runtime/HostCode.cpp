@@ -13,6 +13,7 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <elf.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -52,15 +53,26 @@ static Status checkElf(std::span<const char> elf) {
   if (header.e_machine != EM_X86_64)
     return Error{"host code is for ELF machine " + std::to_string(header.e_machine) + ", but this one is x86-64 (" +
                  std::to_string(EM_X86_64) + ")"};
+  // The loader maps what the segments say, and a page that is not in the file ends the process.
+  size_t bytesEach = sizeof(Elf64_Phdr), tableBytes = header.e_phnum * bytesEach;
+  if (header.e_phentsize != bytesEach || header.e_phoff > elf.size() || tableBytes > elf.size() - header.e_phoff)
+    return Error{"host code of " + std::to_string(elf.size()) + " bytes is cut: its segments are not in it"};
+  for (size_t i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr segment;
+    std::memcpy(&segment, elf.data() + header.e_phoff + i * bytesEach, bytesEach);
+    if (segment.p_offset > elf.size() || segment.p_filesz > elf.size() - segment.p_offset)
+      return Error{"host code of " + std::to_string(elf.size()) + " bytes is cut: segment " + std::to_string(i) +
+                   " ends after " + std::to_string(segment.p_offset + segment.p_filesz) + " bytes"};
+  }
   return {};
 }
 
 Result<std::shared_ptr<const HostCode>> HostCode::load(std::span<const char> elf) {
   if (Status status = checkElf(elf); !status)
     return status.error();
-  int file = ::memfd_create("qrt-host-code", MFD_CLOEXEC | MFD_EXEC);
+  int file = ::memfd_create("qrt-host-code", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
   if (file < 0 && errno == EINVAL) // before Linux 6.3
-    file = ::memfd_create("qrt-host-code", MFD_CLOEXEC);
+    file = ::memfd_create("qrt-host-code", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (file < 0)
     return Error{"cannot make an executable file in memory: " + std::string(std::strerror(errno))};
   auto code = std::make_shared<LoadedCode>(file);
@@ -73,6 +85,9 @@ Result<std::shared_ptr<const HostCode>> HostCode::load(std::span<const char> elf
                    " bytes of host code to memory: " + std::strerror(errno)};
     rest = rest.subspan(static_cast<size_t>(count));
   }
+  // From here on nobody can change it, not even this process.
+  if (::fcntl(file, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return Error{"cannot seal host code in memory: " + std::string(std::strerror(errno))};
   std::string path = "/proc/self/fd/" + std::to_string(file);
   code->library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!code->library) {
@@ -97,6 +112,10 @@ Status EntryTable::load(const qopt::Module &module, std::string_view section) {
   if (!loaded)
     return loaded.error();
   code = std::move(*loaded);
+  // Modules of older versions have none.
+  if (auto *signature = static_cast<const char *>(code->symbol("qrt_signature")))
+    if (Status status = qopt::checkSignature(module.info(), section, signature); !status)
+      return status;
   for (const qopt::EntryPoint &entry : module.info().entryPoints) {
     QrtEntry function = code->entry(entry.name);
     if (!function)

@@ -7,6 +7,7 @@
 #include "DeviceRunner.h"
 #include "Diagnostics.h"
 #include "GraphFacts.h"
+#include "ReportFiles.h"
 #include "Reproducer.h"
 #include "Resources.h"
 #include "TargetDefaults.h"
@@ -17,6 +18,7 @@
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
 #include "qopt/Passes/Passes.h"
+#include "qopt/Support/File.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 
@@ -54,6 +56,7 @@ Compilation::Compilation(const CompileOptions &given, bool onlyAssigns)
 Status Compilation::import() {
   TimingScope scope = passes.timing().nest("import");
   std::string error;
+  const std::vector<std::string> before = mappedFiles();
   module = loadModel(options.model, context, {.bytes = options.modelBytes, .hasFolder = options.hasFolder}, error);
   if (!module)
     return Error{error};
@@ -67,7 +70,8 @@ Status Compilation::import() {
   if (!file)
     return file.error();
   tokenizer = std::move(*file);
-  return {};
+  // Which files have the weights, only the model says.
+  return checkOutputs(options, before);
 }
 
 //===----------------------------------------------------------------------===//

@@ -114,7 +114,8 @@ private:
 
 } // namespace
 
-FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, const CudaTargets &targets, TimingScope &timing) {
+FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, ModuleInfo info, const CudaTargets &targets,
+                                                  TimingScope &timing) {
   if (!targets.cubins.empty() && findPtxas().empty())
     return module.emitError("--cuda-arch needs ptxas of the CUDA toolkit, which is neither in $PATH nor in "
                             "$CUDA_HOME/bin or /usr/local/cuda/bin");
@@ -122,8 +123,9 @@ FailureOr<CudaSections> qopt::compileCudaSections(ModuleOp module, const CudaTar
   if (failed(emitKernelsForCuda(*copy, timing.nest("emit CUDA kernels"))) || failed(checkHostFunctions(*copy)))
     return failure();
   CudaSections result;
-  result.kernels = describeKernels(*copy);
-  FailureOr<std::vector<char>> host = compileHost(*copy, kHostV3, timing.nest(kCudaHostSection));
+  info.kernels = result.kernels = describeKernels(*copy);
+  FailureOr<std::vector<char>> host =
+      compileHost(*copy, kHostV3, signatureOf(info, kCudaHostSection), timing.nest(kCudaHostSection));
   if (failed(host))
     return failure();
   result.sections.emplace_back(kCudaHostSection, std::move(*host));

@@ -29,9 +29,10 @@ struct CudaTargets {
 
 /// Compiles a lowered module for GPUs: host code that launches kernels, which is the
 /// same for all, and the kernels for `targets`.
-/// Leaves `module` as it was. Emits a diagnostic on failure: a kernel or a loop that
+/// Leaves `module` as it was. `info`: what the file will declare, for the signature of the
+/// code; its kernels are found here. Emits a diagnostic on failure: a kernel or a loop that
 /// has no form for GPUs, no ptxas where cubins are wanted.
-mlir::FailureOr<CudaSections> compileCudaSections(mlir::ModuleOp module, const CudaTargets &targets,
+mlir::FailureOr<CudaSections> compileCudaSections(mlir::ModuleOp module, ModuleInfo info, const CudaTargets &targets,
                                                   mlir::TimingScope &timing);
 
 } // namespace qopt

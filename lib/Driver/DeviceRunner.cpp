@@ -68,16 +68,11 @@ private:
 
 /// Writes the module, maps it and opens a session. The file is gone when this returns, the
 /// mapping stays.
-static Result<std::unique_ptr<qrt::Session>> openSession(const LoweredModule &lowered, CudaSections code,
-                                                         const qrt::SessionOptions &options) {
+static Result<std::unique_ptr<qrt::Session>> openSession(ModuleInfo info, const LoweredModule &lowered,
+                                                         CudaSections code, const qrt::SessionOptions &options) {
   Result<TemporaryDirectory> directory = TemporaryDirectory::create("qopt-stages");
   if (!directory)
     return directory.error();
-  ModuleInfo info;
-  info.producer = "qopt";
-  info.model = "stages";
-  info.entryPoints = lowered.entryPoints;
-  info.parameters = lowered.parameters;
   info.kernels = std::move(code.kernels);
   std::vector<ModuleWriter::Payload> payloads;
   for (const auto &[name, bytes] : code.sections)
@@ -100,10 +95,15 @@ static FailureOr<std::unique_ptr<StageRunner>> makeRunner(const std::string &dev
   targets.cuda = kind == DeviceKind::Cuda;
   targets.sim = kind == DeviceKind::Sim;
   TimingScope timing;
-  FailureOr<CudaSections> code = compileCudaSections(module, targets, timing);
+  ModuleInfo info;
+  info.producer = "qopt";
+  info.model = "stages";
+  info.entryPoints = lowered->entryPoints;
+  info.parameters = lowered->parameters;
+  FailureOr<CudaSections> code = compileCudaSections(module, info, targets, timing);
   if (failed(code))
     return failure();
-  auto session = openSession(*lowered, std::move(*code), {.threads = threads, .device = device});
+  auto session = openSession(std::move(info), *lowered, std::move(*code), {.threads = threads, .device = device});
   if (!session)
     return module.emitError() << "cannot load the code of the stages on " << device << ": " << session.error().message;
   return std::unique_ptr<StageRunner>(

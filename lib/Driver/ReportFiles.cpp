@@ -7,6 +7,8 @@
 #include "qopt/Support/File.h"
 #include "qopt/Support/OutputPaths.h"
 #include "qopt/Support/Tool.h"
+#include <algorithm>
+#include <iterator>
 
 using namespace qopt;
 
@@ -26,6 +28,15 @@ Status qopt::checkFiles(const CompileOptions &options) {
       if (auto file = AtomicFile::create(path); !file)
         return inFile(path, file.error());
   return {};
+}
+
+Status qopt::checkOutputs(const CompileOptions &options, std::vector<std::string> before) {
+  // What else this process maps, a module that is in use for one, may well be replaced.
+  std::vector<std::string> now = mappedFiles(), read;
+  std::sort(before.begin(), before.end());
+  std::sort(now.begin(), now.end());
+  std::set_difference(now.begin(), now.end(), before.begin(), before.end(), std::back_inserter(read));
+  return checkOutputPaths({options.output, options.report, options.log}, read);
 }
 
 Status qopt::writeReports(const CompileReport &report, const CompileOptions &options) {

@@ -14,6 +14,10 @@ namespace qopt {
 /// results that cannot be written.
 Status checkFiles(const CompileOptions &options);
 
+/// Whether no output is one of the files that are mapped since they were `before`
+/// (mappedFiles()): those that the model names.
+Status checkOutputs(const CompileOptions &options, std::vector<std::string> before);
+
 /// Writes options.report and options.log, where given.
 Status writeReports(const CompileReport &report, const CompileOptions &options);
 

@@ -125,19 +125,20 @@ Result<WrittenBytes> qopt::writeModule(ModuleOp module, const ModuleContents &co
   if (failed(lowered))
     return diagnostics.error("cannot describe the lowered model");
 
+  ModuleInfo info = describe(contents, *lowered);
   std::vector<std::pair<std::string, std::vector<char>>> code;
   for (const HostLevel &level : kHostLevels) {
     if (!isTarget(options, DeviceKind::Cpu) || (!options.cpus.empty() && !llvm::is_contained(options.cpus, level.name)))
       continue;
-    FailureOr<std::vector<char>> object = compileHost(module, level, timing.nest(hostSection(level)));
+    std::string section = hostSection(level);
+    FailureOr<std::vector<char>> object = compileHost(module, level, signatureOf(info, section), timing.nest(section));
     if (failed(object))
       return diagnostics.error("cannot generate code for " + std::string(level.name));
-    code.emplace_back(hostSection(level), std::move(*object));
+    code.emplace_back(section, std::move(*object));
   }
-  ModuleInfo info = describe(contents, *lowered);
   if (CudaTargets targets{isTarget(options, DeviceKind::Cuda), isTarget(options, DeviceKind::Sim), options.cudaArchs};
       targets.cuda || targets.sim) {
-    FailureOr<CudaSections> cuda = compileCudaSections(module, targets, timing);
+    FailureOr<CudaSections> cuda = compileCudaSections(module, info, targets, timing);
     if (failed(cuda))
       return diagnostics.error("cannot generate code for GPUs");
     std::move(cuda->sections.begin(), cuda->sections.end(), std::back_inserter(code));

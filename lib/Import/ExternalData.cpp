@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <linux/openat2.h>
 #include <optional>
 #include <sys/syscall.h>
@@ -109,7 +110,8 @@ Result<std::shared_ptr<const MappedFile>> ExternalData::open(const std::string &
     return Error{"the path holds a NUL byte"};
   if (location.front() == '/')
     return Error{"the path is absolute; expected one relative to the model's directory"};
-  int descriptor = openBeneath(directoryOf(modelPath), location);
+  std::string folder = directoryOf(modelPath);
+  int descriptor = openBeneath(folder, location);
   int code = errno;
   if (descriptor < 0 && isLink(modelPath))
     descriptor = openBesideRealModel(modelPath, location);
@@ -117,7 +119,7 @@ Result<std::shared_ptr<const MappedFile>> ExternalData::open(const std::string &
     return Error{"the path leaves the model's directory"};
   if (descriptor < 0)
     return Error{std::string("cannot open: ") + std::strerror(code)};
-  Result<MappedFile> file = MappedFile::fromDescriptor(descriptor);
+  Result<MappedFile> file = MappedFile::fromDescriptor(descriptor, (std::filesystem::path(folder) / location).string());
   if (!file)
     return file.error();
   auto shared = std::make_shared<const MappedFile>(std::move(*file));

@@ -16,6 +16,9 @@ using namespace qopt;
 
 static std::string quoted(const std::string &name) { return "'" + printable(name) + "'"; }
 
+/// No input or output of a model is larger, and sums of such sizes do not overflow.
+static constexpr int64_t kMostTensorBytes = int64_t(1) << 42;
+
 static Status checkTensor(const EntryPoint &entry, const TensorInfo &tensor, bool isInput) {
   std::string place = "entry point " + quoted(entry.name) + ", " + quoted(tensor.name) + ": ";
   if (elementBytes(tensor.type) == 0)
@@ -23,9 +26,20 @@ static Status checkTensor(const EntryPoint &entry, const TensorInfo &tensor, boo
   if (tensor.dims.size() > QRT_MAX_RANK)
     return Error{place + "has " + std::to_string(tensor.dims.size()) + " dimensions, more than " +
                  std::to_string(QRT_MAX_RANK)};
-  for (const Dimension &dim : tensor.dims)
+  std::vector<int64_t> known;
+  std::string shape;
+  for (const Dimension &dim : tensor.dims) {
     if (dim.symbol.empty() && dim.size < 0)
       return Error{place + "has the dimension " + std::to_string(dim.size)};
+    if (dim.symbol.empty())
+      known.push_back(dim.size);
+    shape += (shape.empty() ? "" : ", ") + (dim.symbol.empty() ? std::to_string(dim.size) : printable(dim.symbol));
+  }
+  std::optional<int64_t> elements = checkedNumElements(known);
+  std::optional<int64_t> bytes = elements ? checkedMul(*elements, elementBytes(tensor.type)) : std::nullopt;
+  if (!bytes || *bytes > kMostTensorBytes)
+    return Error{place + "has the dimensions [" + shape + "], more than the " + std::to_string(kMostTensorBytes) +
+                 " bytes that an input or output may have"};
   if (!(isInput ? infoOf(tensor.role).isInput : infoOf(tensor.role).isOutput))
     return Error{place + "has the role " + std::string(roleName(tensor.role)) + ", which no " +
                  (isInput ? "input" : "output") + " has"};

@@ -20,9 +20,9 @@ bool ChunkVerifier::matches(int64_t chunk) const {
 }
 
 void ChunkVerifier::work() {
-  for (size_t i; !isDamaged && (i = next++) < pending.size();)
+  for (size_t i; damaged < 0 && (i = next++) < pending.size();)
     if (!matches(pending[i]))
-      isDamaged = true;
+      damaged = pending[i];
 }
 
 void ChunkVerifier::start() {
@@ -44,7 +44,7 @@ bool ChunkVerifier::finish() {
       worker.join();
     isDone = true;
   }
-  return !isDamaged;
+  return damaged < 0;
 }
 
 ChunkVerifier::~ChunkVerifier() {

@@ -51,6 +51,8 @@ public:
   /// Compares what is left, together with that thread. Returns whether all postponed
   /// chunks match; the second call and later ones only look that up. Thread-safe.
   bool finish();
+  /// One that does not match, after finish() said so.
+  int64_t damagedChunk() const { return damaged; }
 
 private:
   void work();
@@ -60,7 +62,8 @@ private:
   const ChunkHashes &table;
   std::vector<int64_t> pending;
   std::atomic<size_t> next = 0;
-  std::atomic<bool> isDamaged = false, isDone = false;
+  std::atomic<int64_t> damaged = -1; ///< a chunk; -1: none
+  std::atomic<bool> isDone = false;
   std::mutex lock; // of `worker`
   std::thread worker;
 };

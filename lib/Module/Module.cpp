@@ -8,14 +8,16 @@
 #include "qopt/Module/Module.h"
 #include "Layout.h"
 #include "qopt/Support/File.h"
+#include "qopt/Support/Utf8.h"
 #include <algorithm>
 #include <set>
 
 using namespace qopt;
 
-/// The same for every part of a file.
-static Error damageError(int64_t fileBytes) {
-  return {"is damaged: its SHA-256 does not match its " + std::to_string(fileBytes) + " bytes"};
+/// `place`: which part it is that does not match; empty where one hash is that of all.
+static Error damageError(int64_t fileBytes, const std::string &place) {
+  return {"is damaged: its SHA-256 does not match its " + std::to_string(fileBytes) + " bytes" +
+          (place.empty() ? "" : " in " + place)};
 }
 
 namespace {
@@ -44,9 +46,12 @@ public:
     return weights.subspan(static_cast<size_t>(parameter.offset), static_cast<size_t>(parameter.bytes));
   }
   void startVerifying() const override { verifier.start(); }
-  Status verify() const override { return verifier.finish() ? Status() : damageError(fileBytes()); }
+  Status verify() const override { return verifier.finish() ? Status() : damageOf(verifier.damagedChunk()); }
 
 private:
+  /// The error of a chunk that does not match, with the sections that lie in it.
+  Error damageOf(int64_t chunk) const;
+
   MappedFile file;
   ModuleHeader header;
   std::span<const char> weights;
@@ -57,6 +62,15 @@ private:
 /// Whether elements may say where to read or write: a wrong one is worse than a wrong
 /// number. Codes of 8 bits never do.
 static bool mayBePlaces(ElementType type) { return !isFloatType(type) && elementBytes(type) > 1; }
+
+Error MappedModule::damageOf(int64_t chunk) const {
+  int64_t begin = chunk * header.chunks.chunkBytes, end = begin + header.chunks.chunkBytes;
+  std::string names;
+  for (const Section &section : header.sections)
+    if (section.offset < end && section.offset + section.bytes > begin)
+      names += (names.empty() ? "" : ", ") + printable(section.name);
+  return damageError(fileBytes(), names.empty() ? "what fills it up" : names);
+}
 
 Status MappedModule::verifyFirstPart() {
   if (header.chunks.chunkBytes == 0)
@@ -73,7 +87,7 @@ Status MappedModule::verifyFirstPart() {
     if (chunk * header.chunks.chunkBytes >= last.offset && !places.contains(chunk))
       verifier.postpone(chunk);
     else if (!verifier.matches(chunk))
-      return damageError(fileBytes());
+      return damageOf(chunk);
   }
   return {};
 }
@@ -124,12 +138,14 @@ Result<std::shared_ptr<const Module>> Module::open(const std::string &path) {
   size_t headerBytes = static_cast<size_t>(preamble->headerBytes);
   bool hasChunks = preamble->versionMinor >= firstMinorWithChunks;
   int64_t begin = hasChunks ? std::min(headerEnd(static_cast<int64_t>(headerBytes)), fileBytes) : fileBytes;
-  if (!hashMatches(file->bytes().first(static_cast<size_t>(begin)), *preamble))
-    return damageError(fileBytes);
-
   Result<ModuleHeader> header =
       readHeader(file->text().substr(sizeof(ModulePreamble), headerBytes), preamble->versionMinor,
                  static_cast<int64_t>(sizeof(ModulePreamble) + headerBytes), fileBytes);
+  // What the header says is of no use then, but what is wrong with it may help.
+  if (!hashMatches(file->bytes().first(static_cast<size_t>(begin)), *preamble)) {
+    Error error = damageError(fileBytes, hasChunks ? "the header" : "");
+    return header ? error : Error{error.message + ": " + header.error().message};
+  }
   if (!header)
     return header.error();
   auto module = std::make_shared<MappedModule>(std::move(*file), std::move(*header), begin);

@@ -1,22 +1,20 @@
-//===- File.cpp - Whole files, mapped and written at once -----------------===//
+//===- File.cpp - Whole files, written at once ----------------------------===//
 //
 // A file that is being written has a temporary name until it is complete.
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Support/File.h"
+#include "Mappings.h"
 #include "SystemError.h"
+#include "Temporaries.h"
 #include "qopt/Support/TemporaryDirectory.h"
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <climits>
-#include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <random>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,49 +23,6 @@ using namespace qopt;
 //===----------------------------------------------------------------------===//
 // Reading
 //===----------------------------------------------------------------------===//
-
-Result<MappedFile> MappedFile::open(const std::string &path) {
-  // Without O_NONBLOCK opening a pipe nobody writes to would wait for ever.
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0)
-    return systemError("cannot open", errno);
-  return fromDescriptor(fd);
-}
-
-Result<MappedFile> MappedFile::fromDescriptor(int fd) {
-  struct stat info;
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    bool isDirectory = S_ISDIR(info.st_mode);
-    ::close(fd);
-    return Error{isDirectory ? "is a directory" : "is not a regular file"};
-  }
-  size_t length = static_cast<size_t>(info.st_size);
-  void *address = nullptr;
-  if (length > 0) { // mmap refuses an empty file
-    address = ::mmap(nullptr, length, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (address == MAP_FAILED) {
-      int code = errno;
-      ::close(fd);
-      return systemError("cannot map", code);
-    }
-  }
-  ::close(fd);
-  return MappedFile(static_cast<const std::byte *>(address), length);
-}
-
-MappedFile::MappedFile(MappedFile &&other) noexcept
-    : address(std::exchange(other.address, nullptr)), length(std::exchange(other.length, 0)) {}
-
-MappedFile &MappedFile::operator=(MappedFile &&other) noexcept {
-  std::swap(address, other.address);
-  std::swap(length, other.length);
-  return *this;
-}
-
-MappedFile::~MappedFile() {
-  if (address)
-    ::munmap(const_cast<std::byte *>(address), length);
-}
 
 Result<std::string> qopt::readStandardInput(size_t limit) {
   std::string text;
@@ -87,79 +42,40 @@ Result<std::string> qopt::readStandardInput(size_t limit) {
 }
 
 //===----------------------------------------------------------------------===//
-// Temporaries known to the signal handler
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// A fixed table: a signal handler may neither lock nor allocate. Writers beyond
-/// its size still work, only a signal would leave their temporary behind.
-struct TemporarySlot {
-  enum State { Free, Busy, Used };
-  std::atomic<int> state = Free;
-  int directory;
-  int flags; // of unlinkat()
-  char name[NAME_MAX + 1];
-};
-} // namespace
-
-static std::array<TemporarySlot, 64> temporaries;
-static_assert(std::atomic<int>::is_always_lock_free);
-
-/// -1 when there is no place for it.
-static int registerTemporary(int directory, const std::string &name, int flags = 0) {
-  if (name.size() > NAME_MAX)
-    return -1;
-  for (size_t i = 0; i < temporaries.size(); ++i) {
-    int expected = TemporarySlot::Free;
-    if (!temporaries[i].state.compare_exchange_strong(expected, TemporarySlot::Busy))
-      continue;
-    temporaries[i].directory = directory;
-    temporaries[i].flags = flags;
-    std::memcpy(temporaries[i].name, name.c_str(), name.size() + 1);
-    temporaries[i].state = TemporarySlot::Used;
-    return static_cast<int>(i);
-  }
-  return -1;
-}
-
-static void releaseTemporary(int slot) {
-  if (slot >= 0)
-    temporaries[static_cast<size_t>(slot)].state = TemporarySlot::Free;
-}
-
-static void removeTemporariesAndDie(int signal) {
-  for (int flags : {0, AT_REMOVEDIR}) // files first: they may be in the directories
-    for (TemporarySlot &slot : temporaries)
-      if (slot.state == TemporarySlot::Used && slot.flags == flags)
-        ::unlinkat(slot.directory, slot.name, flags);
-  ::raise(signal); // SA_RESETHAND restored the default action
-}
-
-void qopt::removeTemporariesOnSignal() {
-  std::signal(SIGXFSZ, SIG_IGN);
-  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
-    struct sigaction previous;
-    if (::sigaction(signal, nullptr, &previous) != 0 || previous.sa_handler == SIG_IGN)
-      continue;
-    struct sigaction action = {};
-    action.sa_handler = removeTemporariesAndDie;
-    action.sa_flags = SA_RESETHAND;
-    ::sigaction(signal, &action, nullptr);
-  }
-}
-
-//===----------------------------------------------------------------------===//
 // Writing
 //===----------------------------------------------------------------------===//
 
-/// ".NAME.tmp-RANDOM", with NAME shortened to what a directory entry can hold.
-static std::string temporaryName(const std::string &name) {
+/// Temporaries are called ".NAME.tmp-SUFFIX", with NAME shortened to what a directory entry can
+/// hold.
+static constexpr size_t kSuffixLength = 10;
+
+static std::string randomSuffix() {
   static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
   std::random_device random;
-  std::string suffix = ".tmp-";
-  for (int i = 0; i < 10; ++i)
+  std::string suffix;
+  for (size_t i = 0; i < kSuffixLength; ++i)
     suffix += digits[random() % 32];
-  return "." + name.substr(0, NAME_MAX - 1 - suffix.size()) + suffix;
+  return suffix;
+}
+
+/// Creates the file `temporary` and locks it, having removed those of killed processes.
+Status AtomicFile::openTemporary() {
+  constexpr std::string_view mark = ".tmp-";
+  std::string prefix = "." + name.substr(0, NAME_MAX - 1 - mark.size() - kSuffixLength) + std::string(mark);
+  removeLeftBehind(directory, prefix, kSuffixLength);
+  for (;;) {
+    std::string candidate = prefix + randomSuffix();
+    file = ::openat(directory, candidate.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0 && errno == EEXIST)
+      continue;
+    if (file < 0)
+      return systemError("cannot create a temporary beside it", errno);
+    if (lockTemporary(file)) {
+      temporary = std::move(candidate);
+      return {};
+    }
+    ::close(std::exchange(file, -1));
+  }
 }
 
 Result<AtomicFile> AtomicFile::create(const std::string &path, int64_t expectedSize) {
@@ -194,15 +110,8 @@ Result<AtomicFile> AtomicFile::create(const std::string &path, int64_t expectedS
   if (result.directory < 0)
     return systemError("cannot open its directory", errno);
 
-  do {
-    result.temporary = temporaryName(result.name);
-    result.file = ::openat(result.directory, result.temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (result.file < 0 && errno == EEXIST);
-  if (result.file < 0) {
-    int code = errno;
-    result.temporary.clear();
-    return systemError("cannot create a temporary beside it", code);
-  }
+  if (Status status = result.openTemporary(); !status)
+    return status.error();
   result.slot = registerTemporary(result.directory, result.temporary);
   if (exists)
     (void)!::fchmod(result.file, info.st_mode & 07777); // the old mode is a wish, not a duty
@@ -260,7 +169,11 @@ Status AtomicFile::commit() {
     return systemError("cannot set the size", errno);
   if (::fsync(file) != 0)
     return systemError("cannot flush to the disk", errno);
-  if (::close(std::exchange(file, -1)) != 0)
+  if (Status status = checkMappedFilesUnchanged(); !status)
+    return status;
+  // The lock ends with the descriptor, and without it the file could be taken for left behind.
+  int lock = ::dup(file);
+  if (::close(std::exchange(file, lock)) != 0)
     return systemError("cannot close", errno);
   if (::renameat(directory, temporary.c_str(), directory, name.c_str()) != 0)
     return systemError("cannot put the file in place", errno);
@@ -290,21 +203,40 @@ Result<TemporaryDirectory> TemporaryDirectory::create(const std::string &name) {
   std::filesystem::path parent = std::filesystem::temp_directory_path(code);
   if (code)
     return Error{"no directory for temporary files: " + code.message()};
+  std::string prefix = name + ".tmp-", path = (parent / (prefix + "XXXXXX")).string();
+  if (int entries = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); entries >= 0) {
+    removeLeftBehind(entries, prefix, 6);
+    ::close(entries);
+  }
   TemporaryDirectory result;
-  std::string path = (parent / (name + "-XXXXXX")).string();
   if (!::mkdtemp(path.data()))
-    return systemError(("cannot create a directory in " + parent.string()).c_str(), errno);
+    return systemError(("cannot create a temporary directory in " + parent.string()).c_str(), errno);
   result.directory = path;
+  result.lock = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  lockTemporary(result.lock);
   result.slot = registerTemporary(AT_FDCWD, path, AT_REMOVEDIR);
   return result;
 }
 
 TemporaryDirectory::TemporaryDirectory(TemporaryDirectory &&other) noexcept
-    : directory(std::exchange(other.directory, {})), slot(std::exchange(other.slot, -1)) {}
+    : directory(std::exchange(other.directory, {})), slot(std::exchange(other.slot, -1)),
+      lock(std::exchange(other.lock, -1)) {}
+
+Result<std::string> TemporaryDirectory::write(const std::string &name, std::span<const char> bytes) const {
+  std::string path = file(name);
+  AtomicFile target; // without a temporary name: the directory is one
+  target.file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  Status status = target.file < 0 ? Status(systemError("cannot create", errno)) : target.write(std::as_bytes(bytes));
+  if (status)
+    status = target.commit();
+  return status ? Result<std::string>(path) : Error{"temporary file " + path + ": " + status.error().message};
+}
 
 TemporaryDirectory::~TemporaryDirectory() {
   std::error_code ignored;
   if (!directory.empty())
     std::filesystem::remove_all(directory, ignored);
   releaseTemporary(slot);
+  if (lock >= 0)
+    ::close(lock);
 }

@@ -44,31 +44,35 @@ static int finish(const std::string &name, int code) {
   return reportError(name, std::string("cannot write to standard output: ") + std::strerror(errno));
 }
 
-static int print(const std::string &name, const std::string &text) {
-  std::fputs(text.c_str(), stdout);
-  return finish(name, ExitSuccess);
-}
-
-int qopt::runTool(const std::string &name, Options &options, int argc, const char *const *argv,
-                  const std::function<Status()> &body) {
+int qopt::runTool(const std::string &name, const std::function<Result<int>()> &body) {
   keepClosedStreamsClosed();
-  removeTemporariesOnSignal();
+  handleSignals(name.c_str());
   try {
-    if (Status status = options.parse(argc, argv); !status)
-      return reportUsage(name, status.error().message);
-    if (options.wantsHelp())
-      return print(name, options.help());
-    if (options.wantsVersion())
-      return print(name, name + " " QOPT_VERSION "\n");
-    if (!options.wantsCompletion().empty())
-      return print(name, options.completion(name, options.wantsCompletion()));
-    if (Status status = body(); !status)
-      return finish(name, status.error().isUsage ? reportUsage(name, status.error().message)
-                                                 : reportError(name, status.error().message));
-    return finish(name, ExitSuccess);
+    Result<int> code = body();
+    if (code)
+      return finish(name, *code);
+    const Error &error = code.error();
+    return finish(name, error.isUsage ? reportUsage(name, error.message) : reportError(name, error.message));
   } catch (const std::bad_alloc &) {
     return reportError(name, "out of memory");
   } catch (const std::exception &error) {
     return reportError(name, printable(error.what()));
   }
+}
+
+int qopt::runTool(const std::string &name, Options &options, int argc, const char *const *argv,
+                  const std::function<Status()> &body) {
+  return runTool(name, [&]() -> Result<int> {
+    if (Status status = options.parse(argc, argv); !status)
+      return usageError(status.error().message);
+    if (options.wantsHelp())
+      std::fputs(options.help().c_str(), stdout);
+    else if (options.wantsVersion())
+      std::printf("%s " QOPT_VERSION "\n", name.c_str());
+    else if (!options.wantsCompletion().empty())
+      std::fputs(options.completion(name, options.wantsCompletion()).c_str(), stdout);
+    else if (Status status = body(); !status)
+      return status.error();
+    return static_cast<int>(ExitSuccess);
+  });
 }

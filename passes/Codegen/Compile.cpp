@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/Sim.h"
@@ -33,10 +34,21 @@ static OwningOpRef<ModuleOp> copyKernels(ModuleOp module) {
   return copy;
 }
 
-FailureOr<std::vector<char>> qopt::compileHost(ModuleOp module, const HostLevel &level, TimingScope timing) {
+/// The text is read by the runtime, which compares it with what a module declares.
+static void addSignature(ModuleOp module, StringRef signature) {
+  OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
+  StringAttr text = b.getStringAttr(signature + Twine('\0'));
+  LLVM::GlobalOp::create(b, module.getLoc(), LLVM::LLVMArrayType::get(b.getI8Type(), text.size()), /*isConstant=*/true,
+                         LLVM::Linkage::External, "qrt_signature", text);
+}
+
+FailureOr<std::vector<char>> qopt::compileHost(ModuleOp module, const HostLevel &level, StringRef signature,
+                                               TimingScope timing) {
   OwningOpRef<ModuleOp> copy(module.clone());
   if (failed(runPipeline(*copy, timing, [&](OpPassManager &pm) { buildHostPipeline(pm, level.name); })))
     return failure();
+  if (!signature.empty())
+    addSignature(*copy, signature);
   TimingScope emission = timing.nest("emit object");
   FailureOr<std::vector<char>> object = host::emitObject(*copy, level);
   emission.stop();

@@ -161,6 +161,8 @@ Extent IndexShapes::compute(Arithmetic operation, Extent a, Extent b) {
     // A size is 0 where the model is called with nothing; another copied in its place would
     // not have as many elements.
     return a;
+  if (operation == Arithmetic::Broadcast && isa<onnx::ExpandOp>(op))
+    return expand(a, b);
   if (operation == Arithmetic::Broadcast) {
     // Of two sizes neither is taken to be 1.
     (void)checkEqual(a, b);
@@ -172,6 +174,23 @@ Extent IndexShapes::compute(Arithmetic operation, Extent a, Extent b) {
     if (!result.isConstant() && isResultNonNegative(operation, a, b))
       nonNegative.insert(result.value);
   }
+  return result;
+}
+
+/// The size of an input that is expanded. Exporters expand sizes of 1 that only the run time
+/// knows to those of other tensors, so here neither is taken to be something else.
+Extent IndexShapes::expand(Extent from, Extent to) {
+  ImplicitLocOpBuilder &b = state.b;
+  Value x = state.value(sizeOf(from)), y = state.value(sizeOf(to)), one = state.value(b.getIndexAttr(1));
+  auto isEqual = [&](Value u, Value v) { return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, u, v); };
+  Value isOne = isEqual(x, one);
+  Value fits = arith::OrIOp::create(b, isEqual(x, y), arith::OrIOp::create(b, isOne, isEqual(y, one)));
+  emitRequire(b, b.getLoc(), fits, RuntimeError::ShapeMismatch, x, y);
+  if (to.isConstant() || from.isConstant())
+    return to.isConstant() ? to : from;
+  Extent result = extentOf(arith::SelectOp::create(b, isOne, y, x).getResult());
+  if (isNonNegative(from) && isNonNegative(to))
+    nonNegative.insert(result.value);
   return result;
 }
 

@@ -51,6 +51,7 @@ protected:
   std::optional<mlir::InFlightDiagnostic> startError() override;
 
 private:
+  onnx::Extent expand(onnx::Extent from, onnx::Extent to);
   mlir::Value emit(Arithmetic operation, mlir::Value a, mlir::Value b);
   mlir::Value emitDivision(mlir::Value a, mlir::Value b);
   bool isResultNonNegative(Arithmetic operation, onnx::Extent a, onnx::Extent b);

@@ -5,6 +5,10 @@
 // RUN: %python %S/fails.py 1 'link.json: is to be written, but it is also read: as model.onnx' qopt model.onnx -o new.qmod --report=link.json
 // RUN: %python %S/fails.py 1 './a.qmod: is to be written twice: also as a.qmod' qopt model.onnx -o a.qmod --report=./a.qmod
 // RUN: cmp model.onnx %inputs/stories260K/model.onnx && not test -e a.qmod
+// Of external data only the model knows.
+// RUN: cp %inputs/bad-inputs/onnx/ext/ok.onnx . && head -c 32 /dev/zero > w.bin && cp w.bin before.bin
+// RUN: %python %S/fails.py 1 'w.bin: is to be written, but it is also read: as ./w.bin' qopt ok.onnx -o new.qmod --log=w.bin
+// RUN: cmp w.bin before.bin && not test -e new.qmod
 
 // RUN: qopt model.onnx -o m.qmod --cpu=x86-64-v3 --quiet && cp m.qmod before.qmod
 // RUN: %python %S/fails.py 1 'm.qmod: is to be written, but it is also read: as m.qmod' qrun m.qmod --info --json=m.qmod

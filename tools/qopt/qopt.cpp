@@ -9,6 +9,7 @@
 #include "qopt/Driver/Driver.h"
 #include "qopt/Driver/PipelineList.h"
 #include "qopt/Driver/ReportText.h"
+#include "qopt/Import/FatalErrors.h"
 #include "qopt/Support/File.h"
 #include "qopt/Support/Progress.h"
 #include "qopt/Support/Tool.h"
@@ -104,6 +105,7 @@ int main(int argc, char **argv) {
   std::vector<std::string> mlirArguments;
   std::vector<const char *> arguments = takeMlirArguments(argc, argv, mlirArguments);
   return runTool("qopt", table, static_cast<int>(arguments.size()), arguments.data(), [&]() -> Status {
+    reportFatalErrors();
     Result<Request> request = command.request();
     if (!request)
       return request.error();

@@ -7,6 +7,7 @@
 #include "Commands.h"
 #include "qopt/Runtime/Describe.h"
 #include "qopt/Runtime/TensorFile.h"
+#include "qopt/Support/OutputPaths.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 #include <chrono>
@@ -88,6 +89,15 @@ Status runOnce(const Request &request) {
     return inFile(request.modulePath, outputs.error());
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
+  std::vector<std::string> paths(outputs->size());
+  std::set<std::string> taken;
+  if (!request.outputFolder.empty())
+    for (size_t i = 0; i < paths.size(); ++i)
+      paths[i] = request.outputFolder + "/" + fileNameFor(entry.outputs[i].name, taken);
+  std::vector<std::string> all = paths;
+  all.push_back(request.jsonFile);
+  if (Status status = checkOutputPaths(all, request.filesRead()); !status)
+    return status;
   // Made only now: a call that fails leaves no empty folder.
   if (!request.outputFolder.empty()) {
     std::error_code code;
@@ -97,12 +107,10 @@ Status runOnce(const Request &request) {
   }
   Json json = {
       {"outputs", Json::array()}, {"device", (*session)->device()}, {"code", (*session)->code()}, {"seconds", seconds}};
-  std::set<std::string> taken;
   for (size_t i = 0; i < outputs->size(); ++i) {
     const TensorInfo &info = entry.outputs[i];
-    std::string path;
-    if (!request.outputFolder.empty()) {
-      path = request.outputFolder + "/" + fileNameFor(info.name, taken);
+    const std::string &path = paths[i];
+    if (!path.empty()) {
       if (Status status = qrt::writeTensorFile(path, (*outputs)[i]); !status)
         return inFile(path, status.error());
     }

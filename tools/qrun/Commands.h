@@ -34,6 +34,8 @@ struct Request {
   bool isQuiet = false;
 
   bool jsonToStdout() const { return jsonFile == "-"; }
+  /// The files that are read, where they are given.
+  std::vector<std::string> filesRead() const;
 };
 
 /// The module. Errors of this and the functions below begin with its path.

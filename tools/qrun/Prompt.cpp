@@ -7,8 +7,10 @@
 #include "Commands.h"
 #include "qopt/Runtime/Generate.h"
 #include "qopt/Runtime/ScoringText.h"
+#include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 using namespace qopt;
 using Json = nlohmann::ordered_json;
@@ -39,7 +41,9 @@ Status continuePrompt(const Request &request) {
     if (request.jsonToStdout())
       return;
     std::fwrite(text.data() + numShown, 1, text.size() - numShown, stdout);
-    std::fflush(stdout);
+    // Where nobody reads on, the rest is not made.
+    if (std::fflush(stdout) != 0)
+      throw std::system_error(errno, std::generic_category(), "cannot write to standard output");
     numShown = text.size();
   };
   add(stream.add(*prompt));

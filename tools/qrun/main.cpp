@@ -12,6 +12,13 @@
 
 using namespace qopt;
 
+std::vector<std::string> Request::filesRead() const {
+  std::vector<std::string> files{modulePath, compareModule, perplexityFile};
+  for (const std::string &input : inputs) // NAME=FILE
+    files.push_back(input.substr(input.find('=') + 1));
+  return files;
+}
+
 /// Only the form is checked here. Whether there is such a device shows when it is opened.
 static Status setDevice(const std::string &name, Request &request) {
   if (name != "auto" && !parseDevice(name))
@@ -157,10 +164,7 @@ int main(int argc, char **argv) {
     if (!command)
       return command.error();
     request.modulePath = options.positional()[0];
-    std::vector<std::string> inputs{request.modulePath, request.compareModule, request.perplexityFile};
-    for (const std::string &input : request.inputs) // NAME=FILE
-      inputs.push_back(input.substr(input.find('=') + 1));
-    if (Status status = checkOutputPaths({request.jsonFile, request.outputFile}, inputs); !status)
+    if (Status status = checkOutputPaths({request.jsonFile, request.outputFile}, request.filesRead()); !status)
       return status;
     return command->run(request);
   });

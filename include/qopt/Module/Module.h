@@ -52,6 +52,9 @@ namespace qopt {
 struct Dimension {
   int64_t size = -1;  ///< -1: symbolic
   std::string symbol; ///< empty when constant
+
+  Dimension() = default;
+  Dimension(int64_t size, std::string symbol = {}) : size(size), symbol(std::move(symbol)) {}
 };
 
 struct TensorInfo {
@@ -122,6 +125,16 @@ struct ModuleInfo {
   std::vector<LayerInfo> layers;
   std::vector<KernelInfo> kernels;
 };
+
+/// What the host code in `section` relies on, a line for each: types and dimensions of the
+/// parameters, of inputs and outputs with their roles, and the kernels that it launches. The
+/// code exports this text, NUL-terminated, as `qrt_signature`, and the runtime compares it with
+/// the header before the first call.
+std::string signatureOf(const ModuleInfo &info, std::string_view section);
+
+/// Whether code with this `signature` was compiled for `info`; an error names the first
+/// difference.
+Status checkSignature(const ModuleInfo &info, std::string_view section, std::string_view signature);
 
 /// Parameters that are made while they are written, together and in parts, so that they
 /// are never in memory as a whole.

@@ -28,8 +28,9 @@ mlir::LogicalResult runPipeline(mlir::ModuleOp module, mlir::TimingScope &timing
 /// Compiles a lowered module (functions on memrefs: kernel, linalg, memref, scf, arith, math,
 /// func, and launches of kernels) for one level into an ELF shared object without imports whose
 /// public functions are QrtEntry, by the pipeline `qopt-host`, emitObject() and linkShared().
+/// `signature`: what code of a module exports, signatureOf() of Module/Module.h; else empty.
 mlir::FailureOr<std::vector<char>> compileHost(mlir::ModuleOp module, const HostLevel &level,
-                                               mlir::TimingScope timing = {});
+                                               llvm::StringRef signature = {}, mlir::TimingScope timing = {});
 
 /// Runs `qopt-emit-cuda-kernels` on a lowered module, in place.
 mlir::LogicalResult emitKernelsForCuda(mlir::ModuleOp module, mlir::TimingScope timing = {});

@@ -12,19 +12,19 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace qopt {
 
 /// A regular file mapped read-only. The bytes stay valid as long as the object
-/// (moving it keeps them where they are). A program that truncates the file
-/// meanwhile would end ours with SIGBUS: our own writer never does that, it
-/// replaces files by renaming.
+/// (moving it keeps them where they are). Where another program cuts the file
+/// meanwhile, reading it raises SIGBUS, of which handleSignals() makes an error.
 class MappedFile {
 public:
   /// Errors: the path cannot be opened, or is a directory, device or pipe.
   static Result<MappedFile> open(const std::string &path);
-  /// As open(), of an open file; closes `descriptor`.
-  static Result<MappedFile> fromDescriptor(int descriptor);
+  /// As open(), of an open file, which messages call `path`; closes `descriptor`.
+  static Result<MappedFile> fromDescriptor(int descriptor, const std::string &path);
 
   MappedFile(MappedFile &&other) noexcept;
   MappedFile &operator=(MappedFile &&other) noexcept;
@@ -39,6 +39,9 @@ private:
   const std::byte *address;
   size_t length;
 };
+
+/// The paths of the files that are mapped now.
+std::vector<std::string> mappedFiles();
 
 /// All of standard input. An error past `limit` bytes.
 Result<std::string> readStandardInput(size_t limit);
@@ -70,11 +73,15 @@ public:
   /// Several threads may write and read a sized file at once.
   Status writeAt(int64_t offset, std::span<const std::byte> bytes);
   Status readAt(int64_t offset, std::span<std::byte> bytes) const;
-  /// Flushes to the disk and puts the file in place. Call once, last.
+  /// Flushes to the disk and puts the file in place. Call once, last. An error where a file
+  /// that is mapped was changed since it was opened: what was made of it is neither the old
+  /// nor the new.
   Status commit();
 
 private:
+  friend class TemporaryDirectory;
   AtomicFile() = default;
+  Status openTemporary();
   void discard();
   Status moveToStream();
 
@@ -90,11 +97,12 @@ private:
 /// write() and commit() of a whole file.
 Status writeFileAtomically(const std::string &path, std::string_view contents);
 
-/// From now on SIGINT, SIGTERM, SIGHUP and SIGPIPE remove the temporaries of all
-/// unfinished AtomicFiles before they end the process (a signal that the parent
-/// ignores stays ignored), and a file size limit is an error instead of SIGXFSZ.
-/// Call at the start of main().
-void removeTemporariesOnSignal();
+/// From now on SIGINT, SIGTERM and SIGHUP remove the temporaries of all unfinished AtomicFiles
+/// and TemporaryDirectories, and end the process with one line, "NAME: error: ...", and the
+/// exit code 128 + signal (a signal that the parent ignores stays ignored). A page of a
+/// MappedFile that is not there any more ends it in the same way with code 1. Full pipes and
+/// file size limits are errors of what writes. Call at the start of main().
+void handleSignals(const char *name);
 
 } // namespace qopt
 

@@ -8,16 +8,17 @@
 #define QOPT_SUPPORT_TEMPORARYDIRECTORY_H
 
 #include "qopt/Support/Result.h"
+#include <span>
 #include <string>
 
 namespace qopt {
 
-/// A new directory, removed with what is in it at the end of the object's life. The
-/// signals of removeTemporariesOnSignal() remove it too when nothing but
-/// unfinished AtomicFiles are in it.
+/// A new directory, removed with what is in it at the end of the object's life, by the signals
+/// of handleSignals() when there are no directories in it, and after the process was killed
+/// by the next one that makes one of the same name.
 class TemporaryDirectory {
 public:
-  /// In $TMPDIR, else /tmp; its name begins with `name`.
+  /// In $TMPDIR, else /tmp; called `name`, ".tmp-" and more.
   static Result<TemporaryDirectory> create(const std::string &name);
 
   TemporaryDirectory(TemporaryDirectory &&other) noexcept;
@@ -25,12 +26,17 @@ public:
   ~TemporaryDirectory();
 
   const std::string &path() const { return directory; }
+  /// The path of a file in it, which need not be there.
+  std::string file(const std::string &name) const { return directory + "/" + name; }
+  /// Writes a file in it; its path. The error names it.
+  Result<std::string> write(const std::string &name, std::span<const char> bytes) const;
 
 private:
   TemporaryDirectory() = default;
 
   std::string directory;
   int slot = -1;
+  int lock = -1; ///< says that this process lives
 };
 
 } // namespace qopt

@@ -25,6 +25,14 @@ enum ExitCode { ExitSuccess = 0, ExitFailure = 1, ExitUsage = 2 };
 int runTool(const std::string &name, Options &options, int argc, const char *const *argv,
             const std::function<Status()> &body);
 
+/// The same around any `body`, which gives the exit code, for tools whose command line others
+/// parse.
+int runTool(const std::string &name, const std::function<Result<int>()> &body);
+
+/// Ends the process of a tool that runTool() runs with one line and exit code 1, from any thread
+/// and without memory: where there is no way back. Temporaries are removed.
+[[noreturn]] void exitWithError(const char *message);
+
 /// "NAME: error: message" on stderr; returns `code`.
 int reportError(const std::string &name, const std::string &message, ExitCode code = ExitFailure);
 

@@ -6,15 +6,13 @@
 //===----------------------------------------------------------------------===//
 #include "mlir/IR/Diagnostics.h"
 #include "qopt/Codegen/Cuda.h"
-#include "llvm/ADT/ScopeExit.h"
-#include "llvm/Support/FileSystem.h"
+#include "qopt/Support/TemporaryDirectory.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/Program.h"
-#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
+using namespace qopt;
 
 std::string qopt::findPtxas() {
   if (llvm::ErrorOr<std::string> path = llvm::sys::findProgramByName("ptxas"))
@@ -80,48 +78,30 @@ llvm::StringMap<qopt::KernelResources> qopt::parseResources(StringRef output) {
 // Running it
 //===----------------------------------------------------------------------===//
 
-namespace {
-
-/// A file that is gone when this is.
-struct TemporaryFile {
-  SmallString<64> path;
-  ~TemporaryFile() {
-    if (!path.empty())
-      llvm::sys::fs::remove(path);
-  }
-  std::error_code create(StringRef suffix) { return llvm::sys::fs::createTemporaryFile("qopt", suffix, path); }
-  std::string read() const {
-    auto buffer = llvm::MemoryBuffer::getFile(path);
-    return buffer ? (*buffer)->getBuffer().str() : "";
-  }
-};
-
-} // namespace
+/// All of a file; empty where there is none.
+static std::string readFile(const std::string &path) {
+  auto buffer = llvm::MemoryBuffer::getFile(path);
+  return buffer ? (*buffer)->getBuffer().str() : "";
+}
 
 FailureOr<qopt::Cubin> qopt::compileCubin(Location loc, StringRef ptx, StringRef chip) {
   std::string ptxas = findPtxas();
   if (ptxas.empty())
     return emitError(loc, "cannot find ptxas in PATH, CUDA_HOME or /usr/local/cuda");
-  TemporaryFile source, object, messages;
-  for (auto [file, suffix] : {std::pair(&source, "ptx"), {&object, "cubin"}, {&messages, "txt"}})
-    if (std::error_code error = file->create(suffix))
-      return emitError(loc, "cannot make a temporary file: ") << error.message();
-  {
-    std::error_code error;
-    llvm::raw_fd_ostream stream(source.path, error);
-    stream << ptx;
-    stream.close();
-    if (error || stream.has_error())
-      return emitError(loc, "cannot write ") << source.path.str() << ": " << stream.error().message();
-  }
-  std::string arch = "-arch=" + chip.str();
-  StringRef output = messages.path;
+  Result<TemporaryDirectory> directory = TemporaryDirectory::create("qopt");
+  if (!directory)
+    return emitError(loc) << directory.error().message;
+  Result<std::string> source = directory->write("kernels.ptx", {ptx.data(), ptx.size()});
+  if (!source)
+    return emitError(loc) << source.error().message;
+  std::string arch = "-arch=" + chip.str(), object = directory->file("cubin"), messages = directory->file("messages");
   std::string failure;
-  int status = llvm::sys::ExecuteAndWait(ptxas, {ptxas, "-v", arch, source.path, "-o", object.path}, std::nullopt,
-                                         {StringRef(""), output, output}, /*SecondsToWait=*/600, 0, &failure);
+  int status = llvm::sys::ExecuteAndWait(ptxas, {ptxas, "-v", arch, *source, "-o", object}, std::nullopt,
+                                         {StringRef(""), StringRef(messages), StringRef(messages)},
+                                         /*SecondsToWait=*/600, 0, &failure);
   if (status != 0)
     return emitError(loc, "ptxas failed for ")
-           << chip << ": " << StringRef(status < 0 ? failure : messages.read()).trim();
-  std::string bytes = object.read();
-  return Cubin{std::vector<char>(bytes.begin(), bytes.end()), parseResources(messages.read())};
+           << chip << ": " << StringRef(status < 0 ? failure : readFile(messages)).trim();
+  std::string bytes = readFile(object);
+  return Cubin{std::vector<char>(bytes.begin(), bytes.end()), parseResources(readFile(messages))};
 }

@@ -214,12 +214,12 @@ TEST_F(ModuleFile, WeightsAreComparedBesideTheWork) {
     return bytes;
   };
   const std::string message = "is damaged: its SHA-256 does not match its " + std::to_string(good.size()) + " bytes";
-  EXPECT_EQ(errorOf(damaged('c', 0)), message) << "code";
-  EXPECT_EQ(errorOf(damaged('y', 3)), message) << "integers that may be places";
+  EXPECT_EQ(errorOf(damaged('c', 0)), message + " in host:x86-64-v3, weights") << "code";
+  EXPECT_EQ(errorOf(damaged('y', 3)), message + " in weights") << "integers that may be places";
   for (size_t place : {size_t(hashedChunkBytes), size_t(large) - 1}) {
     EXPECT_EQ(errorOf(damaged('z', place)), "") << "numbers";
     ASSERT_FALSE(verify());
-    EXPECT_EQ(verify().error().message, message);
+    EXPECT_EQ(verify().error().message, message + " in weights");
   }
   // Nobody waits for what nobody asks for.
   auto module = Module::open(path);

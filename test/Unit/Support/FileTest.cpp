@@ -153,7 +153,7 @@ TEST(AtomicFile, FullDiskLeavesTheOldFile) {
   TemporaryDirectory directory;
   std::string path = directory.write("out", "old");
   int status = inChild([&] {
-    removeTemporariesOnSignal();
+    handleSignals("test");
     rlimit limit = {4096, 4096};
     ::setrlimit(RLIMIT_FSIZE, &limit);
     Result<AtomicFile> reserved = AtomicFile::create(path, 1 << 20);
@@ -171,14 +171,77 @@ TEST(AtomicFile, SignalRemovesTheTemporary) {
   for (int signal : {SIGINT, SIGTERM}) {
     TemporaryDirectory directory;
     int status = inChild([&] {
-      removeTemporariesOnSignal();
+      handleSignals("test");
       Result<AtomicFile> file = AtomicFile::create(directory.file("out"));
       if (!file || !file->write("half"))
         ::_exit(1);
       ::raise(signal);
     });
-    EXPECT_TRUE(WIFSIGNALED(status));
-    EXPECT_EQ(WTERMSIG(status), signal);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 128 + signal);
     EXPECT_EQ(directory.numFiles(), 0u);
   }
+}
+
+TEST(AtomicFile, TheNextOneRemovesWhatAKilledProcessLeft) {
+  TemporaryDirectory directory;
+  int status = inChild([&] {
+    Result<AtomicFile> file = AtomicFile::create(directory.file("out"));
+    if (file && file->write("half"))
+      ::raise(SIGKILL);
+  });
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(directory.numFiles(), 1u);
+  // What belongs to another output, or is not a temporary of ours, stays.
+  EXPECT_TRUE(bool(writeFileAtomically(directory.file("other"), "x")));
+  directory.write(".out.tmp-short", "x");
+  EXPECT_EQ(directory.numFiles(), 3u);
+  Result<AtomicFile> first = AtomicFile::create(directory.file("out"));
+  ASSERT_TRUE(bool(first));
+  EXPECT_EQ(directory.numFiles(), 3u) << "the file that was left is gone, that of `first` is new";
+  Result<AtomicFile> second = AtomicFile::create(directory.file("out"));
+  ASSERT_TRUE(bool(second));
+  EXPECT_EQ(directory.numFiles(), 4u) << "of a process that lives nothing is removed";
+  ASSERT_TRUE(bool(first->write("first")));
+  ASSERT_TRUE(bool(second->write("second")));
+  EXPECT_TRUE(bool(second->commit()));
+  EXPECT_TRUE(bool(first->commit()));
+  EXPECT_EQ(directory.read("out"), "first");
+  EXPECT_EQ(directory.numFiles(), 3u);
+}
+
+TEST(MappedFile, IsCutWhileItIsRead) {
+  TemporaryDirectory directory;
+  std::string path = directory.write("data", std::string(100'000, 'x'));
+  int status = inChild([&] {
+    handleSignals("test");
+    Result<MappedFile> file = MappedFile::open(path);
+    if (!file || ::truncate(path.c_str(), 10) != 0)
+      ::_exit(2);
+    volatile char last = file->text().back();
+    (void)last;
+  });
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+}
+
+TEST(MappedFile, IsChangedWhileItIsRead) {
+  TemporaryDirectory directory;
+  std::string path = directory.write("data", "some bytes");
+  Result<MappedFile> file = MappedFile::open(path);
+  ASSERT_TRUE(bool(file));
+  EXPECT_TRUE(bool(writeFileAtomically(directory.file("out"), "old")));
+  // A file that takes its place leaves it as it was.
+  directory.write("new", "other bytes");
+  ASSERT_EQ(::rename(directory.file("new").c_str(), path.c_str()), 0);
+  EXPECT_EQ(file->text(), "some bytes");
+  EXPECT_TRUE(bool(writeFileAtomically(directory.file("out"), "old")));
+  file = MappedFile::open(path);
+  ASSERT_TRUE(bool(file));
+  EXPECT_EQ(mappedFiles(), std::vector<std::string>{path});
+  ASSERT_EQ(::truncate(path.c_str(), 3), 0);
+  Status status = writeFileAtomically(directory.file("out"), "new");
+  ASSERT_FALSE(bool(status));
+  EXPECT_EQ(status.error().message, path + " changed while it was read");
+  EXPECT_EQ(directory.read("out"), "old");
 }
