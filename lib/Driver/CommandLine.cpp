@@ -101,6 +101,7 @@ void CommandLine::addCompilation() {
       "output", "FILE", compile.output,
       ".qmod (a module), .mlir or .mlirbc (the IR after the pipeline)\n(default: STEM.qmod in the current directory)");
   options.shortName('o');
+  options.file("data-dir", "DIR", compile.dataDirectory, "where external data may lie besides the model's directory");
   options.list("override", "PATTERN=SPEC", compile.overrides,
                "scheme of single layers: '*.down_proj=NAME{option=value ...}',\n"
                "'re:layers\\.0\\..*=skip'; the last match wins (repeatable)");

@@ -57,7 +57,9 @@ Status Compilation::import() {
   TimingScope scope = passes.timing().nest("import");
   std::string error;
   const std::vector<std::string> before = mappedFiles();
-  module = loadModel(options.model, context, {.bytes = options.modelBytes, .hasFolder = options.hasFolder}, error);
+  module = loadModel(
+      options.model, context,
+      {.bytes = options.modelBytes, .hasFolder = options.hasFolder, .dataDirectory = options.dataDirectory}, error);
   if (!module)
     return Error{error};
   if (func::FuncOp entry = forward(); !entry || !entry.getBody().hasOneBlock())

@@ -65,6 +65,7 @@ static Result<Loaded> compileFloat(const CompileOptions &options) {
   floatOptions.model = options.model;
   floatOptions.modelBytes = options.modelBytes;
   floatOptions.hasFolder = options.hasFolder;
+  floatOptions.dataDirectory = options.dataDirectory;
   floatOptions.cancelled = options.cancelled;
   floatOptions.tokenizer = options.tokenizer;
   floatOptions.targets = {std::string(deviceKindName(DeviceKind::Cpu))};

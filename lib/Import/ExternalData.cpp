@@ -104,19 +104,24 @@ Result<std::shared_ptr<const MappedFile>> ExternalData::open(const std::string &
     return found->second;
   if (location.empty())
     return Error{"there is no location"};
-  if (!hasFolder)
+  if (!hasFolder && dataDirectory.empty())
     return Error{"the model is in memory, and no directory was given for its data"};
   if (location.find('\0') != std::string::npos)
     return Error{"the path holds a NUL byte"};
   if (location.front() == '/')
     return Error{"the path is absolute; expected one relative to the model's directory"};
-  std::string folder = directoryOf(modelPath);
-  int descriptor = openBeneath(folder, location);
+  std::string folder = dataDirectory;
+  int descriptor = folder.empty() ? -1 : openBeneath(folder, location);
+  if (descriptor < 0 && hasFolder) {
+    folder = directoryOf(modelPath);
+    descriptor = openBeneath(folder, location);
+  }
   int code = errno;
-  if (descriptor < 0 && isLink(modelPath))
+  if (descriptor < 0 && hasFolder && isLink(modelPath))
     descriptor = openBesideRealModel(modelPath, location);
   if (descriptor < 0 && (code == EXDEV || code == ELOOP))
-    return Error{"the path leaves the model's directory"};
+    return Error{hasFolder ? "the path leaves the model's directory; --data-dir=DIR allows another one"
+                           : "the path leaves the directory for the model's data"};
   if (descriptor < 0)
     return Error{std::string("cannot open: ") + std::strerror(code)};
   Result<MappedFile> file = MappedFile::fromDescriptor(descriptor, (std::filesystem::path(folder) / location).string());

@@ -25,11 +25,14 @@ struct OwnedBytes {
 /// not even through a symbolic link (ONNX, docs/ExternalData.md; CVE-2024-27318,
 /// CVE-2026-27489). One exception: where the model itself is a symbolic link, as in
 /// the cache of Hugging Face, the data may also lie beside the model's real file, or
-/// be a link to a file there.
+/// be a link to a file there. Another is a directory that the user names: a location is
+/// looked for there first, and does not leave it either.
 class ExternalData {
 public:
   /// `hasFolder`: whether the model is a file, or has the folder of its path though it is none.
-  ExternalData(std::string modelPath, bool hasFolder) : modelPath(std::move(modelPath)), hasFolder(hasFolder) {}
+  /// `dataDirectory`: see ImportOptions.
+  ExternalData(std::string modelPath, bool hasFolder, std::string dataDirectory)
+      : modelPath(std::move(modelPath)), hasFolder(hasFolder), dataDirectory(std::move(dataDirectory)) {}
 
   /// The data of `tensor`, which takes `size` bytes by its shape. Errors: unknown,
   /// repeated or malformed entries, a location outside, a range outside the file,
@@ -41,6 +44,7 @@ private:
 
   std::string modelPath;
   bool hasFolder;
+  std::string dataDirectory;
   std::map<std::string, std::shared_ptr<const MappedFile>> files;
 };
 

@@ -1,18 +1,16 @@
 //===- LoadModel.cpp - Models in any form ---------------------------------===//
 //
 // ONNX goes to the importer. MLIR is parsed with its diagnostics caught, and what neither parser
-// nor verifier looks at (resources without data) is checked here.
+// nor verifier looks at (data that do not fit their types) is checked here.
 //
 //===----------------------------------------------------------------------===//
-#include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/CheckData.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Import/Import.h"
-#include "qopt/Support/CheckedMath.h"
 #include "qopt/Support/File.h"
 #include "qopt/Support/Utf8.h"
 
 #include "mlir/Bytecode/BytecodeReader.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
@@ -93,59 +91,6 @@ static std::string place(const std::string &path, Location location) {
 }
 
 //===----------------------------------------------------------------------===//
-// Dense resources
-//===----------------------------------------------------------------------===//
-
-/// Neither MLIR's parser nor its verifier looks at the size of a blob.
-static Status checkResource(DenseResourceElementsAttr resource) {
-  StringRef key = resource.getRawHandle().getKey();
-  std::string name = "dense resource \"" + printable(key) + "\"";
-  ShapedType type = resource.getType();
-  std::string text;
-  llvm::raw_string_ostream(text) << type;
-  if (!type.hasStaticShape() || !type.getElementType().isIntOrFloat())
-    return Error{name + " has the unsupported type " + text};
-  unsigned bits = type.getElementType().isInteger(1) ? 8 : type.getElementTypeBitWidth();
-  std::optional<int64_t> elements =
-      checkedNumElements(std::span<const int64_t>(type.getShape().data(), type.getRank()));
-  std::optional<int64_t> size = elements ? checkedMul(*elements, llvm::divideCeil(bits, 8)) : std::nullopt;
-  ArrayRef<char> bytes = viewConstant(resource).bytes;
-  bool isMissing = bytes.empty() && size != 0;
-  if (key == "__elided__" || (isMissing && key == "elided"))
-    return Error{"weights were elided when this file was printed"};
-  if (isMissing)
-    return Error{name + " has no data: was this file printed without its weights?"};
-  if (!size || static_cast<uint64_t>(*size) != bytes.size())
-    return Error{name + " has " + std::to_string(bytes.size()) + " bytes but " + text + " needs " +
-                 (size ? std::to_string(*size) : "more than 63 bits can count")};
-  size_t align = llvm::divideCeil(bits, 8);
-  if (reinterpret_cast<uintptr_t>(bytes.data()) % align != 0)
-    return Error{name + " is not aligned to " + std::to_string(align) + " bytes"};
-  return {};
-}
-
-/// The first operation with a bad resource, and what is wrong with it.
-static std::optional<std::pair<Location, Error>> findBadResource(ModuleOp module) {
-  std::optional<std::pair<Location, Error>> result;
-  module.walk([&](Operation *op) {
-    for (NamedAttribute attribute : op->getAttrDictionary()) {
-      AttrTypeWalker walker;
-      walker.addWalk([&](DenseResourceElementsAttr resource) {
-        if (Status status = checkResource(resource); !status) {
-          result = {op->getLoc(), status.error()};
-          return WalkResult::interrupt();
-        }
-        return WalkResult::advance();
-      });
-      if (walker.walk(attribute.getValue()).wasInterrupted())
-        return WalkResult::interrupt();
-    }
-    return WalkResult::advance();
-  });
-  return result;
-}
-
-//===----------------------------------------------------------------------===//
 // Files
 //===----------------------------------------------------------------------===//
 
@@ -188,7 +133,7 @@ static OwningOpRef<ModuleOp> loadMlir(const std::string &path, MLIRContext &cont
       error = printable(path) + ": is not MLIR";
     return nullptr;
   }
-  if (auto bad = findBadResource(*module)) {
+  if (auto bad = findBadData(*module)) {
     error = place(path, bad->first) + ": " + bad->second.message;
     return nullptr;
   }

@@ -60,6 +60,7 @@ Result<ModelFile> ModelFile::open(const std::string &path, const ImportOptions &
   ModelFile file;
   file.path = path;
   file.hasFolder = options.hasFolder;
+  file.dataDirectory = options.dataDirectory;
   if (options.bytes) {
     file.bytes = *options.bytes;
   } else {

@@ -27,7 +27,8 @@ struct ModelFile {
   /// All of it, and what keeps it in memory; null where the caller does.
   std::span<const std::byte> bytes;
   std::shared_ptr<const MappedFile> mapping;
-  bool hasFolder = true; ///< whether external data may be beside it
+  bool hasFolder = true;     ///< whether external data may be beside it
+  std::string dataDirectory; ///< see ImportOptions
   /// Without raw data: see Wire.h.
   pb::ModelProto model;
   /// Of the default domain; 0 where the model does not import it.

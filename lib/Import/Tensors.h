@@ -25,7 +25,7 @@ std::string dataTypeName(int32_t dataType);
 class Tensors {
 public:
   Tensors(mlir::MLIRContext *context, const ModelFile &file)
-      : context(context), file(file), external(file.path, file.hasFolder) {}
+      : context(context), file(file), external(file.path, file.hasFolder, file.dataDirectory) {}
 
   /// `key` names the resource. Errors: negative or overflowing dimensions, missing,
   /// short, long or contradictory data, unsupported element type.

@@ -40,6 +40,7 @@ struct CompileOptions {
   /// The model's contents where they are in memory: `model` is then the path that it would have.
   std::optional<std::span<const std::byte>> modelBytes;
   bool hasFolder = true;              ///< of a model in memory: whether other files are looked for beside it
+  std::string dataDirectory;          ///< where its external data may lie besides its own directory
   std::string output;                 ///< .qmod, .mlir or .mlirbc by its ending; empty: only the report
   std::string pipeline;               ///< named pipelines, or builtin.module(...); empty: float
   std::string compat;                 ///< package whose choices the scheme repeats; empty: none

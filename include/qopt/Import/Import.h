@@ -30,6 +30,8 @@ struct ImportOptions {
   bool hasFolder = true;
   /// Of MLIR: gets the resources that belong to no dialect, such as the pipeline of a reproducer.
   mlir::FallbackAsmResourceMap *otherResources = nullptr;
+  /// Where external data may lie besides the model's directory; empty: nowhere.
+  std::string dataDirectory = {};
 };
 
 /// Imports the ONNX model `path` as a module with one function @forward in the

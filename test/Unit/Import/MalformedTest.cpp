@@ -285,6 +285,34 @@ TEST_F(MalformedTest, ExternalData) {
   expectIn(external({{"location", "zero"}}), "leaves the model's directory");
 }
 
+TEST_F(MalformedTest, DataMayLieInADirectoryThatTheUserNames) {
+  ModelBuilder model = good();
+  w(model).clear_raw_data();
+  w(model).set_data_location(1);
+  pb::StringStringEntryProto *entry = w(model).add_external_data();
+  entry->set_key("location");
+  entry->set_value("model.data");
+  for (const char *folder : {"model", "data"})
+    ASSERT_EQ(::mkdir(directory.file(folder).c_str(), 0700), 0);
+  std::string path = write("model/model.onnx", model.bytes());
+  auto errorWith = [&](const std::string &dataDirectory) {
+    mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+    std::string error;
+    (void)importOnnx(path, context, {.dataDirectory = dataDirectory}, error);
+    return error;
+  };
+  expectIn(errorWith(directory.file("data")), "cannot open");
+  write("data/model.data", std::string(32, '\0'));
+  EXPECT_EQ(errorWith(directory.file("data")), "");
+  expectIn(errorWith(""), "cannot open");
+  // Not out of that directory, though; and what is beside the model is found with it, too.
+  ASSERT_EQ(::rename(directory.file("data/model.data").c_str(), directory.file("outside").c_str()), 0);
+  ASSERT_EQ(::symlink("../outside", directory.file("data/model.data").c_str()), 0);
+  EXPECT_NE(errorWith(directory.file("data")), "");
+  write("model/model.data", std::string(32, '\0'));
+  EXPECT_EQ(errorWith(directory.file("data")), "");
+}
+
 /// Hugging Face's cache: snapshots/X/model.onnx -> ../../blobs/HASH, the data likewise.
 TEST_F(MalformedTest, ModelAndDataMayBeLinksIntoOneDirectory) {
   ModelBuilder model = good();
