@@ -40,7 +40,7 @@ struct Group {
   SmallVector<Buffer> buffers;
 };
 
-int64_t elementBytes(Type type) { return type.isInteger(1) ? 1 : llvm::divideCeil(type.getIntOrFloatBitWidth(), 8); }
+int64_t elementBytes(Type type) { return type.isIndex() ? 8 : llvm::divideCeil(type.getIntOrFloatBitWidth(), 8); }
 
 struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
   using Base::Base;
@@ -124,6 +124,8 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
 
   /// Memory is allocated once for all layers.
   static LogicalResult checkSizes(memref::AllocOp alloc) {
+    if (!alloc.getType().getElementType().isIntOrIndexOrFloat())
+      return alloc.emitOpError("expected elements that are numbers but got ") << alloc.getType();
     auto repeat = dyn_cast<RepeatOp>(alloc->getParentOp());
     for (Value size : alloc.getDynamicSizes())
       if (repeat && repeat.getBody().isAncestor(size.getParentRegion()))

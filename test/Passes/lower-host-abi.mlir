@@ -180,3 +180,24 @@ func.func private @frees(%x: memref<4xf32>) {
   memref.dealloc %x : memref<4xf32>
   return
 }
+
+// -----
+
+// Indices have eight bytes each.
+// CHECK-LABEL: func.func private @indices(
+// CHECK:         %[[BYTES:.*]] = llvm.mlir.constant(8 : i64) : i64
+// CHECK:         arith.mului_extended %[[BYTES]], %{{.*}} : i64
+func.func private @indices(%n: index) {
+  %0 = memref.alloc(%n) : memref<?xindex>
+  memref.dealloc %0 : memref<?xindex>
+  return
+}
+
+// -----
+
+func.func private @vectors(%n: index) {
+  // expected-error @below {{'memref.alloc' op expected a dense layout of numbers but got 'memref<?xvector<4xf32>>'}}
+  %0 = memref.alloc(%n) : memref<?xvector<4xf32>>
+  memref.dealloc %0 : memref<?xvector<4xf32>>
+  return
+}

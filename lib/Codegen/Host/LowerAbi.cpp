@@ -225,11 +225,12 @@ private:
 
   LogicalResult lowerAlloc(memref::AllocOp alloc) {
     MemRefType type = alloc.getType();
-    if (!type.getLayout().isIdentity())
-      return alloc.emitOpError("expected a dense layout but got ") << type;
+    Type element = type.getElementType();
+    if (!type.getLayout().isIdentity() || !element.isIntOrIndexOrFloat())
+      return alloc.emitOpError("expected a dense layout of numbers but got ") << type;
     // The byte count saturates, so that an absurd size is out of memory and not a
     // small number.
-    int64_t fixed = type.getElementType().isInteger(1) ? 1 : llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+    int64_t fixed = element.isIndex() ? 8 : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
     bool isTooMuch = false;
     for (int64_t size : type.getShape())
       if (!ShapedType::isDynamic(size))
