@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Tensors.h"
+#include "KeptFiles.h"
 #include "Wire.h"
 #include "qopt/Support/CheckedMath.h"
 #include "qopt/Support/CpuClones.h"
@@ -215,7 +216,7 @@ Result<OwnedBytes> Tensors::dataOf(const pb::TensorProto &tensor, int64_t elemen
   if (isExternal + tensor.has_raw_data() + (typed > 0) > 1)
     return Error{"has data in two places"};
   if (isExternal)
-    return external.read(tensor, size);
+    return keepFile(*context, external.read(tensor, size));
   if (tensor.has_raw_data()) {
     RawData raw = decodeRawData(tensor.raw_data());
     if (raw.size != size)
@@ -242,10 +243,7 @@ static constexpr uint64_t kMaxDenseIntegerBytes = 1 << 16;
 
 /// MLIR packs booleans into bits, ONNX writes bytes.
 static ElementsAttr makeBools(RankedTensorType type, std::span<const std::byte> bytes) {
-  SmallVector<bool> values;
-  values.reserve(bytes.size());
-  for (std::byte byte : bytes)
-    values.push_back(byte != std::byte(0));
+  auto values = llvm::map_to_vector(bytes, [](std::byte byte) { return byte != std::byte(0); });
   return DenseElementsAttr::get(type, values);
 }
 

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <random>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 using namespace qopt;
@@ -208,6 +209,13 @@ Result<TemporaryDirectory> TemporaryDirectory::create(const std::string &name) {
     removeLeftBehind(entries, prefix, 6);
     ::close(entries);
   }
+  // Where the disk is as good as full, that is said before the work.
+  struct statvfs room;
+  constexpr uint64_t least = 1 << 20;
+  if (::statvfs(parent.c_str(), &room) == 0 && room.f_blocks > 0 && room.f_bavail < least / room.f_frsize)
+    return Error{"no space left for temporary files in " + parent.string() + ": " +
+                 std::to_string(room.f_bavail * room.f_frsize) + " bytes are free, expected at least " +
+                 std::to_string(least)};
   TemporaryDirectory result;
   if (!::mkdtemp(path.data()))
     return systemError(("cannot create a temporary directory in " + parent.string()).c_str(), errno);

@@ -12,6 +12,7 @@
 #include <exception>
 #include <fcntl.h>
 #include <new>
+#include <sys/resource.h>
 #include <unistd.h>
 
 using namespace qopt;
@@ -44,9 +45,16 @@ static int finish(const std::string &name, int code) {
   return reportError(name, std::string("cannot write to standard output: ") + std::strerror(errno));
 }
 
-int qopt::runTool(const std::string &name, const std::function<Result<int>()> &body) {
-  keepClosedStreamsClosed();
-  handleSignals(name.c_str());
+/// Without the exit handlers of libraries where memory is limited: that of OpenBLAS waits for
+/// threads of its own, which ask for memory until there is some.
+static int leave(int code) {
+  struct rlimit limit;
+  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+    ::_exit(code);
+  return code;
+}
+
+static int run(const std::string &name, const std::function<Result<int>()> &body) {
   try {
     Result<int> code = body();
     if (code)
@@ -58,6 +66,12 @@ int qopt::runTool(const std::string &name, const std::function<Result<int>()> &b
   } catch (const std::exception &error) {
     return reportError(name, printable(error.what()));
   }
+}
+
+int qopt::runTool(const std::string &name, const std::function<Result<int>()> &body) {
+  keepClosedStreamsClosed();
+  handleSignals(name.c_str());
+  return leave(run(name, body));
 }
 
 int qopt::runTool(const std::string &name, Options &options, int argc, const char *const *argv,

@@ -18,7 +18,8 @@ namespace qopt {
 /// by the next one that makes one of the same name.
 class TemporaryDirectory {
 public:
-  /// In $TMPDIR, else /tmp; called `name`, ".tmp-" and more.
+  /// In $TMPDIR, else /tmp; called `name`, ".tmp-" and more. An error where it cannot be made or
+  /// less than 1 MiB is free.
   static Result<TemporaryDirectory> create(const std::string &name);
 
   TemporaryDirectory(TemporaryDirectory &&other) noexcept;
