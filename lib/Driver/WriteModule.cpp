@@ -7,13 +7,11 @@
 #include "CudaSections.h"
 #include "Diagnostics.h"
 
-#include "mlir/Bytecode/BytecodeWriter.h"
 #include "qopt/Codegen/Codegen.h"
+#include "qopt/Import/MlirFile.h"
 #include "qopt/Passes/Codegen.h"
-#include "qopt/Support/File.h"
 #include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
-#include "llvm/Support/raw_ostream.h"
 
 #include <atomic>
 #include <filesystem>
@@ -168,43 +166,7 @@ Result<WrittenBytes> qopt::writeModule(ModuleOp module, const ModuleContents &co
   return written;
 }
 
-namespace {
-
-/// Streams to an AtomicFile and remembers the first error.
-class AtomicStream : public llvm::raw_ostream {
-public:
-  explicit AtomicStream(AtomicFile &file) : file(file) {}
-  ~AtomicStream() override { flush(); }
-  Status status;
-
-private:
-  void write_impl(const char *data, size_t size) override {
-    if (status)
-      status = file.write(std::string_view(data, size));
-  }
-  uint64_t current_pos() const override { return file.position(); }
-
-  AtomicFile &file;
-};
-
-} // namespace
-
 Status qopt::writeIr(ModuleOp module, const std::string &path) {
-  auto failure = [&](const Error &error) { return inFile(path, error); };
-  Result<AtomicFile> file = AtomicFile::create(path);
-  if (!file)
-    return failure(file.error());
-  {
-    AtomicStream stream(*file);
-    if (StringRef(path).ends_with(".mlirbc"))
-      (void)writeBytecodeToFile(module, stream);
-    else
-      module.print(stream, OpPrintingFlags().enableDebugInfo(false));
-    stream.flush();
-    if (!stream.status)
-      return failure(stream.status.error());
-  }
-  if (Status status = file->commit(); !status)
-    return failure(status.error());
-  return {};
+  Status status = writeMlir(module, path, OpPrintingFlags().enableDebugInfo(false));
+  return status ? status : Status(inFile(path, status.error()));
 }

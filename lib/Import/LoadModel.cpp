@@ -5,80 +5,16 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Dialect/CheckData.h"
-#include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Import/Import.h"
-#include "qopt/Support/File.h"
+#include "qopt/Import/MlirFile.h"
 #include "qopt/Support/Utf8.h"
 
-#include "mlir/Bytecode/BytecodeReader.h"
-#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
 using namespace qopt;
-
-//===----------------------------------------------------------------------===//
-// Text that MLIR's parser does not survive
-//===----------------------------------------------------------------------===//
-
-/// Deeper text would exhaust the stack of the recursive parser.
-static constexpr int kMaxNesting = 256;
-
-/// The deepest nesting of brackets and minus signs in `text`, outside strings and
-/// comments.
-static int nestingOf(StringRef text) {
-  int depth = 0, signs = 0, deepest = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (c == '"') {
-      for (++i; i < text.size() && text[i] != '"' && text[i] != '\n'; ++i)
-        i += text[i] == '\\';
-    } else if (c == '/' && text.substr(i).starts_with("//")) {
-      i = std::min(text.find('\n', i), text.size());
-    } else if (StringRef("({[<").contains(c)) {
-      deepest = std::max(deepest, ++depth);
-    } else if (StringRef(")}]>").contains(c) && !(c == '>' && i > 0 && text[i - 1] == '-')) {
-      depth = std::max(depth - 1, 0);
-    }
-    signs = c == '-' ? signs + 1 : llvm::isSpace(c) ? signs : 0;
-    deepest = std::max(deepest, signs);
-  }
-  return deepest;
-}
-
-/// Where a blob in the resources asks for an alignment that is 0 or more than a
-/// page, for which the parser would try to allocate it; npos where none does.
-static size_t findBadAlignment(StringRef text) {
-  constexpr uint32_t kMaxAlignment = 1 << 16;
-  size_t position = text.find("{-#");
-  while (position != StringRef::npos) {
-    position = text.find("\"0x", position);
-    if (position == StringRef::npos)
-      break;
-    // Little-endian: two digits per byte, the lowest first.
-    StringRef digits = text.substr(position + 3, 8);
-    uint32_t alignment = 0;
-    for (size_t byte = 0; byte < 4 && digits.size() == 8; ++byte)
-      alignment |= (llvm::hexDigitValue(digits[2 * byte]) * 16 + llvm::hexDigitValue(digits[2 * byte + 1])) % 256
-                   << (8 * byte);
-    if (digits.size() == 8 && llvm::all_of(digits, llvm::isHexDigit) && (alignment == 0 || alignment > kMaxAlignment))
-      return position;
-    position += 3;
-  }
-  return StringRef::npos;
-}
-
-/// Nothing where `text` may be given to the parser, else what is wrong with it.
-static Status checkText(StringRef text) {
-  if (int depth = nestingOf(text); depth > kMaxNesting)
-    return Error{std::to_string(depth) + " nested brackets or signs; expected at most " + std::to_string(kMaxNesting)};
-  if (size_t position = findBadAlignment(text); position != StringRef::npos)
-    return Error{"the resource at byte " + std::to_string(position) + " has an alignment that is 0 or more than 65536"};
-  return {};
-}
 
 /// "FILE:LINE:COLUMN" where `location` is in the text, else "FILE" or "FILE: NAME".
 static std::string place(const std::string &path, Location location) {
@@ -89,10 +25,6 @@ static std::string place(const std::string &path, Location location) {
     return printable(path) + ": " + printable(name.getName().getValue());
   return printable(path);
 }
-
-//===----------------------------------------------------------------------===//
-// Files
-//===----------------------------------------------------------------------===//
 
 static OwningOpRef<ModuleOp> loadMlir(const std::string &path, MLIRContext &context, const ImportOptions &options,
                                       std::string &error) {
@@ -105,24 +37,10 @@ static OwningOpRef<ModuleOp> loadMlir(const std::string &path, MLIRContext &cont
     }
     return success();
   });
-  llvm::ErrorOr<std::unique_ptr<llvm::MemoryBuffer>> buffer = nullptr;
-  if (options.bytes) {
-    // The parser wants a NUL behind text, and bytecode where its sections are aligned.
-    auto copy = llvm::WritableMemoryBuffer::getNewUninitMemBuffer(options.bytes->size(), path, llvm::Align(64));
-    llvm::copy(*options.bytes, reinterpret_cast<std::byte *>(copy->getBufferStart()));
-    buffer = std::move(copy);
-  } else {
-    buffer = llvm::MemoryBuffer::getFile(path);
-  }
+  Result<std::unique_ptr<llvm::MemoryBuffer>> buffer = readMlir(path, options.bytes);
   if (!buffer) {
-    error = printable(path) + ": cannot open: " + buffer.getError().message();
+    error = printable(path) + ": " + buffer.error().message;
     return nullptr;
-  }
-  if (!isBytecode((*buffer)->getMemBufferRef())) {
-    if (Status status = checkText((*buffer)->getBuffer()); !status) {
-      error = printable(path) + ": " + status.error().message;
-      return nullptr;
-    }
   }
   auto sources = std::make_shared<llvm::SourceMgr>();
   sources->AddNewSourceBuffer(std::move(*buffer), SMLoc());
@@ -148,14 +66,7 @@ OwningOpRef<ModuleOp> qopt::loadModel(const std::string &path, MLIRContext &cont
                                       std::string &error) {
   error.clear();
   StringRef name(path);
-  if (name.ends_with(".mlir") || name.ends_with(".mlirbc")) {
-    // Rejects what is not a regular file before MLIR reads it.
-    if (!options.bytes)
-      if (Result<MappedFile> file = MappedFile::open(path); !file) {
-        error = printable(path) + ": " + file.error().message;
-        return nullptr;
-      }
+  if (name.ends_with(".mlir") || name.ends_with(".mlirbc"))
     return loadMlir(path, context, options, error);
-  }
   return importOnnx(path, context, options, error);
 }

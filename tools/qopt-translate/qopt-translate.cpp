@@ -3,14 +3,17 @@
 // Reads a model in one form and writes it in another, without running a pass.
 //
 //===----------------------------------------------------------------------===//
-#include "mlir/Bytecode/BytecodeWriter.h"
 #include "qopt/Export/Export.h"
+#include "qopt/Import/FatalErrors.h"
 #include "qopt/Import/Import.h"
+#include "qopt/Import/MlirFile.h"
 #include "qopt/InitAll.h"
 #include "qopt/Support/File.h"
+#include "qopt/Support/OutputPaths.h"
+#include "qopt/Support/Tool.h"
 #include "llvm/Support/CommandLine.h"
-#include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
+#include <cstdio>
 
 using namespace llvm;
 
@@ -23,14 +26,17 @@ static cl::opt<bool> externalData("external-data",
                                   cl::desc("weights of an .onnx beside it, in FILE.data (default: from 1 GiB on)"));
 static cl::opt<bool> weights("weights", cl::desc("print the weights in full (.mlirbc always has them)"));
 
-/// The one line of an error, and the exit code.
-static int fail(const std::string &message) {
-  errs() << "qopt-translate: error: " << message << '\n';
-  return 1;
+static qopt::Status exportModel(mlir::ModuleOp module) {
+  if (output == "-")
+    return qopt::Error{"ONNX needs a file: -o FILE.onnx"};
+  qopt::ExportOptions options;
+  if (externalData)
+    options.maxBytesInFile = 0;
+  qopt::Status status = qopt::exportOnnx(module, output, options);
+  return status ? status : qopt::Status(qopt::inFile(input, status.error()));
 }
 
-int main(int argc, char **argv) {
-  cl::ParseCommandLineOptions(argc, argv, "qopt translator between model formats\n");
+static qopt::Status translate() {
   mlir::DialectRegistry registry;
   qopt::registerAllDialects(registry);
   mlir::MLIRContext context(registry);
@@ -38,35 +44,34 @@ int main(int argc, char **argv) {
   mlir::OwningOpRef<mlir::ModuleOp> module =
       onnxToMlir ? qopt::importOnnx(input, context, {}, error) : qopt::loadModel(input, context, {}, error);
   if (!module)
-    return fail(error);
+    return qopt::Error{error};
+  // The model names the files of its weights.
+  std::vector<std::string> read = qopt::mappedFiles();
+  read.push_back(input);
+  if (qopt::Status status = qopt::checkOutputPaths({output}, read); !status)
+    return status;
+  if (mlirToOnnx || StringRef(output).ends_with(".onnx"))
+    return exportModel(*module);
 
-  if (mlirToOnnx || StringRef(output).ends_with(".onnx")) {
-    if (output == "-")
-      return fail("ONNX needs a file: -o FILE.onnx");
-    qopt::ExportOptions options;
-    if (externalData)
-      options.maxBytesInFile = 0;
-    qopt::Status status = qopt::exportOnnx(*module, output, options);
-    return status ? 0 : fail(input + ": " + status.error().message);
+  mlir::OpPrintingFlags flags;
+  if (!weights)
+    // Weights of a model are gigabytes as text.
+    flags.useLocalScope(); // which leaves out the resources
+  if (output != "-") {
+    qopt::Status status = qopt::writeMlir(*module, output, flags);
+    return status ? status : qopt::Status(qopt::inFile(output, status.error()));
   }
   std::string text;
-  raw_string_ostream stream(text);
-  if (StringRef(output).ends_with(".mlirbc")) {
-    if (failed(mlir::writeBytecodeToFile(*module, stream)))
-      return fail(output + ": cannot be written as bytecode");
-  } else {
-    mlir::OpPrintingFlags flags;
-    if (!weights)
-      // Weights of a model are gigabytes as text.
-      flags.useLocalScope(); // which leaves out the resources
-    module->print(stream, flags);
-    stream << '\n';
-  }
-  // A file appears complete or not at all; a pipe gets what there is.
-  if (output == "-") {
-    outs() << text;
-    return 0;
-  }
-  qopt::Status status = qopt::writeFileAtomically(output, text);
-  return status ? 0 : fail(output + ": " + status.error().message);
+  raw_string_ostream(text) << mlir::OpWithFlags(module->getOperation(), flags) << '\n';
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return {};
+}
+
+int main(int argc, char **argv) {
+  return qopt::runTool("qopt-translate", [&]() -> qopt::Result<int> {
+    qopt::reportFatalErrors();
+    cl::ParseCommandLineOptions(argc, argv, "qopt translator between model formats\n");
+    qopt::Status status = translate();
+    return status ? qopt::Result<int>(int(qopt::ExitSuccess)) : status.error();
+  });
 }

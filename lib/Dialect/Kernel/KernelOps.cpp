@@ -4,6 +4,7 @@
 // requires is in Verify.cpp.
 //
 //===----------------------------------------------------------------------===//
+#include "qopt/Dialect/BytecodeVersion.h"
 #include "qopt/Dialect/Kernel/Kernel.h"
 
 #include "mlir/IR/Builders.h"
@@ -24,6 +25,7 @@ void KernelDialect::initialize() {
 #define GET_OP_LIST
 #include "qopt/Dialect/Kernel/KernelOps.cpp.inc"
       >();
+  addInterfaces<BytecodeVersion>();
 }
 
 //===----------------------------------------------------------------------===//

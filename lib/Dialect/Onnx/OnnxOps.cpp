@@ -4,6 +4,7 @@
 // constants of the shapes that exporters compute.
 //
 //===----------------------------------------------------------------------===//
+#include "qopt/Dialect/BytecodeVersion.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 
 #include "mlir/IR/Builders.h"
@@ -47,7 +48,7 @@ void OnnxDialect::initialize() {
 #define GET_ATTRDEF_LIST
 #include "qopt/Dialect/Onnx/OnnxOpsAttributes.cpp.inc"
       >();
-  addInterfaces<FoldContents>();
+  addInterfaces<FoldContents, BytecodeVersion>();
 }
 
 Operation *OnnxDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type, Location loc) {

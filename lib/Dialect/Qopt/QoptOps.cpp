@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "QoptText.h"
+#include "qopt/Dialect/BytecodeVersion.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 
 #include "mlir/IR/Builders.h"
@@ -31,6 +32,7 @@ void QoptDialect::initialize() {
 #define GET_OP_LIST
 #include "qopt/Dialect/Qopt/QoptOps.cpp.inc"
       >();
+  addInterfaces<BytecodeVersion>();
 }
 
 /// The shape of `type` without its last dimension.
