@@ -5,6 +5,7 @@
 // constant is an initializer.
 //
 //===----------------------------------------------------------------------===//
+#include "QuantizedNodes.h"
 #include "TensorData.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
@@ -31,13 +32,20 @@ int64_t irVersionOf(int64_t opset) {
   return opset <= 18 ? 8 : opset <= 20 ? 9 : opset <= 22 ? 10 : opset <= 23 ? 11 : 12;
 }
 
-/// onnx.proto, AttributeProto.AttributeType.
-enum AttributeType { IsFloat = 1, IsInt, IsString, IsTensor, IsInts = 7 };
-
 class Exporter {
 public:
   Exporter(func::FuncOp function, const std::string &path, const ExportOptions &options)
-      : function(function), path(path), options(options), graph(*model.mutable_graph()) {}
+      : function(function), path(path), options(options), graph(*model.mutable_graph()),
+        quantized(
+            graph, [this](Value value) { return nameOf(value).str(); },
+            [this](StringRef wanted) { return uniqueName(wanted); },
+            [this](const std::string &name, ElementsAttr bytes, int32_t type, ArrayRef<int64_t> shape) {
+              pb::TensorProto &tensor = *graph.add_initializer();
+              tensor.set_data_type(type);
+              for (int64_t size : shape)
+                tensor.add_dims(size);
+              return addInitializer(name, bytes, tensor);
+            }) {}
 
   Status run();
 
@@ -45,8 +53,8 @@ private:
   Status nameValues();
   Status addBoundary(Value value, DictionaryAttr attributes, StringRef fallback, pb::ValueInfoProto &info);
   Status addNode(Operation *op);
-  Status addConstant(onnx::ConstantOp op, bool isInitializer);
-  Status addAttribute(NamedAttribute attribute, pb::NodeProto &node);
+  Status addInitializer(const std::string &name, ElementsAttr value, pb::TensorProto &tensor);
+  Status addConstant(onnx::ConstantOp op);
   Status writeFiles();
 
   std::string uniqueName(StringRef wanted);
@@ -63,7 +71,16 @@ private:
   /// Tensors whose elements are in the other file, in its order.
   std::vector<std::pair<pb::TensorProto *, ElementsAttr>> external;
   bool isExternal = false;
+  QuantizedNodes quantized;
 };
+
+/// The elements of a constant of the model; null for other operations.
+ElementsAttr constantIn(Operation &op) {
+  if (auto parameter = dyn_cast<ParameterOp>(op))
+    return parameter.getValue();
+  auto constant = dyn_cast<onnx::ConstantOp>(op);
+  return constant ? constant.getValue() : ElementsAttr();
+}
 
 /// The name that the importer has put into the location of an operation; may be empty.
 StringRef nameIn(Location location) {
@@ -96,7 +113,7 @@ Status Exporter::nameValues() {
     StringRef given = givenName(function.getResultAttrDict(i));
     outputs.push_back(uniqueName(given.empty() ? "output" : given));
     Value value = terminator->getOperand(i);
-    bool isComputed = value.getDefiningOp() && !isa<onnx::ConstantOp>(value.getDefiningOp());
+    bool isComputed = value.getDefiningOp() && !constantIn(*value.getDefiningOp());
     if (isComputed && !names.contains(value))
       names[value] = outputs.back();
   }
@@ -105,8 +122,9 @@ Status Exporter::nameValues() {
     names[argument] = uniqueName(given.empty() ? "input" : given);
   }
   for (Operation &op : function.front()) {
-    auto constant = dyn_cast<onnx::ConstantOp>(op);
-    StringRef base = constant ? viewConstant(constant.getValue()).name : StringRef();
+    auto parameter = dyn_cast<ParameterOp>(op);
+    ElementsAttr constant = constantIn(op);
+    StringRef base = parameter ? parameter.getName() : constant ? viewConstant(constant).name : StringRef();
     if (base.empty())
       base = nameIn(op.getLoc());
     for (Value result : op.getResults())
@@ -150,20 +168,18 @@ Status Exporter::addBoundary(Value value, DictionaryAttr attributes, StringRef f
 // Constants
 //===----------------------------------------------------------------------===//
 
-Status Exporter::addConstant(onnx::ConstantOp op, bool isInitializer) {
-  ElementsAttr value = op.getValue();
+/// Type and shape are those of `value` where `tensor` has none.
+Status Exporter::addInitializer(const std::string &name, ElementsAttr value, pb::TensorProto &tensor) {
+  tensor.set_name(name);
   // Others than weights stay where importing looks at their numbers.
-  if (isInitializer && isExternal && isa<DenseResourceElementsAttr>(value)) {
-    pb::TensorProto &tensor = *graph.add_initializer();
-    tensor.set_name(nameOf(op.getOutput()).str());
-    external.emplace_back(&tensor, value);
-    return {};
-  }
-  if (isInitializer) {
-    pb::TensorProto &tensor = *graph.add_initializer();
-    tensor.set_name(nameOf(op.getOutput()).str());
+  if (!isExternal || !isa<DenseResourceElementsAttr>(value))
     return fillTensor(value, tensor);
-  }
+  external.emplace_back(&tensor, value);
+  return {};
+}
+
+/// A constant as a node, which it is where others stand before it.
+Status Exporter::addConstant(onnx::ConstantOp op) {
   pb::NodeProto &node = *graph.add_node();
   node.set_op_type("Constant");
   node.set_name(nameIn(op.getLoc()).str());
@@ -171,53 +187,22 @@ Status Exporter::addConstant(onnx::ConstantOp op, bool isInitializer) {
   pb::AttributeProto &attribute = *node.add_attribute();
   attribute.set_name("value");
   attribute.set_type(IsTensor);
-  return fillTensor(value, *attribute.mutable_t());
+  return fillTensor(op.getValue(), *attribute.mutable_t());
 }
 
 //===----------------------------------------------------------------------===//
 // Nodes
 //===----------------------------------------------------------------------===//
 
-Status Exporter::addAttribute(NamedAttribute attribute, pb::NodeProto &node) {
-  pb::AttributeProto &out = *node.add_attribute();
-  out.set_name(attribute.getName().str());
-  auto set = [&](AttributeType type) {
-    out.set_type(type);
-    return Status();
-  };
-  return llvm::TypeSwitch<Attribute, Status>(attribute.getValue())
-      .Case([&](IntegerAttr value) {
-        out.set_i(value.getInt());
-        return set(IsInt);
-      })
-      .Case([&](FloatAttr value) {
-        out.set_f(static_cast<float>(value.getValueAsDouble()));
-        return set(IsFloat);
-      })
-      .Case([&](TypeAttr value) {
-        out.set_i(dataTypeOf(value.getValue()));
-        return set(IsInt);
-      })
-      .Case([&](onnx::GeluApproximationAttr value) {
-        out.set_s(onnx::stringifyGeluApproximation(value.getValue()).str());
-        return set(IsString);
-      })
-      .Case([&](DenseI64ArrayAttr value) {
-        for (int64_t number : value.asArrayRef())
-          out.add_ints(number);
-        return set(IsInts);
-      })
-      .Case([&](ElementsAttr value) {
-        out.set_type(IsTensor);
-        return fillTensor(value, *out.mutable_t());
-      })
-      .Default([&](Attribute) { return Error{"attribute " + out.name() + " has no form in ONNX"}; });
-}
-
 Status Exporter::addNode(Operation *op) {
   auto known = dyn_cast<onnx::OperatorInterface>(op);
-  if (!known)
-    return Error{"ONNX has no operation " + op->getName().getStringRef().str()};
+  if (!known) {
+    Result<int64_t> written = quantized.add(op);
+    if (!written)
+      return written.error();
+    opset = std::max(opset, *written);
+    return *written ? Status() : Error{"ONNX has no operation " + op->getName().getStringRef().str()};
+  }
   opset = std::max<int64_t>(opset, known.getForm().since);
   pb::NodeProto &node = *graph.add_node();
   node.set_op_type(op->getName().stripDialect().str());
@@ -254,7 +239,7 @@ Status Exporter::addNode(Operation *op) {
     StringRef name = attribute.getName();
     if (name.contains('.') || name.ends_with("SegmentSizes"))
       continue;
-    if (Status status = addAttribute(attribute, node); !status)
+    if (Status status = fillAttribute(attribute, *node.add_attribute()); !status)
       return status;
   }
   return {};
@@ -274,7 +259,7 @@ Status Exporter::writeFiles() {
     data.emplace(std::move(*created));
   }
   for (auto &[tensor, value] : external) {
-    pb::TensorProto filled;
+    pb::TensorProto filled = *tensor;
     if (Status status = fillTensor(value, filled); !status)
       return Error{printable(tensor->name()) + ": " + status.error().message};
     int64_t offset = data->position();
@@ -287,7 +272,6 @@ Status Exporter::writeFiles() {
       property.set_key(key);
       property.set_value(entry);
     }
-    filled.set_name(tensor->name());
     filled.clear_raw_data();
     filled.set_data_location(1);
     *tensor = std::move(filled);
@@ -304,16 +288,25 @@ Status Exporter::writeFiles() {
 
 Status Exporter::run() {
   int64_t bytes = 0;
-  function.walk([&](onnx::ConstantOp op) { bytes += viewConstant(op.getValue()).expandedBytes(); });
+  for (Operation &op : function.front())
+    if (ElementsAttr value = constantIn(op))
+      bytes += viewConstant(value).expandedBytes();
   isExternal = bytes >= options.maxBytesInFile;
   graph.set_name(nameIn(function.getLoc()).str());
   if (Status status = nameValues(); !status)
     return status;
   bool isTop = true;
   for (Operation &op : function.front().without_terminator()) {
-    auto constant = dyn_cast<onnx::ConstantOp>(op);
+    ElementsAttr constant = constantIn(op);
     isTop &= constant != nullptr;
-    if (Status status = constant ? addConstant(constant, isTop) : addNode(&op); !status) {
+    Status status;
+    if (!constant)
+      status = addNode(&op);
+    else if (auto node = dyn_cast<onnx::ConstantOp>(op); node && !isTop)
+      status = addConstant(node);
+    else if (op.use_empty() || !llvm::all_of(op.getUses(), isPackedOperand))
+      status = addInitializer(nameOf(op.getResult(0)).str(), constant, *graph.add_initializer());
+    if (!status) {
       std::string where = nameIn(op.getLoc()).str();
       return Error{(where.empty() ? op.getName().getStringRef().str() : printable(where)) + ": " +
                    status.error().message};
