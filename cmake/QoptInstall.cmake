@@ -10,7 +10,7 @@
 include(CMakePackageConfigHelpers)
 
 set(QOPT_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/qopt)
-add_custom_target(man ALL)
+add_custom_target(man ALL) # and what shells complete
 
 # install_qopt_tools(COMPONENT NAMES...): programs, with a manual page of what each prints for --help.
 function(install_qopt_tools component)
@@ -26,6 +26,24 @@ function(install_qopt_tools component)
     add_custom_target(man-${name} DEPENDS ${page})
     add_dependencies(man man-${name})
     install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT ${component})
+  endforeach()
+endfunction()
+
+# install_qopt_completions(COMPONENT NAMES...): scripts where bash and zsh of Debian look for them.
+function(install_qopt_completions component)
+  foreach(name ${ARGN})
+    set(script ${PROJECT_BINARY_DIR}/man/${name})
+    add_custom_command(OUTPUT ${script}.bash ${script}.zsh
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/man
+      COMMAND $<TARGET_FILE:${name}> --completion=bash > ${script}.bash
+      COMMAND $<TARGET_FILE:${name}> --completion=zsh > ${script}.zsh
+      DEPENDS ${name} VERBATIM)
+    add_custom_target(completion-${name} DEPENDS ${script}.bash ${script}.zsh)
+    add_dependencies(man completion-${name})
+    install(FILES ${script}.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+      RENAME ${name} COMPONENT ${component})
+    install(FILES ${script}.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions
+      RENAME _${name} COMPONENT ${component})
   endforeach()
 endfunction()
 
@@ -60,6 +78,8 @@ endfunction()
 
 install_qopt_tools(runtime qrun)
 install_qopt_tools(compiler qopt qopt-opt qopt-reduce qopt-translate qopt-lsp-server)
+install_qopt_completions(runtime qrun)
+install_qopt_completions(compiler qopt qopt-reduce)
 install(TARGETS qopt-plugin LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT compiler) # for mlir-opt
 
 set_target_properties(qrt-c PROPERTIES EXPORT_NAME Runtime)

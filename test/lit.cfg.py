@@ -11,7 +11,8 @@ config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.qopt_obj_root, "test")
 llvm_config.use_default_substitutions()
 llvm_config.add_tool_substitutions(
-    ["qopt", "qrun", "qopt-opt", "qopt-reduce", "qopt-translate", "qopt-lsp-server", "mlir-opt", "mlir-runner"],
+    ["qopt", "qrun", "qopt-opt", "qopt-reduce", "qopt-translate", "qopt-lsp-server"]
+    + ["mlir-opt", "mlir-runner", "mlir-pdll-lsp-server", "tblgen-lsp-server"],
     [os.path.join(config.qopt_obj_root, "bin"), config.llvm_tools_dir],
 )
 if any(
