@@ -143,15 +143,19 @@ func.func @sums_in_double(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   return %0 : tensor<?x4xf32>
 }
 
-// Large constants stay for qopt-extract-parameters.
+// Data of resources stay for qopt-extract-parameters.
 // CHECK-LABEL: func.func @keeps_data(
-func.func @keeps_data(%x: tensor<128xf32>) -> tensor<128xf32> {
+func.func @keeps_data(%x: tensor<2xf32>) -> tensor<2xf32> {
   // CHECK: %[[C:.*]] = onnx.Constant dense_resource<w>
-  %c = onnx.Constant dense_resource<w> : tensor<128xf32>
+  %c = onnx.Constant dense_resource<w> : tensor<2xf32>
   // CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[C]]
-  %0 = onnx.Add %x, %c : (tensor<128xf32>, tensor<128xf32>) -> tensor<128xf32>
-  return %0 : tensor<128xf32>
+  %0 = onnx.Add %x, %c : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  return %0 : tensor<2xf32>
 }
+
+{-#
+  dialect_resources: { builtin: { w: "0x040000000000803F0000803F" } }
+#-}
 
 // -----
 

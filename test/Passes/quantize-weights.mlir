@@ -103,8 +103,8 @@ func.func @rejects_half(%x: tensor<2x2xf16>) -> tensor<2x2xf16> {
 // -----
 
 func.func @rejects_short_resource(%x: tensor<2x2xf32>) -> tensor<2x2xf32> {
+  // expected-error @below {{dense resource "w" has 8 bytes but tensor<2x2xf32> needs 16}}
   %w = onnx.Constant dense_resource<w> : tensor<2x2xf32>
-  // expected-error @below {{expected 16 bytes of weights of layer "a" but got 8}}
   %0 = onnx.MatMul %x, %w {qopt.layer = "a", qopt.scheme = #qopt.scheme<kind = "int8-weights">} : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
   return %0 : tensor<2x2xf32>
 }
