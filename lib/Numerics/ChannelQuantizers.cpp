@@ -46,6 +46,12 @@ QOPT_CPU_CLONES void quantizeByProduct(const float *__restrict row, int64_t coun
     codes[k] = int8_t(roundEven(clampTo(row[k] * factor, -kMaxCode, kMaxCode)));
 }
 
+/// The same with the code -128.
+QOPT_CPU_CLONES void quantizeToAll(const float *__restrict row, int64_t count, float factor, int8_t *__restrict codes) {
+  for (int64_t k = 0; k < count; ++k)
+    codes[k] = int8_t(roundEven(clampTo(row[k] * factor, -128.0f, kMaxCode)));
+}
+
 constexpr float kMaxHalf = 65504.0f;
 
 /// The float16 nearest to x (half to even), as a float. Beyond its range the
@@ -72,7 +78,7 @@ QOPT_CPU_CLONES void decode(const int8_t *__restrict codes, int64_t count, float
 
 } // namespace
 
-ChannelCodes qopt::quantizeChannels(MatrixRef<const float> weights) {
+static ChannelCodes quantizeTo127(MatrixRef<const float> weights) {
   ChannelCodes result{Matrix<int8_t>(weights.rows, weights.cols), std::vector<float>(weights.rows)};
   for (int64_t n = 0; n < weights.rows; ++n) {
     const float *row = weights.row(n);
@@ -82,6 +88,26 @@ ChannelCodes qopt::quantizeChannels(MatrixRef<const float> weights) {
     float scale = largest == 0 ? 1.0f : std::fmax(largest / kMaxCode, FLT_MIN);
     quantizeByDivision(row, weights.cols, scale, result.codes.row(n));
     result.scales[n] = scale;
+  }
+  return result;
+}
+
+ChannelCodes qopt::quantizeChannels(MatrixRef<const float> weights, ChannelSteps steps) {
+  if (steps == ChannelSteps::Steps127)
+    return quantizeTo127(weights);
+  ChannelCodes result{Matrix<int8_t>(weights.rows, weights.cols), std::vector<float>(weights.rows)};
+  for (int64_t n = 0; n < weights.rows; ++n) {
+    const float *row = weights.row(n);
+    float largest = absMax(row, weights.cols);
+    int8_t *codes = result.codes.row(n);
+    if (steps == ChannelSteps::Steps127Half) {
+      result.scales[n] = std::fmax(largest / 127.5f, 0x1p-23f);
+      quantizeToAll(row, weights.cols, 1.0f / result.scales[n], codes);
+      continue;
+    }
+    result.scales[n] = largest == 0 ? 1.0f : std::fmax(largest * (1.0f / 128), FLT_MIN);
+    for (int64_t k = 0; k < weights.cols; ++k)
+      codes[k] = int8_t(clampTo(std::round(row[k] / result.scales[n]), -128.0f, 127.0f));
   }
   return result;
 }

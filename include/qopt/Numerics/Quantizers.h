@@ -22,15 +22,23 @@ namespace qopt {
 /// (a thread pool, or a plain loop) decides how many at a time.
 using ParallelFor = std::function<void(int64_t count, const std::function<void(int64_t, int64_t)> &body)>;
 
-/// Per-channel int8: codes [N, K] in [-127, 127], one scale per row, W ~ scale * code.
+/// Per-channel int8: codes [N, K], one scale per row, W ~ scale * code.
 struct ChannelCodes {
   Matrix<int8_t> codes;
   std::vector<float> scales;
 };
 
-/// quanto's qint8: scale = absmax / 127, code = rne(w / scale). A zero row gets
-/// scale 1 and codes 0. [optimum-quanto tensor/weights/qbytes.py]
-ChannelCodes quantizeChannels(MatrixRef<const float> weights);
+/// How many steps the largest magnitude of a row is, and how packages round to them.
+enum class ChannelSteps {
+  Steps127,     ///< quanto's qint8: code = rne(w / scale), in [-127, 127]
+  Steps127Half, ///< torchao's: absmax / 127.5, at least 2^-23; code = rne(w * (1 / scale)), in [-128, 127]
+  Steps128,     ///< EETQ's: absmax / 128; code = round(w / scale), halves away from zero, in [-128, 127]
+};
+
+/// scale = absmax / steps. A zero row gets codes 0 and, but for torchao's smallest scale,
+/// scale 1. [optimum-quanto tensor/weights/qbytes.py, torchao quant_primitives.py, EETQ
+/// cutlass_preprocessors.cc]
+ChannelCodes quantizeChannels(MatrixRef<const float> weights, ChannelSteps steps = ChannelSteps::Steps127);
 
 /// bitsandbytes' Linear8bitLt: weights pass through float16, absmax (SCB) per row,
 /// code = rne(w * 127 / absmax); scales are absmax / 127. [bitsandbytes
@@ -81,6 +89,26 @@ struct GroupOptions {
 /// Round to nearest. `importance` [K] weighs the error of the search (diag(H)); may be empty.
 GroupCodes quantizeGroups(MatrixRef<const float> weights, const GroupOptions &options,
                           std::span<const double> importance, const ParallelFor &parallelFor);
+
+/// The same with zero points that are numbers of their own.
+struct AffineCodes {
+  int bits = 4;
+  int64_t groupSize = 0;
+  Matrix<uint8_t> codes;
+  Matrix<float> scales, zeros;
+};
+
+/// From the smallest weight of a group to its largest: scale = (max - min) / (2^b - 1),
+/// code = rne((w - min) / scale), zero = -min / scale. Constant groups get codes 0 and a scale and
+/// zero point that give the constant back. [torchao quant_primitives.py; quanto MaxOptimizer]
+AffineCodes quantizeMinMax(MatrixRef<const float> weights, int bits, int64_t groupSize, const ParallelFor &parallelFor);
+
+/// HQQ's zero points: at most 20 times the mean of what a shrinkage of the errors (lp norm .7, beta
+/// 10) asks for, as long as the mean error of the whole matrix falls. [hqq core/optimize.py,
+/// optimize_weights_proximal_legacy]
+AffineCodes quantizeHqq(MatrixRef<const float> weights, int bits, int64_t groupSize, const ParallelFor &parallelFor);
+
+void dequantizeAffine(const AffineCodes &codes, MatrixRef<float> out);
 
 /// scale * (code - zero), into `out` [N, K].
 void dequantizeGroups(const GroupCodes &codes, MatrixRef<float> out);
