@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "SchemePipelines.h"
 #include "mlir/Pass/PassRegistry.h"
-#include "qopt/Dialect/Qopt/Scheme.h"
+#include "qopt/Dialect/Qopt/SchemeOptions.h"
 #include "qopt/Support/Utf8.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
@@ -122,6 +122,10 @@ Status qopt::parsePipelineWithOverrides(OpPassManager &pm, StringRef text, Strin
   StringRef inner = text;
   if (inner.consume_front("builtin.module(") && !inner.consume_back(")"))
     return fail("expected a closing parenthesis");
+  Result<std::string> resolved = resolveBits(inner);
+  if (!resolved)
+    return fail(resolved.error().message);
+  inner = *resolved;
   if (!compat.empty() || !overrides.empty()) {
     auto [name, rest] = inner.split('{');
     const SchemeInfo *info = findScheme(name);

@@ -70,8 +70,9 @@ private:
     if (const auto *channels = std::get_if<ChannelCodes>(&codes))
       return {bytesOf(channels->codes.values), bytesOf(channels->scales)};
     const auto &groups = std::get<GroupCodes>(codes);
+    StoredGroups stored(groups);
     std::vector<_Float16> scales(groups.scales.values.begin(), groups.scales.values.end());
-    return {bytesOf(packInt4(groups.codes).values), bytesOf(scales), bytesOf(groups.zeros.values)};
+    return {bytesOf(stored.codes.values), bytesOf(scales), bytesOf(stored.zeros)};
   }
 
   std::string name;
@@ -97,13 +98,22 @@ std::optional<WeightArrays> planArrays(const Linear &linear) {
     WeightArrays arrays;
     arrays.groupSize = groups.groupSize < 1 ? linear.inFeatures : groups.groupSize;
     bool isCentered = groups.symmetric && groups.grid == ScaleGrid::MinMax;
-    arrays.smallestZero = isCentered ? 8 : groups.symmetric ? 7 : 0;
-    arrays.largestZero = groups.symmetric ? 8 : 15;
+    int middle = 1 << (groups.bits - 1), offset = StoredGroups::offset(groups.bits);
+    arrays.areBytes = StoredGroups::areBytes(groups.bits);
+    arrays.smallestZero = (isCentered ? middle : groups.symmetric ? middle - 1 : 0) + offset;
+    arrays.largestZero = (groups.symmetric ? middle : 2 * middle - 1) + offset;
     return arrays;
   }
   case WeightMethod::Float:
   case WeightMethod::KeptChannels:
   case WeightMethod::GptqGroups:
+  case WeightMethod::MinMaxGroups:
+  case WeightMethod::HqqGroups:
+  case WeightMethod::Nf4Blocks:
+  case WeightMethod::Fp4Blocks:
+  case WeightMethod::MxBlocks:
+  case WeightMethod::NvBlocks:
+  case WeightMethod::Float8Rows:
     return std::nullopt;
   }
   llvm_unreachable("a method without a case");

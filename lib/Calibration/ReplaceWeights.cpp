@@ -65,17 +65,40 @@ public:
   }
 
   Value build(const GroupCodes &groups) {
-    int64_t n = linear.outFeatures, numGroups = groups.scales.cols;
-    Matrix<uint8_t> packed = packInt4(groups.codes);
-    Value codes = parameter<uint8_t>("codes", {n, packed.cols}, builder.getI8Type(), packed.values);
-    Value scale = floats("scale", {n, numGroups}, groups.scales.values);
-    Value zeros;
-    if (llvm::any_of(groups.zeros.values, [](uint8_t zero) { return zero != 8; }))
-      zeros = parameter<uint8_t>("zeros", {n, numGroups}, builder.getI8Type(), groups.zeros.values);
-    // The last byte of a row holds one code where their number is odd.
-    IntegerAttr columns = linear.inFeatures % 2 ? builder.getI64IntegerAttr(linear.inFeatures) : IntegerAttr();
-    return DequantizeOp::create(builder, op.getLoc(), codes, scale, zeros, builder.getI64IntegerAttr(groups.groupSize),
-                                columns);
+    StoredGroups stored(groups);
+    Value codes = bytes("codes", stored.codes), zeros;
+    Value scale = floats("scale", {groups.scales.rows, groups.scales.cols}, groups.scales.values);
+    if (stored.hasZeros)
+      zeros = parameter<int8_t>("zeros", {groups.zeros.rows, groups.zeros.cols}, builder.getI8Type(), stored.zeros);
+    return dequantize(codes, scale, zeros, groups.groupSize, StoredGroups::areBytes(groups.bits));
+  }
+
+  Value build(const AffineCodes &groups) {
+    Value codes = bytes("codes", packInt4(groups.codes));
+    Value scale = floats("scale", {groups.scales.rows, groups.scales.cols}, groups.scales.values);
+    Value zeros =
+        parameter<float>("zeros", {groups.zeros.rows, groups.zeros.cols}, builder.getF32Type(), groups.zeros.values);
+    return dequantize(codes, scale, zeros, groups.groupSize, /*areBytes=*/false);
+  }
+
+  Value build(const TableCodes &table) {
+    Value codes = bytes("codes", packInt4(table.codes));
+    Value scale = floats("scale", {table.scales.rows, table.scales.cols}, table.scales.values);
+    return dequantize(codes, scale, /*zeros=*/{}, table.groupSize, /*areBytes=*/false,
+                      builder.getDenseF32ArrayAttr(table.table));
+  }
+
+  Value build(const Float8Codes &float8) {
+    Value codes = bytes("codes", float8.codes);
+    if (float8.scales.cols > 1) {
+      Value scale = floats("scale", {float8.scales.rows, float8.scales.cols}, float8.scales.values);
+      return dequantize(codes, scale, /*zeros=*/{}, float8.groupSize, /*areBytes=*/true, /*table=*/{},
+                        /*isFloat8=*/true);
+    }
+    Value scale = parameter<float>("scale", {linear.outFeatures}, builder.getF32Type(), float8.scales.values);
+    return DequantizeOp::create(builder, op.getLoc(), codes, scale, /*zeros=*/Value(), /*group_size=*/IntegerAttr(),
+                                /*columns=*/IntegerAttr(), /*table=*/DenseF32ArrayAttr(), /*bytes=*/UnitAttr(),
+                                /*float8=*/builder.getUnitAttr());
   }
 
   /// Parameters that are the arrays of `rows`, in their order.
@@ -93,17 +116,15 @@ public:
     };
     int64_t k = linear.inFeatures;
     if (!arrays.groupSize) {
-      Value codes = next("codes", k, builder.getI8Type(), -127, 127);
+      Value codes = next("codes", k, builder.getI8Type(), -128, 127);
       return DequantizeOp::create(builder, op.getLoc(), codes, next("scale", 1, builder.getF32Type(), 0, 0));
     }
-    int64_t groups = llvm::divideCeil(k, arrays.groupSize);
-    Value codes = next("codes", llvm::divideCeil(k, 2), builder.getI8Type(), -128, 127);
+    int64_t groups = llvm::divideCeil(k, arrays.groupSize), middle = arrays.areBytes ? 0 : 8;
+    Value codes = next("codes", arrays.areBytes ? k : llvm::divideCeil(k, 2), builder.getI8Type(), -128, 127);
     Value scale = next("scale", groups, builder.getF16Type(), 0, 0), zeros;
-    if (arrays.smallestZero != 8 || arrays.largestZero != 8)
+    if (arrays.smallestZero != middle || arrays.largestZero != middle)
       zeros = next("zeros", groups, builder.getI8Type(), arrays.smallestZero, arrays.largestZero);
-    IntegerAttr columns = k % 2 ? builder.getI64IntegerAttr(k) : IntegerAttr();
-    return DequantizeOp::create(builder, op.getLoc(), codes, scale, zeros, builder.getI64IntegerAttr(arrays.groupSize),
-                                columns);
+    return dequantize(codes, scale, zeros, arrays.groupSize, arrays.areBytes);
   }
 
   void finish(Value weights) {
@@ -125,6 +146,21 @@ public:
   }
 
 private:
+  Value bytes(StringRef suffix, const Matrix<uint8_t> &matrix) {
+    return parameter<uint8_t>(suffix, {matrix.rows, matrix.cols}, builder.getI8Type(), matrix.values);
+  }
+
+  /// Of codes in groups.
+  Value dequantize(Value codes, Value scale, Value zeros, int64_t groupSize, bool areBytes,
+                   DenseF32ArrayAttr table = {}, bool isFloat8 = false) {
+    // The last byte of a row holds one code where their number is odd.
+    bool isOdd = !areBytes && linear.inFeatures % 2;
+    return DequantizeOp::create(builder, op.getLoc(), codes, scale, zeros, builder.getI64IntegerAttr(groupSize),
+                                isOdd ? builder.getI64IntegerAttr(linear.inFeatures) : IntegerAttr(), table,
+                                areBytes ? builder.getUnitAttr() : UnitAttr(),
+                                isFloat8 ? builder.getUnitAttr() : UnitAttr());
+  }
+
   const Linear &linear;
   onnx::MatMulOp op;
   OpBuilder builder;

@@ -24,8 +24,11 @@ static double storedBits(ArrayRef<Value> values) {
   return bits;
 }
 
-/// Zero points, unless a module keeps them in the sign of the scale (packInt4).
-static Value storedZeros(Value zeros) {
+/// Zero points, unless a module keeps them in the sign of the scale (packInt4): those of codes of four
+/// bits.
+static Value storedZeros(Value zeros, bool areBytes) {
+  if (areBytes || !zeros || !getElementTypeOrSelf(zeros).isInteger(8))
+    return zeros;
   std::optional<ConstantView> view = matchConstant(zeros);
   return view && view->isWithin(7, 8) ? Value() : zeros;
 }
@@ -33,14 +36,14 @@ static Value storedZeros(Value zeros) {
 /// The arrays that `op` keeps weights in; empty when it is no linear.
 static SmallVector<Value> weightArrays(Operation *op) {
   if (auto product = dyn_cast<QuantizedProductOpInterface>(op))
-    return {product.getWeightCodes(), product.getWeightScales(), storedZeros(product.getWeightZeros()),
-            product.getKeptWeights()};
+    return {product.getWeightCodes(), product.getWeightScales(),
+            storedZeros(product.getWeightZeros(), isa<MatmulW8A16Op>(op)), product.getKeptWeights()};
   auto matmul = dyn_cast<onnx::MatMulOp>(op);
   if (!matmul)
     return {};
   if (DequantizeOp weights = getQuantizedWeights(matmul)) {
     ReplaceColumnsOp kept = getKeptColumns(matmul);
-    return {weights.getCodes(), weights.getScale(), storedZeros(weights.getZeros()),
+    return {weights.getCodes(), weights.getScale(), storedZeros(weights.getZeros(), weights.getBytes()),
             kept ? Value(kept.getValues()) : Value()};
   }
   if (!Linear::match(matmul))

@@ -12,9 +12,6 @@ using namespace qopt;
 
 namespace {
 
-/// Which alternative of WeightCodes follows.
-enum class CodesKind : uint8_t { Channels, Split, Groups };
-
 class Writer {
 public:
   explicit Writer(const ObjectStore::Sink &sink) : sink(sink) {}
@@ -41,24 +38,10 @@ public:
   }
   void bytes(const void *data, size_t size) { array(static_cast<const std::byte *>(data), size); }
 
+  /// Which alternative of WeightCodes it is, and then that.
   void codes(const WeightCodes &codes) {
-    if (const auto *channels = std::get_if<ChannelCodes>(&codes)) {
-      number(CodesKind::Channels);
-      channelCodes(*channels);
-    } else if (const auto *split = std::get_if<SplitCodes>(&codes)) {
-      number(CodesKind::Split);
-      channelCodes(split->rest);
-      list(split->columns);
-      matrix(split->kept);
-    } else {
-      const auto &groups = std::get<GroupCodes>(codes);
-      number(CodesKind::Groups);
-      number<int64_t>(groups.bits);
-      number(groups.groupSize);
-      matrix(groups.codes);
-      matrix(groups.scales);
-      matrix(groups.zeros);
-    }
+    number<uint8_t>(static_cast<uint8_t>(codes.index()));
+    std::visit([&](const auto &c) { write(c); }, codes);
   }
 
   void layer(const LayerResult &layer) {
@@ -77,10 +60,35 @@ public:
   Status status; ///< of the first write that failed
 
 private:
-  void channelCodes(const ChannelCodes &channels) {
+  void write(const ChannelCodes &channels) {
     matrix(channels.codes);
     list(channels.scales);
   }
+  void write(const SplitCodes &split) {
+    write(split.rest);
+    list(split.columns);
+    matrix(split.kept);
+  }
+  /// What all codes with a scale per group begin with.
+  template <typename Codes>
+  void scaledCodes(const Codes &codes) {
+    number(codes.groupSize);
+    matrix(codes.codes);
+    matrix(codes.scales);
+  }
+  /// Zero points are integers of groups, or numbers.
+  template <typename Codes>
+    requires requires(const Codes &c) { c.zeros; }
+  void write(const Codes &codes) {
+    scaledCodes(codes);
+    number<int64_t>(codes.bits);
+    matrix(codes.zeros);
+  }
+  void write(const TableCodes &codes) {
+    scaledCodes(codes);
+    number(codes.table);
+  }
+  void write(const Float8Codes &codes) { scaledCodes(codes); }
 
   template <typename T>
   void array(const T *values, size_t count) {
@@ -123,45 +131,7 @@ public:
   }
   void bytes(void *data, size_t size) { array(static_cast<std::byte *>(data), size); }
 
-  WeightCodes codes() {
-    switch (number<CodesKind>()) {
-    case CodesKind::Channels:
-      return channelCodes();
-    case CodesKind::Split: {
-      SplitCodes split;
-      split.rest = channelCodes();
-      split.columns = list<int64_t>();
-      split.kept = matrix<float>();
-      require(split.kept.rows == split.rest.codes.rows && split.kept.cols == int64_t(split.columns.size()));
-      for (size_t i = 0; i < split.columns.size(); ++i)
-        require(split.columns[i] > (i ? split.columns[i - 1] : -1) && split.columns[i] < split.rest.codes.cols);
-      return split;
-    }
-    case CodesKind::Groups: {
-      GroupCodes groups;
-      int64_t bits = number<int64_t>();
-      groups.bits = static_cast<int>(bits);
-      groups.groupSize = number<int64_t>();
-      groups.codes = matrix<uint8_t>();
-      groups.scales = matrix<float>();
-      groups.zeros = matrix<uint8_t>();
-      require(bits == 4 && groups.groupSize > 0 && groups.groupSize <= groups.codes.cols);
-      if (!isGood)
-        return groups;
-      int64_t numGroups = (groups.codes.cols - 1) / groups.groupSize + 1;
-      for (int64_t rows : {groups.scales.rows, groups.zeros.rows})
-        require(rows == groups.codes.rows);
-      for (int64_t cols : {groups.scales.cols, groups.zeros.cols})
-        require(cols == numGroups);
-      for (const std::vector<uint8_t> *numbers : {&groups.codes.values, &groups.zeros.values})
-        for (uint8_t value : *numbers)
-          require(value < 16);
-      return groups;
-    }
-    }
-    require(false);
-    return ChannelCodes();
-  }
+  WeightCodes codes() { return alternative<0>(number<uint8_t>()); }
 
   LayerResult layer() {
     LayerResult layer;
@@ -186,12 +156,75 @@ public:
   bool isGood = true;
 
 private:
-  ChannelCodes channelCodes() {
-    ChannelCodes channels;
+  template <size_t index>
+  WeightCodes alternative(size_t which) {
+    if constexpr (index < std::variant_size_v<WeightCodes>) {
+      if (which != index)
+        return alternative<index + 1>(which);
+      std::variant_alternative_t<index, WeightCodes> codes;
+      read(codes);
+      return codes;
+    }
+    require(false);
+    return ChannelCodes();
+  }
+
+  void read(ChannelCodes &channels) {
     channels.codes = matrix<int8_t>();
     channels.scales = list<float>();
     require(int64_t(channels.scales.size()) == channels.codes.rows);
-    return channels;
+  }
+  void read(SplitCodes &split) {
+    read(split.rest);
+    split.columns = list<int64_t>();
+    split.kept = matrix<float>();
+    require(split.kept.rows == split.rest.codes.rows && split.kept.cols == int64_t(split.columns.size()));
+    for (size_t i = 0; i < split.columns.size(); ++i)
+      require(split.columns[i] > (i ? split.columns[i - 1] : -1) && split.columns[i] < split.rest.codes.cols);
+  }
+  /// What was read fits together, and codes have `bits` bits.
+  template <typename Codes>
+  void checkScaled(const Codes &codes, int bits) {
+    require(codes.groupSize > 0 && codes.groupSize <= codes.codes.cols);
+    requireGroups(codes.scales, codes);
+    requireBits(codes.codes, bits);
+  }
+  void requireBits(const Matrix<uint8_t> &codes, int bits) {
+    for (uint8_t code : codes.values)
+      require(code >> bits == 0);
+  }
+  void requireBits(const Matrix<float> &, int) {} // any numbers
+  /// A number for each group of each row.
+  template <typename T, typename Codes>
+  void requireGroups(const Matrix<T> &numbers, const Codes &codes) {
+    require(isGood && numbers.rows == codes.codes.rows && numbers.cols == (codes.codes.cols - 1) / codes.groupSize + 1);
+  }
+  template <typename Codes>
+  void readScaled(Codes &codes) {
+    codes.groupSize = number<int64_t>();
+    codes.codes = matrix<uint8_t>();
+    codes.scales = matrix<float>();
+  }
+  template <typename Codes>
+    requires requires(const Codes &c) { c.zeros; }
+  void read(Codes &codes) {
+    readScaled(codes);
+    int64_t bits = number<int64_t>();
+    require(1 <= bits && bits <= 8);
+    codes.bits = isGood ? static_cast<int>(bits) : 8;
+    codes.zeros = matrix<typename decltype(codes.zeros.values)::value_type>();
+    checkScaled(codes, codes.bits);
+    requireGroups(codes.zeros, codes);
+    requireBits(codes.zeros, codes.bits);
+  }
+  void read(TableCodes &codes) {
+    readScaled(codes);
+    codes.table = number<Table16>();
+    checkScaled(codes, /*bits=*/4);
+  }
+  void read(Float8Codes &codes) {
+    readScaled(codes);
+    checkScaled(codes, /*bits=*/8);
   }
 
   template <typename T>

@@ -18,6 +18,7 @@ using namespace qopt;
 GroupOptions qopt::groupOptions(const Scheme &scheme, int64_t inFeatures) {
   int64_t groupSize = scheme.get(options::groupSize);
   GroupOptions groups;
+  groups.bits = scheme.variant().weightBits;
   groups.groupSize = groupSize < 1 || groupSize >= inFeatures ? -1 : groupSize;
   groups.symmetric = scheme.get(options::symmetric);
   groups.grid = scheme.get(options::grid) == ScaleChoice::Search ? ScaleGrid::Search : ScaleGrid::MinMax;
@@ -27,6 +28,9 @@ GroupOptions qopt::groupOptions(const Scheme &scheme, int64_t inFeatures) {
 }
 
 namespace {
+
+/// Inputs of a block of the standards.
+constexpr int64_t kMxBlock = 32, kNvBlock = 16;
 
 //===----------------------------------------------------------------------===//
 // Weights alone
@@ -114,6 +118,15 @@ std::unique_ptr<WeightQuantizer> plain(PlainQuantizer::Function function, int64_
   return std::make_unique<PlainQuantizer>(std::move(function), tokens);
 }
 
+/// bitsandbytes' tables.
+std::unique_ptr<WeightQuantizer>
+quantizeWith(TableCodes (*quantize)(MatrixRef<const float>, int64_t, bool, const ParallelFor &), const Scheme &scheme) {
+  return plain([quantize, size = scheme.get(options::groupSize64), isDouble = scheme.get(options::doubleQuant)](
+                   const Matrix<float> &weights, const ParallelFor &parallelFor) {
+    return quantize(weights, size, isDouble, parallelFor);
+  });
+}
+
 } // namespace
 
 //===----------------------------------------------------------------------===//
@@ -129,8 +142,12 @@ Result<std::unique_ptr<WeightQuantizer>> WeightQuantizer::create(const Scheme &s
   switch (variant.weights) {
   case WeightMethod::Float:
     break;
-  case WeightMethod::Channels:
-    return plain([](const Matrix<float> &weights, const ParallelFor &) { return quantizeChannels(weights); });
+  case WeightMethod::Channels: {
+    auto steps = scheme.has(options::rowSteps) ? static_cast<ChannelSteps>(scheme.get(options::rowSteps))
+                                               : ChannelSteps::Steps127;
+    return plain(
+        [steps](const Matrix<float> &weights, const ParallelFor &) { return quantizeChannels(weights, steps); });
+  }
   case WeightMethod::HalfChannels:
     return plain([](const Matrix<float> &weights, const ParallelFor &) { return quantizeChannelsLlmInt8(weights); });
   case WeightMethod::KeptChannels: {
@@ -149,6 +166,32 @@ Result<std::unique_ptr<WeightQuantizer>> WeightQuantizer::create(const Scheme &s
   case WeightMethod::GptqGroups:
     return GptqQuantizer::create(gptqOptions(scheme, inFeatures),
                                  isLast ? measured->takeHessian() : measured->hessian(), parallelFor);
+  case WeightMethod::MinMaxGroups:
+    return plain([bits = variant.weightBits, size = scheme.get(options::groupSize)](const Matrix<float> &weights,
+                                                                                    const ParallelFor &parallelFor) {
+      return quantizeMinMax(weights, bits, size, parallelFor);
+    });
+  case WeightMethod::HqqGroups:
+    return plain([bits = variant.weightBits, size = scheme.get(options::groupSize64)](const Matrix<float> &weights,
+                                                                                      const ParallelFor &parallelFor) {
+      return quantizeHqq(weights, bits, size, parallelFor);
+    });
+  case WeightMethod::Nf4Blocks:
+    return quantizeWith(quantizeNf4, scheme);
+  case WeightMethod::Fp4Blocks:
+    return quantizeWith(quantizeFp4, scheme);
+  case WeightMethod::MxBlocks:
+    return plain([rule = static_cast<MxRule>(scheme.get(options::mxScale))](const Matrix<float> &weights,
+                                                                            const ParallelFor &parallelFor) {
+      return quantizeMxfp4(weights, kMxBlock, rule, parallelFor);
+    });
+  case WeightMethod::NvBlocks:
+    return plain([](const Matrix<float> &weights, const ParallelFor &parallelFor) {
+      return quantizeNvfp4(weights, kNvBlock, parallelFor);
+    });
+  case WeightMethod::Float8Rows:
+    return plain([kind = static_cast<Float8Scales>(scheme.get(options::float8Granularity))](
+                     const Matrix<float> &weights, const ParallelFor &) { return quantizeFloat8(weights, kind); });
   }
   return Error{("scheme " + scheme.name() + " leaves weights as they are").str()};
 }

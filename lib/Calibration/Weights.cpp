@@ -6,6 +6,7 @@
 #include "qopt/Calibration/Weights.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/DeferredData.h"
+#include <algorithm>
 #include <cmath>
 
 using namespace mlir;
@@ -66,9 +67,24 @@ FailureOr<Matrix<float>> qopt::readWeights(const Linear &linear) {
 // What quantizers make of them
 //===----------------------------------------------------------------------===//
 
+StoredGroups::StoredGroups(const GroupCodes &groups) {
+  int added = offset(groups.bits), middle = (1 << (groups.bits - 1)) + added;
+  auto move = [&](uint8_t code) { return static_cast<uint8_t>(code + added); };
+  Matrix<uint8_t> moved = groups.codes;
+  std::transform(moved.values.begin(), moved.values.end(), moved.values.begin(), move);
+  codes = areBytes(groups.bits) ? std::move(moved) : packInt4(moved);
+  for (uint8_t zero : groups.zeros.values) {
+    zeros.push_back(static_cast<int8_t>(move(zero)));
+    hasZeros |= zeros.back() != middle;
+  }
+}
+
 static ArrayRef<float> scalesOf(const ChannelCodes &codes) { return codes.scales; }
 static ArrayRef<float> scalesOf(const SplitCodes &codes) { return codes.rest.scales; }
-static ArrayRef<float> scalesOf(const GroupCodes &codes) { return codes.scales.values; }
+template <typename Groups>
+static ArrayRef<float> scalesOf(const Groups &codes) {
+  return codes.scales.values;
+}
 
 Status qopt::checkScales(StringRef layer, const WeightCodes &codes) {
   for (float scale : std::visit([](const auto &c) { return scalesOf(c); }, codes))
@@ -78,29 +94,33 @@ Status qopt::checkScales(StringRef layer, const WeightCodes &codes) {
   return {};
 }
 
-static std::pair<int64_t, int64_t> shapeOf(const ChannelCodes &codes) { return {codes.codes.rows, codes.codes.cols}; }
-static std::pair<int64_t, int64_t> shapeOf(const SplitCodes &codes) { return shapeOf(codes.rest); }
-static std::pair<int64_t, int64_t> shapeOf(const GroupCodes &codes) { return {codes.codes.rows, codes.codes.cols}; }
+static void dequantizeInto(const ChannelCodes &codes, Matrix<float> &weights) { dequantizeChannels(codes, weights); }
+static void dequantizeInto(const SplitCodes &codes, Matrix<float> &weights) { dequantizeSplit(codes, weights); }
+static void dequantizeInto(const GroupCodes &codes, Matrix<float> &weights) { dequantizeGroups(codes, weights); }
+static void dequantizeInto(const AffineCodes &codes, Matrix<float> &weights) { dequantizeAffine(codes, weights); }
+static void dequantizeInto(const TableCodes &codes, Matrix<float> &weights) { dequantizeTable(codes, weights); }
+static void dequantizeInto(const Float8Codes &codes, Matrix<float> &weights) { dequantizeFloat8(codes, weights); }
+
+template <typename Codes>
+static const auto &matrixOf(const Codes &codes) {
+  if constexpr (std::is_same_v<Codes, SplitCodes>)
+    return codes.rest.codes;
+  else
+    return codes.codes;
+}
 
 std::pair<int64_t, int64_t> qopt::codesShape(const WeightCodes &codes) {
-  return std::visit([](const auto &c) { return shapeOf(c); }, codes);
+  return std::visit([](const auto &c) { return std::pair(matrixOf(c).rows, matrixOf(c).cols); }, codes);
 }
 
 Matrix<float> qopt::dequantize(const WeightCodes &codes) {
-  if (const auto *channels = std::get_if<ChannelCodes>(&codes)) {
-    Matrix<float> weights(channels->codes.rows, channels->codes.cols);
-    dequantizeChannels(*channels, weights);
-    return weights;
-  }
-  if (const auto *split = std::get_if<SplitCodes>(&codes)) {
-    Matrix<float> weights(split->rest.codes.rows, split->rest.codes.cols);
-    dequantizeSplit(*split, weights);
-    return weights;
-  }
-  const auto &groups = std::get<GroupCodes>(codes);
-  Matrix<float> weights(groups.codes.rows, groups.codes.cols);
-  dequantizeGroups(groups, weights);
-  return weights;
+  return std::visit(
+      [](const auto &c) {
+        Matrix<float> weights(matrixOf(c).rows, matrixOf(c).cols);
+        dequantizeInto(c, weights);
+        return weights;
+      },
+      codes);
 }
 
 std::optional<double> qopt::sqnrDb(const ErrorSums &sums) {

@@ -42,7 +42,7 @@ DequantizeOp qopt::getQuantizedWeights(onnx::MatMulOp op) {
 }
 
 bool qopt::isPerChannel(DequantizeOp weights) {
-  return weights && !weights.getGroupSize() && weights.getScale().getType().getRank() == 1 &&
+  return weights && !weights.getGroupSize() && !weights.getFloat8() && weights.getScale().getType().getRank() == 1 &&
          weights.getScale().getType().getElementType().isF32() && weights.getCodes().getType().hasStaticShape();
 }
 

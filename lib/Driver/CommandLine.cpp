@@ -95,7 +95,8 @@ void CommandLine::addCompilation() {
     schemes += "\n" + info->name.str() + ": " + info->summary.str();
   }
   options.text("pass-pipeline", "P", compile.pipeline,
-               schemes + "\n(--list-schemes lists the options, --print-pipelines all pipelines)");
+               schemes + "\nNAME{bits=B ...} is NAME-intB{...} where there are such schemes"
+                         "\n(--list-schemes lists the options, --print-pipelines all pipelines)");
   options.suggest(names);
   options.file(
       "output", "FILE", compile.output,

@@ -108,24 +108,45 @@ static Outcome evaluateReplaceColumns(ReplaceColumnsOp op, const Tensor &input, 
   return Outcome::Done;
 }
 
-/// One weight of a matrix in groups: scale * (code - zero).
+/// What a code of eight bits stands for.
+static double numberOf(int64_t code, bool isFloat8) {
+  if (!isFloat8)
+    return static_cast<double>(code);
+  llvm::APFloat number(llvm::APFloat::Float8E4M3FN(), llvm::APInt(8, static_cast<uint64_t>(code & 0xff)));
+  return number.convertToDouble();
+}
+
 namespace {
+/// One weight of a matrix in groups: scale * (code - zero), or of the number in a table.
 struct Groups {
   const Tensor &codes, &scale;
   const Tensor *zeros;
-  int64_t groupSize, columns;
+  int64_t groupSize;
+  std::optional<ArrayRef<float>> table = std::nullopt;
+  bool isBytes = false, isFloat8 = false; ///< codes of eight bits
 
   /// The scale of a weight.
   double scaleAt(int64_t n, int64_t k) const { return scale.floats[group(n, k)]; }
-  /// Its code less the zero point.
-  int64_t codeAt(int64_t n, int64_t k) const {
-    int64_t byte = codes.ints[n * codes.type.getDimSize(1) + k / 2] & 0xff;
-    return (k % 2 ? byte >> 4 : byte & 15) - (zeros ? zeros->ints[group(n, k)] : 8);
-  }
-  double at(int64_t n, int64_t k) const { return scaleAt(n, k) * static_cast<double>(codeAt(n, k)); }
+  /// Its code of four bits less the zero point, which is an integer.
+  int64_t codeAt(int64_t n, int64_t k) const { return nibble(n, k) - (zeros ? zeros->ints[group(n, k)] : 8); }
+  double at(int64_t n, int64_t k) const { return scaleAt(n, k) * unscaled(n, k); }
 
 private:
   int64_t group(int64_t n, int64_t k) const { return n * scale.type.getDimSize(1) + k / groupSize; }
+  int64_t byteAt(int64_t n, int64_t i) const { return codes.ints[n * codes.type.getDimSize(1) + i]; }
+  int64_t nibble(int64_t n, int64_t k) const {
+    int64_t byte = byteAt(n, k / 2) & 0xff;
+    return k % 2 ? byte >> 4 : byte & 15;
+  }
+  double unscaled(int64_t n, int64_t k) const {
+    if (table)
+      return (*table)[nibble(n, k)];
+    if (isBytes)
+      return numberOf(byteAt(n, k), isFloat8) - (zeros ? static_cast<double>(zeros->ints[group(n, k)]) : 0);
+    if (zeros && zeros->type.getElementType().isF32())
+      return static_cast<double>(nibble(n, k)) - zeros->floats[group(n, k)];
+    return static_cast<double>(codeAt(n, k));
+  }
 };
 } // namespace
 
@@ -134,10 +155,17 @@ static Outcome evaluateDequantize(DequantizeOp op, Operands in, Tensor &out) {
   int64_t columns = out.type.getRank() > 0 ? shapeOf(out).back() : 1;
   for (int64_t i = 0, n = out.numElements(); i < n; ++i) {
     if (op.getGroupSize()) {
-      Groups groups{codes, scale, op.getZeros() ? in[2] : nullptr, static_cast<int64_t>(*op.getGroupSize()), columns};
+      Groups groups{codes,
+                    scale,
+                    op.getZeros() ? in[2] : nullptr,
+                    static_cast<int64_t>(*op.getGroupSize()),
+                    op.getTable(),
+                    op.getBytes(),
+                    op.getFloat8()};
       out.floats[i] = groups.at(i / columns, i % columns);
     } else {
-      out.floats[i] = scale.floats[scale.type.getRank() == 0 ? 0 : i / columns] * static_cast<double>(codes.ints[i]);
+      out.floats[i] =
+          scale.floats[scale.type.getRank() == 0 ? 0 : i / columns] * numberOf(codes.ints[i], op.getFloat8());
     }
   }
   return Outcome::Done;
@@ -179,23 +207,9 @@ static Outcome evaluateMatmulW8A8(MatmulW8A8Op op, Operands in, Tensor &out) {
   return Outcome::Done;
 }
 
-static Outcome evaluateMatmulW8A16(Operands in, Tensor &out) {
-  const Tensor &x = *in[0], &w = *in[1], &wScale = *in[2];
-  int64_t n = w.type.getDimSize(0), k = w.type.getDimSize(1), rows = k == 0 ? 0 : x.numElements() / k;
-  for (int64_t t = 0; t < rows; ++t)
-    for (int64_t j = 0; j < n; ++j) {
-      double sum = 0;
-      for (int64_t l = 0; l < k; ++l)
-        sum += x.floats[t * k + l] * static_cast<double>(w.ints[j * k + l]);
-      out.floats[t * n + j] = wScale.floats[j] * sum;
-    }
-  return Outcome::Done;
-}
-
-static Outcome evaluateMatmulW4A16(MatmulW4A16Op op, Operands in, Tensor &out) {
-  const Tensor &x = *in[0], &w = *in[1];
-  int64_t n = w.type.getDimSize(0), k = shapeOf(x).back(), rows = k == 0 ? 0 : x.numElements() / k;
-  Groups groups{w, *in[2], op.getZeros() ? in[3] : nullptr, static_cast<int64_t>(op.getGroupSize()), k};
+/// The product with weights in groups.
+static Outcome evaluateGroups(const Tensor &x, const Groups &groups, Tensor &out) {
+  int64_t n = groups.codes.type.getDimSize(0), k = shapeOf(x).back(), rows = k == 0 ? 0 : x.numElements() / k;
   for (int64_t t = 0; t < rows; ++t)
     for (int64_t j = 0; j < n; ++j) {
       double sum = 0;
@@ -206,13 +220,37 @@ static Outcome evaluateMatmulW4A16(MatmulW4A16Op op, Operands in, Tensor &out) {
   return Outcome::Done;
 }
 
+static Outcome evaluateMatmulW8A16(MatmulW8A16Op op, Operands in, Tensor &out) {
+  const Tensor &x = *in[0], &w = *in[1], &wScale = *in[2];
+  if (op.getGroupSize())
+    return evaluateGroups(x,
+                          {w, wScale, op.getZeros() ? in[3] : nullptr, static_cast<int64_t>(*op.getGroupSize()),
+                           std::nullopt, /*isBytes=*/true, op.getFloat8()},
+                          out);
+  int64_t n = w.type.getDimSize(0), k = w.type.getDimSize(1), rows = k == 0 ? 0 : x.numElements() / k;
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = 0;
+      for (int64_t l = 0; l < k; ++l)
+        sum += x.floats[t * k + l] * numberOf(w.ints[j * k + l], op.getFloat8());
+      out.floats[t * n + j] = wScale.floats[j] * sum;
+    }
+  return Outcome::Done;
+}
+
+static Outcome evaluateMatmulW4A16(MatmulW4A16Op op, Operands in, Tensor &out) {
+  return evaluateGroups(
+      *in[0], {*in[1], *in[2], op.getZeros() ? in[3] : nullptr, static_cast<int64_t>(op.getGroupSize()), op.getTable()},
+      out);
+}
+
 /// In float and in the order of the groups, as every kernel adds them, so that results agree
 /// bit for bit; sums of groups are exact.
 static Outcome evaluateMatmulW4A8(MatmulW4A8Op op, Operands in, Tensor &out) {
   const Tensor &x = *in[0], &xScale = *in[1], &w = *in[2];
   int64_t n = w.type.getDimSize(0), k = shapeOf(x).back(), rows = k == 0 ? 0 : x.numElements() / k;
   int64_t size = static_cast<int64_t>(op.getXGroupSize()), groups = shapeOf(xScale).back();
-  Groups weights{w, *in[3], op.getZeros() ? in[4] : nullptr, static_cast<int64_t>(op.getGroupSize()), k};
+  Groups weights{w, *in[3], op.getZeros() ? in[4] : nullptr, static_cast<int64_t>(op.getGroupSize())};
   for (int64_t t = 0; t < rows; ++t)
     for (int64_t j = 0; j < n; ++j) {
       float total = 0;
@@ -248,7 +286,7 @@ Outcome reference::evaluateQuantized(Operation *op, Operands in, Results out) {
       .Case([&](ReplaceColumnsOp replace) { return evaluateReplaceColumns(replace, *in[0], *in[1], out[0]); })
       .Case([&](DequantizeOp dequantize) { return evaluateDequantize(dequantize, in, out[0]); })
       .Case([&](MatmulW8A8Op matmul) { return evaluateMatmulW8A8(matmul, in, out[0]); })
-      .Case([&](MatmulW8A16Op) { return evaluateMatmulW8A16(in, out[0]); })
+      .Case([&](MatmulW8A16Op matmul) { return evaluateMatmulW8A16(matmul, in, out[0]); })
       .Case([&](MatmulW4A16Op matmul) { return evaluateMatmulW4A16(matmul, in, out[0]); })
       .Case([&](MatmulW4A8Op matmul) { return evaluateMatmulW4A8(matmul, in, out[0]); })
       .Default([](Operation *) { return Outcome::NotMine; });

@@ -14,80 +14,6 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::lowering;
 
-//===----------------------------------------------------------------------===//
-// Groups
-//===----------------------------------------------------------------------===//
-
-Rows lowering::splitGroups(OnnxLowering &state, const Rows &rows, int64_t size) {
-  int64_t columns = *constantOf(rows.dims.back()), groups = llvm::divideCeil(columns, size);
-  Rows full = rows;
-  if (groups * size != columns) {
-    full.dims.back() = state.index(groups * size);
-    Value zero = arith::ConstantOp::create(state.b, state.b.getZeroAttr(getElementTypeOrSelf(rows.tensor.getType())));
-    Value part = state.castTo(rows.tensor, state.typeOf(rows.dims, zero.getType()));
-    Dims offsets(full.dims.size(), state.index(0)), strides(full.dims.size(), state.index(1));
-    full.tensor =
-        tensor::InsertSliceOp::create(state.b, part, state.fill(full.dims, zero), offsets, rows.dims, strides);
-  }
-  Dims to = full.leading();
-  to.append({state.index(groups), state.index(size)});
-  return {state.reshape(full.tensor, full.dims, to), to};
-}
-
-Rows lowering::takeColumns(OnnxLowering &state, const Rows &rows, int64_t columns) {
-  Dims to = rows.leading();
-  to.push_back(state.index(columns));
-  if (constantOf(rows.dims.back()) == columns)
-    return {rows.tensor, to};
-  Dims offsets(to.size(), state.index(0)), strides(to.size(), state.index(1));
-  return {tensor::ExtractSliceOp::create(state.b, rows.tensor, offsets, to, strides), to};
-}
-
-Rows lowering::joinGroups(OnnxLowering &state, const Rows &groups, int64_t columns) {
-  Dims joined = groups.leading(2);
-  joined.push_back(state.product(ArrayRef(groups.dims).take_back(2)));
-  return takeColumns(state, {state.reshape(groups.tensor, groups.dims, joined), joined}, columns);
-}
-
-Rows lowering::unpackCodes(OnnxLowering &state, Value codes, Value zeros, int64_t columns, int64_t groupSize) {
-  // The even column is in the low half of a byte.
-  Dims packed = state.dims(codes), halves = packed;
-  halves.push_back(state.index(2));
-  Type i8 = state.b.getI8Type();
-  Value nibbles = state.generic(halves, i8, state.tensor(codes), pick(state, 3, {0, 1}),
-                                [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                                  Value half = arith::IndexCastOp::create(b, i8, linalg::IndexOp::create(b, 2));
-                                  Value bits = arith::ShLIOp::create(b, half, arith::ConstantIntOp::create(b, i8, 2));
-                                  Value code = arith::ShRUIOp::create(b, in[0], bits);
-                                  return arith::AndIOp::create(b, code, arith::ConstantIntOp::create(b, i8, 15));
-                                });
-  Rows groups = splitGroups(state, joinGroups(state, {nibbles, halves}, columns), groupSize);
-  SmallVector<Value> inputs{groups.tensor};
-  SmallVector<AffineMap> maps{pick(state, 3, {0, 1, 2})};
-  if (zeros) {
-    inputs.push_back(state.tensor(zeros));
-    maps.push_back(pick(state, 3, {0, 1}));
-  }
-  groups.tensor = state.generic(groups.dims, i8, inputs, maps, [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-    Value zero = in.size() > 1 ? in[1] : arith::ConstantIntOp::create(b, i8, 8).getResult();
-    return arith::SubIOp::create(b, in[0], zero);
-  });
-  return groups;
-}
-
-Rows lowering::dequantizeGroups(OnnxLowering &state, Value codes, Value scale, Value zeros, int64_t columns,
-                                int64_t groupSize) {
-  Rows groups = unpackCodes(state, codes, zeros, columns, groupSize);
-  Type f32 = state.b.getF32Type();
-  groups.tensor = state.generic(groups.dims, f32, {groups.tensor, state.tensor(scale)},
-                                {pick(state, 3, {0, 1, 2}), pick(state, 3, {0, 1})},
-                                [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                                  Value code = arith::SIToFPOp::create(b, f32, in[0]);
-                                  return arith::MulFOp::create(b, widen(b, in[1], f32), code);
-                                });
-  return joinGroups(state, groups, columns);
-}
-
 namespace {
 
 //===----------------------------------------------------------------------===//
@@ -303,7 +229,9 @@ LogicalResult lowerSplitColumnsAt(SplitColumnsAtOp op, OnnxLowering &state) {
 LogicalResult lowerDequantize(DequantizeOp op, OnnxLowering &state) {
   if (op.getGroupSize()) {
     int64_t columns = cast<RankedTensorType>(op.getResult().getType()).getShape().back();
-    Rows weights = dequantizeGroups(state, op.getCodes(), op.getScale(), op.getZeros(), columns, *op.getGroupSize());
+    Rows weights = dequantizeGroups(state, {op.getCodes(), op.getScale(), op.getZeros(), columns,
+                                            static_cast<int64_t>(*op.getGroupSize()), op.getTableAttr(), op.getBytes(),
+                                            op.getFloat8()});
     state.setTensor(op.getResult(), weights.tensor, weights.dims);
     return success();
   }
@@ -314,8 +242,8 @@ LogicalResult lowerDequantize(DequantizeOp op, OnnxLowering &state) {
   Value result = state.generic(dims, f32, {state.tensor(op.getCodes()), state.tensor(op.getScale())},
                                {state.b.getMultiDimIdentityMap(rank), pick(state, rank, upTo(isPerTensor ? 0 : 1))},
                                [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                                 Value code = arith::SIToFPOp::create(b, f32, in[0]);
-                                 return arith::MulFOp::create(b, widen(b, in[1], f32), code);
+                                 Value number = numberOf(b, in[0], op.getFloat8());
+                                 return arith::MulFOp::create(b, widen(b, in[1], f32), number);
                                });
   state.setTensor(op.getResult(), result, dims);
   return success();

@@ -29,9 +29,20 @@ Rows takeColumns(OnnxLowering &state, const Rows &rows, int64_t columns);
 /// Codes of four bits less their zero points, as i8 [N, groups, groupSize]; what lies beyond
 /// the columns is not specified. `zeros` may be null: 8.
 Rows unpackCodes(OnnxLowering &state, mlir::Value codes, mlir::Value zeros, int64_t columns, int64_t groupSize);
+
+/// Weights as `qopt.dequantize` has them in groups.
+struct GroupedWeights {
+  mlir::Value codes, scale, zeros; ///< zeros may be null
+  int64_t columns, groupSize;
+  mlir::DenseF32ArrayAttr table = {};
+  bool isBytes = false, isFloat8 = false;
+};
+
 /// The weights [N, columns] that these codes stand for, in f32.
-Rows dequantizeGroups(OnnxLowering &state, mlir::Value codes, mlir::Value scale, mlir::Value zeros, int64_t columns,
-                      int64_t groupSize);
+Rows dequantizeGroups(OnnxLowering &state, const GroupedWeights &weights);
+
+/// What a code of eight bits stands for, in f32.
+mlir::Value numberOf(mlir::ImplicitLocOpBuilder &b, mlir::Value code, bool isFloat8);
 
 /// The map to the loops at `positions`, of `loops` ones.
 inline mlir::AffineMap pick(OnnxLowering &state, size_t loops, llvm::ArrayRef<int64_t> positions) {

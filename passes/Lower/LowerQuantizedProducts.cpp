@@ -134,7 +134,20 @@ LogicalResult lowerMatmulW8A8(MatmulW8A8Op op, OnnxLowering &state) {
 
 LogicalResult lowerMatmulW8A16(MatmulW8A16Op op, OnnxLowering &state) {
   Product product(state, op.getX(), op.getW(), op.getY());
-  Value sum = product.sum(state.tensor(op.getX()), state.tensor(op.getW()), state.b.getF32Type());
+  Type f32 = state.b.getF32Type();
+  int64_t columns = op.getW().getType().getDimSize(1);
+  if (std::optional<uint64_t> size = op.getGroupSize()) {
+    Rows weights =
+        dequantizeGroups(state, {op.getW(), op.getWScale(), op.getZeros(), columns, static_cast<int64_t>(*size),
+                                 /*table=*/{}, /*isBytes=*/true, op.getFloat8()});
+    product.set(product.sum(state.tensor(op.getX()), weights.tensor, f32));
+    return success();
+  }
+  Value w = state.tensor(op.getW());
+  if (op.getFloat8())
+    w = state.generic(state.dims(op.getW()), f32, w, state.b.getMultiDimIdentityMap(2),
+                      [](ImplicitLocOpBuilder &b, ValueRange in) { return numberOf(b, in[0], /*isFloat8=*/true); });
+  Value sum = product.sum(state.tensor(op.getX()), w, f32);
   product.set(product.finish(
       {sum, state.tensor(op.getWScale())}, {product.result(0), pick(state, product.column() + 1, {product.column()})},
       [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value { return arith::MulFOp::create(b, in[0], in[1]); }));
@@ -154,7 +167,8 @@ LogicalResult lowerMatmulW4A16(MatmulW4A16Op op, OnnxLowering &state) {
   if (!columns)
     return failure();
   Product product(state, op.getX(), op.getW(), op.getY());
-  Rows weights = dequantizeGroups(state, op.getW(), op.getScale(), op.getZeros(), *columns, op.getGroupSize());
+  Rows weights = dequantizeGroups(state, {op.getW(), op.getScale(), op.getZeros(), *columns,
+                                          static_cast<int64_t>(op.getGroupSize()), op.getTableAttr()});
   product.set(product.sum(state.tensor(op.getX()), weights.tensor, state.b.getF32Type()));
   return success();
 }

@@ -66,15 +66,39 @@ struct W8A16Product : KernelPattern<MatmulW8A16Op> {
       return rewriter.notifyMatchFailure(op, "requires constant codes [N, K] of i8");
     RowsBuilder b(op.getLoc(), rewriter);
     int64_t n = w->type.getDimSize(0), k = w->type.getDimSize(1);
-    Value packed = parameters.createInt8Columns(b, *w), scales = b.withShape(op.getWScale(), {n});
+    Value scales, zeros;
+    if (op.getGroupSize()) {
+      scales = packGroups(b, op.getWScale());
+      zeros = op.getZeros() ? packGroups(b, op.getZeros()) : Value();
+      if (!scales || (op.getZeros() && !zeros))
+        return rewriter.notifyMatchFailure(op, "requires constant scales and zero points");
+    } else {
+      scales = b.withShape(op.getWScale(), {n});
+    }
+    Value packed = parameters.createInt8Columns(b, *w);
     Value rows = b.toRows(op.getX(), k), init = emptyResult(b, rows, n);
-    auto product = kernel::MatmulW8A16Op::create(b, init.getType(), rows, packed, scales, init);
+    auto product = kernel::MatmulW8A16Op::create(b, init.getType(), rows, packed, scales, zeros, init,
+                                                 op.getGroupSizeAttr(), op.getFloat8Attr());
     rewriter.replaceOp(op, b.fromRows(product.getResult(0), op.getX(), 1, op.getType()));
     return success();
   }
+
+private:
+  /// A constant [N, groups] in the form of the kernel; null where it is none.
+  Value packGroups(RowsBuilder &b, Value value) const {
+    Type element = typeOf(value).getElementType();
+    std::optional<ConstantView> view = matchData(value, element, 2);
+    if (!view)
+      return {};
+    int64_t bytes = view->elementBytes(), groups = view->type.getDimSize(1);
+    auto type = RankedTensorType::get({blocksOf(view->type.getDimSize(0)), groups, kernel::kColumns}, element);
+    return parameters.createPacked(
+        b, *view, "groups", type, *view,
+        [=](ArrayRef<const char *> rows, int64_t n, char *to) { packRows(rows[0], bytes, n, groups, to); });
+  }
 };
 
-/// The weights of a product in groups, as constants, and what they become.
+/// The weights of four bits of a product, as constants, and what they become.
 struct Int4Parameters {
   std::optional<ConstantView> w, scale, zeros;
   int64_t k, size, groups = 0;
@@ -84,7 +108,7 @@ struct Int4Parameters {
   explicit Int4Parameters(Product op)
       : w(matchData(op.getW(), IntegerType::get(op.getContext(), 8), 2)),
         scale(matchData(op.getScale(), typeOf(op.getScale()).getElementType(), 2)),
-        zeros(op.getZeros() ? matchData(op.getZeros(), IntegerType::get(op.getContext(), 8), 2) : std::nullopt),
+        zeros(op.getZeros() ? matchData(op.getZeros(), typeOf(op.getZeros()).getElementType(), 2) : std::nullopt),
         k(widthOf(op.getX())), size(op.getGroupSize()), hasZeros(op.getZeros()) {}
 
   int64_t outputs() const { return w->type.getDimSize(0); }
@@ -113,7 +137,7 @@ struct Int4Parameters {
     Type i8 = b.getI8Type();
     int64_t n = outputs(), scaleBytes = scale->elementBytes();
     Int4Layout layout(k, size);
-    bool hasSigns = zeros && zeros->isWithin(7, 8);
+    bool hasSigns = zeros && zeros->type.getElementType().isInteger(8) && zeros->isWithin(7, 8);
     std::string form = "int4_g" + std::to_string(size);
     auto perGroup = [&](Type element) {
       return RankedTensorType::get({blocksOf(n), layout.groups, kernel::kColumns}, element);
@@ -132,11 +156,12 @@ struct Int4Parameters {
                                      [=](ArrayRef<const char *> rows, int64_t n, char *to) {
                                        packInt4Scales(layout, rows[0], scaleBytes, signsOf(rows), n, to);
                                      });
-    if (zeros && !hasSigns)
-      zeroPoints = parameters.createPacked(b, *zeros, form, perGroup(i8), *zeros,
-                                           [=](ArrayRef<const char *> rows, int64_t n, char *to) {
-                                             packRows(rows[0], /*bytes=*/1, n, layout.groups, to);
-                                           });
+    if (zeros && !hasSigns) {
+      int64_t bytes = zeros->elementBytes();
+      zeroPoints = parameters.createPacked(
+          b, *zeros, form, perGroup(zeros->type.getElementType()), *zeros,
+          [=](ArrayRef<const char *> rows, int64_t n, char *to) { packRows(rows[0], bytes, n, layout.groups, to); });
+    }
   }
 
 private:
@@ -154,7 +179,7 @@ struct W4A16Product : KernelPattern<MatmulW4A16Op> {
     weights.pack(b, parameters);
     Value rows = b.toRows(op.getX(), weights.k), init = emptyResult(b, rows, weights.outputs());
     auto product = kernel::MatmulW4A16Op::create(b, init.getType(), rows, weights.codes, weights.scales,
-                                                 weights.zeroPoints, init, op.getGroupSizeAttr());
+                                                 weights.zeroPoints, init, op.getGroupSizeAttr(), op.getTableAttr());
     rewriter.replaceOp(op, b.fromRows(product.getResult(0), op.getX(), 1, op.getType()));
     return success();
   }

@@ -64,6 +64,19 @@ private:
   std::optional<llvm::GlobPattern> glob;
 };
 
+/// Inputs of a group of a layer that has so many.
+int64_t smallerSize(int64_t size, int64_t inputs) { return size < 0 ? inputs : std::min(size, inputs); }
+
+/// The same of groups that have to divide the layer's inputs, as quanto finds it.
+int64_t dividingSize(int64_t size, int64_t inputs) {
+  constexpr int64_t kStep = 32;
+  if (size < 0 || inputs <= size)
+    return inputs;
+  while (inputs % size && size > kStep)
+    size -= kStep;
+  return inputs % size ? inputs : size;
+}
+
 /// Groups of fewer inputs cost more in scales than products of integers save.
 constexpr int64_t kSmallestIntegerGroup = 32;
 
@@ -168,12 +181,14 @@ private:
       result.apply(*parseSettings(*spec.info, preset->settings));
     result.apply(chosen.settings);
     result.apply(spec.settings);
-    if (result.has(options::groupSize)) {
-      int64_t size = result.get(options::groupSize), inputs = linear.inFeatures;
-      result.set(options::groupSize, size < 0 ? inputs : std::min(size, inputs));
-      if (failed(chooseActivations(linear, result, size, prefersInt8)))
-        return failure();
-    }
+    for (const SchemeOption<int64_t> *option : {&options::groupSize, &options::groupSize64})
+      if (result.has(*option)) {
+        int64_t size = result.get(*option);
+        bool divides = result.has(options::dividingGroups) && result.get(options::dividingGroups);
+        result.set(*option, divides ? dividingSize(size, linear.inFeatures) : smallerSize(size, linear.inFeatures));
+        if (failed(chooseActivations(linear, result, size, prefersInt8)))
+          return failure();
+      }
     return result;
   }
 

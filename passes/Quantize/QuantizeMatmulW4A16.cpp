@@ -1,4 +1,4 @@
-//===- QuantizeMatmulW4A16.cpp - Float activations times int4 weights -----===//
+//===- QuantizeMatmulW4A16.cpp - Float activations times 4-bit weights ----===//
 //
 // The codes of a weight stay packed; what is multiplied with is dequantized in
 // registers by the kernel.
@@ -22,12 +22,12 @@ struct GroupProduct : OpRewritePattern<onnx::MatMulOp> {
     if (getScheme(op) && !hasActivations(op, ActivationMethod::Float))
       return rewriter.notifyMatchFailure(op, "requires a scheme with float activations");
     DequantizeOp weights = getQuantizedWeights(op);
-    if (!weights || !weights.getGroupSize())
-      return rewriter.notifyMatchFailure(op, "requires int4 weights with a scale per group");
+    if (!weights || !weights.getGroupSize() || weights.getBytes())
+      return rewriter.notifyMatchFailure(op, "requires weights of four bits with a scale per group");
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");
     auto product = MatmulW4A16Op::create(rewriter, op.getLoc(), op.getA(), weights.getCodes(), weights.getScale(),
-                                         weights.getZeros(), weights.getGroupSizeAttr());
+                                         weights.getZeros(), weights.getGroupSizeAttr(), weights.getTableAttr());
     replaceProduct(rewriter, op, product);
     ++count;
     return success();

@@ -23,7 +23,8 @@ struct IntegerGroupProduct : OpRewritePattern<onnx::MatMulOp> {
     if (!hasActivations(op, ActivationMethod::PerGroup))
       return rewriter.notifyMatchFailure(op, "requires a scheme with activations of int8 in groups");
     DequantizeOp weights = getQuantizedWeights(op);
-    if (!weights || !weights.getGroupSize())
+    if (!weights || !weights.getGroupSize() || weights.getBytes() || weights.getTable() ||
+        (weights.getZeros() && !getElementTypeOrSelf(weights.getZeros()).isInteger(8)))
       return rewriter.notifyMatchFailure(op, "requires int4 weights with a scale per group");
     if (!hasProductShape(op))
       return rewriter.notifyMatchFailure(op, "requires a result with the rows of x");

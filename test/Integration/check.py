@@ -7,6 +7,10 @@ list   RESULT.json KEY  REF.json KEY  --abs X
 array  A.npy B.npy --abs X | --of-largest X     the latter: times the largest magnitude of B
 codes  MODULE.mlir REF.npz --equal SHARE        int4 codes of the IR against codes [N, K]
 same   MODULE.mlir OTHER.mlir --equal SHARE     int4 codes of two files of IR
+hashes MODULE.mlir METHODS.json KEY [--swap] [--exponents] [--without PART]
+                                                codes and scales of every layer, whose names have no
+                                                PART, by their hashes; nibbles of a byte swapped, scales
+                                                as e8m0
 int8   MODULE.mlir REF.safetensors SUFFIX_CODES SUFFIX_SCALES [--scale-factor F]
                                                 int8 codes and scales, bit for bit
 scales REPORT.json QUANTO.json                   input scales of every layer
@@ -14,6 +18,7 @@ inputs REPORT.json OTHER.json --rel X            the same of two reports
 KEY is a path such as fp32.ppl; * takes every element of a list, a dot in a name is \.
 """
 import argparse
+import hashlib
 import json
 import re
 import struct
@@ -134,6 +139,31 @@ def check_same(args):
         fail(f"{equal} of {total} codes are equal, expected a share of at least {args.equal}")
 
 
+def check_hashes(args):
+    found, methods = parameters(args.files[0]), json.load(open(args.files[1]))
+    reference, layers = methods[args.files[2]], 0
+
+    def expect(what, layer, array, expected):
+        if hashlib.sha256(array.tobytes()).hexdigest()[:16] != expected:
+            fail(f"{what} of {layer} are not those of {args.files[2]}")
+
+    for i, layer in enumerate(methods["layers"]):
+        if reference["codes"][i] == "" or (args.without and args.without in layer):
+            continue
+        codes = np.frombuffer(found[layer + ".weight.codes"][0], np.uint8)
+        expect("codes", layer, codes >> 4 | codes << 4 if args.swap else codes, reference["codes"][i])
+        layers += 1
+        if "scales" not in reference:
+            continue
+        data, _, element = found[layer + ".weight.scale"]
+        scales = np.frombuffer(data, {"f16": np.float16, "f32": np.float32}[element]).astype(np.float32)
+        expect("scales", layer, (np.log2(scales) + 127).astype(np.uint8) if args.exponents else scales,
+               reference["scales"][i])
+    print(f"{layers} layers equal bit for bit")
+    if layers == 0:
+        fail("nothing to compare")
+
+
 def check_int8(args):
     module, reference, code_suffix, scale_suffix = args.files
     found, layers = parameters(module), 0
@@ -182,6 +212,7 @@ CHECKS = {
     "list": check_list,
     "array": check_array,
     "codes": check_codes,
+    "hashes": check_hashes,
     "int8": check_int8,
     "scales": check_scales,
     "inputs": check_inputs,
@@ -190,6 +221,9 @@ CHECKS = {
 parser = argparse.ArgumentParser()
 parser.add_argument("what", choices=CHECKS)
 parser.add_argument("files", nargs="+")
+parser.add_argument("--swap", action="store_true")
+parser.add_argument("--exponents", action="store_true")
+parser.add_argument("--without")
 parser.add_argument("--rel", type=float)
 parser.add_argument("--abs", type=float)
 parser.add_argument("--of-largest", type=float)

@@ -22,12 +22,13 @@ mlir::LogicalResult replaceWeights(const Linear &linear, const WeightCodes &code
 
 /// What is known of codes before they are made.
 struct WeightArrays {
-  int64_t groupSize = 0; ///< inputs of a group of int4 codes with float16 scales; 0: int8 per channel
-  int smallestZero = 8, largestZero = 8;
+  int64_t groupSize = 0;                 ///< inputs of a group of codes with float16 scales; 0: int8 per channel
+  bool areBytes = false;                 ///< codes of groups are of eight bits
+  int smallestZero = 8, largestZero = 8; ///< as stored (StoredGroups)
 };
 
 /// The same before there are codes: the parameters are the arrays that `rows` makes (codes,
-/// scales, and zero points unless all are 8). With zero points that may be 7 or 8 the
+/// scales, and zero points unless all are in the middle). With zero points that may be 7 or 8 the
 /// parameter ".zeros" is there even if all turn out to be 8; no kernel reads it.
 void replaceWeights(const Linear &linear, const WeightArrays &arrays, std::shared_ptr<RowSource> rows,
                     DeferredData &deferred);

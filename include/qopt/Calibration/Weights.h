@@ -8,13 +8,27 @@
 
 #include "qopt/Dialect/Linear.h"
 #include "qopt/Numerics/Quantizers.h"
+#include "qopt/Numerics/SmallFloats.h"
 #include "qopt/Numerics/Transpose.h"
 #include <variant>
 
 namespace qopt {
 
 /// What a quantizer made of one W.
-using WeightCodes = std::variant<ChannelCodes, SplitCodes, GroupCodes>;
+using WeightCodes = std::variant<ChannelCodes, SplitCodes, GroupCodes, AffineCodes, TableCodes, Float8Codes>;
+
+/// How codes of groups are kept: those of up to four bits two in a byte, moved so that the middle
+/// one is 8; those of eight bits as int8.
+struct StoredGroups {
+  explicit StoredGroups(const GroupCodes &groups);
+  /// Whether codes of so many bits are bytes, and what is added to them.
+  static bool areBytes(int bits) { return bits > 4; }
+  static int offset(int bits) { return (areBytes(bits) ? 0 : 8) - (1 << (bits - 1)); }
+
+  Matrix<uint8_t> codes;
+  std::vector<int8_t> zeros;
+  bool hasZeros = false; ///< whether any zero point is not in the middle
+};
 
 /// W [K, N] where it lies, else in `storage`. Emits an error as readWeights() does.
 mlir::FailureOr<StoredMatrix> viewWeights(const Linear &linear, std::vector<char> &storage);

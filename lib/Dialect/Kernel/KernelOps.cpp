@@ -74,10 +74,15 @@ std::string MatmulFloatOp::getFunctionName() {
   return element.isBF16() ? name + "_bf16" : name;
 }
 
-std::string MatmulW8A16Op::getFunctionName() { return nameOf(*this, {{"n", columns()}, {"k", inputs()}}); }
+std::string MatmulW8A16Op::getFunctionName() {
+  std::string name = isByGroups() ? nameOf(*this, {{"n", columns()}, {"k", inputs()}, {"g", groupSize()}})
+                                  : nameOf(*this, {{"n", columns()}, {"k", inputs()}});
+  return getFloat8() ? name + "_f8" : name;
+}
 
 std::string MatmulW4A16Op::getFunctionName() {
-  return nameOf(*this, {{"n", columns()}, {"k", inputs()}, {"g", static_cast<int64_t>(getGroupSize())}});
+  std::string name = nameOf(*this, {{"n", columns()}, {"k", inputs()}, {"g", static_cast<int64_t>(getGroupSize())}});
+  return getTable() ? name + "_table" : name;
 }
 
 std::string MatmulW4A8Op::getFunctionName() {
@@ -147,6 +152,11 @@ static int64_t numInt4Steps(int64_t inputs, int64_t groupSize) {
   return full * static_cast<int64_t>(llvm::divideCeil(groupSize, kInt4Step)) +
          static_cast<int64_t>(llvm::divideCeil(inputs - full * groupSize, kInt4Step));
 }
+
+int64_t MatmulW8A16Op::groupSize() {
+  return effectiveGroupSize(static_cast<int64_t>(getGroupSize().value_or(0)), inputs());
+}
+int64_t MatmulW8A16Op::groups() { return numGroups(inputs(), groupSize()); }
 
 int64_t MatmulW4A16Op::groupSize() { return effectiveGroupSize(static_cast<int64_t>(getGroupSize()), inputs()); }
 int64_t MatmulW4A16Op::groups() { return numGroups(inputs(), groupSize()); }

@@ -35,13 +35,21 @@ static Shapes productShapes(ProductOpInterface op, int64_t steps, int64_t lanes,
 
 Shapes MatmulFloatOp::getOperandShapes() { return productShapes(*this, inputs(), kColumns); }
 
-Shapes MatmulW8A16Op::getOperandShapes() { return productShapes(*this, inputs(), kColumns, {{"scales", {columns()}}}); }
+/// The scales of groups and, where there are any, their zero points.
+template <typename Product>
+static Shapes groupShapes(Product op) {
+  Shapes shapes{{"scales", {blocksOf(op), op.groups(), kColumns}}};
+  if (op.getZeros())
+    shapes.push_back({"zeros", {blocksOf(op), op.groups(), kColumns}});
+  return shapes;
+}
+
+Shapes MatmulW8A16Op::getOperandShapes() {
+  return productShapes(*this, inputs(), kColumns, isByGroups() ? groupShapes(*this) : Shapes{{"scales", {columns()}}});
+}
 
 Shapes MatmulW4A16Op::getOperandShapes() {
-  Shapes own{{"scales", {blocksOf(*this), groups(), kColumns}}};
-  if (getZeros())
-    own.push_back({"zeros", {blocksOf(*this), groups(), kColumns}});
-  return productShapes(*this, steps(), kColumns * kInt4Step / 2, own);
+  return productShapes(*this, steps(), kColumns * kInt4Step / 2, groupShapes(*this));
 }
 
 Shapes MatmulW4A8Op::getOperandShapes() {

@@ -110,8 +110,20 @@ static LogicalResult verifyProduct(ProductOpInterface op) {
 }
 
 LogicalResult MatmulFloatOp::verify() { return verifyProduct(*this); }
-LogicalResult MatmulW8A16Op::verify() { return verifyProduct(*this); }
-LogicalResult MatmulW4A16Op::verify() { return verifyProduct(*this); }
+
+LogicalResult MatmulW8A16Op::verify() {
+  if (getZeros() && (!isByGroups() || getFloat8()))
+    return emitOpError("expected zeros of int8 in groups only");
+  if (!isByGroups() && (getScales().getType().getRank() != 1 || !getScales().getType().getElementType().isF32()))
+    return emitOpError("expected scales [N] of f32 where there are no groups, but got ") << getScales().getType();
+  return verifyProduct(*this);
+}
+
+LogicalResult MatmulW4A16Op::verify() {
+  if (getZeros() && getTable())
+    return emitOpError("expected zeros or a table, but got both");
+  return verifyProduct(*this);
+}
 
 LogicalResult MatmulW4A8Op::verify() {
   if (failed(verifyProduct(*this)) ||

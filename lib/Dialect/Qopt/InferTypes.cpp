@@ -88,7 +88,7 @@ LogicalResult DequantizeOp::inferReturnTypes(MLIRContext *context, std::optional
                                              Types &types) {
   SmallVector<int64_t> shape(typeOf(adaptor.getCodes()).getShape());
   // Two codes per byte: only `columns` can say that K is odd.
-  if (adaptor.getGroupSize() && !shape.empty()) {
+  if (adaptor.getGroupSize() && !adaptor.getBytes() && !shape.empty()) {
     bool isKnown = !ShapedType::isDynamic(shape.back());
     shape.back() = adaptor.getColumns() ? static_cast<int64_t>(*adaptor.getColumns())
                    : isKnown            ? 2 * shape.back()

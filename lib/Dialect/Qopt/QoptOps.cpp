@@ -191,13 +191,16 @@ LogicalResult ReplaceColumnsOp::verify() {
   return success();
 }
 
-/// Checks codes [N, ceil(K/2)], scale [N, G] and zeros [N, G] of a matrix [N, K] in groups.
+/// Checks codes [N, `bytes`], scale [N, G] and zeros [N, G] of a matrix [N, K] in groups. Places
+/// in a table and float8 take no zeros.
 static LogicalResult verifyGroups(Operation *op, int64_t n, int64_t k, int64_t groupSize, RankedTensorType codes,
-                                  RankedTensorType scale, Value zeros) {
+                                  int64_t bytes, RankedTensorType scale, Value zeros, bool takesZeros = true) {
+  if (zeros && !takesZeros)
+    return op->emitOpError("requires codes without zeros where there is a table or float8");
   if (groupSize < 1 || groupSize > k)
     return op->emitOpError("expected a group size in [1, ") << k << "] but got " << groupSize;
-  if (codes.getShape() != ArrayRef<int64_t>{n, ceilDiv(k, 2)})
-    return op->emitOpError("expected ") << n << "x" << ceilDiv(k, 2) << " bytes of codes but got " << codes;
+  if (codes.getShape() != ArrayRef<int64_t>{n, bytes})
+    return op->emitOpError("expected ") << n << "x" << bytes << " bytes of codes but got " << codes;
   int64_t groups = ceilDiv(k, groupSize);
   if (scale.getShape() != ArrayRef<int64_t>{n, groups})
     return op->emitOpError("expected ") << groups << " scales for each of " << n << " rows in groups of " << groupSize
@@ -212,10 +215,15 @@ LogicalResult DequantizeOp::verify() {
   if (getGroupSize()) {
     if (result.getRank() != 2 || !result.hasStaticShape())
       return emitOpError("requires a static matrix of codes in groups");
-    return verifyGroups(*this, result.getDimSize(0), result.getDimSize(1), *getGroupSize(), codes, scale, getZeros());
+    int64_t k = result.getDimSize(1);
+    bool hasFloatZeros = getZeros() && getElementTypeOrSelf(getZeros()).isF32();
+    if (getBytes() ? getTable() || getColumns() || hasFloatZeros : getFloat8())
+      return emitOpError("requires codes of four bits with table, columns or zeros of f32, of eight with float8");
+    return verifyGroups(*this, result.getDimSize(0), k, *getGroupSize(), codes, getBytes() ? k : ceilDiv(k, 2), scale,
+                        getZeros(), !getTable() && !getFloat8());
   }
-  if (getZeros() || getColumns())
-    return emitOpError("requires group_size with zeros or columns");
+  if (getZeros() || getColumns() || getTable() || getBytes())
+    return emitOpError("requires group_size with zeros, columns, table or bytes");
   if (scale.getRank() != 0 &&
       (scale.getRank() != 1 || codes.getRank() != 2 || scale.getDimSize(0) != codes.getDimSize(0)))
     return emitOpError("expected a scale of rank 0 or one per row of codes, but got ") << scale;
@@ -276,17 +284,23 @@ LogicalResult MatmulW8A8Op::verify() {
 }
 
 LogicalResult MatmulW8A16Op::verify() {
-  RankedTensorType w = getW().getType();
-  if (failed(verifyScales(*this, w, getWScale().getType())))
+  RankedTensorType w = getW().getType(), scale = getWScale().getType();
+  int64_t k = w.getDimSize(1);
+  if (failed(verifyProduct(*this, getX().getType(), k)))
     return failure();
-  return verifyProduct(*this, getX().getType(), w.getDimSize(1));
+  if (std::optional<uint64_t> size = getGroupSize())
+    return verifyGroups(*this, w.getDimSize(0), k, static_cast<int64_t>(*size), w, k, scale, getZeros(), !getFloat8());
+  if (getZeros() || !scale.getElementType().isF32())
+    return emitOpError("requires group_size with zeros or scales of f16");
+  return verifyScales(*this, w, scale);
 }
 
 LogicalResult MatmulW4A16Op::verify() {
   int64_t n = getW().getType().getDimSize(0), k = getX().getType().getShape().back();
   if (ShapedType::isDynamic(k))
     return emitOpError("requires x with a known number of columns");
-  return verifyGroups(*this, n, k, getGroupSize(), getW().getType(), getScale().getType(), getZeros());
+  return verifyGroups(*this, n, k, getGroupSize(), getW().getType(), ceilDiv(k, 2), getScale().getType(), getZeros(),
+                      !getTable());
 }
 
 LogicalResult MatmulW4A8Op::verify() {
@@ -295,7 +309,7 @@ LogicalResult MatmulW4A8Op::verify() {
   int64_t size = static_cast<int64_t>(getGroupSize()), xSize = static_cast<int64_t>(getXGroupSize());
   if (ShapedType::isDynamic(k))
     return emitOpError("requires x with a known number of columns");
-  if (failed(verifyGroups(*this, n, k, size, getW().getType(), getScale().getType(), getZeros())))
+  if (failed(verifyGroups(*this, n, k, size, getW().getType(), ceilDiv(k, 2), getScale().getType(), getZeros())))
     return failure();
   if (!areActivationGroups(xSize, size))
     return emitOpError("expected groups of x of ") << describeActivationGroups(size) << ", but got " << xSize;

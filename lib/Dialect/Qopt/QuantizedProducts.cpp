@@ -76,6 +76,7 @@ std::optional<ActivationMethod> MatmulW4A8Op::getActivationMethod() {
 Value MatmulW8A16Op::getInput() { return getX(); }
 Value MatmulW8A16Op::getWeightCodes() { return getW(); }
 Value MatmulW8A16Op::getWeightScales() { return getWScale(); }
+Value MatmulW8A16Op::getWeightZeros() { return getZeros(); }
 std::optional<ActivationMethod> MatmulW8A16Op::getActivationMethod() { return ActivationMethod::Float; }
 
 Value MatmulW4A16Op::getInput() { return getX(); }

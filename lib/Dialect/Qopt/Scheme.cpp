@@ -7,8 +7,10 @@
 #include "qopt/Dialect/Qopt/Scheme.h"
 #include "Schemes/Schemes.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Dialect/Qopt/SchemeOptions.h"
 #include "qopt/Support/Options.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include <charconv>
 
 using namespace llvm;
@@ -92,7 +94,7 @@ bool SchemeInfo::mayNeedData() const {
 ArrayRef<const SchemeInfo *> qopt::allSchemes() {
   static const std::vector<const SchemeInfo *> schemes = [] {
     std::vector<const SchemeInfo *> all;
-    for (ArrayRef<SchemeInfo> family : {schemes::floats(), schemes::int8(), schemes::int4()})
+    for (ArrayRef<SchemeInfo> family : {schemes::floats(), schemes::int8(), schemes::groups(), schemes::smallFloats()})
       for (const SchemeInfo &info : family)
         all.push_back(&info);
     return all;
@@ -148,7 +150,31 @@ Result<std::vector<Setting>> qopt::parseSettings(const SchemeInfo &info, StringR
   return settings;
 }
 
-Result<SchemeSpec> SchemeSpec::parse(StringRef text) {
+Result<std::string> qopt::resolveBits(StringRef text) {
+  constexpr StringLiteral kInfix = "-int", kOption = "bits=", kUsual = "4";
+  auto [name, rest] = text.split('{');
+  SmallVector<StringRef> parts;
+  std::vector<std::string> known;
+  for (const SchemeInfo *info : allSchemes())
+    if (StringRef other = info->name; other.consume_front(name) && other.consume_front(kInfix))
+      known.push_back(other.str());
+  bool hasBraces = rest.consume_back("}");
+  if (findScheme(name) || known.empty() || (text.contains('{') && !hasBraces))
+    return text.str();
+  StringRef bits = kUsual;
+  rest.split(parts, ' ', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  llvm::erase_if(parts, [&](StringRef part) { return part.consume_front(kOption) && (bits = part, true); });
+  if (!llvm::is_contained(known, bits))
+    return Error{("scheme \"" + name + "\": expected bits ").str() + joinWords(known, "or") + " but got " + bits.str()};
+  std::string options = llvm::join(parts, " ");
+  return (name + kInfix + bits).str() + (options.empty() ? "" : "{" + options + "}");
+}
+
+Result<SchemeSpec> SchemeSpec::parse(StringRef given) {
+  Result<std::string> resolved = resolveBits(given);
+  if (!resolved)
+    return resolved.error();
+  StringRef text = *resolved;
   auto [name, rest] = text.split('{');
   SchemeSpec spec;
   spec.info = name == "skip" ? allSchemes().front() : findScheme(name);

@@ -98,6 +98,38 @@ func.func @w8a16_scales(%x: memref<?x4xf32>, %w: memref<1x4x16xi8>, %s: memref<1
 
 // -----
 
+func.func @w8a16_zeros(%x: memref<?x4xf32>, %w: memref<1x4x16xi8>, %s: memref<8xf32>, %z: memref<1x1x16xi8>, %y: memref<?x8xf32>) {
+  // expected-error @below {{expected zeros of int8 in groups only}}
+  kernel.matmul_w8a16 ins(%x, %w, %s : memref<?x4xf32>, memref<1x4x16xi8>, memref<8xf32>) zeros(%z : memref<1x1x16xi8>) outs(%y : memref<?x8xf32>)
+  return
+}
+
+// -----
+
+func.func @w8a16_scales_of_groups(%x: memref<?x4xf32>, %w: memref<1x4x16xi8>, %s: memref<1x1x16xf32>, %y: memref<?x8xf32>) {
+  // expected-error @below {{expected scales [N] of f32 where there are no groups, but got 'memref<1x1x16xf32>'}}
+  kernel.matmul_w8a16 ins(%x, %w, %s : memref<?x4xf32>, memref<1x4x16xi8>, memref<1x1x16xf32>) outs(%y : memref<?x8xf32>)
+  return
+}
+
+// -----
+
+func.func @w8a16_groups(%x: memref<?x4xf32>, %w: memref<1x4x16xi8>, %s: memref<1x1x16xf32>, %y: memref<?x8xf32>) {
+  // expected-error @below {{expected scales [1, 2, 16], but got [1, 1, 16]}}
+  kernel.matmul_w8a16 ins(%x, %w, %s : memref<?x4xf32>, memref<1x4x16xi8>, memref<1x1x16xf32>) outs(%y : memref<?x8xf32>) {group_size = 3}
+  return
+}
+
+// -----
+
+func.func @w4a16_table_and_zeros(%x: memref<?x12xf32>, %w: memref<1x3x64xi8>, %s: memref<1x2x16xf16>, %z: memref<1x2x16xi8>, %y: memref<?x8xf32>) {
+  // expected-error @below {{expected zeros or a table, but got both}}
+  kernel.matmul_w4a16 ins(%x, %w, %s : memref<?x12xf32>, memref<1x3x64xi8>, memref<1x2x16xf16>) zeros(%z : memref<1x2x16xi8>) outs(%y : memref<?x8xf32>) {group_size = 9, table = array<f32: 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0>}
+  return
+}
+
+// -----
+
 func.func @w4a16_steps(%x: memref<?x12xf32>, %w: memref<1x2x64xi8>, %s: memref<1x2x16xf16>, %z: memref<1x2x16xi8>, %y: memref<?x8xf32>) {
   // expected-error @below {{expected weights [1, 3, 64], but got [1, 2, 64]}}
   kernel.matmul_w4a16 ins(%x, %w, %s : memref<?x12xf32>, memref<1x2x64xi8>, memref<1x2x16xf16>) zeros(%z : memref<1x2x16xi8>) outs(%y : memref<?x8xf32>) {group_size = 9}

@@ -13,6 +13,12 @@ func.func @products(%x: memref<?x6xf32>, %c: memref<?x6xi8>, %y: memref<?x20xf32
   kernel.matmul_float ins(%x, %h : memref<?x6xf32>, memref<2x6x16xbf16>) outs(%y : memref<?x20xf32>)
   // CHECK: kernel.matmul_w8a16
   kernel.matmul_w8a16 ins(%x, %i, %s : memref<?x6xf32>, memref<2x6x16xi8>, memref<20xf32>) outs(%y : memref<?x20xf32>)
+  // CHECK: kernel.matmul_w8a16 ins(%{{.*}}) zeros(%{{.*}} : memref<2x2x16xi8>) outs(%{{.*}}) {group_size = 4 : i64}
+  kernel.matmul_w8a16 ins(%x, %i, %g : memref<?x6xf32>, memref<2x6x16xi8>, memref<2x2x16xf16>) zeros(%z : memref<2x2x16xi8>) outs(%y : memref<?x20xf32>) {group_size = 4 : i64}
+  // CHECK: kernel.matmul_w8a16 ins(%{{.*}}) outs(%{{.*}}) {float8}
+  kernel.matmul_w8a16 ins(%x, %i, %s : memref<?x6xf32>, memref<2x6x16xi8>, memref<20xf32>) outs(%y : memref<?x20xf32>) {float8}
+  // CHECK: kernel.matmul_w4a16 ins(%{{.*}}) outs(%{{.*}}) {group_size = 4 : i64, table = array<f32: 0.000000e+00, 1.000000e+00
+  kernel.matmul_w4a16 ins(%x, %q, %g : memref<?x6xf32>, memref<2x2x64xi8>, memref<2x2x16xf16>) outs(%y : memref<?x20xf32>) {group_size = 4 : i64, table = array<f32: 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0>}
   // CHECK: kernel.matmul_w4a16 ins(%{{.*}}, %{{.*}}, %{{.*}} : {{.*}}) zeros(%{{.*}} : memref<2x2x16xi8>) outs(%{{.*}} : memref<?x20xf32>) {group_size = 4 : i64}
   kernel.matmul_w4a16 ins(%x, %q, %g : memref<?x6xf32>, memref<2x2x64xi8>, memref<2x2x16xf16>) zeros(%z : memref<2x2x16xi8>) outs(%y : memref<?x20xf32>) {group_size = 4 : i64}
   // CHECK: kernel.matmul_w4a8 ins(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : {{.*}}) zeros(%{{.*}} : memref<2x2x16xi8>) outs(%{{.*}} : memref<?x20xf32>) {group_size = 4 : i64, x_group_size = 4 : i64}

@@ -217,7 +217,7 @@ func.func @group_columns(%c: tensor<8x32xi8>, %s: tensor<8x2xf16>) {
 // -----
 
 func.func @zeros_without_groups(%c: tensor<8x64xi8>, %s: tensor<8xf32>, %z: tensor<8xi8>) {
-  // expected-error @below {{requires group_size with zeros or columns}}
+  // expected-error @below {{requires group_size with zeros, columns, table or bytes}}
   %r = qopt.dequantize %c, %s, %z : (tensor<8x64xi8>, tensor<8xf32>, tensor<8xi8>) -> tensor<8x64xf32>
   return
 }
@@ -225,7 +225,7 @@ func.func @zeros_without_groups(%c: tensor<8x64xi8>, %s: tensor<8xf32>, %z: tens
 // -----
 
 func.func @columns_without_groups(%c: tensor<8x64xi8>, %s: tensor<8xf32>) {
-  // expected-error @below {{requires group_size with zeros or columns}}
+  // expected-error @below {{requires group_size with zeros, columns, table or bytes}}
   %r = qopt.dequantize %c, %s {columns = 64} : (tensor<8x64xi8>, tensor<8xf32>) -> tensor<8x64xf32>
   return
 }
@@ -295,6 +295,54 @@ func.func @product_rank(%x: tensor<f32>, %w: tensor<8x64xi8>, %s: tensor<8xf32>)
 func.func @product_static(%x: tensor<2x64xf32>, %w: tensor<?x64xi8>, %s: tensor<?xf32>) {
   // expected-error @below {{operand #1 must be static matrix of 8-bit signless integer values, but got 'tensor<?x64xi8>'}}
   %r = qopt.matmul_w8a16 %x, %w, %s : (tensor<2x64xf32>, tensor<?x64xi8>, tensor<?xf32>) -> tensor<2x?xf32>
+  return
+}
+
+// -----
+
+func.func @table_with_zeros(%p: tensor<8x32xi8>, %g: tensor<8x2xf16>, %z: tensor<8x2xi8>) {
+  // expected-error @below {{requires codes without zeros where there is a table or float8}}
+  %r = qopt.dequantize %p, %g, %z {group_size = 32, table = array<f32: 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0>} : (tensor<8x32xi8>, tensor<8x2xf16>, tensor<8x2xi8>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @float8_of_four_bits(%p: tensor<8x32xi8>, %g: tensor<8x2xf16>) {
+  // expected-error @below {{requires codes of four bits with table, columns or zeros of f32, of eight with float8}}
+  %r = qopt.dequantize %p, %g {group_size = 32, float8} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @bytes_without_groups(%w: tensor<8x64xi8>, %s: tensor<8xf32>) {
+  // expected-error @below {{requires group_size with zeros, columns, table or bytes}}
+  %r = qopt.dequantize %w, %s {bytes} : (tensor<8x64xi8>, tensor<8xf32>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @short_table(%p: tensor<8x32xi8>, %g: tensor<8x2xf16>) {
+  // expected-error @below {{attribute 'table' failed to satisfy constraint}}
+  %r = qopt.dequantize %p, %g {group_size = 32, table = array<f32: 1.0, 2.0>} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @product_groups(%x: tensor<2x64xf32>, %w: tensor<8x64xi8>, %s: tensor<8x2xf16>) {
+  // expected-error @below {{expected 4 scales for each of 8 rows in groups of 16, but got 'tensor<8x2xf16>'}}
+  %r = qopt.matmul_w8a16 %x, %w, %s {group_size = 16} : (tensor<2x64xf32>, tensor<8x64xi8>, tensor<8x2xf16>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @product_zeros(%x: tensor<2x64xf32>, %w: tensor<8x64xi8>, %s: tensor<8xf32>, %z: tensor<8xi8>) {
+  // expected-error @below {{requires group_size with zeros or scales of f16}}
+  %r = qopt.matmul_w8a16 %x, %w, %s, %z : (tensor<2x64xf32>, tensor<8x64xi8>, tensor<8xf32>, tensor<8xi8>) -> tensor<2x8xf32>
   return
 }
 

@@ -52,6 +52,23 @@ func.func @products(%x: tensor<?x64xf32>, %w: tensor<8x64xi8>, %ws: tensor<8xf32
   return
 }
 
+// CHECK-LABEL: func.func @small_weights
+func.func @small_weights(%x: tensor<?x64xf32>, %w: tensor<8x64xi8>, %ws: tensor<8xf32>, %p: tensor<8x32xi8>, %g: tensor<8x2xf16>, %z: tensor<8x2xi8>, %f: tensor<8x2xf32>) {
+  // CHECK: qopt.dequantize %{{.*}}, %{{.*}} {float8} : (tensor<8x64xi8>, tensor<8xf32>) -> tensor<8x64xf32>
+  %0 = qopt.dequantize %w, %ws {float8} : (tensor<8x64xi8>, tensor<8xf32>) -> tensor<8x64xf32>
+  // CHECK: qopt.dequantize %{{.*}}, %{{.*}}, %{{.*}} {bytes, group_size = 32 : i64}
+  %1 = qopt.dequantize %w, %g, %z {bytes, group_size = 32} : (tensor<8x64xi8>, tensor<8x2xf16>, tensor<8x2xi8>) -> tensor<8x64xf32>
+  // CHECK: qopt.dequantize %{{.*}}, %{{.*}}, %{{.*}} {group_size = 32 : i64} : (tensor<8x32xi8>, tensor<8x2xf16>, tensor<8x2xf32>) -> tensor<8x64xf32>
+  %2 = qopt.dequantize %p, %g, %f {group_size = 32} : (tensor<8x32xi8>, tensor<8x2xf16>, tensor<8x2xf32>) -> tensor<8x64xf32>
+  // CHECK: qopt.dequantize %{{.*}}, %{{.*}} {group_size = 32 : i64, table = array<f32: 0.000000e+00, 1.000000e+00
+  %3 = qopt.dequantize %p, %g {group_size = 32, table = array<f32: 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0>} : (tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<8x64xf32>
+  // CHECK: qopt.matmul_w8a16 %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {group_size = 32 : i64}
+  %4 = qopt.matmul_w8a16 %x, %w, %g, %z {group_size = 32} : (tensor<?x64xf32>, tensor<8x64xi8>, tensor<8x2xf16>, tensor<8x2xi8>) -> tensor<?x8xf32>
+  // CHECK: qopt.matmul_w4a16 %{{.*}}, %{{.*}}, %{{.*}} {group_size = 32 : i64, table = array<f32: 0.000000e+00
+  %5 = qopt.matmul_w4a16 %x, %p, %g {group_size = 32, table = array<f32: 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0>} : (tensor<?x64xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> tensor<?x8xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @integer_groups
 func.func @integer_groups(%x: tensor<?x3x70xf32>, %p: tensor<8x35xi8>, %g: tensor<8x3xf16>, %z: tensor<8x3xi8>) {
   // CHECK: qopt.dynamic_quantize %{{.*}} {group_size = 16 : i64} : (tensor<?x3x70xf32>) -> (tensor<?x3x70xi8>, tensor<?x3x5xf32>)

@@ -52,6 +52,28 @@ TEST(Schemes, areReadWithoutOptions) {
   EXPECT_EQ(SchemeSpec::parse("skip")->info, allSchemes().front());
 }
 
+TEST(Schemes, areNamedByTheirBits) {
+  const std::pair<const char *, const char *> cases[] = {
+      {"gptq{bits=3 group-size=64}", "gptq-int3{group-size=64}"},
+      {"gptq{sym=false bits=2}", "gptq-int2{sym=false}"},
+      {"gptq", "gptq-int4"},
+      {"rtn{bits=8}", "rtn-int8"},
+      {"hqq{group-size=32}", "hqq-int4{group-size=32}"},
+      {"gptq-int4{group-size=32}", "gptq-int4{group-size=32}"},
+      {"gptq{bits=3", "gptq{bits=3"},
+      {"nope{bits=3}", "nope{bits=3}"},
+      {"builtin.module(float)", "builtin.module(float)"},
+  };
+  for (auto [text, name] : cases) {
+    Result<std::string> resolved = resolveBits(text);
+    ASSERT_TRUE(resolved) << resolved.error().message;
+    EXPECT_EQ(*resolved, name);
+  }
+  EXPECT_EQ(resolveBits("gptq{bits=5}").error().message, "scheme \"gptq\": expected bits 2, 3, 4 or 8 but got 5");
+  EXPECT_EQ(SchemeSpec::parse("hqq{bits=8}").error().message, "scheme \"hqq\": expected bits 2, 3 or 4 but got 8");
+  EXPECT_EQ(SchemeSpec::parse("gptq{bits=2}")->info, findScheme("gptq-int2"));
+}
+
 TEST(Schemes, sayWhatIsWrong) {
   const std::pair<const char *, const char *> cases[] = {
       {"int9", "unknown scheme \"int9\"; there are float, "},
@@ -65,6 +87,11 @@ TEST(Schemes, sayWhatIsWrong) {
       {"gptq-int4{damp-percent=1.5}", "expected a damping between 0 and 1 but got 1.5"},
       {"llm-int8{threshold=nan}", "expected a threshold above 0 but got nan"},
       {"float{sym=true}", "no such option sym; it has none"},
+      {"int8-weights{group-size=64}", "scheme \"int8-weights\": no such option group-size; it has steps"},
+      {"int8-weights{steps=126}", "expected steps \"127\", \"127.5\" or \"128\" but got \"126\""},
+      {"gptq-int8{activations=int8}", "no such option activations"},
+      {"mxfp4{group-size=16}", "no such option group-size; it has scale-rule"},
+      {"nf4{double-quant=yes}", "option double-quant: expected true or false but got yes"},
   };
   for (auto [text, message] : cases) {
     Result<SchemeSpec> spec = SchemeSpec::parse(text);

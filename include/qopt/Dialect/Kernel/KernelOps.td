@@ -117,16 +117,29 @@ def Kernel_MatmulFloatOp : Kernel_ProductOp<"matmul_float"> {
                          attr-dict (`->` type($results)^)?}];
 }
 
-def Kernel_MatmulW8A16Op : Kernel_ProductOp<"matmul_w8a16"> {
-  let summary = "float activations times int8 weights";
+def Kernel_MatmulW8A16Op : Kernel_ProductOp<"matmul_w8a16", [], [{
+    /// Whether sums of `groupSize()` inputs are scaled by themselves.
+    bool isByGroups() { return getGroupSize().has_value(); }
+    /// Inputs of a group; K without groups.
+    int64_t groupSize();
+    int64_t groups();
+  }]> {
+  let summary = "float activations times weights of eight bits";
   let description = [{
-    y[r, n] = scales[n] * sum_k x[r, k] w[n, k]. Constraints: x [R, K], weights
-    [blocks, K, 16], scales [N], y [R, N].
+    y[r, n] = scales[n] * sum_k x[r, k] w[n, k], where w are int8 or, with `float8`, the bits
+    of f8E4M3FN. With `group_size`, y[r, n] = sum_g scales[n, g] * sum_{k in g} x[r, k]
+    (w[n, k] - zeros[n, g]), where zeros are 0 if there are none. Groups have `group_size`
+    inputs, the last one the rest; a size below 1 means K.
+    Constraints: x [R, K], weights [blocks, K, 16], scales [N] of f32 or, in groups, [blocks,
+    groups, 16] of f16 or f32, zeros [blocks, groups, 16], y [R, N]; zeros only in groups and
+    not with float8.
   }];
-  let arguments = (ins Kernel_Rows<F32>:$x, Kernel_Packed<[I8]>:$weights, Kernel_Vector<F32>:$scales,
-                       Kernel_Rows<F32>:$y);
+  let arguments = (ins Kernel_Rows<F32>:$x, Kernel_Packed<[I8]>:$weights, Kernel_Array<[1, 3], [F16, F32]>:$scales,
+                       Optional<Kernel_Packed<[I8]>>:$zeros, Kernel_Rows<F32>:$y, OptionalAttr<I64Attr>:$group_size,
+                       UnitAttr:$float8);
   let assemblyFormat = [{`ins` `(` $x `,` $weights `,` $scales `:` type($x) `,` type($weights) `,` type($scales) `)`
-                         `outs` `(` $y `:` type($y) `)` attr-dict (`->` type($results)^)?}];
+                         (`zeros` `(` $zeros^ `:` type($zeros) `)`)? `outs` `(` $y `:` type($y) `)`
+                         attr-dict (`->` type($results)^)?}];
 }
 
 def Kernel_MatmulW4A16Op : Kernel_ProductOp<"matmul_w4a16", [], [{
@@ -139,13 +152,14 @@ def Kernel_MatmulW4A16Op : Kernel_ProductOp<"matmul_w4a16", [], [{
   let summary = "float activations times group-wise int4 weights";
   let description = [{
     y[r, n] = sum_g scales[n, g] * sum_{k in g} x[r, k] (w[n, k] - zeros[n, g]), where zeros
-    are 8 if there are none. Groups have `group_size` inputs, the last one the rest; a
-    size below 1 means K.
+    are 8 if there are none. With a `table` of 16 numbers, table[w[n, k]] takes the place of
+    w[n, k] - zeros[n, g]. Groups have `group_size` inputs, the last one the rest; a size
+    below 1 means K.
 
     Groups are stored in steps of eight inputs, the last step of a group filled up; byte b
     of the four of a column and step holds inputs b (low nibble) and b + 4 (high).
     Constraints: x [R, K], weights [blocks, steps, 64], scales and zeros [blocks, groups, 16]
-    with scales of f16 or f32, y [R, N].
+    with scales of f16 or f32 and zeros of i8 or f32, y [R, N]; zeros or a table, not both.
 
     ```mlir
     kernel.matmul_w4a16 ins(%x, %w, %s : memref<?x256xf32>, memref<4x32x64xi8>, memref<4x2x16xf16>)
@@ -153,7 +167,8 @@ def Kernel_MatmulW4A16Op : Kernel_ProductOp<"matmul_w4a16", [], [{
     ```
   }];
   let arguments = (ins Kernel_Rows<F32>:$x, Kernel_Packed<[I8]>:$weights, Kernel_Packed<[F16, F32]>:$scales,
-                       Optional<Kernel_Packed<[I8]>>:$zeros, Kernel_Rows<F32>:$y, I64Attr:$group_size);
+                       Optional<Kernel_Packed<[I8, F32]>>:$zeros, Kernel_Rows<F32>:$y, I64Attr:$group_size,
+                       OptionalAttr<ConfinedAttr<DenseF32ArrayAttr, [DenseArrayCount<16>]>>:$table);
   let assemblyFormat = [{`ins` `(` $x `,` $weights `,` $scales `:` type($x) `,` type($weights) `,` type($scales) `)`
                          (`zeros` `(` $zeros^ `:` type($zeros) `)`)? `outs` `(` $y `:` type($y) `)`
                          attr-dict (`->` type($results)^)?}];

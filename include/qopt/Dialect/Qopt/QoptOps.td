@@ -85,6 +85,10 @@ def Qopt_I8Tensor : RankedTensorOf<[I8]>;
 def Qopt_I32Tensor : RankedTensorOf<[I32]>;
 def Qopt_I64Tensor : RankedTensorOf<[I64]>;
 def Qopt_FloatTensor : RankedTensorOf<[F16, F32]>;
+/// Zero points: integers, or floats where a group's smallest weight is a number of its own.
+def Qopt_ZerosTensor : RankedTensorOf<[I8, F32]>;
+/// What the codes of four bits stand for, in their order.
+def Qopt_TableAttr : ConfinedAttr<DenseF32ArrayAttr, [DenseArrayCount<16>]>;
 
 class Qopt_Shaped<string condition> : CPred<"::llvm::cast<::mlir::RankedTensorType>($_self)." # condition>;
 
@@ -392,16 +396,23 @@ def Qopt_DequantizeOp : Qopt_ValueOp<"dequantize"> {
       [N, ceil(K / 2)] as i8; `columns` is K where the last byte of a row holds one
       code, and not needed otherwise. `zeros` [N, G] defaults to 8.
 
+    In groups, codes of four bits may be places in a `table` of 16 numbers: scale *
+    table[code], without zeros. With `bytes` they are signed 8-bit numbers [N, K], whose
+    `zeros` default to 0. Codes of eight bits, per channel or in groups, are with `float8`
+    the bits of f8E4M3FN, without zeros.
+
     ```mlir
     %w = qopt.dequantize %codes, %scale {group_size = 32} : (tensor<64x32xi8>, tensor<64x2xf16>) -> tensor<64x64xf32>
     ```
   }];
-  let arguments = (ins Qopt_I8Tensor:$codes, Qopt_FloatTensor:$scale, Optional<Qopt_I8Tensor>:$zeros, OptionalAttr<I64Attr>:$group_size,
-                       OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>:$columns);
+  let arguments = (ins Qopt_I8Tensor:$codes, Qopt_FloatTensor:$scale, Optional<Qopt_ZerosTensor>:$zeros,
+                       OptionalAttr<I64Attr>:$group_size, OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>:$columns,
+                       OptionalAttr<Qopt_TableAttr>:$table, UnitAttr:$bytes, UnitAttr:$float8);
   let results = (outs Qopt_F32Tensor:$result);
   let assemblyFormat = "$codes `,` $scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
   let builders = [OpBuilder<(ins "::mlir::Value":$codes, "::mlir::Value":$scale), [{
-    build($_builder, $_state, codes, scale, ::mlir::Value(), ::mlir::IntegerAttr(), ::mlir::IntegerAttr());
+    build($_builder, $_state, codes, scale, ::mlir::Value(), ::mlir::IntegerAttr(), ::mlir::IntegerAttr(),
+          ::mlir::DenseF32ArrayAttr(), ::mlir::UnitAttr(), ::mlir::UnitAttr());
   }]>];
   let hasVerifier = 1;
 }
@@ -432,12 +443,19 @@ def Qopt_MatmulW8A8Op : Qopt_ValueOp<"matmul_w8a8", [AttrSizedOperandSegments,
   let hasVerifier = 1;
 }
 
-def Qopt_MatmulW8A16Op : Qopt_ValueOp<"matmul_w8a16", [DeclareOpInterfaceMethods<Qopt_QuantizedProductOpInterface>]> {
-  let summary = "float activations times int8 weights";
-  let description = [{y[t, n] = w_scale[n] * sum_k x[t, k] w[n, k].}];
-  let arguments = (ins Qopt_RowsOf<F32>:$x, Qopt_StaticMatrixOf<[I8]>:$w, Qopt_F32Tensor:$w_scale);
+def Qopt_MatmulW8A16Op : Qopt_ValueOp<"matmul_w8a16",
+    [DeclareOpInterfaceMethods<Qopt_QuantizedProductOpInterface, ["getWeightZeros"]>]> {
+  let summary = "float activations times weights of eight bits";
+  let description = [{
+    y[t, n] = w_scale[n] * sum_k x[t, k] w[n, k]. With `group_size`, `w_scale` and `zeros`
+    [N, G] as in `dequantize` per group with `bytes`:
+    y[t, n] = sum_k x[t, k] * w_scale[n, k / group_size] * (w[n, k] - zeros[n, k / group_size]).
+    With `float8`, w holds the bits of f8E4M3FN, and there are no zeros.
+  }];
+  let arguments = (ins Qopt_RowsOf<F32>:$x, Qopt_StaticMatrixOf<[I8]>:$w, Qopt_FloatTensor:$w_scale,
+                       Optional<Qopt_I8Tensor>:$zeros, OptionalAttr<I64Attr>:$group_size, UnitAttr:$float8);
   let results = (outs Qopt_F32Tensor:$y);
-  let assemblyFormat = "$x `,` $w `,` $w_scale attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$x `,` $w `,` $w_scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -446,10 +464,11 @@ def Qopt_MatmulW4A16Op : Qopt_ValueOp<"matmul_w4a16",
   let summary = "float activations times group-wise int4 weights";
   let description = [{
     y[t, n] = sum_k x[t, k] * scale[n, k / group_size] * (w[n, k] - zero[n, k / group_size]);
-    `w`, `scale`, `zeros` as in `dequantize` per group.
+    `w`, `scale`, `zeros` as in `dequantize` per group. With a `table`, table[w[n, k]] takes the
+    place of w[n, k] - zero.
   }];
   let arguments = (ins Qopt_RowsOf<F32>:$x, Qopt_StaticMatrixOf<[I8]>:$w, Qopt_FloatTensor:$scale,
-                       Optional<Qopt_I8Tensor>:$zeros, I64Attr:$group_size);
+                       Optional<Qopt_ZerosTensor>:$zeros, I64Attr:$group_size, OptionalAttr<Qopt_TableAttr>:$table);
   let results = (outs Qopt_F32Tensor:$y);
   let assemblyFormat = "$x `,` $w `,` $scale (`,` $zeros^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;

@@ -30,8 +30,15 @@ enum class WeightMethod {
   Channels,      ///< int8, one scale per row
   HalfChannels,  ///< the same of weights that pass through float16 first
   KeptChannels,  ///< the same without the columns that calibration chooses, which are kept
-  RoundedGroups, ///< int4 in groups, each weight rounded to nearest
-  GptqGroups,    ///< int4 in groups, so that the layer's output stays close
+  RoundedGroups, ///< integers of `weightBits` in groups, each weight rounded to nearest
+  GptqGroups,    ///< the same, so that the layer's output stays close
+  MinMaxGroups,  ///< the same from the smallest weight to the largest, with float zero points
+  HqqGroups,     ///< the same with zero points of least error by HQQ
+  Nf4Blocks,     ///< the 16 numbers of bitsandbytes' NF4, in blocks
+  Fp4Blocks,     ///< those of its FP4
+  MxBlocks,      ///< float4 e2m1 in blocks whose scales are powers of two (OCP MX)
+  NvBlocks,      ///< float4 e2m1 in blocks whose scales are float8 e4m3 (NVFP4)
+  Float8Rows,    ///< float8 e4m3, one scale per row
 };
 
 /// How activations enter the product.

@@ -30,6 +30,19 @@ enum class Int4Activations { Auto, Int8, Float };
 /// How the scale of a group is chosen.
 enum class ScaleChoice { Search, MinMax };
 
+/// The code of the largest weight of a row, as ChannelSteps in qopt/Numerics/Quantizers.h.
+enum class RowSteps { Steps127, Steps127Half, Steps128 };
+
+/// Which weights of float8 share a scale, as Float8Scales there.
+enum class Float8Granularity { Row, Tensor, Block };
+
+/// The scale of a block of MXFP4, as MxRule in qopt/Numerics/SmallFloats.h.
+enum class MxScale { Even, Floor, Ceil, Rceil };
+
+/// `NAME{bits=B ...}` as the scheme `NAME-intB{...}`, where there are such schemes but none of
+/// that name; without bits those of four. Other text as it is. Error: no scheme of so many bits.
+Result<std::string> resolveBits(llvm::StringRef text);
+
 namespace options {
 
 template <typename T>
@@ -51,6 +64,11 @@ constexpr SchemeOption<Enum> word(llvm::StringLiteral name, llvm::ArrayRef<llvm:
 inline constexpr auto groupSize = number<int64_t>(
     "group-size", 128, [](double n) { return n >= 1 || n == -1; }, "a group size of at least 1, or -1,",
     "inputs per scale; -1: a whole row");
+/// The same where a package's default is another.
+inline constexpr auto groupSize64 =
+    number<int64_t>("group-size", 64, groupSize.isAllowed, groupSize.expected, groupSize.help);
+inline constexpr auto dividingGroups =
+    flag("dividing-groups", false, "groups smaller by 32 while they do not divide a row, else a whole row");
 inline constexpr auto symmetric = flag("sym", true, "codes around a fixed zero point");
 
 inline constexpr llvm::StringLiteral kInt4Activations[] = {"auto", "int8", "float"};
@@ -66,6 +84,18 @@ inline constexpr auto grid = word("grid", kScaleChoices, ScaleChoice::Search,
                                   "scales of least squared error, or from the smallest and largest weight");
 inline constexpr auto exactReference =
     flag("exact-reference", false, "scales in float32 and as find_params of the reference implementation");
+
+inline constexpr llvm::StringLiteral kRowSteps[] = {"127", "127.5", "128"};
+inline constexpr auto rowSteps = word("steps", kRowSteps, RowSteps::Steps127,
+                                      "steps from zero to the largest weight of a row, rounded as the packages do");
+inline constexpr auto doubleQuant = flag("double-quant", false, "scales of 8 bits, as bitsandbytes nests them");
+inline constexpr llvm::StringLiteral kMxScales[] = {"even", "floor", "ceil", "rceil"};
+inline constexpr auto mxScale = word("scale-rule", kMxScales, MxScale::Even,
+                                     "which power of two scales a block: of the largest weight rounded to one bit, "
+                                     "rounded down, rounded up, or the smallest that clamps nothing");
+inline constexpr llvm::StringLiteral kFloat8Granularity[] = {"row", "tensor", "block"};
+inline constexpr auto float8Granularity = word("scales", kFloat8Granularity, Float8Granularity::Row,
+                                               "one for a row, for all weights, or for 128 x 128 of them");
 
 inline constexpr auto dampPercent = number<double>(
     "damp-percent", 0.01, [](double n) { return n >= 0 && n <= 1; }, "a damping between 0 and 1",

@@ -100,16 +100,7 @@ struct Int4Product : Product {
 
   Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const override {
     Value group = t.min(t.div(chunk, t.i32(chunksPerGroup())), t.i32(groups - 1));
-    Value block = t.min(t.shiftRight(place.sums, 4), t.i32(llvm::divideCeil(columns, int64_t(16)) - 1));
-    Type four = t.vector(scaleType, 4);
-    Value scales = t.row(args[kScales], four, t.add(t.mul(block, groups), group), 4);
-    scales = t.at(scales, four, t.shiftRight(t.bitAnd(place.sums, 15), 2));
-    Values result;
-    for (int64_t i = 0; i < place.numSums; ++i) {
-      Value scale = t.extract(t.load(four, t.at(scales, four, i / 4)), i % 4);
-      result.push_back(scaleType.isF32() ? scale : t.toFloat(scale, t.f32Type()));
-    }
-    return result;
+    return loadGroupScales(t, args[kScales], scaleType, place, columns, groups, group);
   }
 };
 
@@ -119,7 +110,8 @@ ProductForm describe(kernel::MatmulW4A16Op op) {
   Values own{op.getScales()};
   if (op.getZeros())
     own.push_back(op.getZeros());
-  return {std::make_unique<Int4Product>(op), own};
+  bool isExact = !op.getTable() && (!op.getZeros() || op.getZeros().getType().getElementType().isInteger(8));
+  return {isExact ? std::make_unique<Int4Product>(op) : makeTableProduct(op), own};
 }
 
 } // namespace qopt::cuda

@@ -38,6 +38,29 @@ Values loadWords(Emitter &t, Value pointer) {
   return result;
 }
 
+Values loadGroupScales(Emitter &t, Value scales, Type element, const WeightPlace &place, int64_t columns,
+                       int64_t groups, Value group) {
+  Value block = t.min(t.shiftRight(place.sums, 4), t.i32(llvm::divideCeil(columns, int64_t(16)) - 1));
+  Type four = t.vector(element, 4);
+  scales = t.row(scales, four, t.add(t.mul(block, groups), group), 4);
+  scales = t.at(scales, four, t.shiftRight(t.bitAnd(place.sums, 15), 2));
+  Values result;
+  for (int64_t i = 0; i < place.numSums; ++i) {
+    Value scale = t.extract(t.load(four, t.at(scales, four, i / 4)), i % 4);
+    result.push_back(element.isF32() ? scale : t.toFloat(scale, t.f32Type()));
+  }
+  return result;
+}
+
+// The weights of a model are finite: cutting the low bits off is a split, too.
+void appendSplit(Emitter &t, Value bits, Fragment &tile) {
+  Type f32 = t.f32Type();
+  Value high = t.bitAnd(bits, ~int64_t(0x1FFF));
+  Value low = t.sub(t.bitcast(bits, f32), t.bitcast(high, f32));
+  tile.high.push_back(high);
+  tile.low.push_back(t.bitAnd(t.bitcast(low, t.getI32Type()), ~int64_t(0x1FFF)));
+}
+
 WeightPlace ProductThread::placeOf(Value warpColumns) {
   Value block = t.add(t.mul(warpColumns, 2), t.shiftRight(group, 2));
   int64_t blocks = llvm::divideCeil(p.columns, int64_t(16));

@@ -173,6 +173,8 @@ struct ProductForm {
 ProductForm describeProduct(kernel::ProductOpInterface op, const OutlierLoop &outliers = nullptr);
 ProductForm describe(kernel::MatmulW8A8Op op, const OutlierLoop &outliers);
 ProductForm describe(kernel::MatmulW4A16Op op);
+/// Of one whose weights no f16 holds: numbers in a table, or zero points that are floats.
+std::unique_ptr<Product> makeTableProduct(kernel::MatmulW4A16Op op);
 ProductForm describe(kernel::MatmulW4A8Op op);
 ProductForm describe(kernel::MatmulW8A16Op op);
 ProductForm describe(kernel::MatmulFloatOp op);
@@ -185,6 +187,12 @@ void launchProductTiles(Kernel &k, const Product &product, Value rows, llvm::Arr
 /// takes the place of kX.
 bool canUseWgmma(const Product &product);
 void launchProductWgmma(Kernel &k, const Product &product, Value x, Value rows, llvm::ArrayRef<Argument> arguments);
+
+/// The factors (f32) of the columns that the lane has sums of, of scales [blocks][groups][16].
+Values loadGroupScales(Emitter &t, Value scales, Type element, const WeightPlace &place, int64_t columns,
+                       int64_t groups, Value group);
+/// Appends a weight (the bits of an f32), cut in two parts of tf32.
+void appendSplit(Emitter &t, Value bits, Fragment &tile);
 
 /// 16 bytes as four i32.
 Values loadWords(Emitter &t, Value pointer);

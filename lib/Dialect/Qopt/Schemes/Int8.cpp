@@ -17,9 +17,10 @@ static constexpr SchemeVariant kWeights[] = {{
     .weightBits = 8,
     .weightText = "int8, one scale per row",
     .activationText = "float",
-    .reproduces = "quanto qint8 (`--compat=quanto`)",
+    .reproduces = "quanto qint8 (`--compat=quanto`), torchao int8wo (`--compat=torchao`), EETQ (`--compat=eetq`)",
 }};
-static constexpr SchemePreset kWeightsPresets[] = {{"quanto", ""}};
+static constexpr const OptionInfo *kWeightsOptions[] = {&options::rowSteps};
+static constexpr SchemePreset kWeightsPresets[] = {{"quanto", ""}, {"torchao", "steps=127.5"}, {"eetq", "steps=128"}};
 
 //===----------------------------------------------------------------------===//
 // One scale of activations, measured
@@ -82,7 +83,8 @@ static constexpr const OptionInfo *kLlmInt8Options[] = {&options::threshold, &op
 static constexpr SchemeInfo kSchemes[] = {
     {
         .name = "int8-weights",
-        .summary = "int8 weights with a scale per output (quanto qint8)",
+        .summary = "int8 weights with a scale per output (quanto qint8, torchao int8wo, EETQ)",
+        .options = kWeightsOptions,
         .presets = kWeightsPresets,
         .variants = kWeights,
         .head = schemes::kHead,

@@ -17,7 +17,8 @@ inline constexpr llvm::StringLiteral kHead = "int8-weights";
 
 llvm::ArrayRef<SchemeInfo> floats();
 llvm::ArrayRef<SchemeInfo> int8();
-llvm::ArrayRef<SchemeInfo> int4();
+llvm::ArrayRef<SchemeInfo> groups();
+llvm::ArrayRef<SchemeInfo> smallFloats();
 
 } // namespace qopt::schemes
 
