@@ -227,6 +227,21 @@ LogicalResult lowerClip(onnx::ClipOp op, OnnxLowering &state) {
   });
 }
 
+/// Exact where it fits, by squaring for each bit of the exponent. Exponents below 0 and above 63 leave
+/// 1 and -1, whose powers are always integers that fit, and make 0 of the others.
+Value integerPower(Scalar &s, Value x, Value exponent) {
+  Value zero = s.like(exponent, 0), result = s.like(x, 1), factor = x;
+  for (int bit = 0; bit < 6; ++bit) {
+    factor = bit == 0 ? x : s.mul(factor, factor);
+    Value isSet = arith::AndIOp::create(s.b, exponent, s.like(exponent, 1 << bit));
+    result = s.select(s.equal(isSet, zero), result, s.mul(result, factor));
+  }
+  Value isUnit = arith::OrIOp::create(s.b, s.equal(x, s.like(x, 1)), s.equal(x, s.like(x, -1)));
+  Value isOutside = arith::CmpIOp::create(s.b, arith::CmpIPredicate::ugt, exponent, s.like(exponent, 63));
+  Value kept = s.select(isUnit, result, s.like(x, 0));
+  return s.select(isOutside, kept, result);
+}
+
 LogicalResult lowerPow(onnx::PowOp op, OnnxLowering &state) {
   std::optional<double> exponent = onnx::getConstantScalar(op.getRhs());
   Type element = getElementTypeOrSelf(op.getOutput().getType());
@@ -240,6 +255,8 @@ LogicalResult lowerPow(onnx::PowOp op, OnnxLowering &state) {
       return s.mul(s.mul(x, x), x);
     if (exponent == 0.5 && Scalar::isFloat(x))
       return math::SqrtOp::create(s.b, x);
+    if (!Scalar::isFloat(x) && !Scalar::isFloat(in[1]))
+      return integerPower(s, x, in[1]);
     Type f64 = s.b.getF64Type();
     Value power = math::PowFOp::create(s.b, convert(s, x, f64), convert(s, in[1], f64));
     return convert(s, power,

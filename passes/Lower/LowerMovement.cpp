@@ -14,6 +14,18 @@ using namespace qopt::lowering;
 
 namespace {
 
+/// Parts without elements may lie at the end of a tensor, where MLIR lets no slice begin; so may all
+/// parts of one without elements.
+bool isEmpty(ArrayRef<OpFoldResult> sizes) {
+  return llvm::any_of(sizes, [](OpFoldResult size) { return constantOf(size) == 0; });
+}
+
+Value slice(Value data, const Dims &offsets, const Dims &sizes, const Dims &strides, OnnxLowering &state) {
+  if (isEmpty(sizes) || llvm::is_contained(cast<RankedTensorType>(data.getType()).getShape(), 0))
+    return state.empty(sizes, getElementTypeOrSelf(data.getType()));
+  return tensor::ExtractSliceOp::create(state.b, data, offsets, sizes, strides);
+}
+
 LogicalResult lowerConcat(onnx::ConcatOp op, OnnxLowering &state) {
   Dims dims = state.dims(op.getConcatResult());
   int64_t axis = positiveAxis(op.getAxis(), dims.size());
@@ -24,6 +36,8 @@ LogicalResult lowerConcat(onnx::ConcatOp op, OnnxLowering &state) {
     Dims part = state.dims(input);
     Dims sizes = dims;
     sizes[axis] = part[axis];
+    if (isEmpty(sizes))
+      continue;
     Value from = state.castTo(state.tensor(input), state.typeOf(sizes, element));
     result = tensor::InsertSliceOp::create(state.b, from, result, offsets, sizes, strides);
     offsets[axis] = state.add(offsets[axis], part[axis]);
@@ -45,7 +59,7 @@ LogicalResult lowerSlice(onnx::SliceOp op, OnnxLowering &state) {
   Value data = state.tensor(op.getData());
   Type element = getElementTypeOrSelf(data.getType());
   bool isForward = llvm::all_of(strides, [](OpFoldResult s) { return *constantOf(s) > 0; });
-  Value result = isForward ? tensor::ExtractSliceOp::create(state.b, data, offsets, to, strides).getResult()
+  Value result = isForward ? slice(data, offsets, to, strides, state)
                            : state.generate(to, element, [&](ImplicitLocOpBuilder &b, ValueRange at) -> Value {
                                SmallVector<Value> indices;
                                for (size_t i = 0; i < at.size(); ++i) {
@@ -67,7 +81,7 @@ LogicalResult lowerSplit(onnx::SplitOp op, OnnxLowering &state) {
   Dims offsets(rank, state.index(0)), strides(rank, state.index(1));
   for (Value result : op.getResults()) {
     Dims to = state.dims(result);
-    state.setTensor(result, tensor::ExtractSliceOp::create(state.b, input, offsets, to, strides));
+    state.setTensor(result, slice(input, offsets, to, strides, state));
     offsets[axis] = state.add(offsets[axis], to[axis]);
   }
   return success();

@@ -97,15 +97,19 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
         setFlag<attrs::Output>(root);
         continue;
       }
-      SmallVector<Value> sizes;
-      for (int64_t i = 0; i < type.getRank(); ++i)
-        if (type.isDynamicDim(i))
-          sizes.push_back(b.createOrFold<memref::DimOp>(ret.getLoc(), operand.get(), i));
-      auto dense = MemRefType::get(type.getShape(), type.getElementType());
-      auto copy = memref::AllocOp::create(b, ret.getLoc(), dense, sizes);
+      // Known sizes are constants here: canonicalization would make them some, and lose the flag.
+      SmallVector<OpFoldResult> sizes = memref::getMixedSizes(b, ret.getLoc(), operand.get());
+      for (OpFoldResult &size : sizes)
+        if (std::optional<int64_t> known = getConstantIntValue(size))
+          size = b.getIndexAttr(*known);
+      SmallVector<int64_t> shape;
+      SmallVector<Value> dynamicSizes;
+      dispatchIndexOpFoldResults(sizes, dynamicSizes, shape);
+      auto copy = memref::AllocOp::create(b, ret.getLoc(), MemRefType::get(shape, type.getElementType()), dynamicSizes);
       setFlag<attrs::Output>(copy);
       linalg::CopyOp::create(b, ret.getLoc(), operand.get(), copy.getResult());
-      operand.set(copy);
+      auto dense = MemRefType::get(type.getShape(), type.getElementType());
+      operand.set(b.createOrFold<memref::CastOp>(ret.getLoc(), dense, copy));
     }
     return success();
   }

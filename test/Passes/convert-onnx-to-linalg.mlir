@@ -285,3 +285,31 @@ func.func @layer_norm_of_halves(%x: tensor<?x4xf16>, %s: tensor<4xf16>) -> tenso
   %y, %mean, %deviation = onnx.LayerNormalization %x, %s : (tensor<?x4xf16>, tensor<4xf16>) -> (tensor<?x4xf16>, tensor<?x1xf32>, tensor<?x1xf32>)
   return %y : tensor<?x4xf16>
 }
+
+// -----
+
+// Parts without elements lie where no slice may begin.
+// CHECK-LABEL: func.func @empty_parts(
+// CHECK-SAME:    %[[X:.*]]: tensor<3x2xf32>, %{{.*}}: tensor<0x2xf32>)
+// CHECK:         %[[ALL:.*]] = tensor.insert_slice %[[X]] into %{{.*}}[0, 0] [3, 2] [1, 1]
+// CHECK-NOT:     tensor.insert_slice
+// CHECK:         %[[NONE:.*]] = tensor.empty() : tensor<0x2xf32>
+// CHECK:         return %[[ALL]], %[[NONE]]
+func.func @empty_parts(%x: tensor<3x2xf32>, %none: tensor<0x2xf32>) -> (tensor<3x2xf32>, tensor<0x2xf32>) {
+  %c = onnx.Concat %x, %none {axis = 0 : i64} : (tensor<3x2xf32>, tensor<0x2xf32>) -> tensor<3x2xf32>
+  %sizes = onnx.Constant dense<[3, 0]> : tensor<2xi64>
+  %s:2 = onnx.Split %x, %sizes {axis = 0 : i64} : (tensor<3x2xf32>, tensor<2xi64>) -> (tensor<3x2xf32>, tensor<0x2xf32>)
+  return %c, %s#1 : tensor<3x2xf32>, tensor<0x2xf32>
+}
+
+// -----
+
+// Double has fewer bits than the power of an integer may need.
+// CHECK-LABEL: func.func @integer_power(
+// CHECK-NOT:     math.powf
+// CHECK:         arith.muli
+// CHECK:         arith.cmpi ugt, %{{.*}}, %c63_i64
+func.func @integer_power(%x: tensor<4xi64>, %y: tensor<4xi64>) -> tensor<4xi64> {
+  %p = onnx.Pow %x, %y : (tensor<4xi64>, tensor<4xi64>) -> tensor<4xi64>
+  return %p : tensor<4xi64>
+}

@@ -126,3 +126,16 @@ func.func @layers(%s: index, %x: memref<?x4xf32>) {
   }
   return
 }
+
+// What is returned in memory of the caller is copied; a size that is known is none of an operand,
+// with which canonicalization would make another allocation, without the flag.
+// CHECK-LABEL: func.func @known_sizes(
+// CHECK:         %[[COPY:.*]] = memref.alloc() {qopt.output} : memref<1xi64>
+// CHECK:         linalg.copy {{.*}} outs(%[[COPY]] : memref<1xi64>)
+// CHECK:         %[[RESULT:.*]] = memref.cast %[[COPY]] : memref<1xi64> to memref<?xi64>
+// CHECK:         return %[[RESULT]]
+func.func @known_sizes(%x: memref<i64>) -> memref<?xi64> {
+  %y = memref.expand_shape %x [] output_shape [1] : memref<i64> into memref<1xi64>
+  %z = memref.cast %y : memref<1xi64> to memref<?xi64>
+  return %z : memref<?xi64>
+}
