@@ -19,6 +19,12 @@ struct PrepareOptions : mlir::PassPipelineOptions<PrepareOptions>, AssignmentOpt
   Option<std::string> compat{*this, "compat", llvm::cl::desc("Package whose choices to repeat")};
 };
 
+/// Options of `qopt-raise`.
+struct RaiseOptions : mlir::PassPipelineOptions<RaiseOptions> {
+  Option<bool> dequantize{*this, "dequantize", llvm::cl::desc("Weights that the file has as codes become float"),
+                          llvm::cl::init(false)};
+};
+
 /// As mlir::PassPipelineRegistration, but what is wrong with the options becomes
 /// part of the parser's error instead of a line of its own on stderr.
 template <typename Options = mlir::EmptyPipelineOptions>

@@ -28,6 +28,14 @@ namespace {
 // Phases
 //===----------------------------------------------------------------------===//
 
+/// Products: one pass for each operator of the qopt dialect.
+void buildProducts(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW8A8());
+  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW8A16());
+  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW4A8());
+  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW4A16());
+}
+
 /// Exporters' decompositions become the standard operators. What comes out, the
 /// raised form of a decoder:
 ///
@@ -44,7 +52,12 @@ namespace {
 /// - `onnx.Swish`, and shapes that are constants but for 0 and -1.
 ///
 /// What is not recognised stays as the exporter wrote it.
-void buildRaise(OpPassManager &pm) {
+void buildRaise(OpPassManager &pm, const RaiseOptions &options) {
+  // What the file has quantized already.
+  RaiseQuantizedOptions quantized;
+  quantized.dequantize = options.dequantize;
+  pm.addNestedPass<func::FuncOp>(createRaiseQuantized(quantized));
+  pm.addNestedPass<func::FuncOp>(createExpandQuantization());
   // One float type.
   pm.addNestedPass<func::FuncOp>(createWidenFloats());
   // Shapes and constants, so that what follows sees through them.
@@ -55,6 +68,7 @@ void buildRaise(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createAssignRoles());
   pm.addNestedPass<func::FuncOp>(createResolveShapes());
   pm.addNestedPass<func::FuncOp>(createFoldConstants());
+  pm.addNestedPass<func::FuncOp>(createFoldWeights());
   pm.addPass(createCSEPass());
   // Operators: normalizations first, where rotations start.
   pm.addNestedPass<func::FuncOp>(createNormalizeLinears());
@@ -66,6 +80,9 @@ void buildRaise(OpPassManager &pm) {
   pm.addPass(createCSEPass());
   // Names, from where linears stand if nothing else tells.
   pm.addNestedPass<func::FuncOp>(createNameLayers());
+  // Products of the codes that the file has.
+  pm.addNestedPass<func::FuncOp>(createSplitProducts());
+  buildProducts(pm);
 }
 
 /// Every linear gets its scheme, and observers where the scheme needs data.
@@ -82,12 +99,8 @@ void buildQuantize(OpPassManager &pm, const CalibrateOptions &calibrate) {
   // Weights, and the embedding where it is the head's.
   pm.addNestedPass<func::FuncOp>(createTieEmbedding());
   pm.addNestedPass<func::FuncOp>(createQuantizeWeights());
-  // Products: one pass for each operator of the qopt dialect.
   pm.addNestedPass<func::FuncOp>(createSplitColumns());
-  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW8A8());
-  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW8A16());
-  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW4A8());
-  pm.addNestedPass<func::FuncOp>(createQuantizeMatmulW4A16());
+  buildProducts(pm);
   // Contract.
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createVerifyQuantized());
@@ -106,6 +119,10 @@ void qopt::pipelines::buildScheme(OpPassManager &pm, const AssignSchemeOptions &
 //===----------------------------------------------------------------------===//
 
 void qopt::buildLowerPipeline(OpPassManager &pm, const AddCacheOptions &cache) {
+  // Rounding that nothing has raised.
+  ExpandQuantizationOptions expand;
+  expand.codes = true;
+  pm.addNestedPass<func::FuncOp>(createExpandQuantization(expand));
   // Entry points for texts that grow.
   pm.addPass(createAddCache(cache));
   // Heavy operators to calls of kernels, the others to loops over tensors; chains
@@ -250,7 +267,7 @@ void qopt::registerUpstreamPasses() {
 static std::vector<NamedPipeline> allPipelines() {
   std::vector<NamedPipeline> all = {
       // Phases.
-      makePipeline("qopt-raise", "Exporters' decompositions to standard operators", buildRaise),
+      makePipeline<RaiseOptions>("qopt-raise", "Exporters' decompositions to standard operators", buildRaise),
       makePipeline<PrepareOptions>("qopt-prepare", "A scheme for every linear, and observers",
                                    [](OpPassManager &pm, const PrepareOptions &options) {
                                      buildPrepare(pm, options.assign(options.scheme, options.compat));

@@ -78,6 +78,9 @@ static std::optional<int64_t> countKeptColumns(Operation *op, const SchemeVarian
   return kept ? cast<RankedTensorType>(kept.getType()).getDimSize(1) : 0;
 }
 
+/// Whether weights are of 4 bits, which are always in groups.
+static bool isInGroups(Operation *op) { return isa<MatmulW4A16Op, MatmulW4A8Op>(op); }
+
 std::optional<LayerReport> qopt::describeLayer(Operation *op) {
   auto name = getAttr<attrs::Layer>(op);
   SmallVector<Value> arrays = name ? weightArrays(op) : SmallVector<Value>();
@@ -92,6 +95,11 @@ std::optional<LayerReport> qopt::describeLayer(Operation *op) {
   layer.scheme = scheme.name().str();
   layer.isQuantized = !scheme.info().isFloat();
   layer.hasInt8Activations = scheme.variant().activations != ActivationMethod::Float;
+  if (auto product = dyn_cast<QuantizedProductOpInterface>(op); product && !attribute) {
+    layer.scheme = "stored-int" + std::to_string(isInGroups(op) ? 4 : 8);
+    layer.isQuantized = true;
+    layer.hasInt8Activations = product.getActivationMethod() != ActivationMethod::Float;
+  }
   if (scheme.variant().activations == ActivationMethod::PerGroup)
     layer.activationGroupSize = scheme.get(options::activationGroupSize);
   if (auto matmul = dyn_cast<onnx::MatMulOp>(op)) {
@@ -121,6 +129,12 @@ LayerReport qopt::describeMeasured(Operation *op, const LayerReport &measured) {
   return layer;
 }
 
+/// Codes of 8 bits that the file has in groups are two products.
+static void addPart(LayerReport &layer, const LayerReport &part) {
+  layer.scheme = "stored-int8";
+  layer.bitsPerWeight += part.bitsPerWeight;
+}
+
 std::vector<LayerReport> qopt::listLayers(func::FuncOp function) {
   std::vector<LayerReport> layers;
   llvm::DenseMap<Value, std::string> groups;
@@ -136,7 +150,10 @@ std::vector<LayerReport> qopt::listLayers(func::FuncOp function) {
       x = source->getOperand(0);
     }
     layer->group = groups.try_emplace(x, layer->name).first->second;
-    layers.push_back(std::move(*layer));
+    if (!layers.empty() && layers.back().name == layer->name)
+      addPart(layers.back(), *layer);
+    else
+      layers.push_back(std::move(*layer));
   });
   addFigures(*function.getContext(), layers);
   return layers;

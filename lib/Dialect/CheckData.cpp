@@ -13,11 +13,14 @@
 using namespace mlir;
 using namespace qopt;
 
-/// The bytes of a tensor; nothing where they are more than 63 bits can count.
+/// The bytes of a tensor, in which integers of 2 and 4 bits lie side by side; nothing where they
+/// are more than 63 bits can count.
 static std::optional<int64_t> bytesOf(ShapedType type) {
   unsigned bits = type.getElementType().isInteger(1) ? 8 : type.getElementTypeBitWidth();
   std::optional<int64_t> elements =
       checkedNumElements(std::span<const int64_t>(type.getShape().data(), type.getRank()));
+  if (elements && type.getElementType().isInteger() && (bits == 2 || bits == 4))
+    return llvm::divideCeil(*elements, 8 / bits);
   return elements ? checkedMul(*elements, llvm::divideCeil(bits, 8)) : std::nullopt;
 }
 

@@ -32,6 +32,8 @@ ConstantView qopt::viewConstant(ElementsAttr value) {
       view.bytes = blob->getData();
     if (view.bytes.empty())
       view.deferred = DeferredData::find(resource);
+    auto integer = dyn_cast<IntegerType>(view.type.getElementType());
+    view.isPacked = integer && (integer.getWidth() == 2 || integer.getWidth() == 4);
   } else if (auto dense = dyn_cast<DenseIntOrFPElementsAttr>(value)) {
     view.bytes = dense.getRawData();
     view.isSplat = dense.isSplat();
@@ -80,7 +82,9 @@ bool ConstantView::isComplete() const {
   // An attribute checks its data itself when it is made.
   if (isa<DenseIntOrFPElementsAttr>(value))
     return true;
-  return isa<DenseResourceElementsAttr>(value) && (deferred || int64_t(bytes.size()) == expandedBytes());
+  int64_t size =
+      isPacked ? int64_t(llvm::divideCeil(numElements() * type.getElementTypeBitWidth(), 8)) : expandedBytes();
+  return isa<DenseResourceElementsAttr>(value) && (deferred || int64_t(bytes.size()) == size);
 }
 
 bool ConstantView::isWithin(int smallest, int largest) const {
@@ -133,6 +137,12 @@ std::optional<std::vector<T>> ConstantView::readAs() const {
   }
   std::vector<T> numbers;
   numbers.reserve(numElements());
+  if constexpr (std::is_same_v<T, int64_t>)
+    if (isPacked && isa<DenseResourceElementsAttr>(value)) {
+      for (int64_t i = 0, n = numElements(); i < n; ++i)
+        numbers.push_back(toInteger(cast<IntegerType>(element), packedBits(i)));
+      return numbers;
+    }
   if constexpr (std::is_same_v<T, int64_t>)
     if (isPacked) {
       auto bits = cast<DenseElementsAttr>(value).getValues<bool>();

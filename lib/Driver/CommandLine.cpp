@@ -106,6 +106,8 @@ void CommandLine::addCompilation() {
   options.list("override", "PATTERN=SPEC", compile.overrides,
                "scheme of single layers: '*.down_proj=NAME{option=value ...}',\n"
                "'re:layers\\.0\\..*=skip'; the last match wins (repeatable)");
+  options.flag("dequantize", compile.dequantize,
+               "weights that the file has as codes become float, to be quantized anew");
   options.choice("compat", allPresets(), compile.compat,
                  "repeat that package's choices where no option says otherwise");
   std::vector<std::string> phases;

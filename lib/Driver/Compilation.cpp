@@ -103,7 +103,7 @@ Status Compilation::runPipeline(StringRef phase, const std::string &pipeline, co
 }
 
 Status Compilation::raise() {
-  if (Status status = runPipeline("raise", "qopt-raise"); !status)
+  if (Status status = runPipeline("raise", options.dequantize ? "qopt-raise{dequantize=true}" : "qopt-raise"); !status)
     return status;
   if (!forward())
     return {};

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "ContribOperators.h"
-#include "OperatorBuilder.h"
 #include "OperatorTable.h"
+#include "QuantizedOperators.h"
 #include "qopt/Dialect/Types.h"
 
 using namespace mlir;
@@ -78,11 +78,23 @@ static Status importFusedMatMul(NodeImport &node) {
 static const std::pair<const char *, OperatorInfo> operators[] = {
     {"Attention", {{1, 2, 7, 2}, contrib::importAttention}},
     {"BiasGelu", {{1, 2, 2, 1}, importErfGelu}},
+    {"DequantizeLinear", {{1, 2, 3, 1}, quantized::importContribDequantizeLinear}},
+    {"DynamicQuantizeMatMul", {{1, 3, 5, 1}, quantized::importDynamicQuantizeMatMul}},
     {"FastGelu", {{1, 1, 2, 1}, importTanhGelu}},
     {"FusedMatMul", {{1, 2, 2, 1}, importFusedMatMul}},
+    {"GatherBlockQuantized", {{1, 3, 4, 1}, quantized::importGatherBlockQuantized}},
     {"Gelu", {{1, 1, 1, 1}, importErfGelu}},
     {"GroupQueryAttention", {{1, 1, 17, 4}, contrib::importGroupQueryAttention}},
+    {"MatMulIntegerToFloat", {{1, 4, 7, 1}, quantized::importMatMulIntegerToFloat}},
+    {"MatMulNBits", {{1, 3, 6, 1}, quantized::importMatMulNBits}},
     {"MultiHeadAttention", {{1, 1, 10, 4}, contrib::importMultiHeadAttention}},
+    {"QGemm", {{1, 2, 9, 1}, quantized::importQGemm}},
+    {"QLinearAdd", {{1, 2, 8, 1}, quantized::importQLinearBinary}},
+    {"QLinearConcat", {{1, 5, onnx::OperatorForm::kAny, 1}, quantized::importQLinearConcat}},
+    {"QLinearMul", {{1, 2, 8, 1}, quantized::importQLinearBinary}},
+    {"QLinearSigmoid", {{1, 2, 5, 1}, quantized::importQLinearUnary}},
+    {"QLinearSoftmax", {{1, 2, 5, 1}, quantized::importQLinearSoftmax}},
+    {"QuantizeLinear", {{1, 2, 3, 1}, quantized::importContribQuantizeLinear}},
     {"QuickGelu", {{1, 1, 1, 1}, importQuickGelu}},
     {"RotaryEmbedding", {{1, 4, 4, 1}, contrib::importRotaryEmbedding}},
     {"SimplifiedLayerNormalization", {{1, 2, 2, 2}, contrib::importSimplifiedLayerNorm}},

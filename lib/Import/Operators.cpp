@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "OperatorTable.h"
+#include "QuantizedOperators.h"
 #include "StandardRules.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 
@@ -247,9 +248,11 @@ static const Rule rules[] = {
     {"Clip", importClip},
     {"Constant", importConstant},
     {"ConstantOfShape", importConstantOfShape},
+    {"DequantizeLinear", quantized::importDequantizeLinear},
     {"Gelu", importGelu},
     {"Identity", importIdentity},
     {"IsInf", importIsInf},
+    {"QuantizeLinear", quantized::importQuantizeLinear},
     {"ReduceMax", importReduce},
     {"ReduceMean", importReduce},
     {"ReduceMin", importReduce},
@@ -270,10 +273,13 @@ static const std::pair<const char *, OperatorInfo> replaced[] = {
     {"CastLike", {{15, 2, 2, 1}, importCastLike}},
     {"Conv", {{1, 2, 3, 1}, standard::importConv}},
     {"Dropout", {{7, 1, 3, 2}, importDropout}},
+    {"DynamicQuantizeLinear", {{11, 1, 1, 3}, quantized::importDynamicQuantizeLinear}},
     {"Einsum", {{12, 1, OperatorForm::kAny, 1}, standard::importEinsum}},
+    {"MatMulInteger", {{10, 2, 4, 1}, quantized::importMatMulInteger}},
     {"NonZero", {{9, 1, 1, 1}, standard::importNonZero}},
     {"OneHot", {{9, 3, 3, 1}, standard::importOneHot}},
     {"Pad", {{2, 1, 4, 1}, standard::importPad}},
+    {"QLinearMatMul", {{10, 8, 8, 1}, quantized::importQLinearMatMul}},
     {"ReduceL2", {{1, 1, 2, 1}, standard::importReduceL2}},
     {"Scatter", {{9, 3, 3, 1}, standard::importScatterElements}},
     {"ScatterElements", {{11, 3, 3, 1}, importScatterElements}},

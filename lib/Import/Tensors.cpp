@@ -8,7 +8,6 @@
 #include "KeptFiles.h"
 #include "Wire.h"
 #include "qopt/Support/CheckedMath.h"
-#include "qopt/Support/CpuClones.h"
 #include "qopt/Support/Utf8.h"
 
 #include "mlir/IR/AsmState.h"
@@ -88,12 +87,12 @@ static const DataTypeInfo dataTypes[] = {{"UNDEFINED", 0, Field::None},
                                          {"FLOAT8E4M3FNUZ", 8, Field::Int32Data},
                                          {"FLOAT8E5M2", 8, Field::Int32Data},
                                          {"FLOAT8E5M2FNUZ", 8, Field::Int32Data},
-                                         {"UINT4", 4, Field::None},
-                                         {"INT4", 4, Field::None},
+                                         {"UINT4", 4, Field::Int32Data},
+                                         {"INT4", 4, Field::Int32Data},
                                          {"FLOAT4E2M1", 4, Field::None},
                                          {"FLOAT8E8M0", 8, Field::None},
-                                         {"UINT2", 2, Field::None},
-                                         {"INT2", 2, Field::None}};
+                                         {"UINT2", 2, Field::Int32Data},
+                                         {"INT2", 2, Field::Int32Data}};
 
 static const DataTypeInfo *lookup(int32_t dataType) {
   return dataType >= 0 && dataType < static_cast<int32_t>(std::size(dataTypes)) ? &dataTypes[dataType] : nullptr;
@@ -127,6 +126,14 @@ Result<Type> qopt::elementType(MLIRContext *context, int32_t dataType) {
     return Type(Float8E5M2FNUZType::get(context));
   case Bool:
     return integer(1);
+  case Int2:
+    return integer(2);
+  case UInt2:
+    return integer(2, true);
+  case Int4:
+    return integer(4);
+  case UInt4:
+    return integer(4, true);
   case Int8:
     return integer(8);
   case Int16:
@@ -227,9 +234,11 @@ Result<OwnedBytes> Tensors::dataOf(const pb::TensorProto &tensor, int64_t elemen
     return Error{needs + "it has no data"};
   if (typed != countIn(tensor, info.field))
     return Error{"has " + std::to_string(typed) + " elements in a field that is not for " + info.name};
-  if (typed != elements)
-    return Error{"the shape needs " + std::to_string(elements) + " elements but the data has " + std::to_string(typed)};
-  return packField(tensor, info.field, info.bits / 8);
+  // Of integers of less than a byte, the field has the bytes.
+  int64_t expected = info.bits < 8 ? static_cast<int64_t>(size) : elements;
+  if (typed != expected)
+    return Error{"the shape needs " + std::to_string(expected) + " elements but the data has " + std::to_string(typed)};
+  return packField(tensor, info.field, std::max(info.bits / 8, 1));
 }
 
 //===----------------------------------------------------------------------===//
@@ -284,65 +293,11 @@ Result<ElementsAttr> Tensors::convert(const pb::TensorProto &tensor, StringRef k
   auto type = RankedTensorType::get(ArrayRef<int64_t>(tensor.dims().data(), tensor.dims_size()), *element);
   if (tensor.data_type() == Bool)
     return makeBools(type, data->bytes);
-  bool isDense = isa<IntegerType>(*element) ? size <= kMaxDenseIntegerBytes : *elements <= kMaxDenseFloats;
+  bool isDense = info->bits < 8               ? false
+                 : isa<IntegerType>(*element) ? size <= kMaxDenseIntegerBytes
+                                              : *elements <= kMaxDenseFloats;
   if (!isDense)
-    return makeResource(type, key, std::move(*data), info->bits / 8);
+    return makeResource(type, key, std::move(*data), std::max(info->bits / 8, 1));
   ArrayRef<char> bytes(reinterpret_cast<const char *>(data->bytes.data()), data->bytes.size());
   return ElementsAttr(DenseElementsAttr::getFromRawBuffer(type, bytes));
-}
-
-//===----------------------------------------------------------------------===//
-// Values
-//===----------------------------------------------------------------------===//
-
-/// Whether the exponent of any of these numbers is all ones: all weights pass through here.
-QOPT_CPU_CLONES static bool hasExponent(const uint16_t *values, size_t count, uint16_t exponent) {
-  bool found = false;
-  for (size_t i = 0; i < count; ++i)
-    found |= (values[i] & exponent) == exponent;
-  return found;
-}
-QOPT_CPU_CLONES static bool hasExponent(const uint32_t *values, size_t count, uint32_t exponent) {
-  uint32_t found = 0;
-  for (size_t i = 0; i < count; ++i)
-    found |= (values[i] & exponent) == exponent;
-  return found;
-}
-static bool hasExponent(const uint64_t *, size_t, uint64_t) { return true; }
-
-/// Looks for the first element that is NaN or, unless allowed, infinite.
-template <typename Bits>
-static Status findNonFinite(ArrayRef<char> bytes, Bits exponent, bool allowInfinity) {
-  Bits mantissa = static_cast<Bits>(~exponent & ~(Bits(1) << (sizeof(Bits) * 8 - 1)));
-  size_t count = bytes.size() / sizeof(Bits);
-  const auto *values = reinterpret_cast<const Bits *>(bytes.data());
-  constexpr size_t block = 4096;
-  for (size_t begin = 0; begin < count; begin += block) {
-    size_t end = std::min(count, begin + block);
-    if (!hasExponent(values + begin, end - begin, exponent))
-      continue;
-    for (size_t i = begin; i < end; ++i)
-      if ((values[i] & exponent) == exponent && ((values[i] & mantissa) || !allowInfinity))
-        return Error{"element " + std::to_string(i) + " of " + std::to_string(count) + " is " +
-                     (values[i] & mantissa ? "NaN" : "infinite")};
-  }
-  return {};
-}
-
-Status qopt::checkFinite(ElementsAttr elements, bool allowInfinity) {
-  ArrayRef<char> bytes;
-  if (auto dense = dyn_cast<DenseElementsAttr>(elements))
-    bytes = dense.getRawData();
-  else if (auto resource = dyn_cast<DenseResourceElementsAttr>(elements))
-    bytes = resource.getData();
-  Type type = elements.getElementType();
-  if (type.isF32())
-    return findNonFinite<uint32_t>(bytes, 0x7f800000, allowInfinity);
-  if (type.isF16())
-    return findNonFinite<uint16_t>(bytes, 0x7c00, allowInfinity);
-  if (type.isBF16())
-    return findNonFinite<uint16_t>(bytes, 0x7f80, allowInfinity);
-  if (type.isF64())
-    return findNonFinite<uint64_t>(bytes, 0x7ff0000000000000, allowInfinity);
-  return {};
 }

@@ -60,7 +60,7 @@ LogicalResult reference::evaluateInto(Operation *op, Operands operands, std::vec
     allocate(result, tensorType);
   }
   for (auto kernel : {evaluateElementwise, evaluateMovement, evaluateIndexing, evaluateReduction, evaluateProduct,
-                      evaluateAttention, evaluateQuantized}) {
+                      evaluateAttention, evaluateQuantizeLinear, evaluateQuantized}) {
     Outcome outcome = kernel(op, operands, results);
     if (outcome == Outcome::Failed)
       return failure();

@@ -37,6 +37,7 @@ Outcome evaluateIndexing(mlir::Operation *op, Operands in, Results out);
 Outcome evaluateReduction(mlir::Operation *op, Operands in, Results out);
 Outcome evaluateProduct(mlir::Operation *op, Operands in, Results out);
 Outcome evaluateAttention(mlir::Operation *op, Operands in, Results out);
+Outcome evaluateQuantizeLinear(mlir::Operation *op, Operands in, Results out);
 Outcome evaluateQuantized(mlir::Operation *op, Operands in, Results out);
 
 /// Asks the operator which types its results have for operands of these types; a

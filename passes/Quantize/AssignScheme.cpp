@@ -146,6 +146,22 @@ public:
     return result;
   }
 
+  /// A layer whose codes the file has must be left as it is. `layer` is its product.
+  LogicalResult checkStored(QuantizedProductOpInterface layer, StringRef name) {
+    const SchemeSpec *spec = name == "lm_head" ? &ofHead : &chosen;
+    for (Override &one : overrides)
+      if (one.matches(name)) {
+        one.used = true;
+        spec = &one.spec;
+      }
+    if (spec->info->isFloat())
+      return success();
+    return emitError(layer->getLoc()) << "layer \"" << name << "\" is quantized in the file already, as "
+                                      << layer->getName().getStringRef()
+                                      << ": --dequantize makes it float first, and \"" << name
+                                      << "=skip\" as an override leaves it as it is";
+  }
+
   /// The scheme of a layer. Says in a remark who wants it so where a layer stays in float.
   FailureOr<Scheme> choose(const Linear &linear, bool prefersInt8) {
     const SchemeSpec *spec = linear.name == "lm_head" ? &ofHead : &chosen;
@@ -211,8 +227,16 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
     FailureOr<Assignment> assignment = Assignment::parse(location, scheme, compat, head, texts);
     if (failed(assignment))
       return signalPassFailure();
-    int64_t count = 0;
+    int64_t count = 0, numStored = 0;
     WalkResult result = getOperation().walk([&](Operation *op) {
+      if (auto stored = dyn_cast<QuantizedProductOpInterface>(op)) {
+        auto name = getAttr<attrs::Layer>(op);
+        if (!name || getAttr<attrs::Scheme>(op))
+          return WalkResult::advance();
+        ++numStored;
+        return failed(assignment->checkStored(stored, name.getValue())) ? WalkResult::interrupt()
+                                                                        : WalkResult::advance();
+      }
       std::optional<Linear> linear = Linear::match(op);
       if (!linear)
         return WalkResult::advance();
@@ -226,11 +250,11 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
     if (result.wasInterrupted())
       return signalPassFailure();
     numLinears += count;
-    if (count == 0 && hasUnnamedProduct())
+    if (count + numStored == 0 && hasUnnamedProduct())
       emitWarning(location)
           << "none of the products with constant weights has a name, so none is quantized; qopt-raise "
              "names them";
-    if (failed(assignment->checkUse(location, count)))
+    if (failed(assignment->checkUse(location, count + numStored)))
       signalPassFailure();
   }
 

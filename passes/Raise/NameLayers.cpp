@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/Linear.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
@@ -43,7 +44,24 @@ std::string nameFromWeight(Value weight) {
   StringRef key = viewConstant(view->value).name;
   key.consume_back(".transposed");
   size_t end = key.rfind(".weight");
-  return end == StringRef::npos || end == 0 ? std::string() : key.take_front(end).str();
+  if (end == StringRef::npos || end == 0)
+    return {};
+  key = key.take_front(end);
+  key.consume_back(".MatMul"); // of onnxruntime-genai
+  return key.str();
+}
+
+/// The weights of a product [K, N], be they floats or codes; null for other products.
+Value weightsOf(MatMulOp op) {
+  if (std::optional<ConstantView> weights = matchWeight(op.getB()))
+    return weights->type.getRank() == 2 ? op.getB() : Value();
+  auto transpose = op.getB().getDefiningOp<TransposeOp>();
+  Value codes = transpose ? transpose.getData() : Value();
+  // The parts of a sum have one name.
+  while (codes && isa_and_present<AddOp, SubOp>(codes.getDefiningOp()))
+    codes = codes.getDefiningOp()->getOperand(0);
+  auto dequantize = codes ? codes.getDefiningOp<DequantizeOp>() : DequantizeOp();
+  return dequantize && matchConstant(dequantize.getCodes()) ? Value(dequantize.getCodes()) : Value();
 }
 
 /// What `value` becomes behind operators that only move or rotate elements.
@@ -110,13 +128,13 @@ struct NameLayers : impl::NameLayersBase<NameLayers> {
     getOperation().walk([&](Operation *op) {
       attentions += isa<AttentionOp>(op);
       auto linear = dyn_cast<MatMulOp>(op);
-      std::optional<ConstantView> weights = linear ? matchWeight(linear.getB()) : std::nullopt;
-      if (!weights || weights->type.getRank() != 2)
+      Value weights = linear ? weightsOf(linear) : Value();
+      if (!weights)
         return;
       auto given = getAttr<attrs::Layer>(op);
       auto scope = getAttr<onnx::attrs::Scope>(op);
       std::string candidates[] = {given ? given.str() : std::string(), scope ? scope.str() : std::string(),
-                                  nameFromNode(op->getLoc()), nameFromWeight(linear.getB()),
+                                  nameFromNode(op->getLoc()), nameFromWeight(weights),
                                   nameFromPlace(linear, attentions)};
       std::string name;
       for (const std::string &candidate : candidates)

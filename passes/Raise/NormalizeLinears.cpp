@@ -7,12 +7,15 @@
 //
 //===----------------------------------------------------------------------===//
 #include "GreedyPatternPass.h"
+#include "LinearForms.h"
 #include "Raising.h"
 #include "mlir/IR/AsmState.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/DeferredData.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Dialect/StoredWeights.h"
+#include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -24,74 +27,7 @@ namespace qopt {
 
 namespace {
 
-/// The transpose of the matrix `value`: a copy, where it may not be deferred.
-ElementsAttr transpose(ElementsAttr value) {
-  ConstantView view = viewConstant(value);
-  int64_t rows = view.type.getDimSize(0), cols = view.type.getDimSize(1), bytes = view.elementBytes();
-  auto transposed = RankedTensorType::get({cols, rows}, view.type.getElementType());
-  if (view.isSplat)
-    return cast<DenseElementsAttr>(value).resizeSplat(transposed);
-  if (!view.isComplete() || view.isPacked)
-    return {};
-  std::string name = view.name.empty() ? "transposed" : view.name.str() + ".transposed";
-  if (DeferredData *deferred = DeferredData::get(*value.getContext()); deferred && !view.deferred)
-    return deferred->add(transposed, name, DeferredConstant::ofTranspose(value));
-  std::vector<char> made = view.deferred ? view.expanded() : std::vector<char>();
-  const char *from = view.deferred ? made.data() : view.bytes.data();
-  AsmResourceBlob blob = HeapAsmResourceBlob::allocate(view.expandedBytes(), 64, /*dataIsMutable=*/true);
-  char *to = blob.getMutableData().data();
-  // In tiles, so that neither side strides through memory.
-  constexpr int64_t tile = 32;
-  for (int64_t r0 = 0; r0 < rows; r0 += tile)
-    for (int64_t c0 = 0; c0 < cols; c0 += tile)
-      for (int64_t r = r0; r < std::min(r0 + tile, rows); ++r)
-        for (int64_t c = c0; c < std::min(c0 + tile, cols); ++c)
-          std::memcpy(to + (c * rows + r) * bytes, from + (r * cols + c) * bytes, bytes);
-  return DenseResourceElementsAttr::get(transposed, name, std::move(blob));
-}
-
-/// A weight as it is written: a constant matrix, perhaps transposed, perhaps cast to
-/// another type.
-struct WrittenWeight {
-  Value source;
-  ElementsAttr constant;
-  Type castTo;
-  bool isTransposed = false;
-
-  bool match(Value value) {
-    source = value;
-    if (auto cast = source.getDefiningOp<CastOp>())
-      lookThrough(cast);
-    if (auto transpose = source.getDefiningOp<TransposeOp>()) {
-      isTransposed = true;
-      source = transpose.getData();
-    }
-    if (auto cast = source.getDefiningOp<CastOp>(); cast && !castTo)
-      lookThrough(cast);
-    std::optional<ConstantView> view = matchConstant(source);
-    if (!view || view->type.getRank() != 2)
-      return false;
-    constant = view->value;
-    return true;
-  }
-
-  void lookThrough(CastOp cast) {
-    castTo = cast.getTo();
-    source = cast.getInput();
-  }
-
-  /// Its transpose as a constant, cast again; null where the data are not there.
-  Value createTransposed(OpBuilder &builder) const {
-    ElementsAttr value = transpose(constant);
-    if (!value)
-      return {};
-    Value result = ConstantOp::create(builder, source.getLoc(), value);
-    if (!castTo)
-      return result;
-    RankedTensorType type = cast<RankedTensorType>(result.getType()).clone(castTo);
-    return CastOp::create(builder, source.getLoc(), type, result, TypeAttr::get(castTo));
-  }
-};
+using namespace raise;
 
 /// MatMul(x, Transpose(W)) -> MatMul(x, W transposed).
 struct FoldTranspose : OpRewritePattern<MatMulOp> {
@@ -102,43 +38,61 @@ struct FoldTranspose : OpRewritePattern<MatMulOp> {
     if (!weight.match(op.getB()) || !weight.isTransposed)
       return rewriter.notifyMatchFailure(op, "requires a transposed constant matrix");
     bool isShared = !weight.source.hasOneUse();
-    Value transposed = weight.createTransposed(rewriter);
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPointAfterValue(op.getB());
+    Value transposed = weight.createTransposed(rewriter), old = op.getB();
     if (!transposed)
       return rewriter.notifyMatchFailure(op, "requires a constant whose data are there");
-    rewriter.modifyOpInPlace(op, [&] {
-      op.getBMutable().assign(transposed);
-      if (auto resource = dyn_cast<DenseResourceElementsAttr>(weight.constant); resource && isShared)
-        setAttr<qopt::attrs::Tied>(op, rewriter.getStringAttr(resource.getRawHandle().getKey()));
-    });
+    // All products with this weight get the same copy.
+    for (OpOperand &use : llvm::make_early_inc_range(old.getUses())) {
+      auto product = dyn_cast<MatMulOp>(use.getOwner());
+      if (!product || use.getOperandNumber() != 1)
+        continue;
+      rewriter.modifyOpInPlace(product, [&] {
+        use.set(transposed);
+        if (auto resource = dyn_cast<DenseResourceElementsAttr>(weight.constant); resource && isShared)
+          setAttr<qopt::attrs::Tied>(product, rewriter.getStringAttr(resource.getRawHandle().getKey()));
+      });
+    }
     return success();
   }
 };
 
-/// Gemm(x, W, b) -> Add(MatMul(x, W), b).
+/// Gemm(x, W, b) -> Add(MatMul(x, W), b), with the factors alpha and beta.
 struct SplitGemm : OpRewritePattern<GemmOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(GemmOp op, PatternRewriter &rewriter) const override {
-    WrittenWeight weight;
-    if (!weight.match(op.getB()) || weight.isTransposed)
+    if (!WrittenWeight().match(op.getA()) && !WrittenWeight().match(op.getB()))
       return rewriter.notifyMatchFailure(op, "requires a constant weight");
-    if (op.getTransA() || !op.getAlpha().isExactlyValue(1.0) || (op.getC() && !op.getBeta().isExactlyValue(1.0)))
-      return rewriter.notifyMatchFailure(op, [&](Diagnostic &why) {
-        why << "requires factors of 1 and an input that is not transposed, but got alpha = "
-            << op.getAlpha().convertToDouble() << ", beta = " << op.getBeta().convertToDouble()
-            << ", transA = " << (op.getTransA() ? 1 : 0);
-      });
-    Value weights = op.getB();
-    if (op.getTransB()) {
-      weights = weight.createTransposed(rewriter);
-      if (!weights)
-        return rewriter.notifyMatchFailure(op, "requires a constant whose data are there");
-    }
-    auto product = MatMulOp::create(rewriter, op.getLoc(), op.getA(), weights);
+    Location loc = op.getLoc();
+    // Beside the weight, so that all products with it read one transpose.
+    auto transposed = [&](Value value, bool isTransposed) -> Value {
+      if (!isTransposed)
+        return value;
+      for (Operation *user : value.getUsers())
+        if (auto transpose = dyn_cast<TransposeOp>(user); transpose && transpose.getPerm() == ArrayRef<int64_t>{1, 0} &&
+                                                          transpose->getBlock() == op->getBlock() &&
+                                                          transpose->isBeforeInBlock(op))
+          return transpose.getTransposed();
+      OpBuilder::InsertionGuard guard(rewriter);
+      rewriter.setInsertionPointAfterValue(value);
+      return swapLast(rewriter, loc, value);
+    };
+    auto scaled = [&](Value value, APFloat factor) -> Value {
+      if (factor.isExactlyValue(1.0))
+        return value;
+      Type element = typeOf(value).getElementType();
+      auto number =
+          DenseElementsAttr::get(RankedTensorType::get({}, element), FloatAttr::get(element, factor.convertToDouble()));
+      return MulOp::create(rewriter, loc, value.getType(), value, ConstantOp::create(rewriter, loc, number));
+    };
+    Value x = transposed(op.getA(), op.getTransA() != 0), weights = transposed(op.getB(), op.getTransB() != 0);
+    auto product = MatMulOp::create(rewriter, loc, op.getType(), x, weights);
     copyScope(op, product);
-    Value result = product;
+    Value result = scaled(product, op.getAlpha());
     if (op.getC())
-      result = AddOp::create(rewriter, op.getLoc(), result, op.getC());
+      result = AddOp::create(rewriter, loc, op.getType(), result, scaled(op.getC(), op.getBeta()));
     rewriter.replaceOp(op, result);
     return success();
   }
@@ -172,7 +126,8 @@ std::string whyNotLinear(MatMulOp op, const llvm::DenseSet<Value> &activations, 
   return "";
 }
 
-struct NormalizeLinears : GreedyPatternPass<impl::NormalizeLinearsBase<NormalizeLinears>, FoldTranspose, SplitGemm> {
+struct NormalizeLinears : GreedyPatternPass<impl::NormalizeLinearsBase<NormalizeLinears>, FoldTranspose, DropUnitBatch,
+                                            JoinHeads, SwapFactors, DropTwoTransposes, SplitGemm> {
   void explain(const ReasonListener &reasons) override {
     if (!raise::isGraph(getOperation()))
       return;

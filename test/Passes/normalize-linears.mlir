@@ -58,13 +58,40 @@ func.func @gemm(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
   return %0 : tensor<?x3xf32>
 }
 
-// REMARK: {{\[}}Missed{{\]}} linear {{.*}}this product is no linear layer and stays float: requires factors of 1 and an input that is not transposed, but got alpha = 2.0{{.*}}, beta = 1.0{{.*}}, transA = 0
-// CHECK-LABEL: func @skips_gemm_with_factor
-// CHECK: onnx.Gemm
-func.func @skips_gemm_with_factor(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
+// CHECK-LABEL: func @gemm_with_factors
+// CHECK-SAME: %[[X:.*]]: tensor<2x?xf32>
+// CHECK-DAG: %[[ALPHA:.*]] = onnx.Constant dense<2.000000e+00>
+// CHECK-DAG: %[[BETA:.*]] = onnx.Constant dense<5.000000e-01>
+// CHECK-DAG: %[[T:.*]] = onnx.Transpose %[[X]]
+// CHECK-DAG: %[[P:.*]] = onnx.MatMul %[[T]], %{{.*}} : (tensor<?x2xf32>, tensor<2x3xf32>)
+// CHECK-DAG: %[[Y:.*]] = onnx.Mul %[[P]], %[[ALPHA]]
+// CHECK-DAG: %[[B:.*]] = onnx.Mul %{{.*}}, %[[BETA]]
+// CHECK: onnx.Add %[[Y]], %[[B]]
+func.func @gemm_with_factors(%x: tensor<2x?xf32>) -> tensor<?x3xf32> {
   %w = onnx.Constant dense<[[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]> : tensor<2x3xf32>
-  %0 = onnx.Gemm %x, %w {alpha = 2.0 : f32} : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+  %b = onnx.Constant dense<[1.0, 2.0, 3.0]> : tensor<3xf32>
+  %0 = onnx.Gemm %x, %w, %b {alpha = 2.0 : f32, beta = 0.5 : f32, transA = 1 : i64} : (tensor<2x?xf32>, tensor<2x3xf32>, tensor<3xf32>) -> tensor<?x3xf32>
   return %0 : tensor<?x3xf32>
+}
+
+// CHECK-LABEL: func @weights_of_one_batch
+// CHECK: onnx.MatMul %{{.*}}, %{{.*}} : (tensor<1x?x2xf32>, tensor<2x3xf32>) -> tensor<1x?x3xf32>
+func.func @weights_of_one_batch(%x: tensor<1x?x2xf32>) -> tensor<1x?x3xf32> {
+  %w = onnx.Constant dense<[[[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]]> : tensor<1x2x3xf32>
+  %0 = onnx.MatMul %x, %w : (tensor<1x?x2xf32>, tensor<1x2x3xf32>) -> tensor<1x?x3xf32>
+  return %0 : tensor<1x?x3xf32>
+}
+
+// One product, whose columns are those of one head after the other.
+// CHECK-LABEL: func @weights_of_heads
+// CHECK: %[[W:.*]] = onnx.Constant dense_resource
+// CHECK: onnx.MatMul %{{.*}}, %[[W]] : (tensor<1x?x2xf32>, tensor<2x6xf32>) -> tensor<1x?x6xf32>
+// CHECK: onnx.Reshape
+// CHECK: onnx.Transpose
+func.func @weights_of_heads(%x: tensor<1x1x?x2xf32>) -> tensor<1x3x?x2xf32> {
+  %w = onnx.Constant dense<[[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]], [[9.0, 10.0], [11.0, 12.0]]]> : tensor<3x2x2xf32>
+  %0 = onnx.MatMul %x, %w : (tensor<1x1x?x2xf32>, tensor<3x2x2xf32>) -> tensor<1x3x?x2xf32>
+  return %0 : tensor<1x3x?x2xf32>
 }
 
 // CHECK-LABEL: func @skips_weights_per_batch
@@ -76,10 +103,11 @@ func.func @skips_weights_per_batch(%x: tensor<?x3x?x2xf32>) -> tensor<?x3x?x2xf3
   return %0 : tensor<?x3x?x2xf32>
 }
 
-// CHECK-LABEL: func @skips_weights_before_input
-// CHECK: onnx.MatMul
-// REMARK: linear {{.*}}: the weights tensor<3x2xf32> are the first factor, not the second
-func.func @skips_weights_before_input(%x: tensor<2x?xf32>) -> tensor<3x?xf32> {
+// CHECK-LABEL: func @weights_before_input
+// CHECK: %[[T:.*]] = onnx.Transpose
+// CHECK: %[[P:.*]] = onnx.MatMul %[[T]], %{{.*}} : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
+// CHECK: onnx.Transpose %[[P]]
+func.func @weights_before_input(%x: tensor<2x?xf32>) -> tensor<3x?xf32> {
   %w = onnx.Constant dense<0.5> : tensor<3x2xf32>
   %0 = onnx.MatMul %w, %x : (tensor<3x2xf32>, tensor<2x?xf32>) -> tensor<3x?xf32>
   return %0 : tensor<3x?xf32>

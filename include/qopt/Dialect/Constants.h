@@ -33,7 +33,8 @@ struct ConstantView {
   const DeferredConstant *deferred = nullptr;
   /// `bytes` holds one element that stands for all.
   bool isSplat = false;
-  /// `bytes` holds booleans as bits.
+  /// `bytes` holds booleans as bits, or integers of 2 or 4 bits side by side, as ONNX does:
+  /// the first in the low bits.
   bool isPacked = false;
 
   int64_t numElements() const { return type.getNumElements(); }
@@ -41,6 +42,11 @@ struct ConstantView {
   int64_t elementBytes() const;
   /// Bytes that all elements take, neither packed nor as a splat.
   int64_t expandedBytes() const { return numElements() * elementBytes(); }
+  /// The bits of one of several integers in a byte.
+  unsigned packedBits(int64_t index) const {
+    unsigned width = type.getElementTypeBitWidth(), perByte = 8 / width;
+    return (static_cast<unsigned char>(bytes[index / perByte]) >> (index % perByte * width)) & ((1u << width) - 1);
+  }
   /// Whether the data are there and have the right length: always in an attribute, and
   /// in a resource if the file that was read is in order. Deferred data count as there.
   bool isComplete() const;

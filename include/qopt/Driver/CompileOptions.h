@@ -41,6 +41,7 @@ struct CompileOptions {
   std::optional<std::span<const std::byte>> modelBytes;
   bool hasFolder = true;              ///< of a model in memory: whether other files are looked for beside it
   std::string dataDirectory;          ///< where its external data may lie besides its own directory
+  bool dequantize = false;            ///< weights that the model has as codes become float first
   std::string output;                 ///< .qmod, .mlir or .mlirbc by its ending; empty: only the report
   std::string pipeline;               ///< named pipelines, or builtin.module(...); empty: float
   std::string compat;                 ///< package whose choices the scheme repeats; empty: none

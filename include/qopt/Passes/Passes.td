@@ -37,6 +37,107 @@ def FoldConstants : Pass<"qopt-fold-constants", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
 
+def FoldWeights : Pass<"qopt-fold-weights", "::mlir::func::FuncOp"> {
+  let summary = "Compute the weights and tables that depend on constants only";
+  let description = [{
+    The evaluator computes them, of whatever size: parts of an array, joined or scaled ones,
+    normalised ones, sums with the product of an adapter.
+
+    ```mlir
+    %delta = onnx.MatMul %a, %b : (tensor<64x4xf32>, tensor<4x64xf32>) -> tensor<64x64xf32>
+    %w = onnx.Add %w0, %delta : ...
+    %y = onnx.MatMul %x, %w : ...
+    ```
+    ==>
+    ```mlir
+    %w = onnx.Constant dense_resource<q_proj.weight> : tensor<64x64xf32>
+    %y = onnx.MatMul %x, %w : ...
+    ```
+    Ensures: what a product multiplies with is a constant, perhaps cast and transposed, or
+    depends on an input, or cannot be evaluated.
+  }];
+  let statistics = [Statistic<"numFolded", "folded", "Weights computed">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
+def RaiseQuantized : Pass<"qopt-raise-quantized", "::mlir::func::FuncOp"> {
+  let summary = "Keep the codes of weights that a file has quantized";
+  let description = [{
+    A `DequantizeLinear` of constants in front of a product becomes `qopt.dequantize` of
+    parameters, in a form that products have kernels for (StoredWeights.h); no number changes. Where the other
+    factor is dequantized with one scale, too, its codes become int8. Of a table, rows are
+    looked up and then dequantized. Other readers get a float constant, and matrices among
+    them are named in one warning.
+
+    ```mlir
+    %w = onnx.DequantizeLinear %codes, %scales {axis = 1 : i64, block_size = 32 : i64, to = f32} : (tensor<64x64xui4>, tensor<64x2xf32>) -> tensor<64x64xf32>
+    %t = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<64x64xf32>) -> tensor<64x64xf32>
+    %y = onnx.MatMul %x, %t : ...
+    ```
+    ==>
+    ```mlir
+    %c = qopt.parameter "w.codes" dense_resource<w.codes> : tensor<64x32xi8>
+    %s = qopt.parameter "w.scale" dense_resource<w.scale> : tensor<64x2xf32>
+    %w = qopt.dequantize %c, %s, %z {group_size = 32 : i64} : ...
+    %t = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<64x64xf32>) -> tensor<64x64xf32>
+    %y = onnx.MatMul %x, %t : ...
+    ```
+  }];
+  let options = [
+    Option<"dequantize", "dequantize", "bool", /*default=*/"false", "All become float constants, and no activation is rounded">,
+  ];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect", "::qopt::QoptDialect"];
+}
+
+def ExpandQuantization : Pass<"qopt-expand-quantization", "::mlir::func::FuncOp"> {
+  let summary = "Write QuantizeLinear and DequantizeLinear as arithmetic";
+  let description = [{
+    ```mlir
+    %q = onnx.QuantizeLinear %x, %s {to = i8} : (tensor<?x64xf32>, tensor<f32>) -> tensor<?x64xi8>
+    %y = onnx.DequantizeLinear %q, %s {to = f32} : (tensor<?x64xi8>, tensor<f32>) -> tensor<?x64xf32>
+    ```
+    ==>
+    ```mlir
+    %0 = onnx.Div %x, %s : ...
+    %1 = onnx.Round %0 : ...
+    %2 = onnx.Clip %1 min(%low) max(%high) : ...
+    %y = onnx.Mul %2, %s : ...
+    ```
+    Codes that are read by something else in between are i32. With `codes` the same is done
+    to `qopt.dequantize` that no product or look-up of rows has taken: constants become
+    floats.
+    Ensures: neither operator is left.
+  }];
+  let options = [
+    Option<"codes", "codes", "bool", /*default=*/"false", "qopt.dequantize that is left, too">,
+  ];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
+def SplitProducts : Pass<"qopt-split-products", "::mlir::func::FuncOp"> {
+  let summary = "Take offsets and sums out of products of codes";
+  let description = [{
+    x (A + B)^T becomes x A^T + x B^T, and offsets of weights or of activations are subtracted
+    behind the product, so that its factors are codes with scales.
+
+    ```mlir
+    %w = onnx.Sub %d, %offset : (tensor<64x32xf32>, tensor<64x1xf32>) -> tensor<64x32xf32>
+    %t = onnx.Transpose %w {perm = array<i64: 1, 0>} : ...
+    %y = onnx.MatMul %x, %t : ...
+    ```
+    ==>
+    ```mlir
+    %t = onnx.Transpose %d {perm = array<i64: 1, 0>} : ...
+    %0 = onnx.MatMul %x, %t : ...
+    %sum = onnx.ReduceSum %x, %last : (tensor<?x?x32xf32>, tensor<1xi64>) -> tensor<?x?x1xf32>
+    %1 = onnx.Mul %sum, %offset : (tensor<?x?x1xf32>, tensor<64xf32>) -> tensor<?x?x64xf32>
+    %y = onnx.Sub %0, %1 : ...
+    ```
+    Expects: layers named, since both products of a sum have the name of the layer.
+  }];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect", "::qopt::QoptDialect"];
+}
+
 def AssignRoles : Pass<"qopt-assign-roles", "::mlir::func::FuncOp"> {
   let summary = "Decide what each input and output of the model is";
   let description = [{

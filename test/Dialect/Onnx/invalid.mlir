@@ -577,3 +577,27 @@ func.func @flag(%x: tensor<4xf32>) {
   %r = onnx.ReduceSum %x {keepdims = 2 : i64} : (tensor<4xf32>) -> tensor<1xf32>
   return
 }
+
+// -----
+
+func.func @dequantize_axis(%x: tensor<3x4xi8>, %s: tensor<3xf32>) {
+  // expected-error @below {{expected one scale, or one for each of 4 elements of axis 1, but got 'tensor<3xf32>'}}
+  %0 = onnx.DequantizeLinear %x, %s {axis = 1 : i64, to = f32} : (tensor<3x4xi8>, tensor<3xf32>) -> tensor<3x4xf32>
+  return
+}
+
+// -----
+
+func.func @dequantize_blocks(%x: tensor<3x4xi8>, %s: tensor<3x3xf32>) {
+  // expected-error @below {{expected a scale for each block of 2 elements of axis 1 of 'tensor<3x4xi8>', but got 'tensor<3x3xf32>'}}
+  %0 = onnx.DequantizeLinear %x, %s {axis = 1 : i64, block_size = 2 : i64, to = f32} : (tensor<3x4xi8>, tensor<3x3xf32>) -> tensor<3x4xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_zero_points(%x: tensor<3x4xf32>, %s: tensor<3xf32>, %z: tensor<4xi8>) {
+  // expected-error @below {{expected zero points of the shape of the scale, 'tensor<3xf32>', but got 'tensor<4xi8>'}}
+  %0 = onnx.QuantizeLinear %x, %s, %z {axis = 0 : i64, to = i8} : (tensor<3x4xf32>, tensor<3xf32>, tensor<4xi8>) -> tensor<3x4xi8>
+  return
+}

@@ -1,7 +1,7 @@
 //===- OperatorCasesTest.cpp - Operators that are written as others -------===//
 //
 // What the importer makes of a node computes what onnxruntime does: the cases of
-// test/Inputs/operator-cases, evaluated.
+// test/Inputs/operator-cases and test/Inputs/stored-cases, evaluated.
 //
 //===----------------------------------------------------------------------===//
 #include "ModelBuilder.h"
@@ -87,12 +87,17 @@ void check(const std::filesystem::path &path) {
 
 } // namespace
 
-TEST(OperatorCases, AllAgree) {
+/// Checks all cases of a folder and counts them.
+static int checkAll(const char *folder) {
   int cases = 0;
-  for (const auto &entry : std::filesystem::directory_iterator(QOPT_TEST_INPUTS "/operator-cases"))
+  for (const auto &entry : std::filesystem::directory_iterator(folder))
     if (entry.path().extension() == ".onnx") {
       check(entry.path());
       ++cases;
     }
-  EXPECT_GE(cases, 50);
+  return cases;
 }
+
+TEST(OperatorCases, AllAgree) { EXPECT_GE(checkAll(QOPT_TEST_INPUTS "/operator-cases"), 50); }
+
+TEST(OperatorCases, StoredWeightsAgree) { EXPECT_GE(checkAll(QOPT_TEST_INPUTS "/stored-cases"), 43); }

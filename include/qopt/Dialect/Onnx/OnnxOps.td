@@ -360,4 +360,37 @@ def Onnx_AttentionOp : Onnx_Op<"Attention", 23, [AttrSizedOperandSegments, SameV
   let assemblyFormat = [{$Q `,` $K `,` $V (`mask` `(` $attn_mask^ `)`)? (`past_key` `(` $past_key^ `)`)? (`past_value` `(` $past_value^ `)`)? attr-dict `:` functional-type(operands, results)}];
 }
 
+//===----------------------------------------------------------------------===//
+// Quantization
+//===----------------------------------------------------------------------===//
+
+def Onnx_QuantizeLinearOp : Onnx_Op<"QuantizeLinear", 10> {
+  let summary = "round(x / scale) + zero point, saturated to the type `to`";
+  let description = [{
+    Scale and zero point are one number; a vector along `axis`; or, with a `block_size`, of
+    the shape of x but for `axis`, where each stands for so many elements. Rounds to
+    nearest, halves to even.
+  }];
+  let arguments = (ins Onnx_Tensor:$x, Onnx_Floats:$y_scale, Optional<Onnx_Tensor>:$y_zero_point,
+                       DefaultValuedAttr<I64Attr, "1">:$axis, DefaultValuedAttr<I64Attr, "0">:$block_size,
+                       TypeAttrOf<AnyTypeOf<[AnyFloat, AnyInteger]>>:$to);
+  let results = (outs Onnx_Tensor:$y);
+  let assemblyFormat = [{$x `,` $y_scale (`,` $y_zero_point^)? attr-dict `:` functional-type(operands, results)}];
+  let hasVerifier = 1;
+}
+
+def Onnx_DequantizeLinearOp : Onnx_Op<"DequantizeLinear", 10> {
+  let summary = "(x - zero point) * scale, in the type `to`";
+  let description = [{
+    Scale and zero point as of `QuantizeLinear`. A zero point may be a float, as
+    MatMulNBits of com.microsoft has it.
+  }];
+  let arguments = (ins Onnx_Tensor:$x, Onnx_Floats:$x_scale, Optional<Onnx_Tensor>:$x_zero_point,
+                       DefaultValuedAttr<I64Attr, "1">:$axis, DefaultValuedAttr<I64Attr, "0">:$block_size,
+                       TypeAttrOf<AnyFloat>:$to);
+  let results = (outs Onnx_Floats:$y);
+  let assemblyFormat = [{$x `,` $x_scale (`,` $x_zero_point^)? attr-dict `:` functional-type(operands, results)}];
+  let hasVerifier = 1;
+}
+
 #endif // QOPT_DIALECT_ONNX_ONNXOPS_TD
