@@ -61,9 +61,20 @@ std::optional<SmallVector<unsigned>> TokenRows::rowOperands(Operation *op) const
         return first(isLast && op.getKeepdims() && typeOf(op.getData()).getRank() == 3);
       })
       .Case([&](onnx::GatherOp op) -> Result {
-        if (op.getAxis() != 0 || typeOf(op.getData()).getRank() != 2)
-          return std::nullopt;
-        return Result({1});
+        int64_t rank = typeOf(op.getData()).getRank(), axis = onnx::frontAxis(op.getAxis(), rank);
+        if (rank == 3 && axis == 2) // columns of rows
+          return first(true);
+        return axis == 0 && rank == 2 ? Result({1}) : std::nullopt;
+      })
+      .Case([&](onnx::ReshapeOp op) {
+        // Sizes of 0 are those of the operand: batch and sequence stay what they are.
+        auto shape = onnx::getConstantInts(op.getShape());
+        bool keepsTokens = shape && shape->size() >= 2 && (*shape)[0] == 0 && (*shape)[1] == 0 && !op.getAllowzero();
+        return first(keepsTokens && typeOf(op.getData()).getRank() >= 3);
+      })
+      .Case([&](onnx::SplitOp op) {
+        int64_t rank = typeOf(op.getInput()).getRank();
+        return first(rank == 3 && onnx::frontAxis(op.getAxis(), rank) == 2);
       })
       .Case([](MatmulW4A8Op) { return Result({0, 1}); })
       .Case([&](MatmulW8A8Op op) -> Result {

@@ -270,6 +270,51 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
+// Queries, keys and values of one product, and columns in groups: each token alone.
+// CHECK-LABEL: func.func @forward(
+// CHECK-LABEL: func.func @decode(
+// CHECK:         %[[GROUPS:.*]] = onnx.Reshape
+// CHECK:         %[[PARTS:.*]]:3 = onnx.Split
+// CHECK:         qopt.cached_attention %[[PARTS]]#0, %[[PARTS]]#1, %[[PARTS]]#2
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %scale = onnx.Constant dense<0.5> : tensor<16x2xf32>
+  %w = onnx.Constant dense<0.5> : tensor<8x24xf32>
+  %split = onnx.Constant dense<8> : tensor<3xi64>
+  %wide = onnx.Constant dense<[0, 0, 2, 4]> : tensor<4xi64>
+  %each = onnx.Constant dense<[0, 0, 2, 1]> : tensor<4xi64>
+  %flat = onnx.Constant dense<[0, 0, 8]> : tensor<3xi64>
+  %e = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %s = onnx.Gather %scale, %ids : (tensor<16x2xf32>, tensor<?x?xi64>) -> tensor<?x?x2xf32>
+  %g = onnx.Reshape %e, %wide : (tensor<?x?x8xf32>, tensor<4xi64>) -> tensor<?x?x2x4xf32>
+  %f = onnx.Reshape %s, %each : (tensor<?x?x2xf32>, tensor<4xi64>) -> tensor<?x?x2x1xf32>
+  %m = onnx.Mul %g, %f : (tensor<?x?x2x4xf32>, tensor<?x?x2x1xf32>) -> tensor<?x?x2x4xf32>
+  %x = onnx.Reshape %m, %flat : (tensor<?x?x2x4xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %p = onnx.MatMul %x, %w : (tensor<?x?x8xf32>, tensor<8x24xf32>) -> tensor<?x?x24xf32>
+  %q:3 = onnx.Split %p, %split {axis = -1 : i64} : (tensor<?x?x24xf32>, tensor<3xi64>) -> (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>)
+  %y = onnx.Attention %q#0, %q#1, %q#2 {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// REMARK: cache {{.*}}: 'onnx.Reshape' is not known to compute each token's row from the same token's alone
+// Rows of which the sequence is no dimension any more.
+// CHECK-LABEL: func.func @forward(
+// CHECK-NOT:   func.func
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %other = onnx.Constant dense<[0, -1, 16]> : tensor<3xi64>
+  %back = onnx.Constant dense<[0, -1, 8]> : tensor<3xi64>
+  %e = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %p = onnx.Reshape %e, %other : (tensor<?x?x8xf32>, tensor<3xi64>) -> tensor<?x?x16xf32>
+  %x = onnx.Reshape %p, %back : (tensor<?x?x16xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
 // An input that only this call has.
 // REMARK: {{\[}}Missed{{\]}} cache {{.*}}: input 1 is still used by 'onnx.Add'
 // CHECK-LABEL: func.func @forward(
