@@ -114,13 +114,10 @@ std::pair<int64_t, int64_t> qopt::codesShape(const WeightCodes &codes) {
 }
 
 Matrix<float> qopt::dequantize(const WeightCodes &codes) {
-  return std::visit(
-      [](const auto &c) {
-        Matrix<float> weights(matrixOf(c).rows, matrixOf(c).cols);
-        dequantizeInto(c, weights);
-        return weights;
-      },
-      codes);
+  auto [rows, cols] = codesShape(codes);
+  Matrix<float> weights(rows, cols);
+  std::visit([&](const auto &c) { dequantizeInto(c, weights); }, codes);
+  return weights;
 }
 
 std::optional<double> qopt::sqnrDb(const ErrorSums &sums) {

@@ -231,12 +231,24 @@ Status QuantizedNodes::addProduct(Operation *op, const std::string &input, const
 /// The size of the last dimension.
 static int64_t columnsOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape().back(); }
 
+/// Of weights that are not written yet.
+static Status noForm() {
+  return Error{
+      "weights of 4 or 8 bits that are no integers with one scale, or with one per group of 4-bit codes and an "
+      "integer zero point, are not written as ONNX"};
+}
+
+static bool areFloats(Value zeros) { return zeros && getElementTypeOrSelf(zeros).isF32(); }
+
 Result<int64_t> QuantizedNodes::add(Operation *op) {
   opset = kInt8Opset;
   auto rowsOf = [](Value matrix) { return cast<RankedTensorType>(matrix.getType()).getDimSize(0); };
   Status status =
       TypeSwitch<Operation *, Status>(op)
-          .Case([&](DequantizeOp dequantize) {
+          .Case([&](DequantizeOp dequantize) -> Status {
+            if (dequantize.getTable() || dequantize.getFloat8() || dequantize.getBytes() ||
+                areFloats(dequantize.getZeros()))
+              return noForm();
             Weights weights{
                 dequantize.getCodes(), dequantize.getScale(), dequantize.getZeros(), dequantize.getGroupSize(), 0, 0};
             if (weights.groupSize) {
@@ -253,11 +265,15 @@ Result<int64_t> QuantizedNodes::add(Operation *op) {
             return addProduct(op, addCodesAsFloats(product.getX(), product.getXScale(), 0),
                               {product.getW(), product.getWScale(), {}, std::nullopt, 0, 0});
           })
-          .Case([&](MatmulW8A16Op product) {
+          .Case([&](MatmulW8A16Op product) -> Status {
+            if (product.getFloat8() || product.getGroupSize())
+              return noForm();
             return addProduct(op, nameOf(product.getX()),
                               {product.getW(), product.getWScale(), {}, std::nullopt, 0, 0});
           })
-          .Case([&](MatmulW4A16Op product) {
+          .Case([&](MatmulW4A16Op product) -> Status {
+            if (product.getTable() || areFloats(product.getZeros()))
+              return noForm();
             return addProduct(op, nameOf(product.getX()),
                               {product.getW(), product.getScale(), product.getZeros(), product.getGroupSize(),
                                rowsOf(product.getW()), columnsOf(product.getX())});

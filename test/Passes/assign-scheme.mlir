@@ -32,7 +32,7 @@
 // NOHEAD: error: head "int9": unknown scheme "int9"; there are float,
 // HEAD: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "gptq-int4", groupSize = 2, activations = float>
 // KEPT: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "float">
-// SCHEME: error: unknown scheme "int9"; there are float, int8-weights, int8-static, int8-dynamic, llm-int8, rtn-int4 and gptq-int4
+// SCHEME: error: unknown scheme "int9"; there are float, int8-weights, int8-static, int8-dynamic, llm-int8, rtn-int2, rtn-int3, rtn-int4, rtn-int8, gptq-int2, gptq-int3, gptq-int4, gptq-int8, int2-weights, int4-weights, hqq-int2, hqq-int3, hqq-int4, nf4, fp4, mxfp4, nvfp4 and fp8
 // GROUP: error: scheme "rtn-int4": expected a group size of at least 1, or -1, but got 0
 // THRESHOLD: error: scheme "llm-int8": expected a threshold above 0 but got 0
 // UNMATCHED: error: override "*.up_proj=skip": the pattern matches none of 2 linear layers
