@@ -271,7 +271,7 @@ struct Nibbles {
     IntegerAttr columns = w.inputs % 2 ? builder.getI64IntegerAttr(w.inputs) : IntegerAttr();
     return DequantizeOp::create(builder, location, parameters[0], parameters[1],
                                 parameters.size() > 2 ? parameters[2] : Value(), builder.getI64IntegerAttr(w.groupSize),
-                                columns);
+                                columns, /*table=*/DenseF32ArrayAttr());
   }
 };
 
@@ -306,7 +306,7 @@ Value createWithOffsets(OpBuilder &builder, Location location, const StoredWeigh
   Value offset = DequantizeOp::create(builder, location, onnx::ConstantOp::create(builder, location, ones),
                                       createFloats(builder, location, {n, groups}, offsets, (name + ".offset").str()),
                                       onnx::ConstantOp::create(builder, location, zeros),
-                                      builder.getI64IntegerAttr(w.groupSize), columns);
+                                      builder.getI64IntegerAttr(w.groupSize), columns, /*table=*/DenseF32ArrayAttr());
   return onnx::SubOp::create(builder, location, codes, offset);
 }
 
