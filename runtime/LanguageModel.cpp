@@ -8,6 +8,7 @@
 #include "qopt/Support/Half.h"
 #include "qopt/Support/Utf8.h"
 #include <algorithm>
+#include <set>
 
 using namespace qrt;
 using qopt::EntryPoint;
@@ -18,8 +19,9 @@ using qopt::TensorInfo;
 namespace {
 class SessionModel final : public LanguageModel {
 public:
-  SessionModel(Session &session, const EntryPoint &entry, size_t output)
-      : session(session), entry(entry), output(output), vocabulary(entry.outputs[output].dims[2].size) {
+  SessionModel(Session &session, const EntryPoint &entry, std::vector<TensorInfo> inputs, size_t output)
+      : session(session), entry(entry), inputs(std::move(inputs)), output(output),
+        vocabulary(entry.outputs[output].dims[2].size) {
     if (vocabulary < 0)
       vocabulary = session.module().info().vocabularySize;
   }
@@ -40,6 +42,7 @@ private:
 
   Session &session;
   const EntryPoint &entry;
+  std::vector<TensorInfo> inputs; ///< of `entry`, their sizes known
   size_t output;
   int64_t vocabulary;
 };
@@ -95,10 +98,10 @@ Tensor qrt::widened(Tensor half) {
 Result<Tensor> SessionModel::logits(const TokenBatch &batch) {
   if (Status status = checkTokens(batch.ids, batch.length, /*firstPosition=*/0, vocabulary); !status)
     return status.error();
-  std::vector<Tensor> inputs;
-  for (const TensorInfo &input : entry.inputs)
-    inputs.push_back(makeInput(batch, input));
-  Result<std::vector<Tensor>> outputs = session.run(entry.name, inputs);
+  std::vector<Tensor> filled;
+  for (const TensorInfo &input : inputs)
+    filled.push_back(makeInput(batch, input));
+  Result<std::vector<Tensor>> outputs = session.run(entry.name, filled);
   if (!outputs)
     return outputs.error();
   Tensor logits = std::move((*outputs)[output]);
@@ -107,6 +110,26 @@ Result<Tensor> SessionModel::logits(const TokenBatch &batch) {
                  std::to_string(vocabulary) + "], but got [" + std::to_string(logits.dims()[0]) + ", " +
                  std::to_string(logits.dims()[1]) + ", " + std::to_string(logits.dims()[2]) + "]"};
   return widened(std::move(logits));
+}
+
+/// The inputs of `entry`. Where exporters gave the heads of a past, or their size, names instead of numbers,
+/// they are those of the keys or values that come out, if these agree.
+static std::vector<TensorInfo> inputsOf(const EntryPoint &entry) {
+  std::vector<TensorInfo> inputs = entry.inputs;
+  for (TensorInfo &input : inputs) {
+    if (!isPast(input.role) || input.dims.size() != 4)
+      continue;
+    Role present = input.role == Role::PastKey ? Role::PresentKey : Role::PresentValue;
+    for (size_t i : {1, 3}) {
+      std::set<int64_t> sizes;
+      for (const TensorInfo &output : entry.outputs)
+        if (output.role == present && output.dims.size() == 4)
+          sizes.insert(output.dims[i].size);
+      if (input.dims[i].size < 0 && sizes.size() == 1 && *sizes.begin() >= 0)
+        input.dims[i] = {*sizes.begin(), ""};
+    }
+  }
+  return inputs;
 }
 
 /// Whether values for `input` can be made from token ids; an error names it.
@@ -154,7 +177,8 @@ Result<std::unique_ptr<LanguageModel>> qrt::makeSessionModel(Session &session) {
   if (!entry)
     return Error{"the module has no entry point 'forward'"};
 
-  for (const TensorInfo &input : entry->inputs)
+  std::vector<TensorInfo> inputs = inputsOf(*entry);
+  for (const TensorInfo &input : inputs)
     if (Status status = checkInput(input); !status)
       return status.error();
   auto isTokenIds = [](const TensorInfo &input) { return input.role == Role::TokenIds; };
@@ -163,7 +187,7 @@ Result<std::unique_ptr<LanguageModel>> qrt::makeSessionModel(Session &session) {
   Result<size_t> output = findLogits(entry->outputs);
   if (!output)
     return output.error();
-  auto model = std::make_unique<SessionModel>(session, *entry, *output);
+  auto model = std::make_unique<SessionModel>(session, *entry, std::move(inputs), *output);
   if (model->vocabularySize() <= 0)
     return Error{"the size of the model's vocabulary is not known"};
   return std::unique_ptr<LanguageModel>(std::move(model));
