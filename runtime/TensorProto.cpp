@@ -127,7 +127,7 @@ static bool appendFloats(const Field &field, std::vector<float> &values) {
     return false;
   size_t before = values.size();
   values.resize(before + field.bytes.size() / 4);
-  std::memcpy(values.data() + before, field.bytes.data(), field.bytes.size());
+  std::copy(field.bytes.begin(), field.bytes.end(), reinterpret_cast<std::byte *>(values.data() + before));
   return true;
 }
 

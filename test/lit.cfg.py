@@ -6,7 +6,7 @@ from lit.llvm import llvm_config
 config.name = "qopt"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Inputs", "Unit", "Benchmark", "standalone"]
+config.excludes = ["Inputs", "Unit", "Benchmark", "Fuzz", "standalone"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.qopt_obj_root, "test")
 llvm_config.use_default_substitutions()

@@ -22,6 +22,10 @@ static const std::string rawInt64 = "\x08\x02\x08\x02\x10\x07\x42\x01x\x4a\x20"s
                                     std::string("\xff\xff\xff\xff\xff\xff\xff\xff", 8) +
                                     std::string("\x04\0\0\0\0\0\0\0", 8);
 
+TEST(TensorProto, PackedListWithoutElements) {
+  EXPECT_EQ(parse("\x08\x00\x10\x01\x22\x00"s).dims(), std::vector<int64_t>{0});
+}
+
 TEST(TensorProto, RawData) {
   Tensor tensor = parse(rawInt64);
   EXPECT_EQ(tensor.type(), ElementType::I64);
