@@ -18,7 +18,7 @@ FILE = """func.func @f(%x: tensor<2x64xf32>) -> tensor<2x64xf32> {
 """.replace("PRODUCT", PRODUCT)
 PATTERN = """#include "qopt/Dialect/Qopt/QoptOps.td"
 Pattern {
-  let root = op<qopt.matmul_w8a16>(x: Value, w: Value, scale: Value);
+  let root = op<qopt.matmul_w8a16>(x: Value, w: Value, scale: Value, zeros: ValueRange);
   erase root;
 }
 """
@@ -133,7 +133,7 @@ def speak_pdll(server, *folders):
     editor = Editor(server, *("--pdll-extra-dir=" + folder for folder in folders))
     editor.open("test:///a.pdll", "pdll", PATTERN)
     assert editor.diagnostics() == []
-    assert "float activations times int8 weights" in editor.hover("op<qopt.matmul")
+    assert "float activations times weights of eight bits" in editor.hover("op<qopt.matmul")
     assert {"matmul_w4a16", "dequantize"} <= editor.labels("op<qopt.")
     editor.leave()
 
