@@ -127,7 +127,8 @@ static bool appendFloats(const Field &field, std::vector<float> &values) {
     return false;
   size_t before = values.size();
   values.resize(before + field.bytes.size() / 4);
-  std::copy(field.bytes.begin(), field.bytes.end(), reinterpret_cast<std::byte *>(values.data() + before));
+  if (!field.bytes.empty()) // memcpy takes no null pointer, not even for nothing
+    std::memcpy(values.data() + before, field.bytes.data(), field.bytes.size());
   return true;
 }
 
