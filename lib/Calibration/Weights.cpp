@@ -71,7 +71,7 @@ StoredGroups::StoredGroups(const GroupCodes &groups) {
   int added = offset(groups.bits), middle = (1 << (groups.bits - 1)) + added;
   auto move = [&](uint8_t code) { return static_cast<uint8_t>(code + added); };
   Matrix<uint8_t> moved = groups.codes;
-  std::transform(moved.values.begin(), moved.values.end(), moved.values.begin(), move);
+  llvm::transform(moved.values, moved.values.begin(), move);
   codes = areBytes(groups.bits) ? std::move(moved) : packInt4(moved);
   for (uint8_t zero : groups.zeros.values) {
     zeros.push_back(static_cast<int8_t>(move(zero)));

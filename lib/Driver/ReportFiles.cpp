@@ -7,6 +7,7 @@
 #include "qopt/Support/File.h"
 #include "qopt/Support/OutputPaths.h"
 #include "qopt/Support/Tool.h"
+#include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <iterator>
 
@@ -33,8 +34,8 @@ Status qopt::checkFiles(const CompileOptions &options) {
 Status qopt::checkOutputs(const CompileOptions &options, std::vector<std::string> before) {
   // What else this process maps, a module that is in use for one, may well be replaced.
   std::vector<std::string> now = mappedFiles(), read;
-  std::sort(before.begin(), before.end());
-  std::sort(now.begin(), now.end());
+  llvm::sort(before);
+  llvm::sort(now);
   std::set_difference(now.begin(), now.end(), before.begin(), before.end(), std::back_inserter(read));
   return checkOutputPaths({options.output, options.report, options.log}, read);
 }

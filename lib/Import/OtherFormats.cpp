@@ -60,9 +60,8 @@ static bool isPickle(std::string_view bytes) {
 
 /// Whether `text` begins with this word, in small or capital letters.
 static bool beginsWith(std::string_view text, std::string_view word) {
-  return text.size() >= word.size() && std::equal(word.begin(), word.end(), text.begin(), [](char a, char b) {
-           return a == std::tolower(static_cast<unsigned char>(b));
-         });
+  return std::ranges::equal(text.substr(0, word.size()), word,
+                            [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
 }
 
 std::string qopt::describeOtherFormat(std::string_view bytes) {

@@ -61,7 +61,7 @@ ElementsAttr qopt::packCodes(MLIRContext *context, ArrayRef<uint8_t> codes, int6
   AsmResourceBlob blob =
       HeapAsmResourceBlob::allocate((codes.size() + perByte - 1) / perByte, /*align=*/64, /*dataIsMutable=*/true);
   MutableArrayRef<char> to = blob.getMutableData();
-  std::fill(to.begin(), to.end(), 0);
+  llvm::fill(to, 0);
   for (auto [i, code] : llvm::enumerate(codes))
     to[i / perByte] |= static_cast<char>(code << (i % perByte * width));
   auto columns = rows ? static_cast<int64_t>(codes.size()) / rows : 0;

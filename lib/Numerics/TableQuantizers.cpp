@@ -95,7 +95,7 @@ std::vector<float> dynamicMap() {
       for (float sign : {1.0f, -1.0f})
         map.push_back(sign * ((at(j) + at(j + 1)) / 2.0f * static_cast<float>(std::pow(10.0, i - 6))));
   }
-  std::sort(map.begin(), map.end());
+  std::ranges::sort(map);
   return map;
 }
 
