@@ -4,7 +4,7 @@
 #   ./bootstrap.sh build   install what is missing, configure, build the tools
 #   ./bootstrap.sh test    build everything, then run all tests
 #   ./bootstrap.sh demo    the same as build, then quantize the embedded model
-#                          with every scheme and print one table
+#                          with the main schemes and print one table
 #   ./bootstrap.sh check   check formatting, and run clang-tidy on the lines that
 #                          the last commits changed (SINCE=commit: since then)
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# demo.sh BIN_DIR: quantizes the embedded model with every scheme, runs the
+# demo.sh BIN_DIR: quantizes the embedded model with the main schemes, runs the
 # modules, prints one table and a short text. Called by bootstrap.sh.
 set -euo pipefail
 bin=$(realpath "$1")
