@@ -12,7 +12,9 @@
 #include "mlir/Pass/PassManager.h"
 #include "qopt/InitAll.h"
 #include "qopt/Passes/Passes.h"
+#include <cstdlib>
 #include <memory>
+#include <string>
 
 namespace qopt::fuzz {
 
@@ -29,6 +31,13 @@ inline mlir::MLIRContext &context() {
     current->getDiagEngine().registerHandler([](mlir::Diagnostic &) { return mlir::success(); });
   }
   return *current;
+}
+
+/// What a fuzzer returns for a model that is refused, which takes one line.
+inline int requireOneLine(const std::string &error) {
+  if (error.empty() || error.find('\n') != std::string::npos)
+    std::abort();
+  return 0;
 }
 
 /// Runs what `pipeline` names. What it says of the module does not matter, only that it ends.

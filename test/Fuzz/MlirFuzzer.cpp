@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   ImportOptions options = {.bytes = std::as_bytes(std::span(data, size)), .hasFolder = false};
   OwningOpRef<ModuleOp> module = loadModel("model.mlir", context(), options, error);
   if (!module)
-    return error.empty() || error.find('\n') != std::string::npos ? (std::abort(), 0) : 0;
+    return requireOneLine(error);
   run(*module, "qopt-raise");
   run(*module, "rtn-int4");
   return 0;

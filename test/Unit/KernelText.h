@@ -9,8 +9,17 @@
 
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace qopt::test {
+
+/// The type of a memref; dimensions below 0 are known at run time.
+inline std::string memref(const std::vector<int64_t> &shape, const std::string &type) {
+  std::string text = "memref<";
+  for (int64_t d : shape)
+    text += (d < 0 ? "?" : std::to_string(d)) + "x";
+  return text + type + ">";
+}
 
 /// A private function that holds the operation `kernel` ("rms_norm") on its arguments, whose
 /// types are given in the order of the operands, separated by ", ": "memref<?x8xf32>" or

@@ -25,13 +25,6 @@ constexpr Shape kShapes[] = {{172, 64}, {64, 172}, {512, 256}, {5, 33}};
 
 int64_t divideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-std::string memref(std::initializer_list<int64_t> shape, const char *type) {
-  std::string text = "memref<";
-  for (int64_t d : shape)
-    text += (d < 0 ? "?" : std::to_string(d)) + "x";
-  return text + type + ">";
-}
-
 std::string name(const std::string &kernel, const Shape &s) {
   return std::string(kernel) + "_n" + std::to_string(s.n) + "_k" + std::to_string(s.k);
 }

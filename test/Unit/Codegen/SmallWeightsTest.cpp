@@ -21,13 +21,6 @@ struct Case {
 constexpr Case kCases[] = {{40, 100, 32, true}, {5, 33, 33, false}};
 constexpr int64_t kRows[] = {1, 7, 33};
 
-std::string memref(const std::vector<int64_t> &shape, const std::string &type) {
-  std::string text = "memref<";
-  for (int64_t d : shape)
-    text += (d < 0 ? "?" : std::to_string(d)) + "x";
-  return text + type + ">";
-}
-
 class SmallWeightKernels : public testing::TestWithParam<std::string> {};
 
 TEST_P(SmallWeightKernels, areProducts) {

@@ -5,6 +5,7 @@
 // the same; with float ones sums have another order.
 //
 //===----------------------------------------------------------------------===//
+#include "../KernelText.h"
 #include "SimProgram.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
@@ -60,13 +61,6 @@ const Case kCases[] = {
     {"int4int8g64", Scheme::Int4Int8, 172, 17, kSmall, 64, true, true, 32},
     {"int4int8", Scheme::Int4Int8, 1100, 35, kInterleaved, -1, true, false, -1},
 };
-
-std::string memref(std::initializer_list<int64_t> shape, const char *type) {
-  std::string text = "memref<";
-  for (int64_t d : shape)
-    text += (d < 0 ? "?" : std::to_string(d)) + "x";
-  return text + type + ">";
-}
 
 /// Writes an entry point call by call, with data for its arguments.
 class Writer {

@@ -45,13 +45,6 @@ struct Product : SimProgram {
   const std::string &kernel() const { return launched.back(); }
 };
 
-std::string memref(std::initializer_list<int64_t> shape, const char *type) {
-  std::string text = "memref<";
-  for (int64_t d : shape)
-    text += (d < 0 ? "?" : std::to_string(d)) + "x";
-  return text + type + ">";
-}
-
 int64_t blocksOf(int64_t n) { return llvm::divideCeil(n, kColumns); }
 
 std::vector<float> randomFloats(size_t count, unsigned seed, float deviation = 1) {

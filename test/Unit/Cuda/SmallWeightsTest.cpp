@@ -26,13 +26,6 @@ struct Call {
 };
 constexpr Call kCalls[] = {{3, 80}, {33, 80}, {70, 80}, {70, 90}};
 
-std::string memref(const std::vector<int64_t> &shape, const std::string &type) {
-  std::string text = "memref<";
-  for (int64_t d : shape)
-    text += (d < 0 ? "?" : std::to_string(d)) + "x";
-  return text + type + ">";
-}
-
 class CudaSmallWeights : public testing::TestWithParam<SmallWeights::Form> {};
 
 TEST_P(CudaSmallWeights, areProducts) {

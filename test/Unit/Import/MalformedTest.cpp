@@ -22,7 +22,19 @@ protected:
     change(model);
     return importModel(model);
   }
-  pb::TensorProto &w(ModelBuilder &model) { return *model.graph().mutable_initializer(0); }
+  static pb::TensorProto &w(ModelBuilder &model) { return *model.graph().mutable_initializer(0); }
+  /// The good model with its weights elsewhere, where these entries say.
+  static ModelBuilder goodWithData(const std::vector<std::pair<std::string, std::string>> &entries) {
+    ModelBuilder model = good();
+    w(model).clear_raw_data();
+    w(model).set_data_location(1);
+    for (auto &[key, value] : entries) {
+      pb::StringStringEntryProto *entry = w(model).add_external_data();
+      entry->set_key(key);
+      entry->set_value(value);
+    }
+    return model;
+  }
 };
 } // namespace
 
@@ -258,16 +270,8 @@ TEST_F(MalformedTest, ValuesMustBeFinite) {
 
 TEST_F(MalformedTest, ExternalData) {
   write("w.bin", std::string(32, '\0'));
-  auto external = [&](std::vector<std::pair<std::string, std::string>> entries) {
-    return errorOf([&](ModelBuilder &m) {
-      w(m).clear_raw_data();
-      w(m).set_data_location(1);
-      for (auto &[key, value] : entries) {
-        pb::StringStringEntryProto *entry = w(m).add_external_data();
-        entry->set_key(key);
-        entry->set_value(value);
-      }
-    });
+  auto external = [&](const std::vector<std::pair<std::string, std::string>> &entries) {
+    return importModel(goodWithData(entries));
   };
   expectIn(external({{"location", "w.bin"}}), "onnx.MatMul");
   expectIn(external({{"location", "./w.bin"}, {"checksum", "0"}}), "onnx.MatMul");
@@ -286,12 +290,7 @@ TEST_F(MalformedTest, ExternalData) {
 }
 
 TEST_F(MalformedTest, DataMayLieInADirectoryThatTheUserNames) {
-  ModelBuilder model = good();
-  w(model).clear_raw_data();
-  w(model).set_data_location(1);
-  pb::StringStringEntryProto *entry = w(model).add_external_data();
-  entry->set_key("location");
-  entry->set_value("model.data");
+  ModelBuilder model = goodWithData({{"location", "model.data"}});
   for (const char *folder : {"model", "data"})
     ASSERT_EQ(::mkdir(directory.file(folder).c_str(), 0700), 0);
   std::string path = write("model/model.onnx", model.bytes());
@@ -315,12 +314,7 @@ TEST_F(MalformedTest, DataMayLieInADirectoryThatTheUserNames) {
 
 /// Hugging Face's cache: snapshots/X/model.onnx -> ../../blobs/HASH, the data likewise.
 TEST_F(MalformedTest, ModelAndDataMayBeLinksIntoOneDirectory) {
-  ModelBuilder model = good();
-  w(model).clear_raw_data();
-  w(model).set_data_location(1);
-  pb::StringStringEntryProto *entry = w(model).add_external_data();
-  entry->set_key("location");
-  entry->set_value("model.data");
+  ModelBuilder model = goodWithData({{"location", "model.data"}});
   ASSERT_EQ(::mkdir(directory.file("blobs").c_str(), 0700), 0);
   ASSERT_EQ(::mkdir(directory.file("snapshot").c_str(), 0700), 0);
   write("blobs/0123", model.bytes());
