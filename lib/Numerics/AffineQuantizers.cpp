@@ -29,16 +29,9 @@ AffineCodes makeCodes(MatrixRef<const float> weights, int bits, int64_t groupSiz
           Matrix<float>(weights.rows, groups)};
 }
 
-/// body(row, group, first column, columns) for every group, rows shared out to threads.
 template <typename Body>
 void forEachGroup(const AffineCodes &codes, const ParallelFor &parallelFor, Body body) {
-  runParallel(parallelFor, codes.codes.rows, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n)
-      for (int64_t g = 0; g < codes.scales.cols; ++g) {
-        int64_t first = g * codes.groupSize;
-        body(n, g, first, std::min(codes.groupSize, codes.codes.cols - first));
-      }
-  });
+  runParallelByGroups(parallelFor, codes.codes.rows, codes.codes.cols, codes.groupSize, body);
 }
 
 } // namespace

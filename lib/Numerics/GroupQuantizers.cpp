@@ -34,25 +34,21 @@ GroupCodes qopt::quantizeGroups(MatrixRef<const float> weights, const GroupOptio
 
   GroupCodes result{options.bits, groupSize, Matrix<uint8_t>(weights.rows, weights.cols),
                     Matrix<float>(weights.rows, groups), Matrix<uint8_t>(weights.rows, groups)};
-  runParallel(parallelFor, weights.rows, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n)
-      for (int64_t g = 0; g < groups; ++g) {
-        int64_t first = g * groupSize, count = std::min(groupSize, weights.cols - first);
-        std::span<const float> values(weights.row(n) + first, count);
-        GroupParams params = scaler.choose(values, scaledImportance.data() + first);
-        encode(values.data(), count, params.scale, float(params.zero), float(scaler.maxCode()),
-               result.codes.row(n) + first);
-        result.scales(n, g) = params.scale;
-        result.zeros(n, g) = uint8_t(params.zero);
-      }
-  });
+  auto quantize = [&](int64_t n, int64_t g, int64_t first, int64_t count) {
+    std::span<const float> values(weights.row(n) + first, count);
+    GroupParams params = scaler.choose(values, scaledImportance.data() + first);
+    encode(values.data(), count, params.scale, float(params.zero), float(scaler.maxCode()),
+           result.codes.row(n) + first);
+    result.scales(n, g) = params.scale;
+    result.zeros(n, g) = uint8_t(params.zero);
+  };
+  runParallelByGroups(parallelFor, weights.rows, weights.cols, groupSize, quantize);
   return result;
 }
 
 void qopt::dequantizeGroups(const GroupCodes &codes, MatrixRef<float> out) {
-  for (int64_t n = 0; n < codes.codes.rows; ++n)
-    for (int64_t g = 0; g < codes.scales.cols; ++g) {
-      int64_t first = g * codes.groupSize, count = std::min(codes.groupSize, codes.codes.cols - first);
-      decode(codes.codes.row(n) + first, count, codes.scales(n, g), codes.zeros(n, g), out.row(n) + first);
-    }
+  auto dequantize = [&](int64_t n, int64_t g, int64_t first, int64_t count) {
+    decode(codes.codes.row(n) + first, count, codes.scales(n, g), codes.zeros(n, g), out.row(n) + first);
+  };
+  runParallelByGroups({}, codes.codes.rows, codes.codes.cols, codes.groupSize, dequantize);
 }

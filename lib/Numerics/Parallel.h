@@ -7,6 +7,7 @@
 #define QOPT_LIB_NUMERICS_PARALLEL_H
 
 #include "qopt/Numerics/Quantizers.h"
+#include <algorithm>
 
 namespace qopt {
 
@@ -19,6 +20,17 @@ inline void runParallel(const ParallelFor &parallelFor, int64_t count,
     parallelFor(count, body);
   else
     body(0, count);
+}
+
+/// body(row, group, first column, columns) for each group of consecutive columns of each row of a
+/// matrix, the last of which may be short; rows are shared out.
+template <typename Body>
+void runParallelByGroups(const ParallelFor &parallelFor, int64_t rows, int64_t cols, int64_t groupSize, Body body) {
+  runParallel(parallelFor, rows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      for (int64_t first = 0; first < cols; first += groupSize)
+        body(row, first / groupSize, first, std::min(groupSize, cols - first));
+  });
 }
 
 /// Keeps BLAS from splitting work by the number of threads: a product is always

@@ -50,16 +50,13 @@ TableCodes makeCodes(MatrixRef<const float> weights, const Table16 &table, int64
 /// threads.
 template <typename Body>
 void forEachBlock(MatrixRef<const float> weights, const TableCodes &codes, const ParallelFor &parallelFor, Body body) {
-  runParallel(parallelFor, weights.rows, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n)
-      for (int64_t g = 0; g < codes.scales.cols; ++g) {
-        int64_t first = g * codes.groupSize, count = std::min(codes.groupSize, weights.cols - first);
-        float largest = 0;
-        for (int64_t k = first; k < first + count; ++k)
-          largest = std::max(largest, std::fabs(weights(n, k)));
-        body(n, g, first, count, largest);
-      }
-  });
+  auto measure = [&](int64_t n, int64_t g, int64_t first, int64_t count) {
+    float largest = 0;
+    for (int64_t k = first; k < first + count; ++k)
+      largest = std::max(largest, std::fabs(weights(n, k)));
+    body(n, g, first, count, largest);
+  };
+  runParallelByGroups(parallelFor, weights.rows, weights.cols, codes.groupSize, measure);
 }
 
 //===----------------------------------------------------------------------===//
