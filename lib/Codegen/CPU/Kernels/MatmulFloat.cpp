@@ -108,22 +108,13 @@ Values Product::group(const Tile &tile, Value index, int64_t size, ValueRange to
   sums = multiplyTile(
       k, tile.rows, tile.blocks, first, k.add(first, k.index(size)), sums,
       [&](int64_t r, Value i) { return left(tile, r, i); }, right);
-  for (int64_t b = 0; b < tile.blocks; ++b) {
-    Value factor = scale(ofGroup(scales, b));
-    for (int64_t r = 0; r < tile.rows; ++r)
-      sums[r * tile.blocks + b] = k.fma(sums[r * tile.blocks + b], factor, totals[r * tile.blocks + b]);
-  }
-  return sums;
+  return addScaled(k, tile, sums, totals, [&](int64_t b) { return scale(ofGroup(scales, b)); });
 }
 
 void Product::tileOfGroups(const Tile &tile) {
-  Values totals(tile.rows * tile.blocks, k.splat(0.0f));
-  int64_t full = inputs / groupSize, rest = inputs % groupSize;
-  if (full)
-    totals = k.forLoop(k.index(0), k.index(full), 1, totals,
-                       [&](Value g, ValueRange carried) { return group(tile, g, groupSize, carried); });
-  if (rest)
-    totals = group(tile, k.index(full), rest, totals);
+  Values totals = addGroups(k, tile, inputs, groupSize, [&](Value index, int64_t size, ValueRange carried) {
+    return group(tile, index, size, carried);
+  });
   storeTile(k, tile, totals, y);
 }
 

@@ -128,25 +128,16 @@ Values Int4::group(const Tile &tile, Value index, int64_t size, ValueRange total
     sums =
         step(tile, k.add(firstStep, k.index(full)), k.add(firstInput, k.index(full * kStep)), size % kStep, zero, sums);
 
-  Values next;
-  for (int64_t b = 0; b < tile.blocks; ++b) {
+  return addScaled(k, tile, sums, totals, [&](int64_t b) -> Value {
     Value scale = ofGroup(scales, b);
-    if (scale.getType() != f32)
-      scale = arith::ExtFOp::create(k, f32, scale);
-    for (int64_t r = 0; r < tile.rows; ++r)
-      sums[r * tile.blocks + b] = k.fma(sums[r * tile.blocks + b], scale, totals[r * tile.blocks + b]);
-  }
-  return sums;
+    return scale.getType() == f32 ? scale : arith::ExtFOp::create(k, f32, scale).getResult();
+  });
 }
 
 void Int4::tile(const Tile &tile) const {
-  Values totals(tile.rows * tile.blocks, k.splat(0.0f));
-  int64_t full = inputs / groupSize, rest = inputs % groupSize;
-  if (full)
-    totals = k.forLoop(k.index(0), k.index(full), 1, totals,
-                       [&](Value g, ValueRange carried) { return group(tile, g, groupSize, carried); });
-  if (rest)
-    totals = group(tile, k.index(full), rest, totals);
+  Values totals = addGroups(k, tile, inputs, groupSize, [&](Value index, int64_t size, ValueRange carried) {
+    return group(tile, index, size, carried);
+  });
   storeTile(k, tile, totals, y);
 }
 

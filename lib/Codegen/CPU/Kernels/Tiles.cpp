@@ -136,6 +136,29 @@ Values multiplyTile(Emitter &e, int64_t rows, int64_t blocks, Value begin, Value
   });
 }
 
+Values addScaled(Emitter &e, const Tile &tile, ValueRange sums, ValueRange totals,
+                 llvm::function_ref<Value(int64_t b)> scale) {
+  Values next(totals.begin(), totals.end());
+  for (int64_t b = 0; b < tile.blocks; ++b) {
+    Value factor = scale(b);
+    for (int64_t r = 0; r < tile.rows; ++r)
+      next[r * tile.blocks + b] = e.fma(sums[r * tile.blocks + b], factor, totals[r * tile.blocks + b]);
+  }
+  return next;
+}
+
+Values addGroups(Emitter &e, const Tile &tile, int64_t inputs, int64_t groupSize,
+                 llvm::function_ref<Values(Value index, int64_t size, ValueRange totals)> group) {
+  Values totals(tile.rows * tile.blocks, e.splat(0.0f));
+  int64_t full = inputs / groupSize, rest = inputs % groupSize;
+  if (full)
+    totals = e.forLoop(e.index(0), e.index(full), 1, totals,
+                       [&](Value index, ValueRange carried) { return group(index, groupSize, carried); });
+  if (rest)
+    totals = group(e.index(full), rest, totals);
+  return totals;
+}
+
 void storeTile(Emitter &e, const Tile &tile, ValueRange sums, Value y) {
   for (int64_t r = 0; r < tile.rows; ++r)
     for (int64_t b = 0; b < tile.blocks; ++b) {

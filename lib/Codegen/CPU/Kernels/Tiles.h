@@ -86,6 +86,15 @@ void forEachPanel(Emitter &e, const RowsOfTask &task, const PanelShape &shape, m
 Values multiplyTile(Emitter &e, int64_t rows, int64_t blocks, Value begin, Value end, ValueRange initial,
                     llvm::function_ref<Value(int64_t, Value)> left, llvm::function_ref<Value(int64_t, Value)> right);
 
+/// totals[r][b] + scale(b) * sums[r][b]: what the sums of a group add, whose scales are f32.
+Values addScaled(Emitter &e, const Tile &tile, ValueRange sums, ValueRange totals,
+                 llvm::function_ref<Value(int64_t b)> scale);
+
+/// The totals of a tile over all groups of inputs, in order. `group` adds one, of which it gets the number and the
+/// inputs; the last one may be short.
+Values addGroups(Emitter &e, const Tile &tile, int64_t inputs, int64_t groupSize,
+                 llvm::function_ref<Values(Value index, int64_t size, ValueRange totals)> group);
+
 /// Stores the sums of a tile to y [rows, n].
 void storeTile(Emitter &e, const Tile &tile, ValueRange sums, Value y);
 
