@@ -7,7 +7,7 @@
 #include "Bytecode.h"
 #include "mlir/Bytecode/Encoding.h"
 #include "qopt/Import/MlirFile.h"
-#include "llvm/ADT/StringExtras.h"
+#include "qopt/Support/Sha256.h"
 
 using namespace qopt;
 using llvm::StringRef;
@@ -25,11 +25,6 @@ std::string qopt::unsealedProducer() {
 }
 
 int64_t qopt::sealOffset() { return static_cast<int64_t>(kProducerOffset + unsealedProducer().size() - kNumDigits); }
-
-std::string qopt::sealDigits(const Sha256::Digest &digest) {
-  return llvm::toHex(llvm::ArrayRef(reinterpret_cast<const uint8_t *>(digest.data()), digest.size()),
-                     /*LowerCase=*/true);
-}
 
 Status qopt::checkSeal(StringRef bytecode) {
   if (bytecode.size() <= kProducerOffset)
@@ -52,7 +47,7 @@ Status qopt::checkSeal(StringRef bytecode) {
   hash.update(bytesOf(bytecode.substr(0, begin)));
   hash.update(bytesOf(std::string(kNumDigits, '0')));
   hash.update(bytesOf(bytecode.substr(begin + kNumDigits)));
-  if (sealDigits(hash.finish()) == digits)
+  if (toHex(hash.finish()) == digits)
     return {};
   return Error{"is damaged: its SHA-256 does not match its " + std::to_string(bytecode.size()) + " bytes"};
 }
@@ -67,6 +62,6 @@ std::string qopt::sealBytecode(StringRef bytecode) {
   std::string result = (bytecode.substr(0, kProducerOffset) + producer + bytecode.substr(end)).str();
   Sha256 hash;
   hash.update(bytesOf(result));
-  result.replace(static_cast<size_t>(sealOffset()), kNumDigits, sealDigits(hash.finish()));
+  result.replace(static_cast<size_t>(sealOffset()), kNumDigits, toHex(hash.finish()));
   return result;
 }

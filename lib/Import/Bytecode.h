@@ -8,7 +8,6 @@
 #define QOPT_LIB_IMPORT_BYTECODE_H
 
 #include "qopt/Support/Result.h"
-#include "qopt/Support/Sha256.h"
 #include "llvm/ADT/StringRef.h"
 #include <string>
 
@@ -18,9 +17,8 @@ inline constexpr llvm::StringLiteral kBytecodeMagic = "ML\xefR";
 
 /// The producer, with zeros for the digits.
 std::string unsealedProducer();
-/// Where the digits begin in a file with that producer, and what they are for a hash.
+/// Where the digits begin in a file with that producer.
 int64_t sealOffset();
-std::string sealDigits(const Sha256::Digest &digest);
 
 /// Whether bytecode that qopt wrote is as it was written. That of others passes.
 Status checkSeal(llvm::StringRef bytecode);

@@ -7,6 +7,7 @@
 #include "qopt/Import/MlirFile.h"
 #include "Bytecode.h"
 #include "qopt/Support/File.h"
+#include "qopt/Support/Sha256.h"
 
 #include "mlir/Bytecode/BytecodeReader.h"
 #include "mlir/Bytecode/BytecodeWriter.h"
@@ -185,7 +186,7 @@ Status qopt::writeMlir(ModuleOp module, const std::string &path, OpPrintingFlags
     }
     stream.flush();
     if (stream.status && isSealed) {
-      const std::string digits = sealDigits(stream.hash.finish());
+      const std::string digits = toHex(stream.hash.finish());
       stream.status = file->writeAt(sealOffset(), std::as_bytes(std::span(digits)));
     }
     if (!stream.status)

@@ -17,6 +17,11 @@ using namespace qopt::quantized;
 // What the rules share
 //===----------------------------------------------------------------------===//
 
+static Type byteType(NodeImport &node) { return node.builder.getIntegerType(8, /*isSigned=*/false); }
+
+/// The type of codes with this zero point, which may be left out.
+static Type codeTypeOf(NodeImport &node, Value zero) { return zero ? typeOf(zero).getElementType() : byteType(node); }
+
 NamedAttribute CodeBuilder::type(Type to) const { return node.builder.getNamedAttr("to", TypeAttr::get(to)); }
 
 Value CodeBuilder::number(float value) { return constant(APFloat(value), node.builder.getF32Type()); }
@@ -35,8 +40,7 @@ Value CodeBuilder::dequantize(Value x, Value scale, Value zero, int64_t axis) {
 }
 
 Value CodeBuilder::quantize(Value x, Value scale, Value zero) {
-  Type to = zero ? typeOf(zero).getElementType() : Type(node.builder.getIntegerType(8, /*isSigned=*/false));
-  return make("QuantizeLinear", {x, scale, zero}, type(to));
+  return make("QuantizeLinear", {x, scale, zero}, type(codeTypeOf(node, zero)));
 }
 
 Value CodeBuilder::addBias(Value value, Value bias) { return bias ? make("Add", {value, bias}) : value; }
@@ -66,9 +70,7 @@ Status quantized::importDequantizeLinear(NodeImport &node) {
 }
 
 Status quantized::importQuantizeLinear(NodeImport &node) {
-  Value zero = node.input(2);
-  Type fallback = zero ? typeOf(zero).getElementType() : Type(node.builder.getIntegerType(8, /*isSigned=*/false));
-  Result<Type> to = takeElementType(node, "output_dtype", fallback);
+  Result<Type> to = takeElementType(node, "output_dtype", codeTypeOf(node, node.input(2)));
   if (!to)
     return to.error();
   if (node.takeInt("saturate", 1) != 1)
@@ -115,8 +117,6 @@ static DynamicCodes quantizeDynamically(CodeBuilder &b, Value x, Type ui8) {
   Value narrow = b.cast(zeroPoint, ui8);
   return {b.quantize(x, scale, narrow), scale, narrow};
 }
-
-static Type byteType(NodeImport &node) { return node.builder.getIntegerType(8, /*isSigned=*/false); }
 
 Status quantized::importDynamicQuantizeLinear(NodeImport &node) {
   CodeBuilder b(node);
