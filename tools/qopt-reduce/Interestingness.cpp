@@ -1,34 +1,25 @@
 //===- Interestingness.cpp - Whether IR still shows a fault ---------------===//
 //
-// One temporary file serves all texts. What the program prints would be seen hundreds of times,
-// and is dropped.
+// One temporary file serves all texts, and goes as those of all tools do when the run is interrupted. What the program
+// prints would be seen hundreds of times, and is dropped.
 //
 //===----------------------------------------------------------------------===//
 #include "Interestingness.h"
 #include "qopt/Support/Utf8.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Program.h"
-#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace qopt;
 using llvm::StringRef;
 
-InterestingnessTest::~InterestingnessTest() {
-  if (path.empty())
-    return;
-  llvm::sys::fs::remove(path);
-  llvm::sys::DontRemoveFileOnSignal(path);
-}
-
 Result<bool> InterestingnessTest::operator()(StringRef text) {
-  if (path.empty()) {
-    llvm::SmallString<128> name;
-    if (std::error_code code = llvm::sys::fs::createTemporaryFile("qopt-reduce", "mlir", name))
-      return Error{"cannot create a temporary file: " + code.message()};
-    path = name.str().str();
-    llvm::sys::RemoveFileOnSignal(path);
+  if (!directory) {
+    Result<TemporaryDirectory> created = TemporaryDirectory::create("qopt-reduce");
+    if (!created)
+      return created.error();
+    directory.emplace(std::move(*created));
   }
+  std::string path = directory->file("candidate.mlir");
   std::error_code code;
   llvm::raw_fd_ostream file(path, code);
   if (!code) {

@@ -8,8 +8,10 @@
 #define QOPT_TOOLS_REDUCE_INTERESTINGNESS_H
 
 #include "qopt/Support/Result.h"
+#include "qopt/Support/TemporaryDirectory.h"
 #include "qopt/Support/Utf8.h"
 #include "llvm/ADT/StringRef.h"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +20,6 @@ public:
   /// `program` is a path; `arguments` stand before that of the file.
   InterestingnessTest(std::string program, std::vector<std::string> arguments)
       : program(std::move(program)), arguments(std::move(arguments)) {}
-  ~InterestingnessTest();
 
   /// Whether the program fails on a file with this text. An error where it cannot be run, is
   /// killed, or ends as shells do that do not find a command (126, 127): that is no answer.
@@ -32,7 +33,7 @@ public:
 private:
   std::string program;
   std::vector<std::string> arguments;
-  std::string path; ///< of the file that each text is written to; empty before the first
+  std::optional<qopt::TemporaryDirectory> directory; ///< of the file that each text is written to
   int runs = 0;
 };
 
