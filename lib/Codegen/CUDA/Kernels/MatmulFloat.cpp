@@ -60,7 +60,7 @@ struct FloatProduct : Product {
     Type piece = t.vector(t.getI32Type(), words());
     Value column = t.at(t.row(args[kW], piece, place.block, inputs * 4), piece, place.quarter);
     Values raw;
-    Value group = groupOf(t, chunk), first = t.mul(chunk, kChunkWords);
+    Value group = paddedGroup ? groupOf(t, chunk) : Value(), first = t.mul(chunk, kChunkWords);
     if (group)
       first = t.add(first, t.mul(group, groupSize - paddedGroup));
     for (int64_t i = 0; i < 2 * kChunkSteps; ++i) {
@@ -129,11 +129,6 @@ struct FloatProduct : Product {
   }
 
 private:
-  /// The group of a chunk, which may be past the end; null without groups.
-  Value groupOf(Emitter &t, Value chunk) const {
-    return paddedGroup ? t.min(t.div(chunk, t.i32(chunksPerGroup())), t.i32(groups - 1)) : Value();
-  }
-
   /// A scale of what the decoders make of weights.
   Value inUnits(Emitter &t, Value scale) const { return isFloat8 ? t.mul(scale, t.f32(256)) : scale; }
 

@@ -48,7 +48,7 @@ struct Int4Product : Product {
   /// Four words of codes, with zero points one of four bytes.
   Values load(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const override {
     Type piece = t.vector(t.getI32Type(), 4);
-    Value group = t.min(t.div(chunk, t.i32(chunksPerGroup())), t.i32(groups - 1));
+    Value group = groupOf(t, chunk);
     Value inGroup = t.add(t.mul(t.rem(chunk, t.i32(chunksPerGroup())), kChunkSteps), place.inGroup);
     Value step = t.min(t.add(t.mul(group, stepsOfGroup), inGroup), t.i32(steps - 1));
     Value column = t.at(t.row(args[kW], piece, place.block, steps * 4), piece, place.quarter);
@@ -99,8 +99,7 @@ struct Int4Product : Product {
   }
 
   Values groupScales(Emitter &t, ValueRange args, const WeightPlace &place, Value chunk) const override {
-    Value group = t.min(t.div(chunk, t.i32(chunksPerGroup())), t.i32(groups - 1));
-    return loadGroupScales(t, args[kScales], scaleType, place, columns, groups, group);
+    return loadGroupScales(t, args[kScales], scaleType, place, columns, groups, groupOf(t, chunk));
   }
 };
 

@@ -105,10 +105,7 @@ private:
   /// Lanes that share a row of x, each with eight inputs of a step.
   static constexpr int64_t kLanesOfStep = 4;
 
-  /// The group of x that a chunk belongs to; the last one for chunks past the end.
-  Value groupOf(Emitter &t, Value chunk) const {
-    return t.min(t.div(chunk, t.i32(chunksPerGroup())), t.i32(xGroups - 1));
-  }
+  /// groupOf() is the group of x.
   Value weightGroupOf(Emitter &t, Value chunk) const { return t.div(groupOf(t, chunk), t.i32(perWeightGroup)); }
   Value asFloat(Emitter &t, Value scale) const { return scaleType.isF32() ? scale : t.toFloat(scale, t.f32Type()); }
 };

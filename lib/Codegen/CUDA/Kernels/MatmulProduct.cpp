@@ -38,6 +38,11 @@ Values loadWords(Emitter &t, Value pointer) {
   return result;
 }
 
+Value Product::groupOf(Emitter &t, Value chunk) const {
+  auto groups = static_cast<int64_t>(llvm::divideCeil(inputs, groupSize));
+  return t.min(t.div(chunk, t.i32(chunksPerGroup())), t.i32(groups - 1));
+}
+
 Values loadGroupScales(Emitter &t, Value scales, Type element, const WeightPlace &place, int64_t columns,
                        int64_t groups, Value group) {
   Value block = t.min(t.shiftRight(place.sums, 4), t.i32(llvm::divideCeil(columns, int64_t(16)) - 1));

@@ -101,6 +101,8 @@ public:
   int64_t chunkElements() const { return kChunkWords * 4 / elementBytes; }
   int64_t chunksPerGroup() const { return paddedGroup ? paddedGroup / chunkElements() : chunks(); }
   int64_t chunks() const;
+  /// Where sums are folded: the group of a chunk; the last one for chunks past the end.
+  Value groupOf(Emitter &t, Value chunk) const;
   bool isInteger() const { return elementBytes == 1; }
   /// Whether sums of groups are integers. They are exact, whoever adds them; what becomes of
   /// them in float is added in the order of the groups, which is the CPU's.

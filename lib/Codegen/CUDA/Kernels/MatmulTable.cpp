@@ -83,11 +83,6 @@ struct TableProduct : Product {
   }
 
 private:
-  /// The group of a chunk, which may be past the end.
-  Value groupOf(Emitter &t, Value chunk) const {
-    return t.min(t.div(chunk, t.i32(chunksPerGroup())), t.i32(groups - 1));
-  }
-
   static Value lookUp(Emitter &t, Value code, ArrayRef<float> numbers) {
     if (numbers.size() == 1)
       return t.f32(numbers.front());
