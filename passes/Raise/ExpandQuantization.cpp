@@ -6,10 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Raising.h"
+#include "StoredValues.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Linear.h"
-#include "qopt/Dialect/StoredWeights.h"
-#include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Passes.h"
 
 using namespace mlir;
@@ -49,8 +48,8 @@ public:
         floats = createFloats(b, op.getLoc(), values->type.getShape(),
                               std::vector<float>(values->floats.begin(), values->floats.end()), "dequantized");
       else if (typeOf(op.getScale()).getRank() == 0 && !op.getGroupSize())
-        floats = MulOp::create(b, op.getLoc(), op.getType(), cast(op.getLoc(), op.getCodes(), b.getF32Type()),
-                               op.getScale());
+        floats = MulOp::create(b, op.getLoc(), op.getType(),
+                               raise::castTo(b, op.getLoc(), op.getCodes(), b.getF32Type()), op.getScale());
       if (floats)
         op.getResult().replaceAllUsesWith(floats);
     }
@@ -76,17 +75,6 @@ public:
   }
 
 private:
-  Value number(Location loc, double value) {
-    return ConstantOp::create(
-        b, loc, DenseElementsAttr::get(RankedTensorType::get({}, b.getF32Type()), static_cast<float>(value)));
-  }
-  Value cast(Location loc, Value value, Type element) {
-    RankedTensorType type = typeOf(value);
-    return type.getElementType() == element
-               ? value
-               : CastOp::create(b, loc, type.clone(element), value, TypeAttr::get(element)).getResult();
-  }
-
   /// A scale or zero point as f32 that is broadcast to x; fails, diagnosed, where none is.
   FailureOr<Value> spread(Operation *op, Value x, Value value, int64_t axis, int64_t block) {
     RankedTensorType type = typeOf(value);
@@ -100,17 +88,11 @@ private:
                source && isCodeType(type) && typeOf(source.getInput()).getElementType().isF32()) {
       value = source.getInput();
     }
-    value = cast(op->getLoc(), value, b.getF32Type());
+    value = raise::castTo(b, op->getLoc(), value, b.getF32Type());
     if (block)
       return op->emitOpError("has blocks along an axis of a value that is no constant: not supported");
-    if (type.hasStaticShape() && type.getNumElements() == 1) {
-      if (type.getRank() == 0)
-        return value;
-      auto none = DenseElementsAttr::get(RankedTensorType::get({0}, b.getI64Type()), ArrayRef<int64_t>());
-      return ReshapeOp::create(b, op->getLoc(), RankedTensorType::get({}, b.getF32Type()), value,
-                               ConstantOp::create(b, op->getLoc(), none), /*allowzero=*/0)
-          .getResult();
-    }
+    if (raise::isSingle(value))
+      return raise::toScalar(b, op->getLoc(), value);
     int64_t rank = typeOf(x).getRank();
     axis = axis < 0 ? axis + rank : axis;
     SmallVector<int64_t> shape(rank, 1), type1(rank, 1);
@@ -129,7 +111,7 @@ private:
       return op.emitOpError("gives codes of ") << op.getTo() << ": not supported";
     double low = integer.isUnsigned() ? 0 : -std::ldexp(1.0, integer.getWidth() - 1);
     double high = std::ldexp(1.0, integer.getWidth() - !integer.isUnsigned()) - 1;
-    Value x = cast(loc, op.getX(), b.getF32Type());
+    Value x = raise::castTo(b, loc, op.getX(), b.getF32Type());
     FailureOr<Value> scale = spread(op, x, op.getYScale(), op.getAxis(), op.getBlockSize());
     if (failed(scale))
       return failure();
@@ -142,7 +124,9 @@ private:
       if (getConstantScalar(*zero) != 0)
         y = AddOp::create(b, loc, type, y, *zero);
     }
-    return ClipOp::create(b, loc, type, y, number(loc, low), number(loc, high)).getResult();
+    return ClipOp::create(b, loc, type, y, raise::scalarConstant(b, loc, static_cast<float>(low)),
+                          raise::scalarConstant(b, loc, static_cast<float>(high)))
+        .getResult();
   }
 
   LogicalResult expand(QuantizeLinearOp op) {
@@ -152,7 +136,7 @@ private:
       return failure();
     rounded[op.getY()] = *y;
     if (isRead)
-      op.getY().replaceUsesWithIf(cast(op.getLoc(), *y, b.getI32Type()),
+      op.getY().replaceUsesWithIf(raise::castTo(b, op.getLoc(), *y, b.getI32Type()),
                                   [](OpOperand &use) { return !isa<DequantizeLinearOp>(use.getOwner()); });
     return success();
   }
@@ -161,7 +145,7 @@ private:
     Location loc = op.getLoc();
     Value x = rounded.lookup(op.getX());
     if (!x)
-      x = cast(loc, op.getX(), b.getF32Type());
+      x = raise::castTo(b, loc, op.getX(), b.getF32Type());
     FailureOr<Value> scale = spread(op, x, op.getXScale(), op.getAxis(), op.getBlockSize());
     if (failed(scale))
       return failure();
@@ -174,7 +158,7 @@ private:
         x = SubOp::create(b, loc, type, x, *zero);
     }
     Value y = MulOp::create(b, loc, type, x, *scale);
-    op.getY().replaceAllUsesWith(cast(loc, y, op.getTo()));
+    op.getY().replaceAllUsesWith(raise::castTo(b, loc, y, op.getTo()));
     return success();
   }
 
@@ -201,10 +185,10 @@ private:
     b.setInsertionPoint(result);
     for (auto [operand, type] : llvm::zip(result->getOpOperands(), function.getResultTypes()))
       if (operand.get().getType() != type) {
-        Type element = mlir::cast<RankedTensorType>(type).getElementType();
+        Type element = cast<RankedTensorType>(type).getElementType();
         if (element.isUnsignedInteger() || typeOf(operand.get()).getElementType().isF32())
           return result.emitOpError("cannot return codes of type ") << element;
-        operand.set(cast(result.getLoc(), operand.get(), element));
+        operand.set(raise::castTo(b, result.getLoc(), operand.get(), element));
       }
     return success();
   }

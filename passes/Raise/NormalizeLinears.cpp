@@ -9,12 +9,9 @@
 #include "GreedyPatternPass.h"
 #include "LinearForms.h"
 #include "Raising.h"
-#include "mlir/IR/AsmState.h"
 #include "qopt/Dialect/Constants.h"
-#include "qopt/Dialect/DeferredData.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
-#include "qopt/Dialect/StoredWeights.h"
 #include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Passes.h"
 
@@ -79,20 +76,12 @@ struct SplitGemm : OpRewritePattern<GemmOp> {
       rewriter.setInsertionPointAfterValue(value);
       return swapLast(rewriter, loc, value);
     };
-    auto scaled = [&](Value value, APFloat factor) -> Value {
-      if (factor.isExactlyValue(1.0))
-        return value;
-      Type element = typeOf(value).getElementType();
-      auto number =
-          DenseElementsAttr::get(RankedTensorType::get({}, element), FloatAttr::get(element, factor.convertToDouble()));
-      return MulOp::create(rewriter, loc, value.getType(), value, ConstantOp::create(rewriter, loc, number));
-    };
     Value x = transposed(op.getA(), op.getTransA() != 0), weights = transposed(op.getB(), op.getTransB() != 0);
     auto product = MatMulOp::create(rewriter, loc, op.getType(), x, weights);
     copyScope(op, product);
-    Value result = scaled(product, op.getAlpha());
+    Value result = scaledBy(rewriter, loc, product, op.getAlpha());
     if (op.getC())
-      result = AddOp::create(rewriter, loc, op.getType(), result, scaled(op.getC(), op.getBeta()));
+      result = AddOp::create(rewriter, loc, op.getType(), result, scaledBy(rewriter, loc, op.getC(), op.getBeta()));
     rewriter.replaceOp(op, result);
     return success();
   }

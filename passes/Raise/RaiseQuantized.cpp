@@ -13,7 +13,6 @@
 #include "qopt/Dialect/StoredWeights.h"
 #include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Passes.h"
-#include "qopt/Reference/Evaluator.h"
 #include "llvm/ADT/StringExtras.h"
 #include <map>
 #include <tuple>
@@ -237,17 +236,10 @@ private:
     if (!result)
       return;
     OpBuilder b(gemm);
-    Type element = typeOf(result).getElementType();
-    auto scaled = [&](Value value, double factor) -> Value {
-      if (factor == 1)
-        return value;
-      auto number = DenseElementsAttr::get(RankedTensorType::get({}, element), FloatAttr::get(element, factor));
-      return MulOp::create(b, gemm.getLoc(), value.getType(), value, ConstantOp::create(b, gemm.getLoc(), number));
-    };
-    result = scaled(result, gemm.getAlpha().convertToDouble());
+    result = scaledBy(b, gemm.getLoc(), result, gemm.getAlpha());
     if (gemm.getC())
       result = AddOp::create(b, gemm.getLoc(), result.getType(), result,
-                             scaled(gemm.getC(), gemm.getBeta().convertToDouble()));
+                             scaledBy(b, gemm.getLoc(), gemm.getC(), gemm.getBeta()));
     gemm.getY().replaceAllUsesWith(result);
     gemm.erase();
   }
@@ -280,24 +272,17 @@ private:
 
   /// What is left of the readers of `op` get a float constant.
   void makeFloat(DequantizeLinearOp op) {
-    SmallVector<reference::Tensor> operands;
-    for (Value operand : op->getOperands()) {
-      FailureOr<reference::Tensor> tensor = reference::getConstant(operand);
-      if (failed(tensor))
-        return;
-      operands.push_back(std::move(*tensor));
-    }
-    FailureOr<std::vector<reference::Tensor>> results = reference::evaluate(op, operands);
-    if (failed(results))
+    FailureOr<reference::Tensor> tensor = evaluateConstants(op);
+    if (failed(tensor))
       return;
-    RankedTensorType type = results->front().type;
+    RankedTensorType type = tensor->type;
     OpBuilder b(op);
     Value constant;
     if (type.getElementType().isF32()) {
-      std::vector<float> values(results->front().floats.begin(), results->front().floats.end());
+      std::vector<float> values(tensor->floats.begin(), tensor->floats.end());
       constant = createFloats(b, op.getLoc(), type.getShape(), values, nameOf(op.getX()));
     } else {
-      constant = ConstantOp::create(b, op.getLoc(), reference::toAttribute(results->front()));
+      constant = ConstantOp::create(b, op.getLoc(), reference::toAttribute(*tensor));
     }
     op.getY().replaceAllUsesWith(constant);
     if (dequantize || type.getRank() < 2)

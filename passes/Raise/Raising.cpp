@@ -7,6 +7,7 @@
 #include "Raising.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Remarks.h"
 
 using namespace mlir;
@@ -51,6 +52,15 @@ FailureOr<int64_t> raise::contextLength(func::FuncOp function, int64_t option) {
   if (length < 1 || length > (int64_t(1) << 20))
     return emitError(function.getLoc()) << "expected a context of 1 to 1048576 tokens but got " << length;
   return length;
+}
+
+Value raise::scaledBy(OpBuilder &builder, Location loc, Value value, const APFloat &factor) {
+  if (factor.isExactlyValue(1.0))
+    return value;
+  Type element = typeOf(value).getElementType();
+  auto number =
+      DenseElementsAttr::get(RankedTensorType::get({}, element), FloatAttr::get(element, factor.convertToDouble()));
+  return onnx::MulOp::create(builder, loc, value.getType(), value, onnx::ConstantOp::create(builder, loc, number));
 }
 
 Value raise::createInts(OpBuilder &builder, Location loc, ArrayRef<int64_t> values) {

@@ -35,6 +35,9 @@ mlir::FailureOr<int64_t> contextLength(mlir::func::FuncOp function, int64_t opti
 bool isContextAssumed(mlir::func::FuncOp function, int64_t option);
 inline constexpr int64_t kAssumedContext = 4096;
 
+/// `value` times a number; itself where that is 1.
+mlir::Value scaledBy(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value, const llvm::APFloat &factor);
+
 /// A constant vector of i64.
 mlir::Value createInts(mlir::OpBuilder &builder, mlir::Location loc, llvm::ArrayRef<int64_t> values);
 

@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 #include "StoredValues.h"
 #include "Raising.h"
-#include "qopt/Reference/Evaluator.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -66,21 +65,28 @@ Value raise::zeroAsFloat(OpBuilder &b, Location loc, Value zero, double middle) 
   return SubOp::create(b, loc, number.getType(), number, scalarConstant(b, loc, static_cast<float>(middle)));
 }
 
-/// Replaces an operator of constants by its result, where the evaluator knows it.
-static void foldConstant(Operation *op) {
-  reference::Quiet quiet(op->getContext());
+FailureOr<reference::Tensor> raise::evaluateConstants(Operation *op) {
   SmallVector<reference::Tensor> operands;
   for (Value operand : op->getOperands()) {
     FailureOr<reference::Tensor> tensor = reference::getConstant(operand);
     if (failed(tensor))
-      return;
+      return failure();
     operands.push_back(std::move(*tensor));
   }
-  auto results = reference::evaluate(op, operands);
+  FailureOr<std::vector<reference::Tensor>> results = reference::evaluate(op, operands);
   if (failed(results))
+    return failure();
+  return std::move(results->front());
+}
+
+/// Replaces an operator of constants by its result, where the evaluator knows it.
+static void foldConstant(Operation *op) {
+  reference::Quiet quiet(op->getContext());
+  FailureOr<reference::Tensor> tensor = evaluateConstants(op);
+  if (failed(tensor))
     return;
   OpBuilder b(op);
-  op->getResult(0).replaceAllUsesWith(ConstantOp::create(b, op->getLoc(), reference::toAttribute(results->front())));
+  op->getResult(0).replaceAllUsesWith(ConstantOp::create(b, op->getLoc(), reference::toAttribute(*tensor)));
   op->erase();
 }
 

@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "qopt/Dialect/StoredWeights.h"
 #include "qopt/Dialect/Types.h"
+#include "qopt/Reference/Evaluator.h"
 
 namespace qopt::raise {
 
@@ -26,6 +27,10 @@ mlir::Value toScalar(mlir::OpBuilder &b, mlir::Location loc, mlir::Value scale);
 /// A zero point less `middle`, as an f32 of rank 0. One that was just rounded to an integer
 /// is read before that.
 mlir::Value zeroAsFloat(mlir::OpBuilder &b, mlir::Location loc, mlir::Value zero, double middle);
+
+/// The first result of an operator of constants. Fails where an operand is none, or the evaluator does not know
+/// the operator.
+mlir::FailureOr<reference::Tensor> evaluateConstants(mlir::Operation *op);
 
 /// Computes codes that are constants in another layout, or are made of constant floats.
 void foldCodes(mlir::func::FuncOp function);
