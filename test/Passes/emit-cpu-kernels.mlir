@@ -31,6 +31,23 @@ func.func private @product(%c: memref<?x4xi8>, %t: memref<?xf32>, %w: memref<1x1
 
 // -----
 
+// A product of one row asks for weights 8 KiB ahead: 256 inputs of 16 columns of f16 each. Many rows find theirs
+// in the cache.
+// CHECK-LABEL: func.func private @stream(
+// CHECK-SAME:    %[[X:[^:]*]]: memref<?x512xf32>, %[[W:[^:]*]]: memref<1x512x16xf16>
+// CHECK-NOT:     memref.prefetch
+// CHECK:         %[[AHEAD:.*]] = arith.constant 256 : index
+// CHECK:         %[[ROW:.*]] = arith.addi %{{.*}}, %[[AHEAD]] : index
+// CHECK:         memref.prefetch %[[W]][%{{.*}}, %[[ROW]], %{{.*}}], read, locality<3>, data
+// CHECK-NOT:     memref.prefetch
+// CHECK:         return
+func.func private @stream(%x: memref<?x512xf32>, %w: memref<1x512x16xf16>, %y: memref<?x16xf32>) {
+  kernel.matmul_float ins(%x, %w : memref<?x512xf32>, memref<1x512x16xf16>) outs(%y : memref<?x16xf32>)
+  return
+}
+
+// -----
+
 // The stages of a group run one after the other.
 // CHECK-LABEL: func.func private @group(
 // CHECK-NOT:     kernel.

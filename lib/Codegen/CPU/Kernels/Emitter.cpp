@@ -122,6 +122,13 @@ void Emitter::prefetch(Value memref, ValueRange indices) {
   memref::PrefetchOp::create(*this, memref, indices, /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
 }
 
+void Emitter::prefetchWeights(Value weights, Value block, Value row, int64_t streams) {
+  constexpr int64_t kBytesAhead = 8192; // of all streams
+  auto type = cast<MemRefType>(weights.getType());
+  int64_t rowBytes = type.getDimSize(2) * type.getElementTypeBitWidth() / 8;
+  prefetch(weights, {block, add(row, index(kBytesAhead / streams / rowBytes)), index(0)});
+}
+
 Value Emitter::scratch(ArrayRef<int64_t> shape, Type element) {
   return memref::AllocaOp::create(*this, MemRefType::get(shape, element), ValueRange{}, ValueRange{},
                                   getI64IntegerAttr(64));

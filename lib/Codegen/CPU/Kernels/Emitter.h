@@ -70,6 +70,11 @@ public:
   void storeVector(Value vector, Value memref, ValueRange indices, int64_t valid = kLanes);
   /// Asks for memory that will be read soon.
   void prefetch(Value memref, ValueRange indices);
+  /// Asks for the weights that come later in a stream, one of `streams` that are read at once,
+  /// of which `row` is read now. The processor asks by itself only within a page of 4 KiB, and
+  /// begins anew on each. `weights`: [blocks][rows][lanes]; at its end what follows it is asked
+  /// for, which does no harm.
+  void prefetchWeights(Value weights, Value block, Value row, int64_t streams);
   /// Memory of this iteration, on the stack.
   Value scratch(llvm::ArrayRef<int64_t> shape, mlir::Type element);
 

@@ -85,7 +85,11 @@ void Product::tile(const Tile &tile) {
   if (groupSize)
     return tileOfGroups(tile);
   Values sums(tile.rows * tile.blocks, k.splat(0.0f));
-  auto right = [&](int64_t b, Value i) { return weights(k.add(tile.block, k.index(b)), i); };
+  auto right = [&](int64_t b, Value i) {
+    if (tile.rows == 1)
+      k.prefetchWeights(w, k.add(tile.block, k.index(b)), i, tile.blocks);
+    return weights(k.add(tile.block, k.index(b)), i);
+  };
   finish(tile, multiplyTile(
                    k, tile.rows, tile.blocks, k.index(0), k.index(inputs), sums,
                    [&](int64_t r, Value i) { return left(tile, r, i); }, right));

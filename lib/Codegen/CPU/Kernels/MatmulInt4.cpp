@@ -88,6 +88,8 @@ Values Int4::step(const Tile &tile, Value index, Value firstInput, int64_t input
                   ValueRange sums) const {
   Values next = llvm::to_vector(sums), words;
   for (int64_t b = 0; b < tile.blocks; ++b) {
+    if (tile.rows == 1)
+      k.prefetchWeights(w, k.add(tile.block, k.index(b)), index, tile.blocks);
     Value bytes = k.loadVector(w, {k.add(tile.block, k.index(b)), index, k.index(0)}, 4 * kLanes, 4 * kLanes);
     words.push_back(k.bitcast(bytes, k.vector(k.getI32Type())));
   }

@@ -224,6 +224,8 @@ Values Int4Int8::dotWide(const Tile &tile, Value firstStep, int64_t steps, Value
   for (int64_t s = 0; s < steps; ++s) {
     Value step = k.add(firstStep, k.index(s));
     for (int64_t b = 0; b < tile.blocks; ++b) {
+      if (tile.rows == 1)
+        k.prefetchWeights(op.getWeights(), k.add(tile.block, k.index(b)), step, tile.blocks);
       SmallVector<std::array<Value, 2>> weights;
       for (int64_t p = 0; p < parts(); ++p)
         weights.push_back(codes(k.add(tile.block, k.index(b)), step, p));
@@ -253,6 +255,7 @@ Value Int4Int8::rowDots(const Tile &tile, Value firstStep, int64_t steps, Value 
     Values next = llvm::to_vector(carried);
     for (int64_t s = 0; s < count; ++s) {
       Value at = k.add(step, k.index(s));
+      k.prefetchWeights(op.getWeights(), tile.block, at, 1);
       std::array<Value, 2> weights = codes(tile.block, at, 0);
       for (int64_t half : {0, 1}) {
         Value &part = next[2 * s + half];

@@ -127,6 +127,7 @@ Values Int8::rowDot(const Tile &tile) const {
     for (int64_t s = 0; s < count; ++s) {
       Value at = k.add(step, k.index(s));
       Value *sums = &next[s * sumsPerStep];
+      k.prefetchWeights(w, tile.block, at, 1);
       if (vnni()) {
         Value weights = k.loadVector(w, {tile.block, at, k.index(0)}, 4 * kLanes, 4 * kLanes);
         sums[0] = k.intrinsic("llvm.x86.avx512.vpdpbusd.512", sums[0].getType(),
