@@ -16,6 +16,35 @@ FILE = """func.func @f(%x: tensor<2x64xf32>) -> tensor<2x64xf32> {
   return %0 : tensor<2x64xf32>
 }
 """.replace("PRODUCT", PRODUCT)
+# What is typed in a pipeline, "|" being where one stands, and some of what is offered there.
+PIPELINES = {
+    "// RUN: qopt-opt %s --pass-pipeline='builtin.module(|)' | FileCheck %s": {"gptq-int4", "qopt-raise", "cse", "func.func"},
+    "// RUN: qopt-opt %s --pass-pipeline='builtin.module(cse,func.func(qopt-raise-s|": {"qopt-raise-swish", "canonicalize"},
+    "// Größe: qopt %s --pass-pipeline=gptq-|": {"gptq-int4"},
+    "// RUN: qopt-opt --pass-pipeline='builtin.module(qopt-raise,gptq-int4{group-size=32 |})'": {"act-order=", "calibration="},
+    "// RUN: qopt-opt --pass-pipeline='gptq-int4{act-order=|'": {"true", "false"},
+    "// RUN: qopt-opt --pass-pipeline='gptq-int4{act-order=true activations=|}'": {"auto", "int8", "float"},
+    "// RUN: qopt-opt --pass-pipeline='gptq-int4{overrides={*.down_proj=|}}'": {"rtn-int4", "int8-dynamic"},
+    "// RUN: qopt-opt --pass-pipeline='qopt-prepare{scheme=rtn-int4{|}}'": {"group-size="},
+    "// RUN: qopt-opt --pass-pipeline='qopt-prepare{scheme=|}'": {"rtn-int4"},
+    "// RUN: qopt-opt %s \\\n// RUN:   --pass-pipeline='builtin.module(|": {"gptq-int4"},
+    "// RUN: mlir-opt %s --qopt-|": {"qopt-lower"},
+    "// RUN: mlir-opt %s --cse --rtn-int4=\"sym=false |\"": {"group-size="},
+    "// RUN: mlir-opt %s --rtn-int4=sym=|": {"true"},
+    '{-# external_resources: { mlir_reproducer: { pipeline: "builtin.module(qopt-add-cache{|})"': {"cache-type="},
+}
+# Places that are in no pipeline.
+ELSEWHERE = ["// RUN: qopt-opt --pass-pipeline='cse' |", "// The pipeline: |", "// RUN: qopt-opt %s | FileCheck |",
+             "func.func |", "// RUN: qopt-opt --pass-pipeline='cse)|"]
+# Words, and what is said of them.
+EXPLAINED = {
+    "// RUN: qopt-opt --pass-pipeline='builtin.module(func.func(qopt-raise-sw|ish))'": ["pass on func.func", "onnx.Swish", "==>"],
+    "// RUN: qopt-opt --pass-pipeline='gptq-|int4'": ["(scheme)", "`group-size=128`"],
+    "// RUN: qopt-opt --pass-pipeline='gptq-int4{gro|up-size=64}'": ["**group-size** (integer, default 128)"],
+    "// RUN: qopt-opt --pass-pipeline='gptq-int4{group-size=|64}'": ["**group-size**"],
+    "// RUN: qopt-opt --qopt-add|-cache": ["pass on builtin.module", "`cache-type="],
+    "// RUN: qopt-opt --canon|icalize": ["pass on any operation", "`top-down=true`"],
+}
 PATTERN = """#include "qopt/Dialect/Qopt/QoptOps.td"
 Pattern {
   let root = op<qopt.matmul_w8a16>(x: Value, w: Value, scale: Value, zeros: ValueRange);
@@ -81,6 +110,15 @@ class Editor:
     def at(self, method, before, after=""):
         return self.ask("textDocument/" + method, {"textDocument": self.name, "position": self.place(before, after)})
 
+    def ask_here(self, method, marked):
+        """Of the place of "|" in a file with this text before a function."""
+        before, _, after = marked.partition("|")
+        self.replace(before + after + "\n" + FILE)
+        self.diagnostics()
+        # Positions count the units of UTF-16.
+        line, column = before.count("\n"), len(before.rsplit("\n", 1)[-1].encode("utf-16-le")) // 2
+        return self.ask("textDocument/" + method, {"textDocument": self.name, "position": {"line": line, "character": column}})
+
     def labels(self, before, after=""):
         return {item["label"] for item in self.at("completion", before, after)["items"]}
 
@@ -112,9 +150,31 @@ def speak_mlir(server):
     editor.replace(FILE.replace("onnx.Swish", "onnx.Nope"))
     errors = editor.diagnostics()
     assert len(errors) == 1 and "onnx.Nope" in errors[0]["message"], errors
+    speak_pipelines(editor)
     editor.replace(FILE)
     assert editor.diagnostics() == []
     editor.leave()
+
+
+def speak_pipelines(editor):
+    assert "{" in editor.capabilities["completionProvider"]["triggerCharacters"], editor.capabilities
+    for text, names in PIPELINES.items():
+        items = editor.ask_here("completion", text)["items"]
+        assert names <= {item["label"] for item in items}, (text, items)
+        # What is typed is replaced, up to where the word ends.
+        typed = text.split("|")[0]
+        for item in items:
+            place = item["textEdit"]["range"]
+            start, end = place["start"]["character"], place["end"]["character"]
+            line = typed.rsplit("\n", 1)[-1]
+            units = len(line.encode("utf-16-le")) // 2
+            assert start <= units <= end and not set(line[len(line) - (units - start):]) & set("{}(),='\" "), (text, place)
+    for text in ELSEWHERE:
+        assert "gptq-int4" not in str(editor.ask_here("completion", text)), text
+    for text, parts in EXPLAINED.items():
+        answer = editor.ask_here("hover", text)
+        assert answer and all(part in answer["contents"]["value"] for part in parts), (text, answer)
+    assert not editor.ask_here("hover", "// RUN: qopt-opt --pass-pipeline='nobody-knows|-it'")
 
 
 def speak_tablegen(server, database, path):
