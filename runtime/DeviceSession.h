@@ -29,6 +29,9 @@ public:
     return gpu->name() + " (" + text + (text.empty() ? "" : ", ") + section + ")";
   }
   const std::string &code() const override { return section; }
+  int64_t copiedWeightBytes() const override {
+    return static_cast<int64_t>(loaded->section(qopt::kWeightsSection).size());
+  }
   ThreadPool &threads() override { return pool; }
   Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) override;
   Result<std::unique_ptr<Decoder>> makeDecoder(int64_t batch, int64_t capacity) override;

@@ -35,6 +35,7 @@ public:
     return label + " (" + level + ", " + std::to_string(pool.size()) + " threads)";
   }
   const std::string &code() const override { return section; }
+  int64_t copiedWeightBytes() const override { return weights->bytes(); }
   ThreadPool &threads() override { return pool; }
   Result<std::vector<Tensor>> run(const std::string &name, std::span<const Tensor> inputs) override;
   Result<std::unique_ptr<Decoder>> makeDecoder(int64_t batch, int64_t capacity) override;

@@ -8,6 +8,7 @@
 #define QOPT_LIB_RUNTIME_WEIGHTCOPY_H
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -27,6 +28,8 @@ public:
   /// Begins to copy, beside the caller's work; not where weights are few, or memory would
   /// become scarce. May be called often.
   void start();
+  /// Of the copy, whole or not; 0 where there is none. In the thread that calls start().
+  int64_t bytes() const { return memory ? static_cast<int64_t>(weights.size()) : 0; }
 
 private:
   void work();

@@ -197,14 +197,19 @@ int qrt_module_memory(const qrt_module *module, qrt_memory *memory) {
   return guarded<int>(1, [&]() -> Result<int> {
     if (!module || !memory)
       return Error{"a module and a struct to fill are needed"};
-    if (qopt::Status status = checkSize("qrt_memory", memory->size, sizeof *memory); !status)
+    size_t size = memory->size;
+    constexpr size_t kFirst = offsetof(qrt_memory, host_weight_bytes); // what version 4 had
+    if (qopt::Status status = checkSize("qrt_memory", size, sizeof *memory); size != kFirst && !status)
       return status.error();
     Result<int64_t> perToken = cacheBytesPerToken(*module->shared);
     if (!perToken)
       return perToken.error();
     auto weights = static_cast<int64_t>(module->shared->section(qopt::kWeightsSection).size());
+    int64_t copied = module->session->copiedWeightBytes();
     bool isCpu = module->session->device() == qopt::deviceKindName(qopt::DeviceKind::Cpu);
-    *memory = {sizeof *memory, module->shared->fileBytes(), weights, isCpu ? 0 : weights, *perToken};
+    qrt_memory filled = {size,      module->shared->fileBytes(), weights, isCpu ? 0 : copied,
+                         *perToken, isCpu ? copied : 0};
+    std::memcpy(memory, &filled, size);
     return 0;
   });
 }

@@ -50,9 +50,9 @@ static void decode(qrt_module *module, const int32_t *prompt, int64_t count, qrt
   qrt_sampler *sampler = qrt_sampler_new(&sampling);
   CHECK(decoder && sampler);
   CHECK(qrt_decoder_capacity(decoder) == kMostPrompt + kTokens);
-  qrt_memory memory = {sizeof memory, 0, 0, 0, 0};
+  qrt_memory memory = {sizeof memory, 0, 0, 0, 0, -1};
   CHECK(qrt_module_memory(module, &memory) == 0 && memory.file_bytes > memory.weight_bytes && memory.weight_bytes > 0);
-  CHECK(memory.device_weight_bytes == 0 && memory.cache_bytes_per_token > 0);
+  CHECK(memory.device_weight_bytes == 0 && memory.cache_bytes_per_token > 0 && memory.host_weight_bytes == 0);
   CHECK(qrt_decoder_memory(decoder) == memory.cache_bytes_per_token * (kMostPrompt + kTokens));
   for (int round = 0; round < 2; ++round) {
     const float *logits = NULL;
@@ -108,8 +108,11 @@ static void testErrors(qrt_module *module, const int32_t *prompt, int64_t count)
         strstr(qrt_last_error(), "the prompt has no tokens"));
   int seen = 0;
   CHECK(qrt_generate(module, prompt, (size_t)count, &options, stopAtThird, &seen) == 3 && seen == 3);
-  qrt_memory memory = {0, 0, 0, 0, 0};
+  qrt_memory memory = {0, 0, 0, 0, 0, -1};
   CHECK(qrt_module_memory(module, &memory) != 0 && strstr(qrt_last_error(), "expected qrt_memory::size"));
+  /* A program of version 4 has no more than this. */
+  memory.size = offsetof(qrt_memory, host_weight_bytes);
+  CHECK(qrt_module_memory(module, &memory) == 0 && memory.file_bytes > 0 && memory.host_weight_bytes == -1);
   CHECK(!qrt_decoder_new(module, 0, 8) && !qrt_decoder_new(module, 1, 1 << 30) && !qrt_decoder_new(NULL, 1, 8));
   CHECK(!qrt_share(NULL, NULL, 1) && !qrt_share(module, "gpu", 1) && !qrt_share(module, NULL, -1));
   qrt_sampler *sampler = qrt_sampler_new(NULL);

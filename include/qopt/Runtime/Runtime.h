@@ -160,6 +160,8 @@ public:
   virtual std::string description() const = 0;
   /// Which section of the module runs: "host:x86-64-v3", "ptx", "cubin:sm_90a", "sim".
   virtual const std::string &code() const = 0;
+  /// Bytes of weights that it has copied: to its device, or on a CPU to huge pages.
+  virtual int64_t copiedWeightBytes() const = 0;
   /// The threads that CPU code runs on; idle between calls of run().
   virtual ThreadPool &threads() = 0;
   /// Runs entry point `name`; inputs in declared order. Checks types, ranks,

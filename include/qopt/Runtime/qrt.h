@@ -39,7 +39,7 @@ extern "C" {
 
 /* Grows when something is added. What a program compiled with version n uses is
  * there when qrt_api_version() >= n. */
-#define QRT_API_VERSION 4
+#define QRT_API_VERSION 5
 int qrt_api_version(void);
 
 /* Why the last call of this thread failed; "" when none did. Valid until the
@@ -103,12 +103,13 @@ void qrt_result_free(qrt_result *result);
 typedef struct qrt_memory {
   size_t size;                   /* sizeof(qrt_memory), set by the caller */
   int64_t file_bytes;            /* of the file, which is mapped: all handles and processes share it */
-  int64_t weight_bytes;          /* of these, weights. A CPU that writes text may copy them to huge
-                                  * pages, once for each handle, where memory is plenty */
+  int64_t weight_bytes;          /* of these, weights */
   int64_t device_weight_bytes;   /* copied to the device of this handle; 0 on a CPU */
   int64_t cache_bytes_per_token; /* keys and values of one token in one row; 0 without caches */
+  int64_t host_weight_bytes;     /* copied to huge pages for this handle, as a CPU does when it begins to
+                                  * write text and memory is plenty; then the file's pages are free. Since 5 */
 } qrt_memory;
-/* Fills `memory`; 0 on success. Since 4. */
+/* Fills `memory`, of which an older program has the first fields only; 0 on success. Since 4. */
 int qrt_module_memory(const qrt_module *module, qrt_memory *memory);
 
 /*===- Texts that grow ------------------------------------------------------------===*/

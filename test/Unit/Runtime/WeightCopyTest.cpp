@@ -39,8 +39,10 @@ TEST(WeightCopy, MovesLargeWeightsToTheSameBytes) {
   Weights weights(size_t(66) << 20);
   WeightCopy copy(weights.all(), weights.places());
   EXPECT_EQ(copy.places()[1], weights.data + 8192);
+  EXPECT_EQ(copy.bytes(), 0);
   copy.start();
   copy.start();
+  EXPECT_EQ(copy.bytes(), static_cast<int64_t>(weights.bytes));
   for (int i = 0; i < 1000 && copy.places()[0] == weights.data; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_NE(copy.places()[0], weights.data);
@@ -56,6 +58,7 @@ TEST(WeightCopy, LeavesFewWeightsAndMayEndEarly) {
   Weights few(size_t(1) << 20), many(size_t(66) << 20);
   WeightCopy small(few.all(), few.places());
   small.start();
+  EXPECT_EQ(small.bytes(), 0);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(small.places()[0], few.data);
   WeightCopy(many.all(), many.places()).start();
