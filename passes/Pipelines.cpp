@@ -207,7 +207,6 @@ void qopt::buildPtxPipeline(OpPassManager &pm, StringRef chip) {
   // Loops to branches.
   kernels.addPass(memref::createExpandStridedMetadataPass());
   kernels.addPass(createLowerAffinePass());
-  kernels.addPass(createConvertVectorToSCFPass());
   kernels.addPass(createSCFToControlFlowPass());
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());
@@ -255,7 +254,6 @@ void qopt::registerUpstreamPasses() {
   registerConvertMathToLLVMPass();
   registerConvertNVVMToLLVMPass();
   registerConvertVectorToLLVMPass();
-  registerConvertVectorToSCF();
   registerFinalizeMemRefToLLVMConversionPass();
   registerLowerAffinePass();
   registerReconcileUnrealizedCastsPass();

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/Verifier.h"
 #include "qopt/Codegen/Cuda.h"
 #include "qopt/Codegen/Host/Steps.h"
 #include "qopt/Codegen/Sim.h"
@@ -18,11 +19,16 @@ using namespace qopt;
 
 LogicalResult qopt::runPipeline(ModuleOp module, TimingScope &timing, function_ref<void(OpPassManager &)> build) {
   PassManager passes(module.getContext());
+#ifdef NDEBUG
+  // Kernels are tens of thousands of operations: looking at all of them after each of twenty
+  // passes takes two fifths of the time.
+  passes.enableVerifier(false);
+#endif
   // Fails where no tool has registered such options: then there are none to apply.
   (void)applyPassManagerCLOptions(passes);
   passes.enableTiming(timing);
   build(passes);
-  return failure(failed(passes.run(module)) || isCancelled(*module.getContext()));
+  return failure(failed(passes.run(module)) || isCancelled(*module.getContext()) || failed(verify(module)));
 }
 
 /// Only the device's part is worth a copy.

@@ -9,16 +9,32 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/InstSimplifyPass.h"
+#include "llvm/Transforms/Scalar/SROA.h"
+#include "llvm/Transforms/Scalar/SimplifyCFG.h"
 
 using namespace mlir;
 
 /// As hard as the machine's code generator is to try.
-static llvm::OptimizationLevel levelOf(const llvm::TargetMachine &machine) {
-  return machine.getOptLevel() == llvm::CodeGenOptLevel::Aggressive ? llvm::OptimizationLevel::O3
-                                                                    : llvm::OptimizationLevel::O1;
+static llvm::ModulePassManager makePipeline(llvm::PassBuilder &builder, const llvm::TargetMachine &machine) {
+  if (machine.getOptLevel() == llvm::CodeGenOptLevel::Aggressive)
+    return builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3);
+  // What runs a few times: variables to registers, and away with what is then seen twice or not needed. O1
+  // takes five times as long, and its code runs no faster.
+  llvm::FunctionPassManager functions;
+  functions.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
+  functions.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
+  functions.addPass(llvm::SimplifyCFGPass());
+  functions.addPass(llvm::InstSimplifyPass());
+  functions.addPass(llvm::SimplifyCFGPass());
+  llvm::ModulePassManager passes;
+  passes.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(functions)));
+  builder.invokeOptimizerLastEPCallbacks(passes, llvm::OptimizationLevel::O1, llvm::ThinOrFullLTOPhase::None);
+  return passes;
 }
 
-static void optimize(llvm::Module &module, llvm::PassBuilder &builder, llvm::OptimizationLevel level) {
+static void optimize(llvm::Module &module, llvm::PassBuilder &builder, const llvm::TargetMachine &machine) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
@@ -32,7 +48,7 @@ static void optimize(llvm::Module &module, llvm::PassBuilder &builder, llvm::Opt
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(level).run(module, modules);
+  makePipeline(builder, machine).run(module, modules);
 }
 
 FailureOr<SmallVector<char>> qopt::emitCode(llvm::Module &module, llvm::TargetMachine &machine,
@@ -41,7 +57,7 @@ FailureOr<SmallVector<char>> qopt::emitCode(llvm::Module &module, llvm::TargetMa
   llvm::PassBuilder builder(&machine);
   if (prepare)
     prepare(builder);
-  optimize(module, builder, levelOf(machine));
+  optimize(module, builder, machine);
   SmallVector<char> code;
   llvm::raw_svector_ostream stream(code);
   llvm::legacy::PassManager passes;

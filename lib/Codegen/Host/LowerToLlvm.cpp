@@ -75,7 +75,6 @@ void qopt::host::prepareForLlvm(ModuleOp module) {
 }
 
 void qopt::host::addLlvmLowering(OpPassManager &passes) {
-  passes.addPass(createConvertVectorToSCFPass());
   passes.addPass(memref::createExpandStridedMetadataPass());
   passes.addPass(createLowerAffinePass());
   passes.addPass(createSCFToControlFlowPass());

@@ -54,6 +54,9 @@ public:
     Value self = function.getArgument(0);
     shared = readField(top, self, Field::Shared);
     sharedBytes = readField(top, self, Field::SharedBytes);
+    flattener.addReplacement([](LLVM::LLVMPointerType pointer) -> std::optional<Type> {
+      return LLVM::LLVMPointerType::get(pointer.getContext());
+    });
   }
 
   LogicalResult run() {
@@ -190,13 +193,12 @@ private:
                                          << " uses shared memory in a way that the simulator does not know";
   }
 
-  /// The same type with pointers of address space 0.
+  /// The same type with pointers of address space 0; there are few types and many values.
   Type flatten(Type type) {
-    AttrTypeReplacer replacer;
-    replacer.addReplacement([](LLVM::LLVMPointerType pointer) -> std::optional<Type> {
-      return LLVM::LLVMPointerType::get(pointer.getContext());
-    });
-    return replacer.replace(type);
+    Type &flat = flatTypes[type];
+    if (!flat)
+      flat = flattener.replace(type);
+    return flat;
   }
 
   LLVM::LLVMFuncOp function;
@@ -205,6 +207,8 @@ private:
   host::LlvmBuilder top;
   Value shared, sharedBytes;
   Block *trap = nullptr;
+  AttrTypeReplacer flattener;
+  llvm::DenseMap<Type, Type> flatTypes;
 };
 
 } // namespace
