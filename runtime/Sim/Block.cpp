@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 using namespace qrt;
 using namespace qrt::sim;
@@ -26,10 +27,7 @@ Block::Block()
 
 void Block::reset(const SimLaunch &next, const std::array<uint32_t, 3> &blockId) {
   launch = &next;
-  // Race detection must not take a stack or a buffer for that of the last block.
-  if (race::isEnabled)
-    stacks.clear();
-  if (race::isEnabled || sharedCapacity < next.sharedBytes || !shared) {
+  if (sharedCapacity < next.sharedBytes || !shared) {
     sharedCapacity = std::max<int64_t>((next.sharedBytes + 1023) / 1024 * 1024, 1024);
     shared.reset(static_cast<char *>(std::aligned_alloc(1024, sharedCapacity)));
     if (!shared)
@@ -61,7 +59,8 @@ void Block::reset(const SimLaunch &next, const std::array<uint32_t, 3> &blockId)
     fiber.copies.list.clear();
     fiber.copies.groupEnds.clear();
     fiber.copies.firstCopy = fiber.copies.firstGroup = 0;
-    fiber.raceFiber = race::createFiber();
+    if (!fiber.raceFiber)
+      fiber.raceFiber = race::createFiber();
   }
   for (uint32_t w = 0; w < numWarps; ++w) {
     Warp &warp = warps[w];
@@ -82,10 +81,18 @@ std::unique_ptr<Trap> Block::run(const SimLaunch &next, const std::array<uint32_
   race::release(&raceStart);
   schedule();
   race::acquire(&raceEnd);
-  if (race::isEnabled)
-    for (uint32_t i = 0; i < numThreads; ++i)
-      race::destroyFiber(fibers[i].raceFiber);
+  // Nothing orders what threads did that did not come to their end before what the next block does there.
+  if (race::isEnabled && error)
+    forget();
   return std::move(error);
+}
+
+void Block::forget() {
+  for (uint32_t i = 0; i < kSimMaxThreads; ++i)
+    if (void *fiber = std::exchange(fibers[i].raceFiber, nullptr))
+      race::destroyFiber(fiber);
+  stacks.clear();
+  shared.reset();
 }
 
 /// The next lane after `lane` that may run, in a circle; null if there is none.

@@ -82,6 +82,8 @@ struct Trap {
 class Block {
 public:
   Block();
+  Block(const Block &) = delete;
+  ~Block() { forget(); }
   /// Runs block `blockId`; a Trap when it cannot be completed.
   std::unique_ptr<Trap> run(const SimLaunch &launch, const std::array<uint32_t, 3> &blockId);
 
@@ -104,6 +106,8 @@ public:
 
 private:
   void reset(const SimLaunch &launch, const std::array<uint32_t, 3> &blockId);
+  /// Gives up what is kept from block to block: stacks, shared memory and, for the race detector, fibers.
+  void forget();
   void schedule();
   /// What is left to do when all threads have ended, or who waits for nothing.
   void checkEnd();
