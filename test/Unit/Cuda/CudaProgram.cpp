@@ -39,7 +39,13 @@ CudaProgram::CudaProgram(const std::string &text) {
 }
 
 std::string CudaProgram::ptx(const std::string &chip) {
-  FailureOr<std::string> text = compilePtx(*module, chip);
+  if (!lowered) {
+    FailureOr<OwningOpRef<ModuleOp>> kernels = lowerKernels(*module);
+    if (failed(kernels))
+      stop("kernels that are not lowered");
+    lowered = std::move(*kernels);
+  }
+  FailureOr<std::string> text = emitPtx(*lowered, chip);
   if (failed(text))
     stop("no PTX");
   return *text;

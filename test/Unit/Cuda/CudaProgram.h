@@ -18,6 +18,9 @@ struct CudaProgram {
 
   mlir::MLIRContext context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
+
+private:
+  mlir::OwningOpRef<mlir::ModuleOp> lowered; ///< what the PTX of every chip is written from
 };
 
 /// Loads what tests write programs with.
