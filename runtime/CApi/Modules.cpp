@@ -207,8 +207,7 @@ int qrt_module_memory(const qrt_module *module, qrt_memory *memory) {
     auto weights = static_cast<int64_t>(module->shared->section(qopt::kWeightsSection).size());
     int64_t copied = module->session->copiedWeightBytes();
     bool isCpu = module->session->device() == qopt::deviceKindName(qopt::DeviceKind::Cpu);
-    qrt_memory filled = {size,      module->shared->fileBytes(), weights, isCpu ? 0 : copied,
-                         *perToken, isCpu ? copied : 0};
+    qrt_memory filled = {size, module->shared->fileBytes(), weights, isCpu ? 0 : copied, *perToken, isCpu ? copied : 0};
     std::memcpy(memory, &filled, size);
     return 0;
   });
