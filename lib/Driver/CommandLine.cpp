@@ -208,8 +208,6 @@ Result<Request> CommandLine::request() const {
   Request request = chosen ? chosen->second : Request::Compile;
   if (request == Request::DumpPassPipeline && !options.wasGiven("pass-pipeline"))
     return usageError("--dump-pass-pipeline needs --pass-pipeline");
-  if (request == Request::DumpPassPipeline && options.wasGiven("report"))
-    return usageError("--dump-pass-pipeline prints text only and cannot be used with --report");
   return request;
 }
 

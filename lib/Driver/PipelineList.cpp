@@ -99,3 +99,5 @@ Result<std::string> qopt::expandPipeline(const std::string &pipeline, const std:
                  "\": an option has a value that the text of a pipeline cannot hold"};
   return text;
 }
+
+std::string qopt::passPipelineAsJson(const std::string &text) { return Json{{"pass_pipeline", text}}.dump(2) + "\n"; }

@@ -93,8 +93,7 @@ Status dumpPassPipeline(const CommandLine &command) {
   Result<std::string> text = command.passPipeline();
   if (!text)
     return text.error();
-  std::fputs((*text + "\n").c_str(), stdout);
-  return {};
+  return list(command, *text + "\n", passPipelineAsJson(*text));
 }
 
 } // namespace

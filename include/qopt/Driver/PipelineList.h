@@ -23,6 +23,8 @@ std::string schemesAsJson();
 /// Errors: no such pipeline, options that text cannot hold.
 Result<std::string> expandPipeline(const std::string &pipeline, const std::string &compat,
                                    const std::vector<std::string> &overrides);
+/// Its result as JSON.
+std::string passPipelineAsJson(const std::string &text);
 
 } // namespace qopt
 
