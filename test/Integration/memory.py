@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """memory.py QOPT DIRECTORY: the anonymous memory that gptq-int4 takes must not grow with the number of layers.
 
-Makes a model of 2 layers and one of 8, whose Hessians are far larger than all else, and
+Makes a model of 2 layers and one of 6, whose Hessians are far larger than all else, and
 compares the largest RssAnon that quantizing each of them has.
 """
 import os, subprocess, sys, time
@@ -11,7 +11,7 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Benchmark"))
 import make_llama
 
-HIDDEN, INNER, VOCABULARY = 64, 3072, 64
+HIDDEN, INNER, VOCABULARY = 64, 2048, 64
 
 
 def peak(qopt, directory, layers):
@@ -36,9 +36,9 @@ def peak(qopt, directory, layers):
 
 
 qopt, directory = sys.argv[1:]
-few, many = (peak(qopt, os.path.join(directory, f"layers-{layers}"), layers) for layers in (2, 8))
+few, many = (peak(qopt, os.path.join(directory, f"layers-{layers}"), layers) for layers in (2, 6))
 hessian = 8 * INNER * INNER
-print(f"2 layers: {few >> 20} MiB, 8 layers: {many >> 20} MiB, one Hessian: {hessian >> 20} MiB")
+print(f"2 layers: {few >> 20} MiB, 6 layers: {many >> 20} MiB, one Hessian: {hessian >> 20} MiB")
 if few < hessian:
     sys.exit("the memory of a Hessian was not seen")
 if many > few + hessian // 2:
