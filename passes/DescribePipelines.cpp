@@ -61,7 +61,7 @@ static void refine(PipelineOptionInfo &result, const OptionInfo &option) {
 }
 
 PipelineInfo qopt::pipelines::describe(const NamedPipeline &pipeline) {
-  PipelineInfo result{pipeline.name, pipeline.summary, pipeline.scheme != nullptr, {}};
+  PipelineInfo result{pipeline.name, pipeline.summary, pipeline.scheme != nullptr, pipeline.isTransformation, {}};
   pipeline.withOptions([&](const mlir::detail::PassOptions &options) {
     std::string printed;
     llvm::raw_string_ostream stream(printed);
@@ -82,4 +82,12 @@ PipelineInfo qopt::pipelines::describe(const NamedPipeline &pipeline) {
       }
     }
   return result;
+}
+
+std::vector<std::string> qopt::transformationNames() {
+  std::vector<std::string> names;
+  for (const PipelineInfo &pipeline : describePipelines())
+    if (pipeline.isTransformation)
+      names.push_back(pipeline.name);
+  return names;
 }

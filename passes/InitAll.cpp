@@ -22,6 +22,7 @@
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
+#include "qopt/Passes/Transforms.h"
 
 namespace qopt {
 
@@ -37,6 +38,7 @@ void registerAllDialects(mlir::DialectRegistry &registry) {
 void registerAllPasses() {
   static const bool once = [] {
     registerQoptPasses();
+    registerQoptTransformsPasses();
     registerUpstreamPasses();
     registerPipelines();
     return true;

@@ -15,8 +15,9 @@ using namespace qopt;
 static constexpr llvm::StringLiteral kCategory = "qopt";
 
 ArrayRef<RemarkTopic> qopt::allRemarkTopics() {
-  static constexpr RemarkTopic all[] = {topics::kGraph,  topics::kLinear,  topics::kAttention, topics::kNormalization,
-                                        topics::kRotary, topics::kContext, topics::kCache,     topics::kKernel};
+  static constexpr RemarkTopic all[] = {topics::kGraph,          topics::kLinear, topics::kAttention,
+                                        topics::kNormalization,  topics::kRotary, topics::kContext,
+                                        topics::kTransformation, topics::kCache,  topics::kKernel};
   return all;
 }
 

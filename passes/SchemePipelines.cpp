@@ -116,36 +116,68 @@ Status qopt::parsePipeline(OpPassManager &pm, StringRef text, StringRef compat) 
   return parsePipelineWithOverrides(pm, text, compat, /*overrides=*/{});
 }
 
+/// The pipelines of a list with commas; those within brackets belong to one of them.
+static SmallVector<StringRef> splitPipelines(StringRef text) {
+  SmallVector<StringRef> parts;
+  int depth = 0;
+  size_t begin = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    depth += StringRef("({[").contains(text[i]) - StringRef(")}]").contains(text[i]);
+    if (text[i] == ',' && depth == 0) {
+      parts.push_back(text.slice(begin, i));
+      begin = i + 1;
+    }
+  }
+  parts.push_back(text.substr(begin));
+  return parts;
+}
+
+/// Adds the last pipeline of a list, which must be a scheme's, with what is no part of its text.
+static Status addSchemeOfList(OpPassManager &pm, StringRef last, StringRef compat, ArrayRef<std::string> overrides) {
+  auto [name, rest] = last.split('{');
+  const SchemeInfo *info = findScheme(name);
+  if (!info)
+    return Error{"expected the name of a scheme, which takes overrides"};
+  if (last.contains('{') && !rest.consume_back("}"))
+    return Error{"expected a closing brace"};
+  return addScheme(pm, *info, rest, compat, overrides);
+}
+
 Status qopt::parsePipelineWithOverrides(OpPassManager &pm, StringRef text, StringRef compat,
                                         ArrayRef<std::string> overrides) {
   auto fail = [&](const Twine &reason) { return Error{"pipeline \"" + printable(text.str()) + "\": " + reason.str()}; };
   StringRef inner = text;
   if (inner.consume_front("builtin.module(") && !inner.consume_back(")"))
     return fail("expected a closing parenthesis");
-  Result<std::string> resolved = resolveBits(inner);
-  if (!resolved)
-    return fail(resolved.error().message);
-  inner = *resolved;
+  std::vector<std::string> pipelines;
+  for (StringRef part : splitPipelines(inner)) {
+    Result<std::string> resolved = resolveBits(part.trim());
+    if (!resolved)
+      return fail(resolved.error().message);
+    pipelines.push_back(std::move(*resolved));
+  }
+  std::string scheme;
   if (!compat.empty() || !overrides.empty()) {
-    auto [name, rest] = inner.split('{');
-    const SchemeInfo *info = findScheme(name);
-    if (!info && compat.empty())
-      return fail("expected the name of a scheme, which takes overrides");
+    // Transformations may stand in front of it.
+    scheme = std::move(pipelines.back());
+    pipelines.pop_back();
+    const SchemeInfo *info = findScheme(StringRef(scheme).split('{').first);
     if (!compat.empty() && (!info || !info->findPreset(compat)))
       return Error{"--compat=" + compat.str() + " is for " +
                    listSchemes([&](const SchemeInfo &other) { return other.findPreset(compat) != nullptr; }) +
                    ", not for the pipeline \"" + printable(text.str()) + "\""};
-    if (inner.contains('{') && !rest.consume_back("}"))
-      return fail("expected a closing brace");
-    Status status = addScheme(pm, *info, rest, compat, overrides);
-    return status ? status : fail(status.error().message);
   }
   std::string message;
   llvm::raw_string_ostream stream(message);
-  if (succeeded(parsePassPipeline(inner, pm, stream)))
+  if ((!pipelines.empty() || scheme.empty()) && failed(parsePassPipeline(llvm::join(pipelines, ","), pm, stream))) {
+    if (StringRef(message).contains("does not refer to a registered pass"))
+      return fail("there is no such pipeline; there are " + listSchemes([](const SchemeInfo &) { return true; }) +
+                  ", before them " + llvm::join(transformationNames(), ", ") +
+                  ", and MLIR's and qopt's passes by name");
+    return fail(reasonOf(message));
+  }
+  if (scheme.empty())
     return {};
-  if (StringRef(message).contains("does not refer to a registered pass"))
-    return fail("there is no such pipeline; there are " + listSchemes([](const SchemeInfo &) { return true; }) +
-                ", and MLIR's and qopt's passes by name");
-  return fail(reasonOf(message));
+  Status status = addSchemeOfList(pm, scheme, compat, overrides);
+  return status ? status : fail(status.error().message);
 }

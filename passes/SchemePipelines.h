@@ -41,6 +41,7 @@ struct NamedPipeline {
   /// Hands over the options with their defaults.
   std::function<void(llvm::function_ref<void(const mlir::detail::PassOptions &)>)> withOptions;
   const SchemeInfo *scheme = nullptr; ///< whose pipeline it is
+  bool isTransformation = false;      ///< of the float model, before a scheme
 };
 
 /// A pipeline for every scheme.

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/CalibrationContext.h"
+#include "qopt/Calibration/Samples.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 
 using namespace mlir;
@@ -34,4 +35,20 @@ const LayerReport *CalibrationContext::findReport(StringRef name) {
   std::lock_guard lock(mutex);
   auto found = layers.find(name);
   return found == layers.end() ? nullptr : &found->second;
+}
+
+FailureOr<std::vector<std::vector<int32_t>>> qopt::findWindows(Location location, StringRef path) {
+  std::vector<std::vector<int32_t>> windows;
+  if (!path.empty()) {
+    Result<std::vector<std::vector<int32_t>>> read = readTokenWindows(path.str());
+    if (!read)
+      return emitError(location) << path << ": " << read.error().message;
+    windows = std::move(*read);
+  } else if (CalibrationContext *driver = CalibrationContext::get(*location.getContext())) {
+    windows = driver->samples;
+  }
+  if (windows.empty())
+    return emitError(location) << "requires calibration data: qopt takes it from --calibration, a pipeline alone from "
+                                  "its option calibration";
+  return windows;
 }

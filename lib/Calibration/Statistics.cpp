@@ -15,26 +15,48 @@ bool qopt::observes(ObserveOp observe, StatisticSet statistic) {
   return bitEnumContainsAny(observe.getStatistics(), statistic);
 }
 
+/// Whether `x` has one row of columns for each position.
+static Status checkRows(const qrt::Tensor &x, const SampleBatch &batch) {
+  if (x.type() != ElementType::F32 || x.dims().empty() || x.dims().back() < 1)
+    return Error{"expected float32 activations of rank 1 or more"};
+  int64_t rows = x.numElements() / x.dims().back();
+  if (!batch.mask.empty() && rows != batch.positions)
+    return Error{"expected one row per token, " + std::to_string(batch.positions) + ", but got " +
+                 std::to_string(rows) + ": which rows are padding is not known"};
+  return {};
+}
+
+/// Leaves the range of the rows that count in `seen`.
+static Status checkFinite(MatrixRef<const float> x, const SampleBatch &batch, RangeObserver &seen) {
+  seen.observe(x, batch.mask);
+  if (seen.nonFinite() > 0)
+    return Error{std::to_string(seen.nonFinite()) + " activations are infinite or not a number"};
+  return {};
+}
+
+Status qopt::checkActivations(const qrt::Tensor &x, const SampleBatch &batch) {
+  if (Status status = checkRows(x, batch); !status)
+    return status;
+  RangeObserver seen;
+  return checkFinite({x.data<float>(), x.numElements() / x.dims().back(), x.dims().back()}, batch, seen);
+}
+
 Statistics::Statistics(ObserveOp observe, RangeRule rule)
     : wantsRange(observes(observe, StatisticSet::AbsMax)), wantsColumns(observes(observe, StatisticSet::ColumnAbsMax)),
       wantsHessian(observes(observe, StatisticSet::Hessian)), rule(rule) {}
 
 Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch,
                        const ParallelFor &parallelFor, MatrixRef<const float> weights, DeviceProducts *device) {
-  if (x.type() != ElementType::F32 || x.dims().empty() || x.dims().back() < 1)
-    return Error{"expected float32 activations of rank 1 or more"};
+  if (Status status = checkRows(x, batch); !status)
+    return status;
   int64_t columns = x.dims().back(), rows = x.numElements() / columns;
-  if (!batch.mask.empty() && rows != batch.positions)
-    return Error{"expected one row per token, " + std::to_string(batch.positions) + ", but got " +
-                 std::to_string(rows) + ": which rows are padding is not known"};
   if (xFloat.data<float>() && xFloat.dims() != x.dims())
     return Error{"the quantized model's activations have another shape than the float model's"};
   MatrixRef<const float> values(x.data<float>(), rows, columns);
   if (wantsRange || wantsColumns) {
     RangeObserver seen;
-    seen.observe(values, batch.mask);
-    if (seen.nonFinite() > 0)
-      return Error{std::to_string(seen.nonFinite()) + " activations are infinite or not a number"};
+    if (Status status = checkFinite(values, batch, seen); !status)
+      return status;
     range.observe(values, batch.mask);
     if (wantsRange && rule == RangeRule::LeastSquares)
       errors.observe(values, batch.mask);

@@ -17,6 +17,9 @@ namespace qopt {
 /// Whether `observe` gathers `statistic`.
 bool observes(ObserveOp observe, StatisticSet statistic);
 
+/// Errors: not float32 with a row for each position of the batch where some are masked; infinities or NaNs.
+Status checkActivations(const qrt::Tensor &x, const SampleBatch &batch);
+
 /// Running statistics over batches; nothing of a batch is kept but, for a moving
 /// average, its scale.
 class Statistics {

@@ -21,7 +21,11 @@ using Json = nlohmann::ordered_json;
 std::string qopt::pipelineTable() {
   std::string text;
   for (const PipelineInfo &pipeline : describePipelines()) {
-    text += pipeline.name + ": " + pipeline.summary + (pipeline.isScheme ? " (a scheme)" : "") + "\n";
+    text += pipeline.name + ": " + pipeline.summary +
+            (pipeline.isScheme           ? " (a scheme)"
+             : pipeline.isTransformation ? " (a transformation)"
+                                         : "") +
+            "\n";
     for (const PipelineOptionInfo &option : pipeline.options) {
       std::string kind = option.type;
       for (size_t i = 0; i < option.choices.size(); ++i)
@@ -45,6 +49,7 @@ std::string qopt::pipelinesAsJson() {
     pipelines.push_back({{"name", pipeline.name},
                          {"summary", pipeline.summary},
                          {"is_scheme", pipeline.isScheme},
+                         {"is_transformation", pipeline.isTransformation},
                          {"options", std::move(options)}});
   }
   return Json{{"pipelines", std::move(pipelines)}}.dump(2) + "\n";

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Tokenizer/TokenWindows.h"
+#include "qopt/Support/Random.h"
 #include <algorithm>
 #include <numeric>
 
@@ -50,14 +51,6 @@ TokenWindows qopt::pickEvenly(const TokenWindows &windows, int64_t count) {
   for (int64_t k = 0; k < count; ++k) // below available^2, and the ids are in memory: no overflow
     indices.push_back(k * available / count);
   return select(windows, indices);
-}
-
-/// Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators".
-static uint64_t splitmix64(uint64_t &state) {
-  uint64_t z = state += 0x9E3779B97F4A7C15;
-  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
-  z = (z ^ z >> 27) * 0x94D049BB133111EB;
-  return z ^ z >> 31;
 }
 
 TokenWindows qopt::drawWindows(const TokenWindows &windows, int64_t count, uint64_t seed) {

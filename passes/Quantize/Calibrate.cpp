@@ -11,7 +11,6 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/Calibrator.h"
-#include "qopt/Calibration/Samples.h"
 #include "qopt/Dialect/Linear.h"
 #include "qopt/Dialect/Qopt/SchemeOptions.h"
 #include "qopt/Passes/Passes.h"
@@ -35,16 +34,19 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
     if (observed.empty())
       return markAllAnalysesPreserved();
     CalibrationOptions options;
-    std::vector<std::vector<int32_t>> windows;
-    if (failed(readOptions(observed, options)) || failed(readWindows(windows)))
+    if (failed(readOptions(observed, options)))
+      return signalPassFailure();
+    FailureOr<std::vector<std::vector<int32_t>>> windows = findWindows(getOperation().getLoc(), calibration);
+    if (failed(windows))
       return signalPassFailure();
     if (!options.checkpoint.empty() && observed.size() > 1) {
       emitError(observed[1].getLoc()) << "a checkpoint is of one function, but " << observed.size()
                                       << " have observers";
       return signalPassFailure();
     }
+    StageRunnerFactory runner = reference ? StageRunnerFactory(createReferenceRunner) : chooseRunner(getContext());
     for (func::FuncOp function : observed) {
-      FailureOr<CalibrationSummary> summary = calibrate(function, windows, options, chooseRunner());
+      FailureOr<CalibrationSummary> summary = calibrate(function, *windows, options, runner);
       if (failed(summary))
         return signalPassFailure();
       numStages += summary->stages;
@@ -53,13 +55,6 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
   }
 
 private:
-  StageRunnerFactory chooseRunner() {
-    if (reference)
-      return createReferenceRunner;
-    CalibrationContext *driver = CalibrationContext::get(getContext());
-    return driver && driver->makeRunner ? driver->makeRunner : createCompiledRunner;
-  }
-
   LogicalResult readOptions(ArrayRef<func::FuncOp> functions, CalibrationOptions &options) {
     if (batchSize < 0)
       return emitError(getOperation().getLoc()) << "expected a batch size of at least 0 but got " << int64_t(batchSize);
@@ -117,23 +112,6 @@ private:
         return failure();
     }
     return found != 0 ? found : 8;
-  }
-
-  LogicalResult readWindows(std::vector<std::vector<int32_t>> &windows) {
-    Location location = getOperation().getLoc();
-    if (!calibration.empty()) {
-      Result<std::vector<std::vector<int32_t>>> read = readTokenWindows(calibration);
-      if (!read)
-        return emitError(location) << calibration << ": " << read.error().message;
-      windows = std::move(*read);
-    } else if (CalibrationContext *driver = CalibrationContext::get(getContext())) {
-      windows = driver->samples;
-    }
-    if (windows.empty())
-      return emitError(location)
-             << "requires calibration data: qopt takes it from --calibration, a pipeline alone from "
-                "its option calibration";
-    return success();
   }
 };
 

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "CompiledRunner.h"
+#include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Passes/Codegen.h"
 #include "qopt/Passes/Lower.h"
 
@@ -69,4 +70,9 @@ FailureOr<std::unique_ptr<StageRunner>> qopt::createCompiledRunner(ModuleOp modu
   if (failed(runner->compile(module)))
     return failure();
   return std::unique_ptr<StageRunner>(std::move(runner));
+}
+
+StageRunnerFactory qopt::chooseRunner(MLIRContext &context) {
+  CalibrationContext *driver = CalibrationContext::get(context);
+  return driver && driver->makeRunner ? driver->makeRunner : createCompiledRunner;
 }

@@ -14,6 +14,9 @@ namespace qopt {
 /// best level of this machine and loads it: what is measured is what will run.
 mlir::FailureOr<std::unique_ptr<StageRunner>> createCompiledRunner(mlir::ModuleOp module, qrt::ThreadPool &threads);
 
+/// What the driver computes activations with, else compiled code.
+StageRunnerFactory chooseRunner(mlir::MLIRContext &context);
+
 } // namespace qopt
 
 #endif // QOPT_PASSES_QUANTIZE_COMPILEDRUNNER_H

@@ -15,6 +15,8 @@ int8   MODULE.mlir REF.safetensors SUFFIX_CODES SUFFIX_SCALES [--scale-factor F]
                                                 int8 codes and scales, bit for bit
 scales REPORT.json QUANTO.json                   input scales of every layer
 inputs REPORT.json OTHER.json --rel X            the same of two reports
+factors BEFORE.mlir AFTER.mlir REF.npz PREFIX --rel X
+                                                by what the scales of normalizations were divided
 KEY is a path such as fp32.ppl; * takes every element of a list, a dot in a name is \.
 """
 import argparse
@@ -206,7 +208,33 @@ def check_inputs(args):
             fail(f"input scale of {name} is {scale}, expected {scales[1][name]}")
 
 
+def check_factors(args):
+    before, after, reference, prefix = args.files
+    arrays = [resources(before), resources(after)]
+
+    def scale(found, name):
+        keys = [key for key in found if re.fullmatch(re.escape(name) + r"\.weight(_\d+)?", key)]
+        if len(keys) != 1:
+            fail(f"{len(keys)} arrays are called {name}.weight")
+        return np.frombuffer(found[keys[0]], np.float32)
+
+    count = 0
+    for key, expected in np.load(reference).items():
+        if not key.startswith(prefix + "/"):
+            continue
+        name = key[len(prefix) + 1 :]
+        factors = scale(arrays[0], name) / scale(arrays[1], name)
+        difference = np.abs(factors / expected - 1).max()
+        print(f"{name}: {difference:.2g} of {args.rel}")
+        if not difference <= args.rel:
+            fail(f"factors of {name} differ by {difference}, more than {args.rel}")
+        count += 1
+    if count == 0:
+        fail(f"the reference has nothing of {prefix}")
+
+
 CHECKS = {
+    "factors": check_factors,
     "value": check_value,
     "less": check_less,
     "list": check_list,

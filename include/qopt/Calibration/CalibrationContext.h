@@ -69,6 +69,10 @@ private:
   llvm::StringMap<LayerReport> layers;
 };
 
+/// The token windows [n, length] of the .npy file `path`, or where it is empty those of the
+/// driver. Emits an error where there are none.
+mlir::FailureOr<std::vector<std::vector<int32_t>>> findWindows(mlir::Location location, llvm::StringRef path);
+
 } // namespace qopt
 
 #endif // QOPT_CALIBRATION_CALIBRATIONCONTEXT_H

@@ -8,6 +8,7 @@
 #define QOPT_PASSES_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
+include "qopt/Passes/RunDialects.td"
 
 //===----------------------------------------------------------------------===//
 // Raise: exporters' decompositions become the standard operators
@@ -447,13 +448,7 @@ def Calibrate : Pass<"qopt-calibrate", "::mlir::ModuleOp"> {
   ];
   let statistics = [Statistic<"numStages", "stages", "Stages run">,
                     Statistic<"numDistinct", "distinct", "Stages compiled">];
-  // Of the code generator too, which runs within the pass.
-  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect", "::mlir::affine::AffineDialect",
-                           "::mlir::arith::ArithDialect", "::mlir::bufferization::BufferizationDialect",
-                           "::mlir::cf::ControlFlowDialect",
-                           "::mlir::linalg::LinalgDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
-                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
-                           "::mlir::vector::VectorDialect"];
+  let dependentDialects = kRunDialects;
 }
 
 def FoldCalibration : Pass<"qopt-fold-calibration", "::mlir::func::FuncOp"> {

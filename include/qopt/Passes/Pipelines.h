@@ -30,12 +30,16 @@ struct PipelineOptionInfo {
 /// A named pipeline.
 struct PipelineInfo {
   std::string name, summary;
-  bool isScheme = false; ///< a quantization scheme, which takes the raised form
+  bool isScheme = false;         ///< a quantization scheme, which takes the raised form
+  bool isTransformation = false; ///< may stand before a scheme: takes the raised form and leaves it
   std::vector<PipelineOptionInfo> options;
 };
 
 /// The pipelines that registerPipelines() registers.
 std::vector<PipelineInfo> describePipelines();
+
+/// Those of transformations.
+std::vector<std::string> transformationNames();
 
 /// As parsePipeline(). `overrides`, PATTERN=SPEC, come after those that the text has; only a
 /// scheme takes them.

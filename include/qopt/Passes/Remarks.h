@@ -42,6 +42,8 @@ inline constexpr RemarkTopic kContext = {
 inline constexpr RemarkTopic kCache = {"cache", "decoder gets no key-value cache, so each new token computes all again",
                                        "decoders get no key-value cache, so each new token computes all again",
                                        "--remarks says why"};
+inline constexpr RemarkTopic kTransformation = {"transformation", "part of the model was left by a transformation",
+                                                "parts of the model were left by a transformation", kListed};
 inline constexpr RemarkTopic kKernel = {"kernel", "operator has no kernel and runs as a loop",
                                         "operators have no kernel and run as loops", kListed};
 } // namespace topics
