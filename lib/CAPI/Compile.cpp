@@ -130,6 +130,8 @@ Outcome qopt::capi::compile(Job &job, bool isInMemory) {
   Result<CompileReport> report = onlyLists ? listModelLayers(options) : compileModel(options);
   if (!report)
     return {codeOf(report.error(), options), report.error().message};
+  if (!report->refusal.empty())
+    return {QOPT_ERROR_INPUT, report->refusal};
   job.result->report = std::move(*report);
   job.result->json = toJson(job.result->report);
   if (onlyLists)

@@ -7,6 +7,7 @@
 #include "qopt/Driver/CommandLine.h"
 #include "qopt/Dialect/Qopt/Scheme.h"
 #include "qopt/Driver/PipelineList.h"
+#include "qopt/Passes/Pipelines.h"
 #include "qopt/Support/Targets.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
@@ -83,7 +84,7 @@ CommandLine::CommandLine()
   addCalibration();
   addOutput();
   options.epilog("MLIR's debugging options (--mlir-print-ir-after-all, --mlir-timing, ...) work as in mlir-opt.\n"
-                 "Exit status: 0 done, 1 error, 2 wrong command line.");
+                 "Exit status: 0 done, 1 error, 2 wrong command line, 3 refused by --max-ppl-increase or --max-kl.");
 }
 
 void CommandLine::addCompilation() {
@@ -94,9 +95,15 @@ void CommandLine::addCompilation() {
     names.push_back(info->name.str());
     schemes += "\n" + info->name.str() + ": " + info->summary.str();
   }
+  std::string transformations = "\ntransformations of the float model may stand before it, as in rotate,NAME:";
+  for (const PipelineInfo &pipeline : describePipelines())
+    if (pipeline.isTransformation) {
+      names.push_back(pipeline.name);
+      transformations += "\n" + pipeline.name + ": " + pipeline.summary;
+    }
   options.text("pass-pipeline", "P", compile.pipeline,
-               schemes + "\nNAME{bits=B ...} is NAME-intB{...} where there are such schemes"
-                         "\n(--list-schemes lists the options, --print-pipelines all pipelines)");
+               schemes + "\nNAME{bits=B ...} is NAME-intB{...} where there are such schemes" + transformations +
+                   "\n(--list-schemes lists the options, --print-pipelines all pipelines)");
   options.suggest(names);
   options.file(
       "output", "FILE", compile.output,
@@ -166,7 +173,13 @@ void CommandLine::addCalibration() {
 
 void CommandLine::addOutput() {
   options.section("Output");
-  options.file("eval", "FILE", compile.evaluation, "measure float and quantized model on this text");
+  options.file(
+      "eval", "FILE", compile.evaluation,
+      "measure float and quantized model on this text: perplexity, KL divergence,\nthe layers that were changed most");
+  options.number("max-ppl-increase", "PERCENT", maxPplIncrease, 0, 1e9,
+                 "with --eval: write nothing (exit status 3) where the perplexity grows by more");
+  options.number("max-kl", "NATS", maxKl, 0, 1e9,
+                 "with --eval: write nothing (exit status 3) where the mean KL divergence is more");
   options.file("report", "FILE.json", reportFile,
                "the figures per layer and in total, for programs, or what is listed; with\n"
                "-, to standard output and nothing else there");
@@ -222,6 +235,8 @@ Status CommandLine::checkCombination() const {
       {"seed", "calibration"},
       {"device", "calibration"},
       {"checkpoint", "calibration"},
+      {"max-ppl-increase", "eval"},
+      {"max-kl", "eval"},
   };
   if (emit != "module" && options.wasGiven("until"))
     return usageError("--until and --emit=" + emit + " contradict each other");
@@ -265,6 +280,10 @@ Result<CompileOptions> CommandLine::compileOptions(const std::string &model) {
   compile.until = phaseOf(emit == "module" ? until : emit);
   compile.documents = *documentRuleByName(documents);
   compile.seed = static_cast<uint64_t>(seed);
+  if (options.wasGiven("max-ppl-increase"))
+    compile.maxPplIncrease = maxPplIncrease;
+  if (options.wasGiven("max-kl"))
+    compile.maxKl = maxKl;
   compile.threads = static_cast<int>(threads > 0 ? threads : std::max(1u, std::thread::hardware_concurrency()));
   if (!cpu.empty())
     compile.cpus = {cpu};

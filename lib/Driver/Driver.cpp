@@ -17,7 +17,9 @@
 #include "qopt/Plugins/Plugins.h"
 #include "qopt/Runtime/Runtime.h"
 #include "qopt/Support/Targets.h"
+#include "qopt/Support/TemporaryDirectory.h"
 #include "qopt/Support/Tool.h"
+#include "qopt/Support/Utf8.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <filesystem>
@@ -122,25 +124,82 @@ Result<CompileReport> Compilation::run(Phase last) {
   return std::move(report);
 }
 
-Result<CompileReport> qopt::compileModel(const CompileOptions &options) {
-  if (Status status = checkFiles(options); !status)
+namespace {
+
+/// Where a module lies until it has been judged: in a directory beside its place, which vanishes.
+class HeldModule {
+public:
+  /// Lets `options` write there.
+  static Result<HeldModule> create(CompileOptions &options) {
+    std::error_code code;
+    // Links are followed; what is not there yet stays relative unless it is made absolute.
+    std::filesystem::path place =
+        std::filesystem::weakly_canonical(std::filesystem::absolute(options.output, code), code);
+    Result<TemporaryDirectory> directory =
+        code ? Result<TemporaryDirectory>(Error{code.message()})
+             : TemporaryDirectory::create("." + place.filename().string(), place.parent_path().string());
+    if (!directory)
+      return inFile(options.output, directory.error());
+    HeldModule result(std::move(*directory), options.output, place.string());
+    options.output = result.directory.file(place.filename().string());
+    return result;
+  }
+
+  /// Puts it in place.
+  Status release() const { return directory.moveOut(std::filesystem::path(place).filename().string(), place); }
+  /// An error as if the module had been written to its place.
+  Error inPlace(const Error &error, const std::string &held) const {
+    StringRef rest = error.message;
+    return rest.consume_front(printable(held) + ": ") ? inFile(given, {rest.str()}) : error;
+  }
+
+private:
+  HeldModule(TemporaryDirectory directory, std::string given, std::string place)
+      : directory(std::move(directory)), given(std::move(given)), place(std::move(place)) {}
+
+  TemporaryDirectory directory;
+  std::string given, place;
+};
+
+} // namespace
+
+/// Evaluates the module that `options` wrote and puts it in place unless that refuses it.
+static Result<CompileReport> judge(CompileReport report, const CompileOptions &options, const HeldModule &held) {
+  Result<Evaluation> evaluation = evaluateModel(options);
+  if (Status status = unlessCancelled(options, evaluation ? Status() : evaluation.error()); !status)
     return status.error();
-  if (Status status = qrt::checkDevice(options.device); !status)
+  report.refusal = whyRefused(*evaluation, options);
+  report.evaluation = *evaluation;
+  if (report.refusal.empty())
+    if (Status status = held.release(); !status)
+      return inFile(options.output, status.error());
+  return report;
+}
+
+Result<CompileReport> qopt::compileModel(const CompileOptions &given) {
+  if (Status status = checkFiles(given); !status)
     return status.error();
+  if (Status status = qrt::checkDevice(given.device); !status)
+    return status.error();
+  CompileOptions options = given;
+  std::optional<HeldModule> held;
+  if (!options.evaluation.empty()) {
+    Result<HeldModule> made = HeldModule::create(options);
+    if (!made)
+      return made.error();
+    held.emplace(std::move(*made));
+  }
   // Only a module needs code: a file of IR shows what the pipeline made of the model.
   bool isModule = StringRef(options.output).ends_with(".qmod");
   Phase last = !isModule && options.until == Phase::End ? Phase::Quantize : options.until;
   Result<CompileReport> report = Compilation(options).run(last);
+  if (report && held)
+    report = judge(std::move(*report), options, *held);
   if (!report)
-    return report;
-  if (!options.evaluation.empty()) {
-    Result<Evaluation> evaluation = evaluateModel(options);
-    if (Status status = unlessCancelled(options, evaluation ? Status() : evaluation.error()); !status)
+    return held ? held->inPlace(report.error(), options.output) : report.error();
+  if (report->refusal.empty())
+    if (Status status = writeReports(*report, options); !status)
       return status.error();
-    report->evaluation = *evaluation;
-  }
-  if (Status status = writeReports(*report, options); !status)
-    return status.error();
   return report;
 }
 

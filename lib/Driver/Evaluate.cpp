@@ -77,6 +77,22 @@ static Result<Loaded> compileFloat(const CompileOptions &options) {
   return load(floatOptions.output, options);
 }
 
+std::string qopt::whyRefused(const Evaluation &evaluation, const CompileOptions &options) {
+  auto number = [](double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.6g", value);
+    return std::string(text);
+  };
+  double increase = 100 * (evaluation.quantizedPerplexity / evaluation.floatPerplexity - 1);
+  if (options.maxPplIncrease && !(increase <= *options.maxPplIncrease))
+    return "the perplexity grows by " + number(increase) +
+           " %, more than --max-ppl-increase=" + number(*options.maxPplIncrease);
+  if (options.maxKl && !(evaluation.klDivergenceMean <= *options.maxKl))
+    return "the mean KL divergence is " + number(evaluation.klDivergenceMean) +
+           ", more than --max-kl=" + number(*options.maxKl);
+  return "";
+}
+
 Result<Evaluation> qopt::evaluateModel(const CompileOptions &options) {
   if (!options.output.ends_with(".qmod"))
     return inFile(options.output, {"only a .qmod module can be evaluated"});
@@ -106,8 +122,12 @@ Result<Evaluation> qopt::evaluateModel(const CompileOptions &options) {
   Evaluation result;
   result.floatPerplexity = reference->perplexity;
   result.quantizedPerplexity = measured->perplexity;
+  result.floatStandardError = reference->standardError;
   result.standardError = measured->standardError;
+  result.mode = qrt::perplexityModeName(measured->mode);
   result.klDivergenceMean = measured->divergence->mean;
+  result.klDivergenceMedian = measured->divergence->median;
+  result.klDivergenceP99 = measured->divergence->p99;
   result.sameTop1 = measured->divergence->sameTop1;
   result.tokens = measured->tokens;
   result.windows = static_cast<int64_t>(measured->rowNll.size());

@@ -91,9 +91,12 @@ std::string qopt::toJson(const CompileReport &report) {
   };
   if (const auto &evaluation = report.evaluation)
     result["eval"] = {
-        {"float", {{"perplexity", evaluation->floatPerplexity}}},
+        {"mode", evaluation->mode},
+        {"float", {{"perplexity", evaluation->floatPerplexity}, {"standard_error", evaluation->floatStandardError}}},
         {"quantized", {{"perplexity", evaluation->quantizedPerplexity}, {"standard_error", evaluation->standardError}}},
         {"kl_divergence_mean", evaluation->klDivergenceMean},
+        {"kl_divergence_median", evaluation->klDivergenceMedian},
+        {"kl_divergence_p99", evaluation->klDivergenceP99},
         {"same_top1", evaluation->sameTop1},
         {"tokens", evaluation->tokens},
         {"windows", evaluation->windows},

@@ -6,22 +6,47 @@
 //===----------------------------------------------------------------------===//
 #include "qopt/Driver/ReportText.h"
 #include "qopt/Support/Utf8.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
+#include <cmath>
 
 using namespace qopt;
 using llvm::format;
 
-std::string qopt::toText(const Evaluation &evaluation) {
+/// "+- 0.12"; nothing where one row was scored.
+static std::string errorText(double standardError) {
+  return std::isnan(standardError) ? "" : llvm::formatv(" +- {0:f4}", standardError).str();
+}
+
+/// The layers whose weights were changed most: with the least ratio of signal to noise.
+static std::vector<LayerReport> findWorst(const CompileReport &report) {
+  constexpr size_t kCount = 5;
+  std::vector<LayerReport> layers;
+  llvm::copy_if(report.layers, std::back_inserter(layers), [](const LayerReport &layer) { return layer.sqnrDb; });
+  llvm::stable_sort(layers, [](const LayerReport &a, const LayerReport &b) { return *a.sqnrDb < *b.sqnrDb; });
+  layers.resize(std::min(layers.size(), kCount));
+  return layers;
+}
+
+std::string qopt::evaluationText(const CompileReport &report) {
+  const Evaluation &evaluation = *report.evaluation;
   std::string text;
   llvm::raw_string_ostream stream(text);
-  stream << "perplexity (windows of " << evaluation.window << " tokens, " << evaluation.tokens << " tokens scored)\n"
-         << format("  float      %10.4f\n", evaluation.floatPerplexity)
-         << format("  quantized  %10.4f  (%+.2f %%)\n", evaluation.quantizedPerplexity,
-                   100 * (evaluation.quantizedPerplexity / evaluation.floatPerplexity - 1))
-         << format("mean KL divergence %.5f, same top-1 %.1f %%\n", evaluation.klDivergenceMean,
-                   100 * evaluation.sameTop1);
+  stream << "perplexity (mode " << evaluation.mode << ": " << evaluation.tokens << " tokens in " << evaluation.windows
+         << " windows of " << evaluation.window << ")\n"
+         << format("  float      %10.4f", evaluation.floatPerplexity) << errorText(evaluation.floatStandardError)
+         << format("\n  quantized  %10.4f", evaluation.quantizedPerplexity) << errorText(evaluation.standardError)
+         << format("  (%+.2f %%)\n", 100 * (evaluation.quantizedPerplexity / evaluation.floatPerplexity - 1))
+         << format("KL divergence mean %.5f, median %.5f, 99 %% below %.5f", evaluation.klDivergenceMean,
+                   evaluation.klDivergenceMedian, evaluation.klDivergenceP99)
+         << format("; same top-1 %.1f %%\n", 100 * evaluation.sameTop1);
+  std::vector<LayerReport> worst = findWorst(report);
+  if (!worst.empty())
+    stream << "weights changed most (signal to noise):\n";
+  for (const LayerReport &layer : worst)
+    stream << format("  %6.2f dB  ", *layer.sqnrDb) << printable(layer.name) << "  " << layer.scheme << '\n';
   return text;
 }
 

@@ -199,9 +199,10 @@ Status qopt::writeFileAtomically(const std::string &path, std::string_view conte
 // TemporaryDirectory
 //===----------------------------------------------------------------------===//
 
-Result<TemporaryDirectory> TemporaryDirectory::create(const std::string &name) {
+Result<TemporaryDirectory> TemporaryDirectory::create(const std::string &name, const std::string &given) {
   std::error_code code;
-  std::filesystem::path parent = std::filesystem::temp_directory_path(code);
+  std::filesystem::path parent =
+      given.empty() ? std::filesystem::temp_directory_path(code) : std::filesystem::path(given);
   if (code)
     return Error{"no directory for temporary files: " + code.message()};
   std::string prefix = name + ".tmp-", path = (parent / (prefix + "XXXXXX")).string();
@@ -238,6 +239,18 @@ Result<std::string> TemporaryDirectory::write(const std::string &name, std::span
   if (status)
     status = target.commit();
   return status ? Result<std::string>(path) : Error{"temporary file " + path + ": " + status.error().message};
+}
+
+Status TemporaryDirectory::moveOut(const std::string &name, const std::string &path) const {
+  if (::rename(file(name).c_str(), path.c_str()) != 0)
+    return systemError("cannot put the file in place", errno);
+  // As in AtomicFile::commit().
+  if (int parent = ::open(std::filesystem::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      parent >= 0) {
+    (void)::fsync(parent);
+    ::close(parent);
+  }
+  return {};
 }
 
 TemporaryDirectory::~TemporaryDirectory() {

@@ -21,6 +21,9 @@ using namespace qopt;
 
 namespace {
 
+/// The exit code where all went well, but the limits of an evaluation allow no output.
+constexpr int kExitRefused = 3;
+
 /// Prints what people read, unless standard output is for programs.
 void print(const CommandLine &command, const std::string &text) {
   if (command.report() != "-")
@@ -61,8 +64,9 @@ Status listLayers(const CommandLine &command, CompileOptions &options) {
   return {};
 }
 
-/// Compiles. Lines of their own push the progress bar away, which comes back by itself.
-Status compile(const CommandLine &command, CompileOptions &options) {
+/// Compiles. Lines of their own push the progress bar away, which comes back by itself. `refusal` says why nothing
+/// was written.
+Status compile(const CommandLine &command, CompileOptions &options, std::string &refusal) {
   Progress progress("calibrating", command.isQuiet());
   auto printLine = [&](const std::string &text) {
     if (command.isQuiet())
@@ -82,7 +86,10 @@ Status compile(const CommandLine &command, CompileOptions &options) {
   if (!report)
     return report.error();
   if (report->evaluation)
-    print(command, toText(*report->evaluation));
+    print(command, evaluationText(*report));
+  refusal = report->refusal;
+  if (!refusal.empty())
+    return {};
   if (command.report() == "-")
     std::fputs(toJson(*report).c_str(), stdout);
   printLine(summaryLine(*report, options.output));
@@ -103,7 +110,8 @@ int main(int argc, char **argv) {
   Options &table = command.table();
   std::vector<std::string> mlirArguments;
   std::vector<const char *> arguments = takeMlirArguments(argc, argv, mlirArguments);
-  return runTool("qopt", table, static_cast<int>(arguments.size()), arguments.data(), [&]() -> Status {
+  std::string refusal;
+  int code = runTool("qopt", table, static_cast<int>(arguments.size()), arguments.data(), [&]() -> Status {
     reportFatalErrors();
     Result<Request> request = command.request();
     if (!request)
@@ -123,6 +131,10 @@ int main(int argc, char **argv) {
       return options.error();
     if (Status status = applyMlirArguments(mlirArguments, *options); !status)
       return status;
-    return *request == Request::ListLayers ? listLayers(command, *options) : compile(command, *options);
+    return *request == Request::ListLayers ? listLayers(command, *options) : compile(command, *options, refusal);
   });
+  if (code != ExitSuccess || refusal.empty())
+    return code;
+  reportError("qopt", refusal);
+  return kExitRefused;
 }

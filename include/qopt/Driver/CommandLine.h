@@ -53,6 +53,7 @@ private:
   bool quiet = false, remarks = false;
   std::string until = "end", emit = "module", documents = "auto", cpu, reportFile;
   int64_t threads = 0, seed = 0;
+  double maxPplIncrease = 0, maxKl = 0;
 };
 
 } // namespace qopt

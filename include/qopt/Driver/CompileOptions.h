@@ -69,8 +69,10 @@ struct CompileOptions {
   bool mlirOptions = false; ///< apply MLIR's own command line options to the pass managers
 
   std::string evaluation; ///< text to measure the float and the quantized model on: .txt, .jsonl, .npy; "-"
-  std::string report;     ///< .json: the figures per layer and in total
-  std::string log;        ///< .csv: the figures per layer
+  std::optional<double> maxPplIncrease; ///< percent of the float model's perplexity; beyond it nothing is written
+  std::optional<double> maxKl;          ///< mean divergence from it in nats; likewise
+  std::string report;                   ///< .json: the figures per layer and in total
+  std::string log;                      ///< .csv: the figures per layer
 
   /// Set from any thread, it ends the compilation soon, with an error; null: it goes to its end.
   const std::atomic<bool> *cancelled = nullptr;

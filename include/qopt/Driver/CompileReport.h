@@ -17,8 +17,10 @@ namespace qopt {
 /// Float against quantized on one text (`--eval`).
 struct Evaluation {
   double floatPerplexity = 0, quantizedPerplexity = 0;
-  double standardError = 0; ///< of the quantized mean NLL
-  double klDivergenceMean = 0, sameTop1 = 0;
+  double floatStandardError = 0, standardError = 0; ///< of these
+  std::string mode;                                 ///< which definition of perplexity it is (Perplexity.h)
+  double klDivergenceMean = 0, klDivergenceMedian = 0, klDivergenceP99 = 0;
+  double sameTop1 = 0;
   int64_t tokens = 0, windows = 0, window = 0;
 };
 
@@ -47,6 +49,7 @@ struct CompileReport {
   double seconds = 0, quantizeSeconds = 0;
   int64_t peakMemoryBytes = 0;
   std::optional<Evaluation> evaluation;
+  std::string refusal; ///< why nothing was written although all went well: the evaluation's limits; else empty
 };
 
 /// Adds up the layers: weights, bits and bytes.

@@ -15,7 +15,7 @@ namespace qopt {
 
 /// Compiles the model, evaluates it and writes the reports, as far as the options ask
 /// for it. Errors: one line "FILE[: where]: what, with numbers". On error no output is
-/// left and an older file at `output` is untouched.
+/// left and an older file at `output` is untouched; so it is where the report has a refusal.
 Result<CompileReport> compileModel(const CompileOptions &options);
 
 /// The linears of a model: name, shape, group, scheme; written to the reports that the

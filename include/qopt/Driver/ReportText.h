@@ -10,8 +10,8 @@
 
 namespace qopt {
 
-/// A short table of the perplexities.
-std::string toText(const Evaluation &evaluation);
+/// What the evaluation of `report` measured, and the five layers whose weights were changed most.
+std::string evaluationText(const CompileReport &report);
 /// A table of the layers.
 std::string layerTable(const CompileReport &report);
 /// One line, without its end, on the finished module.

@@ -20,7 +20,8 @@ class TemporaryDirectory {
 public:
   /// In $TMPDIR, else /tmp; called `name`, ".tmp-" and more. An error where it cannot be made or
   /// less than 1 MiB is free.
-  static Result<TemporaryDirectory> create(const std::string &name);
+  /// `parent`: elsewhere.
+  static Result<TemporaryDirectory> create(const std::string &name, const std::string &parent = "");
 
   TemporaryDirectory(TemporaryDirectory &&other) noexcept;
   TemporaryDirectory &operator=(TemporaryDirectory &&) = delete;
@@ -31,6 +32,9 @@ public:
   std::string file(const std::string &name) const { return directory + "/" + name; }
   /// Writes a file in it; its path. The error names it.
   Result<std::string> write(const std::string &name, std::span<const char> bytes) const;
+
+  /// Puts a file of it, which is on the disk, at `path` in its parent directory.
+  Status moveOut(const std::string &name, const std::string &path) const;
 
 private:
   TemporaryDirectory() = default;
