@@ -72,7 +72,8 @@ void FeatureSpace::visitDefinition(Value value) {
         return takeOperand(1 - index);
   }
   if (auto norm = dyn_cast<onnx::RMSNormalizationOp>(op)) {
-    bool isLast = norm.getAxis() == -1 || norm.getAxis() == typeOf(value).getRank() - 1;
+    auto axis = static_cast<int64_t>(norm.getAxis());
+    bool isLast = axis == -1 || axis == typeOf(value).getRank() - 1;
     if (isLast && isUnitScale(norm.getScale()))
       return takeOperand(0);
     return stop(op, isLast ? "a normalization has a scale that is not folded into weights"
