@@ -77,10 +77,11 @@ static std::function<Status(Tokens &)> makeMetaspace(const Field &field) {
   if (replacement.empty())
     field["replacement"].fail("must not be empty");
   std::string scheme = field.stringOr("prepend_scheme", field.booleanOr("add_prefix_space", true) ? "always" : "never");
-  return [=, drops = scheme != "never"](Tokens &tokens) -> Status {
+  return [pattern = Pattern::literal(replacement), drops = scheme != "never"](Tokens &tokens) -> Status {
+    Matcher matcher(pattern);
     for (size_t i = 0; i < tokens.size(); ++i) {
-      Result<std::string> text = replaceAll(tokens[i], Pattern::literal(replacement), i == 0 && drops ? "" : " ",
-                                            replacementLimit(tokens[i].size()));
+      Result<std::string> text =
+          replaceAll(tokens[i], matcher, i == 0 && drops ? "" : " ", replacementLimit(tokens[i].size()));
       if (!text)
         return text.error();
       tokens[i] = std::move(*text);
@@ -95,8 +96,9 @@ static std::function<Status(Tokens &)> makeReplace(const Field &field) {
   return [pattern = Pattern::parse(field["pattern"]), content = field["content"].string()](Tokens &tokens) -> Status {
     size_t size = concatenate(tokens).size();
     size_t left = (size_t(1) << 30) + size; // for all tokens and all steps together
+    Matcher matcher(pattern);
     for (std::string &token : tokens) {
-      Result<std::string> text = replaceAll(token, pattern, content, left);
+      Result<std::string> text = replaceAll(token, matcher, content, left);
       if (!text)
         return text.error();
       left -= text->size();

@@ -11,8 +11,26 @@
 using namespace qopt;
 using namespace qopt::tokenizer;
 
+/// Where more characters than `most` follow each other that combine with what stands before them; npos
+/// where none do.
+static size_t findLongRun(const icu::Normalizer2 &form, std::string_view text, int most) {
+  int run = 0;
+  for (size_t at = 0; at < text.size(); at += characterLength(text[at])) {
+    auto first = static_cast<unsigned char>(text[at]);
+    run = first < 0x80 || form.hasBoundaryBefore(static_cast<UChar32>(firstCharacter(text.substr(at)))) ? 0 : run + 1;
+    if (run > most)
+      return at;
+  }
+  return std::string_view::npos;
+}
+
 /// ICU writes UTF-8 straight into the result; most texts are in normal form already.
 static Result<std::string> normalizeUnicode(const icu::Normalizer2 &form, const std::string &text) {
+  // ICU sorts combining characters by insertion, in the square of the time. Text has some, not hundreds.
+  constexpr int most = 1024;
+  if (size_t at = findLongRun(form, text, most); at != std::string_view::npos)
+    return Error{"there are more than " + std::to_string(most) + " combining characters in a row at byte " +
+                 std::to_string(at)};
   UErrorCode code = U_ZERO_ERROR;
   std::string result;
   icu::StringByteSink<std::string> sink(&result, static_cast<int32_t>(std::min<size_t>(text.size(), INT32_MAX)));
@@ -60,8 +78,11 @@ void Normalizer::add(const Field &field) {
       return prefix + text;
     });
   } else if (type == "Replace") {
-    steps.push_back([pattern = Pattern::parse(field["pattern"]), content = field["content"].string()](
-                        std::string text, size_t limit) { return replaceAll(text, pattern, content, limit); });
+    steps.push_back([pattern = Pattern::parse(field["pattern"]), content = field["content"].string()](std::string text,
+                                                                                                      size_t limit) {
+      Matcher matcher(pattern);
+      return replaceAll(text, matcher, content, limit);
+    });
   } else if (type == "Strip") {
     bool left = field.booleanOr("strip_left", true);
     bool right = field.booleanOr("strip_right", true);

@@ -26,6 +26,8 @@ public:
 
   Result<std::string> run() {
     while (!rest.empty()) {
+      if (rest.starts_with("\\G")) // a search begins anew at any place
+        return Error{"\\G is not supported"};
       if (rest[0] == '\\') {
         translateEscape(/*inClass=*/false);
       } else if (rest[0] == '[') {

@@ -11,7 +11,10 @@
 #include "qopt/Support/Utf8.h"
 #include <algorithm>
 #include <cassert>
+#include <chrono>
+#include <cmath>
 #include <cstring>
+#include <ctime>
 #include <optional>
 #include <pcre2.h>
 
@@ -37,9 +40,10 @@ static Result<std::shared_ptr<const pcre2_code_8>> compile(std::string_view pcre
   pcre2_set_max_pattern_length_8(context.get(), 1 << 20);
   int error;
   PCRE2_SIZE offset;
-  pcre2_code_8 *code = pcre2_compile_8(reinterpret_cast<PCRE2_SPTR8>(pcre.data()), pcre.size(),
-                                       PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
-                                       &offset, context.get());
+  pcre2_code_8 *code =
+      pcre2_compile_8(reinterpret_cast<PCRE2_SPTR8>(pcre.data()), pcre.size(),
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT,
+                      &error, &offset, context.get());
   if (!code)
     return Error{pcreMessage(error) + " at byte " + std::to_string(offset)};
   // Where there is no just-in-time compiler, PCRE2 interprets.
@@ -82,6 +86,31 @@ Pattern Pattern::literal(std::string_view text) {
 // Matching
 //===----------------------------------------------------------------------===//
 
+namespace {
+/// The processor time that a pattern may take: two hundredths of a second and a second for
+/// each 500 KB, twenty times what real patterns need. PCRE2's own limits are for
+/// one place in the text; a pattern may look at the rest of the text from each.
+class Allowance {
+public:
+  void add(size_t bytes) { seconds += 2e-6 * static_cast<double>(bytes); }
+  double total() const { return seconds; }
+  /// The time on the clock is never less and is read faster.
+  bool isSpent() const {
+    return std::chrono::duration<double>(Clock::now() - start).count() > seconds && used() - usedBefore > seconds;
+  }
+
+private:
+  using Clock = std::chrono::steady_clock;
+  static double used() {
+    timespec time = {};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
+  double seconds = 0.02, usedBefore = used();
+  Clock::time_point start = Clock::now();
+};
+} // namespace
+
 /// What a match writes to. Each Matcher has its own, so patterns can be used by several
 /// threads.
 struct Matcher::State {
@@ -101,6 +130,7 @@ struct Matcher::State {
   pcre2_match_data_8 *data;
   pcre2_match_context_8 *context;
   pcre2_jit_stack_8 *stack;
+  Allowance allowance;
 };
 
 Matcher::Matcher(const Pattern &pattern) : pattern(pattern) {
@@ -130,18 +160,32 @@ Status Matcher::find(std::string_view text, std::vector<Span> &matches) {
 }
 
 Status Matcher::findRegex(std::string_view text, std::vector<Span> &matches) {
+  constexpr size_t window = 256; // places to begin at in one call: time is looked at between calls
+  constexpr int callsPerLook = 16;
   // Stepping back through one long run of spaces is honest work: allow for it.
   uint64_t steps = 1'000'000 + 16 * static_cast<uint64_t>(text.size());
   pcre2_set_match_limit_8(state->context, static_cast<uint32_t>(std::min<uint64_t>(steps, UINT32_MAX)));
+  state->allowance.add(text.size());
   const auto *subject = reinterpret_cast<PCRE2_SPTR8>(text.data());
+  auto giveUp = [](size_t at, const std::string &why) {
+    return Error{"regex gave up at byte " + std::to_string(at) + " of the text: " + why};
+  };
   std::optional<size_t> lastEnd;
+  int calls = 0;
   for (size_t at = 0; at <= text.size();) {
+    if (++calls % callsPerLook == 0 && state->allowance.isSpent())
+      return giveUp(at, "it takes more than " + std::to_string(std::lround(1000 * state->allowance.total())) + " ms");
+    size_t last = std::min(at + window, text.size());
+    pcre2_set_offset_limit_8(state->context, last);
     int result =
         pcre2_match_8(pattern.code.get(), subject, text.size(), at, PCRE2_NO_UTF_CHECK, state->data, state->context);
-    if (result == PCRE2_ERROR_NOMATCH)
-      break;
+    if (result == PCRE2_ERROR_NOMATCH) {
+      for (at = last + 1; at < text.size() && isContinuation(text[at]);)
+        ++at;
+      continue;
+    }
     if (result < 0)
-      return Error{"regex gave up at byte " + std::to_string(at) + " of the text: " + pcreMessage(result)};
+      return giveUp(at, pcreMessage(result));
     const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer_8(state->data);
     size_t begin = bounds[0];
     size_t end = bounds[1];
@@ -159,10 +203,10 @@ Status Matcher::findRegex(std::string_view text, std::vector<Span> &matches) {
   return {};
 }
 
-Result<std::string> qopt::tokenizer::replaceAll(std::string_view text, const Pattern &pattern, std::string_view content,
+Result<std::string> qopt::tokenizer::replaceAll(std::string_view text, Matcher &matcher, std::string_view content,
                                                 size_t limit) {
   std::vector<Span> matches;
-  if (Status status = Matcher(pattern).find(text, matches); !status)
+  if (Status status = matcher.find(text, matches); !status)
     return status.error();
   // The length of the result is known before it is built, so the limit costs no memory.
   size_t removed = 0;

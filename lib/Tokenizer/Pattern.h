@@ -38,7 +38,8 @@ private:
   std::shared_ptr<const pcre2_code_8> code;
 };
 
-/// Finds the matches of one pattern in many texts. Cheap to ask again; one thread.
+/// Finds the matches of one pattern in many texts, in time that is linear in their bytes. Cheap
+/// to ask again; one thread.
 class Matcher {
 public:
   explicit Matcher(const Pattern &pattern);
@@ -59,7 +60,7 @@ private:
 
 /// `text` with `content` for every match; `content` is literal. Error: a regex
 /// gave up, or the result has more than `limit` bytes.
-Result<std::string> replaceAll(std::string_view text, const Pattern &pattern, std::string_view content, size_t limit);
+Result<std::string> replaceAll(std::string_view text, Matcher &matcher, std::string_view content, size_t limit);
 
 /// How long a text may become by replacements that follow one another: a file may
 /// hold any number of them, each doubling the text.

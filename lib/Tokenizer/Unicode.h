@@ -17,6 +17,9 @@ inline size_t characterLength(char lead) {
   return byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
 }
 
+/// Whether `byte` is one behind the first of a character.
+inline bool isContinuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
 /// The character at the start of `text`, which is not empty.
 inline char32_t firstCharacter(std::string_view text) {
   size_t length = characterLength(text[0]);
@@ -31,7 +34,7 @@ inline char32_t firstCharacter(std::string_view text) {
 /// Where the last character of `text`, which is not empty, begins.
 inline size_t lastCharacterStart(std::string_view text) {
   size_t start = text.size() - 1;
-  while ((static_cast<unsigned char>(text[start]) & 0xC0) == 0x80)
+  while (isContinuation(text[start]))
     --start;
   return start;
 }
