@@ -12,9 +12,30 @@
 #include "qopt/Calibration/Stages.h"
 #include "qopt/Dialect/Cancellation.h"
 #include "qopt/Support/Memory.h"
+#include <chrono>
+#include <cmath>
 
 using namespace mlir;
 using namespace qopt;
+
+static double steadySeconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void qopt::addNotes(std::function<void(const std::string &)> note, CalibrationOptions &options) {
+  constexpr double kLong = 600; // seconds that nobody likes to lose
+  options.onResume = [note](int64_t done, int64_t total) {
+    note("calibration goes on: " + std::to_string(done) + " of " + std::to_string(total) +
+         " groups are in the checkpoint");
+  };
+  if (options.checkpoint.empty())
+    options.onEstimate = [note = std::move(note), told = false](double seconds) mutable {
+      if (!told && seconds > kLong)
+        note("calibration will take about " + std::to_string(std::lround(seconds / 60)) +
+             " minutes; with --checkpoint=DIR a run that is ended goes on where it stopped");
+      told |= seconds > kLong;
+    };
+}
 
 namespace {
 
@@ -54,7 +75,7 @@ public:
         return failure();
       runner = std::move(*compiled);
     }
-    StageClock clock(function, plan, first);
+    StageClock clock(function, plan, first, options.clock ? options.clock : steadySeconds);
     for (size_t i = first; i < plan.stages.size(); ++i) {
       if (failed(runStage(plan.stages[i])))
         return failure();

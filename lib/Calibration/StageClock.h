@@ -8,14 +8,15 @@
 #define QOPT_LIB_CALIBRATION_STAGECLOCK_H
 
 #include "StageReaders.h"
-#include <chrono>
+#include <functional>
 
 namespace qopt {
 
 class StageClock {
 public:
-  /// Starts before stage `first`; none of the later ones has been quantized.
-  StageClock(mlir::func::FuncOp function, const StagePlan &plan, size_t first) {
+  /// Starts before stage `first`; none of the later ones has been quantized. `now`: seconds.
+  StageClock(mlir::func::FuncOp function, const StagePlan &plan, size_t first, std::function<double()> now)
+      : now(std::move(now)), start(this->now()) {
     for (const Stage &stage : llvm::drop_begin(plan.stages, first)) {
       double weights = 1;
       StageReaders readers(function, stage);
@@ -30,14 +31,15 @@ public:
   /// The next stage ended now. The seconds that all from the first on will have taken.
   double finish() {
     finished += work[next++];
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() * all / finished;
+    return (now() - start) * all / finished;
   }
 
 private:
   std::vector<double> work;
   double all = 0, finished = 0;
   size_t next = 0;
-  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  std::function<double()> now;
+  double start;
 };
 
 } // namespace qopt

@@ -75,22 +75,6 @@ private:
     return success();
   }
 
-  /// Says that a run goes on, or that it could have.
-  static void addNotes(const std::function<void(const std::string &)> &note, CalibrationOptions &options) {
-    constexpr double kLong = 600; // seconds that nobody likes to lose
-    options.onResume = [&note](int64_t done, int64_t total) {
-      note("calibration goes on: " + std::to_string(done) + " of " + std::to_string(total) +
-           " groups are in the checkpoint");
-    };
-    if (options.checkpoint.empty())
-      options.onEstimate = [&note, told = false](double seconds) mutable {
-        if (!told && seconds > kLong)
-          note("calibration will take about " + std::to_string(std::lround(seconds / 60)) +
-               " minutes; with --checkpoint=DIR a run that is ended goes on where it stopped");
-        told |= seconds > kLong;
-      };
-  }
-
   /// The batch size that the schemes ask for; there is one for all layers.
   FailureOr<int64_t> findBatchSize(ArrayRef<func::FuncOp> functions) {
     int64_t found = 0;

@@ -104,14 +104,14 @@ def needed(checkpoint):
     return set(now["stages"]) | {name for value in now["values"] for name in value["objects"] if name}
 
 
-def interrupt(arguments, checkpoint, total):
-    """Kills a run between its first group and its last. Where it was too fast it is tried again."""
+def interrupt(arguments, checkpoint, total, number=signal.SIGKILL):
+    """Ends a run between its first group and its last. Where it was too fast it is tried again."""
     for _ in range(50):
         shutil.rmtree(checkpoint, ignore_errors=True)
         process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
         while process.poll() is None and stages(checkpoint) == 0:
             time.sleep(0.001)
-        process.kill()
+        process.send_signal(number)
         process.wait()
         if 0 < stages(checkpoint) < total:
             return
@@ -172,6 +172,12 @@ for scheme in SCHEMES[1:]:
     interrupt(arguments, "scheme", total)
     succeed(arguments)
     assert read("scheme.mlirbc") == read("whole.mlirbc"), scheme
+
+# A signal that asks leaves it as one that kills does.
+arguments = command("asked.mlirbc", "--quiet", checkpoint="asked")
+interrupt(arguments, "asked", total, signal.SIGTERM)
+succeed(arguments)
+assert read("asked.mlirbc") == read("plain.mlirbc")
 
 # A checkpoint of something else.
 interrupt(command("refused.mlirbc", checkpoint="stopped"), "stopped", total)

@@ -36,7 +36,12 @@ struct CalibrationOptions {
   std::function<void(int64_t done, int64_t total)> onProgress; ///< batches of all stages
   std::function<void(int64_t done, int64_t total)> onResume;   ///< stages that a checkpoint has, unless it has none
   std::function<void(double seconds)> onEstimate;              ///< after each stage: what calibration will take
+  std::function<double()> clock;                               ///< seconds since any moment; empty: the steady clock
 };
+
+/// Has `note` told, in words, that a run goes on where another ended, and without a checkpoint, of
+/// one that will take more than ten minutes, that it could.
+void addNotes(std::function<void(const std::string &)> note, CalibrationOptions &options);
 
 struct CalibrationSummary {
   int64_t stages = 0;   ///< run

@@ -92,6 +92,28 @@ TEST_F(Calibration, goesOnWithRangesAndKeptColumns) {
   }
 }
 
+TEST_F(Calibration, saysOfALongRunThatItCouldBeKept) {
+  // Each look at the clock is `step` seconds later: one before the stages, one behind each.
+  auto notesFor = [&](double step) {
+    std::vector<std::string> notes;
+    addNotes([&](const std::string &note) { notes.push_back(note); }, options);
+    options.clock = [step, now = 1e6]() mutable { return now += step; };
+    EXPECT_TRUE(calibrate(model("hessian", kGptq))) << error;
+    return notes;
+  };
+  EXPECT_EQ(notesFor(200), std::vector<std::string>());
+  std::vector<std::string> notes = notesFor(4000);
+  ASSERT_EQ(notes.size(), 1u) << "once, though the second stage tells it, too";
+  EXPECT_EQ(notes[0], "calibration will take about 133 minutes; with --checkpoint=DIR a run that is ended goes on "
+                      "where it stopped");
+
+  TemporaryDirectory directory = std::move(*TemporaryDirectory::create("qopt-test"));
+  options.checkpoint = directory.path() + "/checkpoint";
+  options.onEstimate = nullptr;
+  EXPECT_EQ(notesFor(4000), std::vector<std::string>());
+  EXPECT_EQ(notesFor(4000), std::vector<std::string>{"calibration goes on: 2 of 2 groups are in the checkpoint"});
+}
+
 TEST_F(Calibration, refusesACheckpointOfAnotherCalibration) {
   TemporaryDirectory directory = std::move(*TemporaryDirectory::create("qopt-test"));
   options.checkpoint = directory.path() + "/checkpoint";
