@@ -7,17 +7,15 @@
 //===----------------------------------------------------------------------===//
 #include "QuantizedNodes.h"
 #include "TensorData.h"
+#include "WriteModel.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Export/Export.h"
-#include "qopt/Support/File.h"
-#include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
-#include <filesystem>
 
 using namespace mlir;
 using namespace qopt;
@@ -55,7 +53,6 @@ private:
   Status addNode(Operation *op);
   Status addInitializer(const std::string &name, ElementsAttr value, pb::TensorProto &tensor);
   Status addConstant(onnx::ConstantOp op);
-  Status writeFiles();
 
   std::string uniqueName(StringRef wanted);
   StringRef nameOf(Value value) { return names.find(value)->second; }
@@ -69,7 +66,7 @@ private:
   llvm::DenseMap<Value, std::string> names;
   llvm::StringSet<> taken;
   /// Tensors whose elements are in the other file, in its order.
-  std::vector<std::pair<pb::TensorProto *, ElementsAttr>> external;
+  ExternalTensors external;
   bool isExternal = false;
   QuantizedNodes quantized;
 };
@@ -245,47 +242,6 @@ Status Exporter::addNode(Operation *op) {
   return {};
 }
 
-//===----------------------------------------------------------------------===//
-// Files
-//===----------------------------------------------------------------------===//
-
-Status Exporter::writeFiles() {
-  std::string name = std::filesystem::path(path).filename().string() + ".data";
-  std::optional<AtomicFile> data;
-  if (!external.empty()) {
-    Result<AtomicFile> created = AtomicFile::create(path + ".data");
-    if (!created)
-      return inFile(path + ".data", created.error());
-    data.emplace(std::move(*created));
-  }
-  for (auto &[tensor, value] : external) {
-    pb::TensorProto filled = *tensor;
-    if (Status status = fillTensor(value, filled); !status)
-      return Error{printable(tensor->name()) + ": " + status.error().message};
-    int64_t offset = data->position();
-    if (Status status = data->write(std::string_view(filled.raw_data())); !status)
-      return inFile(path + ".data", status.error());
-    for (const auto &[key, entry] : {std::pair<std::string, std::string>{"location", name},
-                                     {"offset", std::to_string(offset)},
-                                     {"length", std::to_string(filled.raw_data().size())}}) {
-      pb::StringStringEntryProto &property = *filled.add_external_data();
-      property.set_key(key);
-      property.set_value(entry);
-    }
-    filled.clear_raw_data();
-    filled.set_data_location(1);
-    *tensor = std::move(filled);
-  }
-  std::string bytes;
-  if (!model.SerializeToString(&bytes))
-    return inFile(path, {"cannot hold a model of 2 GiB"});
-  if (data)
-    if (Status status = data->commit(); !status)
-      return inFile(path + ".data", status.error());
-  Status status = writeFileAtomically(path, bytes);
-  return status ? status : Status(inFile(path, status.error()));
-}
-
 Status Exporter::run() {
   int64_t bytes = 0;
   for (Operation &op : function.front())
@@ -322,7 +278,7 @@ Status Exporter::run() {
     }
   model.set_ir_version(irVersionOf(opset));
   model.add_opset_import()->set_version(opset);
-  return writeFiles();
+  return writeModel(model, external, path);
 }
 
 } // namespace

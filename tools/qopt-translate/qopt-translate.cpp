@@ -22,8 +22,9 @@ static cl::opt<bool> onnxToMlir("onnx-to-mlir", cl::desc("the input is ONNX, wha
 static cl::opt<bool> mlirToOnnx("mlir-to-onnx", cl::desc("the output is ONNX, whatever its name"));
 static cl::opt<std::string> output("o", cl::desc("output file: .mlir (default: to stdout), .mlirbc or .onnx"),
                                    cl::value_desc("file"), cl::init("-"));
-static cl::opt<bool> externalData("external-data",
-                                  cl::desc("weights of an .onnx beside it, in FILE.data (default: from 1 GiB on)"));
+static cl::opt<bool>
+    externalData("external-data",
+                 cl::desc("weights of an .onnx beside it, in FILE.HASH.data (default: from 1 GiB on)"));
 static cl::opt<bool> weights("weights", cl::desc("print the weights in full (.mlirbc always has them)"));
 
 static qopt::Status exportModel(mlir::ModuleOp module) {

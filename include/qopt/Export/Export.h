@@ -13,7 +13,7 @@
 namespace qopt {
 
 struct ExportOptions {
-  /// Bytes of weights from which on they go to a file of their own, "PATH.data": an ONNX file
+  /// Bytes of weights from which on they go to a file of their own, "PATH.HASH.data": an ONNX file
   /// must be smaller than 2 GiB. 0: always.
   int64_t maxBytesInFile = int64_t(1) << 30;
 };
