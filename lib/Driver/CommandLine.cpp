@@ -184,6 +184,8 @@ void CommandLine::addOutput() {
                "the figures per layer and in total, for programs, or what is listed; with\n"
                "-, to standard output and nothing else there");
   options.file("log", "FILE.csv", compile.log, "the figures per layer as a table");
+  options.flag("no-clobber", compile.keepsExisting,
+               "an output that is there already is an error; without it, it is replaced");
   options.flag("quiet", quiet, "no progress, no warnings and no summary");
   options.flag("remarks", remarks, "say what of the model was left as the exporter wrote it, and why");
   options.flag("strict", compile.strict, "warnings are errors");

@@ -9,6 +9,7 @@
 #include "qopt/Support/Tool.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 
 using namespace qopt;
@@ -25,9 +26,12 @@ Status qopt::checkFiles(const CompileOptions &options) {
     return status;
   // An AtomicFile that is not committed leaves nothing behind, not even an empty file.
   for (const std::string &path : {options.output, options.report, options.log})
-    if (!path.empty())
+    if (!path.empty()) {
+      if (options.keepsExisting && std::filesystem::is_regular_file(path))
+        return inFile(path, {"is there already, and --no-clobber keeps it"});
       if (auto file = AtomicFile::create(path); !file)
         return inFile(path, file.error());
+    }
   return {};
 }
 

@@ -73,6 +73,7 @@ struct CompileOptions {
   std::optional<double> maxKl;          ///< mean divergence from it in nats; likewise
   std::string report;                   ///< .json: the figures per layer and in total
   std::string log;                      ///< .csv: the figures per layer
+  bool keepsExisting = false;           ///< an output that is there already is an error
 
   /// Set from any thread, it ends the compilation soon, with an error; null: it goes to its end.
   const std::atomic<bool> *cancelled = nullptr;
