@@ -1,5 +1,5 @@
 """Compiles and runs random operators, and compares with numpy: operators.py QOPT QRUN FOLDER [--seed=N]
-[--seconds=S] [--only=OP]
+[--seconds=S | --rounds=N] [--only=OP]
 
 Each round makes a model of 24 independent operators, with dimensions and operands that are known or
 not, and runs it; a round that fails is tried again in halves, to the single operator. Then one
@@ -157,12 +157,12 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("qopt", "qrun", "folder"):
         parser.add_argument(name)
-    for name, default in (("seed", 1), ("seconds", 15.0)):
+    for name, default in (("seed", 1), ("seconds", 15.0), ("rounds", 0)):
         parser.add_argument("--" + name, type=type(default), default=default)
     parser.add_argument("--only")
     tools = parser.parse_args()
     chance, start, failures, count, rounds = random.Random(tools.seed), time.monotonic(), 0, 0, 0
-    while time.monotonic() - start < tools.seconds:
+    while rounds < tools.rounds if tools.rounds else time.monotonic() - start < tools.seconds:
         made = [chance.choice(operator_cases.GENERATORS)(chance) for _ in range(24)]
         cases = [(i, case) for i, case in enumerate(made) if tools.only in (None, case.op)]
         rounds, count, seed = rounds + 1, count + len(cases) + 1, chance.randrange(1 << 30)

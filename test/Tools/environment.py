@@ -1,103 +1,25 @@
-"""Bad luck of the environment: environment.py QOPT QRUN QOPT-OPT STORIES FOLDER
+"""Bad luck of the environment: signals, limits, closed streams, files that shrink or change while they are read.
 
-Signals, limits, full and read-only disks, closed streams, files that shrink or change while they are
-read, two runs at once. Each must end as its case says: an exit code, one line with a text where it
-is not 0, nothing left behind. Prints the cases that do not, and exits with 1 where there are any.
-STORIES: the folder of a model with a tokenizer, for runs that wait for text.
+Each must end as its case says: an exit code, one line with a text where it is not 0, nothing left behind. Prints the
+cases that do not, and exits with 1 where there are any. trouble.py says how it is called.
 """
 import os
-import random
 import resource
-import shutil
 import signal
 import subprocess
-import sys
-import time
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
-qopt, qrun, qopt_opt, stories, folder = [os.path.abspath(argument) for argument in sys.argv[1:]]
-failures = []
-os.umask(0o022)
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    signal.signal(number, signal.SIG_DFL)  # what is ignored here would be ignored by the tools
+import trouble
+from trouble import compile_command, failures, fresh, judge, module_of, qopt, qopt_opt, qrun, read, start, wait_for_input
 
+words = read(trouble.stories, "calibration.txt")[:4000]
 
-def make_model(path):
-    """y = x w with 256 KiB of weights."""
-    weights = numpy_helper.from_array(np.ones((64, 1024), np.float32), "w")
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", size]) for name, size in (("x", 64), ("y", 1024))]
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", values[:1], values[1:], [weights])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
-
-
-make_model(os.path.join(folder, "small.onnx"))
-with open(os.path.join(stories, "calibration.txt"), "rb") as file:
-    words = file.read(4000)
-
-
-def fresh(name, of_stories=False):
-    """Empty folders for the files, the outputs and the temporaries of a case."""
-    top = os.path.join(folder, name.replace(" ", "-"))
-    shutil.rmtree(top, ignore_errors=True)
-    for part in ("in", "out", "tmp"):
-        os.makedirs(os.path.join(top, part))
-    model = os.path.join(stories, "model.onnx") if of_stories else os.path.join(folder, "small.onnx")
-    shutil.copyfile(model, os.path.join(top, "in", "m.onnx"))
-    if of_stories:
-        shutil.copyfile(os.path.join(stories, "tokenizer.json"), os.path.join(top, "in", "tokenizer.json"))
-    return top
-
-
-def start(top, command, **more):
-    environment = {**os.environ, "TMPDIR": os.path.join(top, "tmp")}
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
-    return subprocess.Popen(command, cwd=top, env=environment, **streams)
-
-
-def listed(top, part):
-    return sorted(os.listdir(os.path.join(top, part)))
-
-
-def judge(name, top, process, codes, expected="", feed=b"", left=()):
-    try:
-        out, error = process.communicate(feed, timeout=100)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        failures.append(f"{name}: hangs")
-        return
-    # OpenBLAS, which is loaded before main(), speaks for itself where it gets no threads.
-    lines = [line for line in error.decode(errors="replace").splitlines() if not line.startswith("OpenBLAS ")]
-    wrong = []
-    if process.returncode not in codes:
-        wrong.append(f"exit {process.returncode}")
-    if process.returncode != 0 and (len(lines) != 1 or ": error: " not in lines[0] or expected not in lines[0] or out):
-        wrong.append("said " + " | ".join(lines)[:400])
-    if listed(top, "tmp") or (process.returncode != 0 and listed(top, "out") != sorted(left)):
-        wrong.append(f"left {listed(top, 'out')} {listed(top, 'tmp')}")
-    if wrong:
-        failures.append(f"{name}: " + "; ".join(wrong))
-
-
-def compile_command(*more):
-    return [qopt, "in/m.onnx", "-o", "out/m.qmod", "--quiet", "--cpu=x86-64-v3", *more]
-
-
-# Runs that have read their model and wait for text on standard input.
+# Runs that have mapped their model or module and wait for text on standard input.
 
 
 def waiting(top):
-    process = start(top, compile_command("--pass-pipeline=int8-static", "--calibration=-", "--calibration-samples=1"))
-    end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
-        with open(f"/proc/{process.pid}/syscall", encoding="ascii") as file:
-            if file.read().split()[:2] == ["0", "0x0"]:
-                return process
-        time.sleep(0.02)
-    return process
+    return wait_for_input(start(top, compile_command("--pass-pipeline=int8-static", "--calibration=-", "--calibration-samples=1")))
 
 
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -119,65 +41,63 @@ with open(os.path.join(top, "in", "m.onnx"), "r+b") as file:
     file.write(first)
 judge("changed", top, process, [1], "m.onnx changed while it was read", words)
 
-# Killed at any moment: the old output or the new one, and the next run removes what was left.
-
-top = fresh("killed")
-subprocess.run([qopt, "in/m.onnx", "-o", "out/m.qmod", "--quiet", "--cpu=x86-64-v4"], cwd=top, check=True)
-with open(os.path.join(top, "out", "m.qmod"), "rb") as file:
-    old = file.read()
-begin = time.monotonic()
-subprocess.run([qopt, "in/m.onnx", "-o", "tmp/new.qmod", "--quiet", "--cpu=x86-64-v3"], cwd=top, check=True)
-duration = time.monotonic() - begin
-with open(os.path.join(top, "tmp", "new.qmod"), "rb") as file:
-    new = file.read()
-os.remove(os.path.join(top, "tmp", "new.qmod"))
-chance = random.Random(1)
-for moment in range(8):
-    process = start(top, compile_command())
-    time.sleep(chance.random() * duration)
-    process.kill()
-    process.communicate()
-    with open(os.path.join(top, "out", "m.qmod"), "rb") as file:
-        if file.read() not in (old, new):
-            failures.append("killed: the output is neither the old nor the new one")
-# What a run leaves that is killed while it writes and while it links.
-for name in ("out/.m.qmod.tmp-0123456789", "tmp/qopt.tmp-012345/host.o"):
-    os.makedirs(os.path.dirname(os.path.join(top, name)), exist_ok=True)
-    with open(os.path.join(top, name), "wb"):
-        pass
-judge("after killed", top, start(top, compile_command()), [0])
-if listed(top, "out") != ["m.qmod"]:
-    failures.append(f"after killed: left {listed(top, 'out')}")
+top = fresh("module", of_stories=True)
+module = module_of(top)
+measuring = [qrun, "in/m.qmod", "--perplexity=-", "--window=16", "--device=cpu", "--json=out/x.json", "--quiet"]
+process = wait_for_input(start(top, measuring))
+process.send_signal(signal.SIGTERM)
+judge("module and SIGTERM", top, process, [143], "interrupted by SIGTERM")
+process = wait_for_input(start(top, measuring))
+os.truncate(module, os.path.getsize(module) // 2)
+judge("module cut", top, process, [1], "m.qmod", words)
+judge("module that is cut", top, start(top, [qrun, "in/m.qmod", "--info"]), [1], "m.qmod")
 
 # Limits.
 
 
-def limited(name, kind, limit, codes, expected=""):
+def limited(name, kind, limit, codes, expected="", command=None):
     top = fresh(name)
+    if command:
+        module_of(top)
+        np.save(os.path.join(top, "in", "x.npy"), np.ones((64, 64), np.float32))
     # What a limit leaves of the dynamic loader is not ours to report.
-    process = start(top, compile_command(), preexec_fn=lambda: resource.setrlimit(kind, (limit, limit)))
+    process = start(top, command or compile_command(), preexec_fn=lambda: resource.setrlimit(kind, (limit, limit)))
     judge(name, top, process, codes, expected)
 
 
+run = [qrun, "in/m.qmod", "--input=x=in/x.npy", "--output=out", "--device=cpu", "--quiet"]
 limited("file size", resource.RLIMIT_FSIZE, 65536, [1], "File too large")
-limited("8 files", resource.RLIMIT_NOFILE, 8, [0, 1])
-limited("12 files", resource.RLIMIT_NOFILE, 12, [0, 1])
+limited("file size of arrays", resource.RLIMIT_FSIZE, 65536, [1], "File too large", run)
+for files in (8, 12):
+    limited(f"{files} files", resource.RLIMIT_NOFILE, files, [0, 1])
+for files in (4, 6, 8):
+    limited(f"{files} files for a module", resource.RLIMIT_NOFILE, files, [0, 1], "", run)
 for megabytes in (400, 500, 700):
     limited(f"{megabytes} MB", resource.RLIMIT_AS, megabytes << 20, [0, 1], "memory")
+for megabytes in (50, 80, 120):
+    limited(f"{megabytes} MB for a module", resource.RLIMIT_AS, megabytes << 20, [0, 1], "", run)
 
 
-def as_nobody():
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+def as_nobody(processes=0):
+    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     os.setgid(65534)
     os.setuid(65534)
 
 
 if os.getuid() == 0:
     top = fresh("no threads")
+    module_of(top)
+    np.save(os.path.join(top, "in", "x.npy"), np.ones((64, 64), np.float32))
     for part in ("in", "out", "tmp"):
         os.chown(os.path.join(top, part), 65534, 65534)
-    if subprocess.run([qopt, "--version"], cwd=os.path.join(top, "out"), preexec_fn=as_nobody, capture_output=True, check=False).returncode == 0:
+    reaches = [qopt, "--version"]
+    if subprocess.run(reaches, cwd=os.path.join(top, "out"), preexec_fn=as_nobody, capture_output=True, check=False).returncode == 0:
+        judge("no threads to run", top, start(top, [*run, "--threads=4"], preexec_fn=as_nobody), [0, 1], left=["y.npy"])
         judge("no threads", top, start(top, compile_command("--threads=4"), preexec_fn=as_nobody), [0, 1])
+        os.chmod(os.path.join(top, "out"), 0o555)
+        judge("read-only directory", top, start(top, compile_command(output="out/new.qmod"), preexec_fn=lambda: as_nobody(1000)),
+              [1], "Permission denied", left=["m.qmod", "y.npy"])  # fmt: skip
+        os.chmod(os.path.join(top, "out"), 0o755)
     else:
         print("not tried: another user cannot reach the tools")
 
@@ -185,70 +105,54 @@ if os.getuid() == 0:
 
 for closed in (0, 1, 2):
     top = fresh(f"closed {closed}")
-    process = start(top, compile_command(), preexec_fn=lambda: os.close(closed))  # pylint: disable=cell-var-from-loop
-    judge(f"closed {closed}", top, process, [0])
+    close = lambda: os.close(closed)  # pylint: disable=cell-var-from-loop,unnecessary-lambda-assignment
+    judge(f"closed {closed}", top, start(top, compile_command(), preexec_fn=close), [0])
+    command = [qrun, "out/m.qmod", "--verify", "--quiet"]  # its result is a line of text
+    judge(f"closed {closed} for a module", top, start(top, command, preexec_fn=close), [int(closed == 1)], "standard output", left=["m.qmod"])
 top = fresh("help")
 judge("help closed", top, start(top, [qopt, "--help"], preexec_fn=lambda: os.close(1)), [1], "standard output")
 with open("/dev/full", "wb") as full:
     judge("help full", top, start(top, [qopt, "--help"], stdout=full), [1], "standard output: No space left")
     judge("IR full", top, start(top, [qopt_opt, os.devnull, "--show-dialects"], stdout=full), [1], "No space left")
 judge("output full", top, start(top, [qopt, "in/m.onnx", "-o", "/dev/full", "--quiet"]), [1, 2])
-reader, writer = os.pipe()
-os.close(reader)
-process = start(top, [qopt, "--help"], stdout=writer)
-os.close(writer)
-judge("pipe", top, process, [1], "standard output: Broken pipe")
+for command in ([qopt, "--help"], [trouble.qopt_translate, "in/m.onnx"]):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start(top, command, stdout=writer)
+    os.close(writer)
+    judge("pipe", top, process, [1], "standard output: Broken pipe")
 
-# Outputs and temporaries on file systems of their own.
+# Where the process is and what its files are called; each error is one line.
 
+top = fresh("names")
+for name in ("a b", "ü", "new\nline", "-dash", "%s", "x" * 200):
+    os.link(os.path.join(top, "in", "m.onnx"), os.path.join(top, "in", name + ".onnx"))
+    judge(f"name {name!r}", top, start(top, compile_command("--until=raise", model=f"./in/{name}.onnx", output=f"./out/{name}.mlirbc")), [0])
+    os.remove(os.path.join(top, "out", name + ".mlirbc"))
+    judge(f"no {name!r}", top, start(top, compile_command(model=f"./none/{name}.onnx")), [1], "No such file")
+for name, expected in [("no/such/m.qmod", "No such file"), ("in", "expected .qmod"), ("out/" + "d/" * 2100 + "m.qmod", "too long")]:
+    judge(name[:20], top, start(top, compile_command(output=name)), [1, 2], expected)
+os.mkdir(os.path.join(top, "tmp", "d.qmod"))
+process = start(top, compile_command(output="tmp/d.qmod"))
+process.wait(100)
+os.rmdir(os.path.join(top, "tmp", "d.qmod"))
+judge("a directory", top, process, [1], "d.qmod: is a directory")
+os.mkdir(os.path.join(top, "tmp", "gone"))
+absolute = compile_command("--until=raise", model=os.path.join(top, "in", "m.onnx"), output=os.path.join(top, "out", "m.mlirbc"))
+script = 'cd tmp/gone && rmdir ../gone && unset HOME && exec "$@"'
+judge("no working directory", top, start(top, ["bash", "-c", script, "bash", *absolute]), [0])
 
-def may_mount():
-    command = ["unshare", "-m", "bash", "-c", "mount -t tmpfs none tmp"]
-    return shutil.which("unshare") and subprocess.run(command, cwd=fresh("mount"), capture_output=True, check=False).returncode == 0
+# The same bytes for any number of threads, on one core, whatever other libraries are told.
 
+top = fresh("threads")
+results = set()
+for how in ([], ["taskset", "-c", str(min(os.sched_getaffinity(0)))]):
+    for threads in ("1", "3", "1000"):
+        process = start(top, [*how, *compile_command("--pass-pipeline=rtn-int4", "--threads=" + threads)], env={"OMP_NUM_THREADS": "5", "TZ": "Nowhere/None"})
+        judge(f"{threads} threads", top, process, [0])
+        results.add(read(top, "out", "m.qmod"))
+if len(results) != 1:
+    failures.append(f"threads: {len(results)} different modules")
+judge("0 threads", fresh("0 threads"), start(top, compile_command("--threads=0")), [2], "--threads=0: expected an integer from 1")
 
-if may_mount():
-    lower = compile_command("--until=lower")
-    disks = [
-        ("full", "mount -t tmpfs -o size=64k none out", "No space left", compile_command()),
-        ("full for IR", "mount -t tmpfs -o size=4k none out", "No space left", [*lower[:3], "out/m.mlirbc", *lower[4:]]),
-        ("read-only", "mount -t tmpfs -o ro none out", "Read-only file system", compile_command()),
-        ("full TMPDIR", "mount -t tmpfs -o size=4k none tmp; head -c 4096 /dev/zero >tmp/f", "no space left for temporary files", compile_command()),
-        ("read-only TMPDIR", "mount -t tmpfs -o ro none tmp", "Read-only file system", compile_command()),
-    ]
-    for name, mount, expected, command in disks:
-        top = fresh(name)
-        script = f'{mount}; "$@"; code=$?; ls -A out tmp >listing; umount out tmp 2>/dev/null; exit $code'
-        judge(name, top, start(top, ["unshare", "-m", "bash", "-c", script, "bash", *command]), [1], expected)
-        with open(os.path.join(top, "listing"), encoding="utf-8") as file:
-            if ".tmp-" in file.read():
-                failures.append(f"{name}: left a temporary")
-else:
-    print("not tried: full and read-only file systems, for they cannot be mounted here")
-
-# Two runs to one output: each gives all of it.
-
-top = fresh("two")
-both = [start(top, compile_command()) for _ in range(2)]
-for process in both:
-    judge("two", top, process, [0])
-if listed(top, "out") != ["m.qmod"]:
-    failures.append(f"two: left {listed(top, 'out')}")
-judge("two", top, start(top, [qrun, "out/m.qmod", "--verify", "--quiet"]), [0])
-
-# No output is an input, by any name.
-
-os.link(os.path.join(top, "in", "m.onnx"), os.path.join(top, "out", "hard.qmod"))
-os.symlink("m.qmod", os.path.join(top, "out", "link.mlir"))
-for name, command in [
-    ("hard link", [qopt, "in/m.onnx", "-o", "out/hard.qmod", "--quiet"]),
-    ("report", compile_command("--report=out/../out/m.qmod")),
-    ("json", [qrun, "out/m.qmod", "--info", "--json=out/link.mlir"]),
-    ("extract", [qrun, "out/m.qmod", "--extract=weights", "-o", "out/link.mlir"]),
-    ("qopt-opt", [qopt_opt, "out/m.qmod", "-o", "out/link.mlir"]),
-]:
-    judge(name, top, start(top, command), [1], "is to be written", left=["hard.qmod", "link.mlir", "m.qmod"])
-
-if failures:
-    print("\n".join(failures))
-sys.exit(bool(failures))
+trouble.finish()
