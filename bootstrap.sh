@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Sets up, builds, tests and shows qopt on Debian 12. Needs only bash and apt.
 #
-#   ./bootstrap.sh build   install what is missing, configure, build the tools
-#   ./bootstrap.sh test    build everything, then run all tests
-#   ./bootstrap.sh demo    the same as build, then quantize the embedded model
-#                          with the main schemes and print one table
-#   ./bootstrap.sh check   check formatting, and run clang-tidy on the lines that
-#                          the last commits changed (SINCE=commit: since then)
+#   ./bootstrap.sh build      install what is missing, configure, build the tools
+#   ./bootstrap.sh test       build everything, then run all tests
+#   ./bootstrap.sh sanitize   build what is tested with sanitizers and the fuzzers,
+#                             and run them for a short while
+#   ./bootstrap.sh demo       the same as build, then quantize the embedded model
+#                             with the main schemes and print one table
+#   ./bootstrap.sh check      check formatting, and run clang-tidy on the lines that
+#                             the last commits changed (SINCE=commit: since then)
 set -euo pipefail
 cd "$(dirname "$0")"
 build=build/release
@@ -51,6 +53,11 @@ case ${1:-} in
     build all
     ctest --test-dir "$build" --output-on-failure --parallel "$(nproc)"
     ;;
+  sanitize)
+    install_packages "${packages[@]}"
+    build sanitized
+    ctest --test-dir "$build" -C sanitized -L sanitized --output-on-failure --parallel "$(nproc)"
+    ;;
   demo)
     install_packages "${packages[@]}"
     build tools
@@ -62,7 +69,7 @@ case ${1:-} in
     test/check-style.sh "$build" "${SINCE:-}"
     ;;
   *)
-    echo "usage: ./bootstrap.sh build|test|demo|check" >&2
+    echo "usage: ./bootstrap.sh build|test|sanitize|demo|check" >&2
     exit 2
     ;;
 esac

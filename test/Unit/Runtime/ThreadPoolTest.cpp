@@ -80,6 +80,11 @@ TEST(ThreadPool, CallersTakeTurnsAndTasksMayNest) {
 }
 
 TEST(ThreadPool, FewerThreadsWhenTheSystemGivesNoMore) {
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+  GTEST_SKIP() << "a sanitizer needs more address space than the limit of this test leaves";
+#endif
+#endif
   // Every thread wants 8 MB of address space for its stack: 64 MB more than now
   // are not enough for 1000.
   rlimit old;
