@@ -75,6 +75,12 @@ struct AwqOptions : mlir::PassPipelineOptions<AwqOptions>, TransformationOptions
   Option<std::string> calibration{*this, "calibration", llvm::cl::desc("token ids [n, length] as .npy")};
 };
 
+/// Options of `qopt-linalg`.
+struct LinalgOptions : mlir::PassPipelineOptions<LinalgOptions> {
+  Option<bool> quantTypes{*this, "quant-types", llvm::cl::desc("Weights as types of the quant dialect"),
+                          llvm::cl::init(false)};
+};
+
 /// As mlir::PassPipelineRegistration, but what is wrong with the options becomes
 /// part of the parser's error instead of a line of its own on stderr. `build` may return an error about them.
 template <typename Options = mlir::EmptyPipelineOptions, typename Build>

@@ -192,9 +192,9 @@ void qopt::buildLowerPipeline(OpPassManager &pm, const AddCacheOptions &cache) {
   pm.addPass(createSymbolDCEPass());
 }
 
-void qopt::buildLinalgPipeline(OpPassManager &pm) {
+void qopt::buildLinalgPipeline(OpPassManager &pm, bool quantTypes) {
   // Every operator to loops over tensors, none to a kernel.
-  pm.addPass(createConvertOnnxToLinalg());
+  pm.addPass(createConvertOnnxToLinalg({.quantTypes = quantTypes}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   // Constants and checks; after this nothing is qopt's.
@@ -309,7 +309,9 @@ static std::vector<NamedPipeline> allPipelines() {
       makePipeline("qopt-quantize", "Calibrate and rewrite what has a scheme",
                    [](OpPassManager &pm) { buildQuantize(pm, {}); }),
       makePipeline("qopt-lower", "A graph to functions on memrefs", [](OpPassManager &pm) { buildLowerPipeline(pm); }),
-      makePipeline("qopt-linalg", "A graph to MLIR's own dialects, for other compilers", buildLinalgPipeline),
+      makePipeline<LinalgOptions>(
+          "qopt-linalg", "A graph to MLIR's own dialects, for other compilers",
+          [](OpPassManager &pm, const LinalgOptions &options) { buildLinalgPipeline(pm, options.quantTypes); }),
       // Code.
       makePipeline<HostOptions>(
           "qopt-host", "Functions on memrefs to what is compiled for one level of x86-64",

@@ -42,6 +42,7 @@ void buildLower(OpPassManager &passes, const CompileOptions &options) {
   buildLowerPipeline(passes, {.cacheType = cacheTypeOf(options)});
 }
 void buildLinalg(OpPassManager &passes, const CompileOptions &) { buildLinalgPipeline(passes); }
+void buildQuant(OpPassManager &passes, const CompileOptions &) { buildLinalgPipeline(passes, /*quantTypes=*/true); }
 void buildHost(OpPassManager &passes, const CompileOptions &options) {
   buildHostPipeline(passes, options.cpus.empty() ? StringRef(kHostV3.name) : StringRef(options.cpus.front()));
 }
@@ -61,6 +62,11 @@ constexpr PhaseInfo kPhases[] = {
     {{Phase::Linalg, "linalg", "functions on tensors in MLIR's own dialects (qopt-linalg)", /*isExit=*/true},
      nullptr,
      buildLinalg,
+     true},
+    {{Phase::Quant, "linalg-quant", "the same, weights as types of the quant dialect where it has them",
+      /*isExit=*/true},
+     nullptr,
+     buildQuant,
      true},
     {{Phase::Lower, "lower", "functions on memory that call kernels (qopt-lower)"}, nullptr, buildLower},
     {{Phase::Host, "host", "code for the host, in the LLVM dialect (qopt-host)"}, nullptr, buildHost, true},

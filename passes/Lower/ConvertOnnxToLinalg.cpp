@@ -7,6 +7,7 @@
 #include "OnnxLowering.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Quant/IR/Quant.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
 
@@ -40,7 +41,9 @@ struct ConvertOnnxToLinalg : impl::ConvertOnnxToLinalgBase<ConvertOnnxToLinalg> 
         function.emitOpError("expected one block but got ") << function.getBody().getBlocks().size();
         return signalPassFailure();
       }
-      if (failed(lowering::OnnxLowering(function, handlers).run()))
+      lowering::OnnxLowering lowering(function, handlers);
+      lowering.usesQuantTypes = quantTypes;
+      if (failed(lowering.run()))
         return signalPassFailure();
     }
   }

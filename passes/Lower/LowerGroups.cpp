@@ -88,6 +88,9 @@ Value lowering::numberOf(ImplicitLocOpBuilder &b, Value code, bool isFloat8) {
 }
 
 Rows lowering::dequantizeGroups(OnnxLowering &state, const GroupedWeights &weights) {
+  if (state.usesQuantTypes)
+    if (std::optional<Rows> cast = castStorage(state, weights))
+      return *cast;
   Type f32 = state.b.getF32Type();
   Rows groups;
   bool hasFloatZeros = weights.zeros && getElementTypeOrSelf(weights.zeros.getType()).isF32();

@@ -237,6 +237,13 @@ LogicalResult lowerDequantize(DequantizeOp op, OnnxLowering &state) {
   }
   Dims dims = state.dims(op.getCodes());
   size_t rank = dims.size();
+  if (std::optional<int64_t> columns = constantOf(dims.back()); columns && state.usesQuantTypes && rank == 2)
+    if (std::optional<Rows> weights =
+            castStorage(state, {op.getCodes(), op.getScale(), /*zeros=*/{}, *columns, *columns,
+                                /*table=*/{}, /*isBytes=*/true, op.getFloat8()})) {
+      state.setTensor(op.getResult(), weights->tensor, weights->dims);
+      return success();
+    }
   bool isPerTensor = state.dims(op.getScale()).empty();
   Type f32 = state.b.getF32Type();
   Value result = state.generic(dims, f32, {state.tensor(op.getCodes()), state.tensor(op.getScale())},

@@ -38,6 +38,10 @@ struct GroupedWeights {
   bool isBytes = false, isFloat8 = false;
 };
 
+/// The same as casts of the quant dialect; none where it has no type for them, as for tables, and groups that do not
+/// divide the columns.
+std::optional<Rows> castStorage(OnnxLowering &state, const GroupedWeights &weights);
+
 /// The weights [N, columns] that these codes stand for, in f32.
 Rows dequantizeGroups(OnnxLowering &state, const GroupedWeights &weights);
 

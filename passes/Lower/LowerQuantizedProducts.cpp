@@ -143,6 +143,12 @@ LogicalResult lowerMatmulW8A16(MatmulW8A16Op op, OnnxLowering &state) {
     product.set(product.sum(state.tensor(op.getX()), weights.tensor, f32));
     return success();
   }
+  if (state.usesQuantTypes)
+    if (std::optional<Rows> weights = castStorage(state, {op.getW(), op.getWScale(), /*zeros=*/{}, columns, columns,
+                                                          /*table=*/{}, /*isBytes=*/true, op.getFloat8()})) {
+      product.set(product.sum(state.tensor(op.getX()), weights->tensor, f32));
+      return success();
+    }
   Value w = state.tensor(op.getW());
   if (op.getFloat8())
     w = state.generic(state.dims(op.getW()), f32, w, state.b.getMultiDimIdentityMap(2),

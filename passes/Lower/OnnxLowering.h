@@ -125,6 +125,8 @@ public:
 
   /// The rules of operators, on the sizes and elements of this function.
   IndexShapes shapes;
+  /// Weights become types of the quant dialect, where it has one for them.
+  bool usesQuantTypes = false;
 
 private:
   void readArguments();

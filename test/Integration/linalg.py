@@ -16,7 +16,7 @@ TOKENS = numpy.array([[1, 403, 407, 261, 378], [1, 279, 432, 266, 11]], dtype=nu
 
 # What MLIR has for code on a CPU, without optimization.
 PIPELINE = """builtin.module(
-one-shot-bufferize{bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map},
+func.func(lower-quant-ops),canonicalize,one-shot-bufferize{bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map},
 buffer-deallocation-pipeline,convert-bufferization-to-memref,convert-linalg-to-loops,canonicalize,expand-strided-metadata,lower-affine,
 convert-scf-to-cf,convert-math-to-llvm,convert-math-to-libm,finalize-memref-to-llvm,convert-arith-to-llvm,
 convert-index-to-llvm,convert-ub-to-llvm,convert-func-to-llvm,convert-cf-to-llvm,reconcile-unrealized-casts)"""
@@ -57,7 +57,7 @@ def main():
     assert not ours, ours
     assert "dense_resource" in code
     dialects = {match.split(".")[0] for match in re.findall(r"(?m)(?:^|= )\s*([a-z_]+\.[a-z_]+)", code)}
-    assert dialects <= {"arith", "cf", "func", "linalg", "math", "scf", "tensor"}, dialects
+    assert dialects <= {"arith", "cf", "func", "linalg", "math", "scf", "tensor"} | ({"quant"} if "!quant." in code else set()), dialects
     columns = int(re.search(r"@forward\(.*-> tensor<\?x\?x(\d+)xf32>", code).group(1))
     with tempfile.TemporaryDirectory() as folder:
         lowered = run(mlir_opt, "--pass-pipeline=" + PIPELINE.replace("\n", ""), input=with_main(text, columns))

@@ -19,9 +19,9 @@
 namespace qopt {
 
 /// What is done to a model, in order. Where a compilation stops, the IR as this phase
-/// leaves it is the result. Linalg starts from what Quantize leaves, Host, Ptx and Sim from what
+/// leaves it is the result. Linalg and Quant start from what Quantize leaves, Host, Ptx and Sim from what
 /// Lower does; End does for all targets what each of these three does for one.
-enum class Phase { Import, Raise, Quantize, Linalg, Lower, Host, Ptx, Sim, End };
+enum class Phase { Import, Raise, Quantize, Linalg, Quant, Lower, Host, Ptx, Sim, End };
 
 /// The name of a phase, as `--until` takes it, or `--emit` where it is an exit to other
 /// compilers, and what it makes of the model.

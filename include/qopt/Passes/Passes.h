@@ -31,8 +31,9 @@ Status parsePipeline(mlir::OpPassManager &pm, llvm::StringRef text, llvm::String
 
 /// The pipeline `qopt-lower`: a graph to functions on memrefs.
 void buildLowerPipeline(mlir::OpPassManager &pm, const AddCacheOptions &cache = {});
-/// The pipeline `qopt-linalg`: a graph to MLIR's own dialects on tensors.
-void buildLinalgPipeline(mlir::OpPassManager &pm);
+/// The pipeline `qopt-linalg`: a graph to MLIR's own dialects on tensors, with weights as types of the quant dialect
+/// where `quantTypes` asks for it.
+void buildLinalgPipeline(mlir::OpPassManager &pm, bool quantTypes = false);
 /// The pipeline `qopt-host`: what qopt-lower or qopt-emit-cuda-kernels leaves to the LLVM
 /// dialect, for the level of x86-64 of that name.
 void buildHostPipeline(mlir::OpPassManager &pm, llvm::StringRef level);

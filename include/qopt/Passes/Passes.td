@@ -730,12 +730,21 @@ def ConvertOnnxToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
     %e = tensor.empty(%dim) : tensor<?x4xf32>
     %0 = linalg.generic {...} ins(%a, %b : ...) outs(%e : ...) { arith.addf ... }
     ```
+    With `quant-types` the weights of products in float, of int8 or int4 codes with constant
+    scales, are casts of the quant dialect:
+
+    ```mlir
+    %q = quant.scast %codes : tensor<2x4xi8> to tensor<2x4x!quant.uniform<i8:f32:0, {1.0,2.0}>>
+    %w = quant.dcast %q : tensor<2x4x!quant.uniform<i8:f32:0, {1.0,2.0}>> to tensor<2x4xf32>
+    ```
+    Groups that do not divide the columns, scales of 0 and codes of other kinds stay loops.
     Expects: functions of one block on ranked tensors. Ensures: no onnx operator is
     left but large constants.
   }];
+  let options = [Option<"quantTypes", "quant-types", "bool", /*default=*/"false", "Weights as types of the quant dialect">];
   let dependentDialects = ["::qopt::QoptDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
                            "::mlir::tensor::TensorDialect", "::mlir::func::FuncDialect", "::mlir::scf::SCFDialect",
-                           "::mlir::bufferization::BufferizationDialect"];
+                           "::mlir::bufferization::BufferizationDialect", "::mlir::quant::QuantDialect"];
 }
 
 def ReplaceDialects : Pass<"qopt-replace-dialects", "::mlir::ModuleOp"> {
