@@ -12,6 +12,8 @@
 #include "WeightCopy.h"
 #include "qopt/Support/Memory.h"
 #include "qopt/Support/Targets.h"
+#include "qopt/Support/Utf8.h"
+#include <algorithm>
 
 using namespace qrt;
 using qopt::EntryPoint;
@@ -111,7 +113,28 @@ private:
     Result<std::vector<Tensor>> outputs = session.runEntry(entry, inputs);
     if (!outputs)
       return outputs.error();
+    for (size_t i = CacheEntries::numPlainInputs; i < inputs.size(); ++i)
+      if (Status status = checkRange(entry.inputs[i], inputs[i], ids.dims().back()); !status)
+        return status.error();
     return std::move(outputs->front());
+  }
+
+  /// The code writes the largest float16 for what is beyond: attention would be wrong from then on.
+  Status checkRange(const qopt::TensorInfo &info, const Tensor &cache, int64_t tokens) const {
+    if (cache.type() != ElementType::F16)
+      return {};
+    constexpr uint16_t largest = 0x7bff, magnitude = 0x7fff;
+    std::span<const int64_t> dims = cache.dims();
+    const auto *data = cache.data<uint16_t>();
+    for (int64_t head = 0; head < dims[0] * dims[1]; ++head) {
+      const uint16_t *first = data + (head * dims[2] + length()) * dims[3];
+      bool isBeyond =
+          std::any_of(first, first + tokens * dims[3], [](uint16_t bits) { return (bits & magnitude) == largest; });
+      if (isBeyond)
+        return Error{"cache '" + qopt::printable(info.name) +
+                     "': a key or value is beyond 65504, the largest float16: compile with --cache-type=f32"};
+    }
+    return {};
   }
 
   HostSession &session;

@@ -7,6 +7,7 @@
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/Samples.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -21,6 +22,15 @@ CalibrationContext &CalibrationContext::attach(MLIRContext &context) {
 CalibrationContext *CalibrationContext::get(MLIRContext &context) {
   Dialect *dialect = context.getLoadedDialect<QoptDialect>();
   return dialect ? dialect->getRegisteredInterface<CalibrationContext>() : nullptr;
+}
+
+Status CalibrationContext::accept(const LayerReport &layer) const {
+  if (!layer.sqnrDb || *layer.sqnrDb >= leastSqnrDb)
+    return {};
+  return Error{
+      llvm::formatv("layer \"{0}\" has a signal-to-noise ratio of {1:F2} dB after quantization by {2}; expected "
+                    "at least {3:F1} (--override gives a layer another scheme, --strict=no takes it as it is)",
+                    layer.name, *layer.sqnrDb, layer.scheme, leastSqnrDb)};
 }
 
 void CalibrationContext::report(LayerReport layer) {

@@ -5,9 +5,11 @@
 // the processor's caches.
 //
 //===----------------------------------------------------------------------===//
+#include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/ReplaceWeights.h"
 #include "qopt/Calibration/WeightQuantizer.h"
 #include "qopt/Dialect/Qopt/SchemeOptions.h"
+#include "qopt/Numerics/ScaleRange.h"
 #include <atomic>
 #include <chrono>
 
@@ -28,7 +30,8 @@ public:
   LayerRows(std::string name, StoredMatrix weights, std::vector<char> storage, const WeightArrays &arrays,
             std::unique_ptr<WeightQuantizer> quantizer)
       : name(std::move(name)), weights(weights), storage(std::move(storage)), arrays(arrays),
-        quantizer(std::move(quantizer)), errors((weights.cols + kDeferredRows - 1) / kDeferredRows) {}
+        quantizer(std::move(quantizer)), errors((weights.cols + kDeferredRows - 1) / kDeferredRows),
+        isMade(errors.size()), left(errors.size()) {}
 
   Result<std::vector<std::vector<char>>> make(int64_t begin, int64_t end) const override {
     auto start = std::chrono::steady_clock::now();
@@ -43,7 +46,8 @@ public:
     if (Status status = checkScales(name, *codes); !status)
       return status.error();
     if (onLayer)
-      errors[begin / kDeferredRows] = quantizationError(rows, dequantize(*codes));
+      if (Status status = addErrors(begin / kDeferredRows, quantizationError(rows, dequantize(*codes))); !status)
+        return status.error();
     std::vector<std::vector<char>> made = store(*codes);
     nanoseconds += std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
     return made;
@@ -52,20 +56,35 @@ public:
   void finish() override {
     if (!onLayer)
       return;
-    ErrorSums sums; // in the order of the rows, whoever made them
-    for (const ErrorSums &part : errors) {
-      sums.signal += part.signal;
-      sums.noise += part.noise;
-    }
-    report.sqnrDb = sqnrDb(sums);
+    report.sqnrDb = sqnrOfAll();
     report.seconds = static_cast<double>(nanoseconds) * 1e-9;
     onLayer(std::move(report));
   }
 
   LayerReport report; ///< but for what is known at the end
   std::function<void(LayerReport)> onLayer;
+  const CalibrationContext *driver = nullptr; ///< where there is `onLayer`
 
 private:
+  /// Who comes last judges the layer: the module is not there yet.
+  Status addErrors(int64_t part, const ErrorSums &sums) const {
+    errors[part] = sums;
+    if (isMade[part].exchange(true) || --left > 0)
+      return {};
+    LayerReport layer = report;
+    layer.sqnrDb = sqnrOfAll();
+    return driver->accept(layer);
+  }
+
+  std::optional<double> sqnrOfAll() const {
+    ErrorSums sums; // in the order of the rows, whoever made them
+    for (const ErrorSums &part : errors) {
+      sums.signal += part.signal;
+      sums.noise += part.noise;
+    }
+    return sqnrDb(sums);
+  }
+
   std::vector<std::vector<char>> store(const WeightCodes &codes) const {
     if (const auto *channels = std::get_if<ChannelCodes>(&codes))
       return {bytesOf(channels->codes.values), bytesOf(channels->scales)};
@@ -81,11 +100,13 @@ private:
   WeightArrays arrays;
   std::unique_ptr<WeightQuantizer> quantizer;
   mutable std::vector<ErrorSums> errors; ///< one for every kDeferredRows rows
+  mutable std::vector<std::atomic<bool>> isMade;
+  mutable std::atomic<size_t> left; ///< parts that are not made yet
   mutable std::atomic<int64_t> nanoseconds = 0;
 };
 
-/// The arrays that a scheme makes; nothing where that depends on the weights.
-std::optional<WeightArrays> planArrays(const Linear &linear) {
+/// The arrays that a scheme makes; nothing where that depends on what the weights become.
+std::optional<WeightArrays> planArrays(const Linear &linear, const StoredMatrix &weights) {
   const Scheme &scheme = linear.scheme.getValue();
   switch (scheme.variant().weights) {
   case WeightMethod::Channels:
@@ -93,7 +114,7 @@ std::optional<WeightArrays> planArrays(const Linear &linear) {
     return WeightArrays();
   case WeightMethod::RoundedGroups: {
     GroupOptions groups = groupOptions(scheme, linear.inFeatures);
-    if (!groups.float16Scales)
+    if (!groups.float16Scales || !fitFloat16Scales(weights, groups))
       return std::nullopt; // scales that all fit float16 would be stored as such
     WeightArrays arrays;
     arrays.groupSize = groups.groupSize < 1 ? linear.inFeatures : groups.groupSize;
@@ -123,14 +144,14 @@ std::optional<WeightArrays> planArrays(const Linear &linear) {
 
 FailureOr<bool> qopt::deferLinear(const Linear &linear, DeferredData &deferred,
                                   const std::function<void(LayerReport)> &onLayer) {
-  std::optional<WeightArrays> arrays = planArrays(linear);
-  if (!arrays)
-    return false;
   onnx::MatMulOp op = linear.op;
   std::vector<char> storage;
   FailureOr<StoredMatrix> weights = viewWeights(linear, storage);
   if (failed(weights))
     return failure();
+  std::optional<WeightArrays> arrays = planArrays(linear, *weights);
+  if (!arrays)
+    return false;
   Result<std::unique_ptr<WeightQuantizer>> quantizer = WeightQuantizer::create(
       linear.scheme.getValue(), linear.inFeatures, /*measured=*/nullptr, /*isLast=*/true, /*parallelFor=*/{});
   if (!quantizer)
@@ -140,6 +161,7 @@ FailureOr<bool> qopt::deferLinear(const Linear &linear, DeferredData &deferred,
   replaceWeights(linear, *arrays, rows, deferred);
   if (onLayer) {
     rows->onLayer = onLayer;
+    rows->driver = CalibrationContext::get(*op->getContext());
     rows->report = *describeLayer(op);
   }
   return true;

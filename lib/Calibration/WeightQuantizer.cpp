@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/WeightQuantizer.h"
 #include "Statistics.h"
+#include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Calibration/ReplaceWeights.h"
 #include "qopt/Dialect/Qopt/SchemeOptions.h"
 #include "qopt/Numerics/Gptq.h"
@@ -248,6 +249,9 @@ FailureOr<std::vector<WeightCodes>> qopt::quantizeLinears(ArrayRef<Linear> linea
     report.sqnrDb = sqnrDb(quantizationError(weights[i], dequantize((*codes)[i])));
     report.seconds = seconds * static_cast<double>(weights[i].rows) / static_cast<double>(rows) +
                      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (auto *driver = CalibrationContext::get(*linears[i].op->getContext()))
+      if (Status status = driver->accept(report); !status)
+        return emitError(linears[i].op->getLoc()) << status.error().message;
     onLayer(std::move(report));
   }
   return std::move(*codes);

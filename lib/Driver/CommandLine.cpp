@@ -188,7 +188,7 @@ void CommandLine::addOutput() {
                "an output that is there already is an error; without it, it is replaced");
   options.flag("quiet", quiet, "no progress, no warnings and no summary");
   options.flag("remarks", remarks, "say what of the model was left as the exporter wrote it, and why");
-  options.flag("strict", compile.strict, "warnings are errors");
+  options.flag("strict", compile.strict, "warnings are errors; --strict=no: a layer whose weights are lost is none");
 
   options.section("Lists (print this and do nothing else)");
   options.flag("list-layers", listLayers, "every linear layer of MODEL");
@@ -280,6 +280,7 @@ Result<CompileOptions> CommandLine::compileOptions(const std::string &model) {
     return status.error();
   compile.model = model;
   compile.until = phaseOf(emit == "module" ? until : emit);
+  compile.keepsLostLayers = options.wasGiven("strict") && !compile.strict;
   compile.documents = *documentRuleByName(documents);
   compile.seed = static_cast<uint64_t>(seed);
   if (options.wasGiven("max-ppl-increase"))

@@ -11,6 +11,7 @@
 #include "Resources.h"
 #include "TargetDefaults.h"
 #include "WriteModule.h"
+#include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/DeferredData.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
@@ -21,6 +22,8 @@
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 
 #include <filesystem>
 
@@ -93,6 +96,25 @@ Status Compilation::run(const PhaseInfo &phase) {
   });
 }
 
+/// One warning for the layers of which quantization left little; of those it left nothing the
+/// quantizer has said so.
+static void warnOfNoise(const CompileReport &report, const CompileOptions &options) {
+  constexpr size_t shown = 8;
+  std::vector<std::string> noisy;
+  for (const LayerReport &layer : report.layers)
+    if (layer.sqnrDb && *layer.sqnrDb < kNoisySqnrDb)
+      noisy.push_back(llvm::formatv("{0} ({1:F2} dB)", printable(layer.name), *layer.sqnrDb));
+  if (noisy.empty())
+    return;
+  std::string text =
+      llvm::formatv("{0}: {1} {2} a signal-to-noise ratio below {3:F0} dB after quantization: {4}",
+                    printable(options.model), noisy.size(), noisy.size() == 1 ? "layer has" : "layers have",
+                    kNoisySqnrDb, llvm::join(llvm::ArrayRef(noisy).take_front(shown), ", "));
+  if (noisy.size() > shown)
+    text += " and " + std::to_string(noisy.size() - shown) + " more";
+  options.onWarning(text + " (--override gives a layer another scheme)");
+}
+
 /// What else is wrong once the compilation was cancelled is nothing to mend.
 static Status unlessCancelled(const CompileOptions &options, const Status &status) {
   return options.isCancelled() ? inFile(options.model, {"cancelled"}) : status;
@@ -104,8 +126,8 @@ Result<CompileReport> Compilation::run(Phase last) {
   report.pipeline = options.pipeline;
   if (Status status = loadPlugins(options.passPlugins, options.dialectPlugins, context); !status)
     return status.error();
-  // What is printed must have its data, and a reproducer may be.
-  if (last == Phase::End && options.reproducer.empty())
+  // What is printed must have its data, and a reproducer may be; nobody asks for those of a list.
+  if ((last == Phase::End || onlyAssigns) && options.reproducer.empty())
     DeferredData::attach(context);
   for (const PhaseInfo &phase : kPhases) {
     if (phase.description.phase > last)
@@ -121,6 +143,7 @@ Result<CompileReport> Compilation::run(Phase last) {
     if (phase.description.phase == std::min(last, Phase::Quantize) && forward())
       report.layers = listLayers(forward());
   }
+  warnOfNoise(report, options);
   addTotals(report);
   if (last < Phase::End && !options.output.empty())
     if (Status status = writeIr(*module, options.output); !status)

@@ -6,6 +6,7 @@
 #include "GroupScales.h"
 #include "Parallel.h"
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <limits>
 
@@ -85,8 +86,28 @@ struct HqqGroup {
 
 } // namespace
 
+/// The power of two that the largest magnitude is near to, where the package's limits, which are
+/// for weights around 1, would decide; else 0.
+static int findExponent(MatrixRef<const float> weights) {
+  float largest = 0;
+  for (int64_t n = 0; n < weights.rows; ++n)
+    for (int64_t k = 0; k < weights.cols; ++k)
+      largest = std::fmax(largest, std::fabs(weights(n, k)));
+  return largest == 0 || (largest >= 0x1p-10f && largest <= 0x1p10f) ? 0 : std::ilogb(largest);
+}
+
 AffineCodes qopt::quantizeHqq(MatrixRef<const float> weights, int bits, int64_t groupSize,
                               const ParallelFor &parallelFor) {
+  if (int exponent = findExponent(weights)) {
+    Matrix<float> scaled(weights.rows, weights.cols);
+    for (int64_t n = 0; n < weights.rows; ++n)
+      for (int64_t k = 0; k < weights.cols; ++k)
+        scaled(n, k) = std::ldexp(weights(n, k), -exponent);
+    AffineCodes codes = quantizeHqq(scaled, bits, groupSize, parallelFor);
+    for (float &scale : codes.scales.values)
+      scale = std::fmax(std::ldexp(scale, exponent), FLT_MIN);
+    return codes;
+  }
   AffineCodes result = makeCodes(weights, bits, groupSize);
   const auto maxCode = static_cast<float>((1 << bits) - 1);
   Matrix<float> factors(result.scales.rows, result.scales.cols);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "Vectorize.h"
 #include "qopt/Numerics/Quantizers.h"
+#include <algorithm>
 #include <bit>
 #include <cfloat>
 #include <cmath>
@@ -52,12 +53,14 @@ QOPT_CPU_CLONES void quantizeToAll(const float *__restrict row, int64_t count, f
     codes[k] = int8_t(roundEven(clampTo(row[k] * factor, -128.0f, kMaxCode)));
 }
 
-constexpr float kMaxHalf = 65504.0f;
+constexpr float kMaxHalf = 65504.0f, kMinNormalHalf = 6.103515625e-05f;
+
+/// Whether float16 has its full precision for a row whose largest magnitude this is.
+bool fitsFloat16(float largest) { return largest == 0 || (largest >= kMinNormalHalf && largest <= kMaxHalf); }
 
 /// The float16 nearest to x (half to even), as a float. Beyond its range the
 /// largest float16 instead of infinity.
 inline float throughFloat16(float x) {
-  constexpr float kMinNormalHalf = 6.103515625e-05f;
   // float16's subnormals are 2^-24 apart, as floats in [.5, 1) are.
   float subnormal = (x + 0.75f) - 0.75f;
   uint32_t bits = std::bit_cast<uint32_t>(x);
@@ -112,22 +115,27 @@ ChannelCodes qopt::quantizeChannels(MatrixRef<const float> weights, ChannelSteps
   return result;
 }
 
-/// `left`: columns that are taken for zeros.
+/// `left`: columns that are taken for zeros. A row that float16 cannot hold passes through it
+/// times a power of two, which its scale takes back.
 static ChannelCodes quantizeThroughFloat16(MatrixRef<const float> weights, std::span<const int64_t> left) {
   ChannelCodes result{Matrix<int8_t>(weights.rows, weights.cols), std::vector<float>(weights.rows)};
-  std::vector<float> half(weights.cols);
+  std::vector<float> own(weights.cols), half(weights.cols);
   for (int64_t n = 0; n < weights.rows; ++n) {
-    const float *row = weights.row(n);
-    roundToFloat16(row, weights.cols, half.data());
+    std::copy_n(weights.row(n), weights.cols, own.begin());
     for (int64_t column : left)
-      half[column] = 0;
-    float largest = absMax(half.data(), weights.cols);
+      own[column] = 0;
+    float largest = absMax(own.data(), weights.cols);
+    int exponent = fitsFloat16(largest) ? 0 : std::ilogb(largest);
+    for (int64_t k = 0; exponent != 0 && k < weights.cols; ++k)
+      own[k] = std::ldexp(own[k], -exponent);
+    roundToFloat16(own.data(), weights.cols, half.data());
+    largest = absMax(half.data(), weights.cols);
     if (largest == 0)
       largest = kMaxCode;
     // torch evaluates 127 / absmax as reciprocal times 127.
     float factor = kMaxCode * (1.0f / largest);
     quantizeByProduct(half.data(), weights.cols, factor, result.codes.row(n));
-    result.scales[n] = largest / kMaxCode;
+    result.scales[n] = clampTo(std::ldexp(largest / kMaxCode, exponent), FLT_MIN, FLT_MAX);
   }
   return result;
 }
@@ -141,11 +149,13 @@ SplitCodes qopt::quantizeChannelsLlmInt8(MatrixRef<const float> weights, std::sp
                     {columns.begin(), columns.end()},
                     Matrix<float>(weights.rows, columns.size())};
   bool fits = true;
-  for (int64_t n = 0; n < weights.rows; ++n)
+  for (int64_t n = 0; n < weights.rows; ++n) {
+    fits &= fitsFloat16(std::fmin(absMax(weights.row(n), weights.cols), kMaxHalf));
     for (size_t i = 0; i < columns.size(); ++i) {
       result.kept(n, i) = weights(n, columns[i]);
       fits &= std::fabs(result.kept(n, i)) <= kMaxHalf;
     }
+  }
   if (fits)
     for (float &value : result.kept.values)
       value = throughFloat16(value);

@@ -7,6 +7,7 @@
 #include "Blas.h"
 #include "GptqTile.h"
 #include "Parallel.h"
+#include "qopt/Numerics/ScaleRange.h"
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -129,14 +130,16 @@ Result<std::vector<GroupCodes>> Solver::quantizeAll(std::span<const MatrixRef<co
     for (int64_t first = 0; first < weights.rows; first += kTileRows)
       tiles.emplace_back(i, first);
   }
-  GroupScaler scaler(shared.options.groups);
+  std::vector<GroupScaler> scalers;
+  for (MatrixRef<const float> weights : all)
+    scalers.emplace_back(withFittingScales(weights, shared.options.groups));
   runParallel(parallelFor, int64_t(tiles.size()), [&](int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; ++tile) {
       auto [i, first] = tiles[tile];
       if (shared.isExact())
-        quantizeTile(shared, shared.exactUpper, all[i], scaler, results[i], first, losses[i].data());
+        quantizeTile(shared, shared.exactUpper, all[i], scalers[i], results[i], first, losses[i].data());
       else
-        quantizeTile(shared, shared.upper, all[i], scaler, results[i], first, losses[i].data());
+        quantizeTile(shared, shared.upper, all[i], scalers[i], results[i], first, losses[i].data());
     }
   });
   for (size_t i = 0; shared.factor && i < all.size(); ++i)

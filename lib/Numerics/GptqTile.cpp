@@ -52,7 +52,7 @@ void addFloatTarget(const GptqShared &shared, int64_t first, Matrix<float> &targ
 
 /// What polishing starts from: E H = (E R) R^T, and everything by column of W.
 template <typename T>
-PolishTile startPolish(const GptqShared &shared, const SweepTile<T> &sweep, Matrix<float> target,
+PolishTile startPolish(const GptqShared &shared, const SweepTile<T> &sweep, bool float16Scales, Matrix<float> target,
                        std::vector<double> values) {
   int64_t rows = sweep.rows, groups = sweep.groups(), size = shared.size();
   Matrix<float> products(size, rows);
@@ -61,7 +61,7 @@ PolishTile startPolish(const GptqShared &shared, const SweepTile<T> &sweep, Matr
               shared.upper.values.data(), int(size), products.values.data(), int(rows));
   PolishTile tile{sweep.groupSize,
                   sweep.maxCode,
-                  shared.options.groups.float16Scales,
+                  float16Scales,
                   std::move(target),
                   Matrix<float>(rows, size),
                   Matrix<float>(rows, size),
@@ -168,7 +168,7 @@ void qopt::quantizeTile(const GptqShared &shared, const Matrix<T> &upper, Matrix
     return;
   }
 
-  PolishTile tile = startPolish(shared, sweep, std::move(target), std::move(values));
+  PolishTile tile = startPolish(shared, sweep, scaler.hasFloat16Scales(), std::move(target), std::move(values));
   polish(shared, tile);
   for (int64_t r = 0; r < rows; ++r) {
     double dampingPart = 0;

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "GroupScales.h"
 #include "Parallel.h"
+#include "qopt/Numerics/ScaleRange.h"
 #include <algorithm>
 
 using namespace qopt;
@@ -27,7 +28,7 @@ QOPT_CPU_CLONES void decode(const uint8_t *__restrict codes, int64_t count, floa
 
 GroupCodes qopt::quantizeGroups(MatrixRef<const float> weights, const GroupOptions &options,
                                 std::span<const double> importance, const ParallelFor &parallelFor) {
-  GroupScaler scaler(options);
+  GroupScaler scaler(withFittingScales(weights, options));
   int64_t groupSize = effectiveGroupSize(options.groupSize, weights.cols);
   int64_t groups = (weights.cols + groupSize - 1) / groupSize;
   std::vector<float> scaledImportance = scaleImportance(importance, weights.cols, groupSize);

