@@ -1,12 +1,15 @@
 //===- CacheInputs.cpp - What a cache stands for --------------------------===//
 //
-// A few sizes suffice: positions that are not counted show at once, and a mask that is the
-// same for all queries knows no distance that only long texts have.
+// A few sizes and a look at the numbers behind them suffice: positions that are not counted show
+// at once or are limited by a constant, and a mask that is the same for all queries knows no
+// distance that only long texts have.
 //
 //===----------------------------------------------------------------------===//
 #include "CacheInputs.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Types.h"
+#include "qopt/Reference/LongCalls.h"
+#include <limits>
 
 using namespace mlir;
 using namespace qopt;
@@ -27,7 +30,7 @@ bool lowering::areCounted(Value value, const reference::ModelInputs &inputs) {
       if (position != first + static_cast<int64_t>(i) % sizes.length)
         return false;
   }
-  return true;
+  return !reference::changesInLongCalls(value, inputs, std::numeric_limits<int64_t>::max());
 }
 
 /// Whether a mask hides nothing where no text is padded.
@@ -41,7 +44,7 @@ static bool showsAll(Value mask, const reference::ModelInputs &inputs) {
     if (failed(shown) || llvm::is_contained(shown->ints, 0))
       return false;
   }
-  return true;
+  return !reference::changesInLongCalls(mask, inputs, std::numeric_limits<int64_t>::max());
 }
 
 bool lowering::isPaddingMask(Value mask, const reference::ModelInputs &inputs) {

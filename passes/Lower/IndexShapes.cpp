@@ -147,6 +147,10 @@ static int64_t wrap(uint64_t a, uint64_t b, bool isSum, bool isProduct) {
   return static_cast<int64_t>(isSum ? a + b : isProduct ? a * b : a - b);
 }
 
+bool lowering::mayExpandAtRunTime(Operation *op) {
+  return isa_and_present<onnx::ExpandOp, onnx::MatMulOp>(op) || (op && op->hasTrait<onnx::Elementwise>());
+}
+
 Extent IndexShapes::compute(Arithmetic operation, Extent a, Extent b) {
   if (!a.isKnown() || !b.isKnown())
     return {};
@@ -161,24 +165,23 @@ Extent IndexShapes::compute(Arithmetic operation, Extent a, Extent b) {
     // A size is 0 where the model is called with nothing; another copied in its place would
     // not have as many elements.
     return a;
-  if (operation == Arithmetic::Broadcast && isa<onnx::ExpandOp>(op))
-    return expand(a, b);
-  if (operation == Arithmetic::Broadcast) {
+  if (operation == Arithmetic::Broadcast && !lowering::mayExpandAtRunTime(op)) {
     // Of two sizes neither is taken to be 1.
     (void)checkEqual(a, b);
     return b.isConstant() ? b : a;
   }
   Extent &result = known[{operation, a.kind, a.value, b.kind, b.value}];
   if (!result.isKnown()) {
-    result = extentOf(emit(operation, state.value(sizeOf(a)), state.value(sizeOf(b))));
+    result = operation == Arithmetic::Broadcast
+                 ? expand(a, b)
+                 : extentOf(emit(operation, state.value(sizeOf(a)), state.value(sizeOf(b))));
     if (!result.isConstant() && isResultNonNegative(operation, a, b))
       nonNegative.insert(result.value);
   }
   return result;
 }
 
-/// The size of an input that is expanded. Exporters expand sizes of 1 that only the run time
-/// knows to those of other tensors, so here neither is taken to be something else.
+/// The size of two that are broadcast, either of which may be 1 at run time.
 Extent IndexShapes::expand(Extent from, Extent to) {
   ImplicitLocOpBuilder &b = state.b;
   Value x = state.value(sizeOf(from)), y = state.value(sizeOf(to)), one = state.value(b.getIndexAttr(1));

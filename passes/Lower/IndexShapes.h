@@ -19,6 +19,10 @@ class OnnxLowering;
 /// Sizes or elements: IntegerAttr (index) where constant, else an index value.
 using Dims = llvm::SmallVector<mlir::OpFoldResult>;
 
+/// Whether sizes that `op` broadcasts may turn out to be 1 when the model runs. Others take sizes
+/// that they cannot tell apart for equal, and check that.
+bool mayExpandAtRunTime(mlir::Operation *op);
+
 class IndexShapes : public onnx::ShapeMath {
 public:
   explicit IndexShapes(OnnxLowering &state) : state(state) {}

@@ -89,6 +89,11 @@ LogicalResult lowerMatMul(onnx::MatMulOp op, OnnxLowering &state) {
     rhs.tensor = state.reshape(rhs.tensor, b, rhs.dims);
     full.push_back(state.index(1));
   }
+  for (Matrix *matrix : {&lhs, &rhs}) {
+    Dims own(ArrayRef(full).drop_back(2));
+    own.append(matrix->dims.end() - 2, matrix->dims.end());
+    matrix->tensor = state.expand(matrix->tensor, matrix->dims, own);
+  }
   state.setTensor(op.getY(), state.reshape(multiply(lhs, rhs, full, state), full, to));
   return success();
 }

@@ -52,33 +52,12 @@ LogicalResult lowerTranspose(onnx::TransposeOp op, OnnxLowering &state) {
   return success();
 }
 
-/// Reads along dimensions of which only the run time knows whether they are 1.
-Value expandByIndices(Value data, Dims from, ArrayRef<OpFoldResult> to, OnnxLowering &state) {
-  SmallVector<Value> isOne;
-  for (OpFoldResult size : from)
-    isOne.push_back(
-        arith::CmpIOp::create(state.b, arith::CmpIPredicate::eq, state.value(size), state.value(state.index(1))));
-  Value zero = state.value(state.index(0));
-  return state.generate(to, getElementTypeOrSelf(data.getType()), [&](ImplicitLocOpBuilder &b, ValueRange at) {
-    SmallVector<Value> indices;
-    for (auto [one, index] : llvm::zip_equal(isOne, at.take_back(from.size())))
-      indices.push_back(arith::SelectOp::create(b, one, zero, index));
-    return tensor::ExtractOp::create(b, data, indices).getResult();
-  });
-}
-
 LogicalResult lowerExpand(onnx::ExpandOp op, OnnxLowering &state) {
   Dims to = state.dims(op.getOutput()), from = state.dims(op.getInput());
-  auto isKnown = [](auto pair) {
-    auto [size, result] = pair;
-    return size == result || constantOf(size) == 1 || (constantOf(size) && constantOf(size) == constantOf(result));
-  };
-  if (!llvm::all_of(llvm::zip_equal(from, ArrayRef(to).take_back(from.size())), isKnown)) {
-    state.setTensor(op.getOutput(), expandByIndices(state.tensor(op.getInput()), from, to, state));
-    return success();
-  }
-  AffineMap map = state.broadcastMap(state.dims(op.getInput()), to.size());
-  state.setTensor(op.getOutput(), copyThrough(map, state.tensor(op.getInput()), to, state));
+  Value data = state.tensor(op.getInput()), expanded = state.expand(data, from, to);
+  if (expanded == data || to.size() > from.size())
+    expanded = copyThrough(state.broadcastMap(from, to.size()), expanded, to, state);
+  state.setTensor(op.getOutput(), expanded);
   return success();
 }
 

@@ -116,6 +116,10 @@ public:
   mlir::Value generate(llvm::ArrayRef<mlir::OpFoldResult> dims, mlir::Type element, Body body);
   /// How to read an operand of `from` dimensions that is broadcast to `rank` loops.
   mlir::AffineMap broadcastMap(llvm::ArrayRef<mlir::OpFoldResult> from, size_t rank);
+  /// `tensor` of `from` dimensions as it is broadcast to the last ones of `to`, where only the run
+  /// time knows which of its dimensions are 1; itself, for broadcastMap(), where that is known. Of
+  /// operators for which mayExpandAtRunTime(); `from` becomes the dimensions of the result.
+  mlir::Value expand(mlir::Value tensor, Dims &from, llvm::ArrayRef<mlir::OpFoldResult> to);
   /// The elements in row-major order in another shape of the same size.
   mlir::Value reshape(mlir::Value tensor, llvm::ArrayRef<mlir::OpFoldResult> from,
                       llvm::ArrayRef<mlir::OpFoldResult> to);

@@ -78,6 +78,27 @@ AffineMap OnnxLowering::broadcastMap(ArrayRef<OpFoldResult> from, size_t rank) {
   return AffineMap::get(rank, 0, expressions, b.getContext());
 }
 
+Value OnnxLowering::expand(Value tensor, Dims &from, ArrayRef<OpFoldResult> to) {
+  auto isKnown = [](auto pair) {
+    auto [size, result] = pair;
+    return size == result || constantOf(size) == 1 || (constantOf(size) && constantOf(size) == constantOf(result));
+  };
+  to = to.take_back(from.size());
+  if (llvm::all_of(llvm::zip_equal(from, to), isKnown))
+    return tensor;
+  SmallVector<Value> isOne;
+  for (OpFoldResult size : from)
+    isOne.push_back(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, value(size), value(index(1))));
+  Value zero = value(index(0));
+  from.assign(to.begin(), to.end());
+  return generate(to, getElementTypeOrSelf(tensor.getType()), [&](ImplicitLocOpBuilder &b, ValueRange at) {
+    SmallVector<Value> indices;
+    for (auto [one, index] : llvm::zip_equal(isOne, at))
+      indices.push_back(arith::SelectOp::create(b, one, zero, index));
+    return tensor::ExtractOp::create(b, tensor, indices).getResult();
+  });
+}
+
 /// Reassociation that leaves `before` and `after` dimensions alone and treats the
 /// `middle` ones as one.
 static SmallVector<ReassociationIndices> groupMiddle(size_t before, size_t middle, size_t after) {
@@ -154,8 +175,9 @@ void OnnxLowering::elementwise(Value result, ValueRange operands, Body body) {
       scalars[i] = arith::ConstantOp::create(b, cast<TypedAttr>(splat.getSplatValue<Attribute>()));
       continue;
     }
-    inputs.push_back(tensor(operand));
-    maps.push_back(broadcastMap(dims(operand), to.size()));
+    Dims from = dims(operand);
+    inputs.push_back(expand(tensor(operand), from, to));
+    maps.push_back(broadcastMap(from, to.size()));
   }
   Type element = getElementTypeOrSelf(result.getType());
   Value lowered = generic(to, element, inputs, maps, [&](ImplicitLocOpBuilder &builder, ValueRange arguments) {

@@ -12,7 +12,9 @@
 #include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Passes.h"
 #include "qopt/Passes/Remarks.h"
+#include "qopt/Reference/LongCalls.h"
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 
@@ -31,8 +33,7 @@ constexpr std::pair<Sizes, Padding> kTrials[] = {{{2, 6, 3}, Padding::None},
                                                  {{2, 5, 4}, Padding::Right},
                                                  {{2, 7, 3}, Padding::Holes},
                                                  {{1, 40, 2}, Padding::None}};
-/// Distances between tokens up to this one occur in the trials.
-constexpr int64_t kSeenDistance = 32;
+static_assert(kTrials[std::size(kTrials) - 1].first.length > reference::kSeenDistance);
 
 /// Rules behind those of AttentionMatch; the calls of kTrials follow one by one.
 enum Rule { kHasScale = kFirstComputedRule, kHasMask, kIsSame };
@@ -121,60 +122,12 @@ private:
   }
 
   /// Whether the mask does something that only sequences longer than a trial show, a
-  /// window of 4096 tokens say. Such a number is a constant behind the mask: with a
-  /// small one in its place the effect shows at once.
+  /// window of 4096 tokens say.
   bool changesLater(Value mask) {
     auto [entry, isNew] = later.try_emplace(mask, false);
-    if (!isNew)
-      return entry->second;
-    Sizes sizes = inputs.adapt({1, 9, 2});
-    auto evaluate = [&](Value constant, const Tensor &value) {
-      reference::Slice slice;
-      std::mt19937 random;
-      inputs.fill(slice, sizes, Padding::None, sizes.length, random);
-      if (constant)
-        slice.set(constant, value);
-      return slice.get(mask);
-    };
-    FailureOr<Tensor> expected = evaluate({}, {});
-    if (failed(expected))
-      return entry->second = true;
-    for (Value constant : constantsBehind(mask)) {
-      FailureOr<Tensor> value = reference::getConstant(constant);
-      if (failed(value) || value->numElements() != 1)
-        continue;
-      double number = value->isFloat() ? value->floats[0] : static_cast<double>(value->ints[0]);
-      // A negative float is what hidden scores get.
-      if (std::abs(number) <= kSeenDistance || std::abs(number) >= static_cast<double>(context) ||
-          (value->isFloat() && number < 0))
-        continue;
-      for (int64_t small : {2, 5}) {
-        Tensor other = *value;
-        other.floats.assign(other.floats.size(), std::copysign(static_cast<double>(small), number));
-        other.ints.assign(other.ints.size(), number < 0 ? -small : small);
-        // A number that is part of a shape cannot be changed alone, and is none of these.
-        FailureOr<Tensor> actual = evaluate(constant, other);
-        if (succeeded(actual) && (actual->floats != expected->floats || actual->ints != expected->ints))
-          return later[mask] = true;
-      }
-    }
-    return false;
-  }
-
-  static llvm::SetVector<Value> constantsBehind(Value value) {
-    llvm::SetVector<Value> constants;
-    llvm::SetVector<Operation *> seen;
-    SmallVector<Value> open = {value};
-    while (!open.empty()) {
-      Value next = open.pop_back_val();
-      Operation *op = next.getDefiningOp();
-      if (!op || !seen.insert(op))
-        continue;
-      if (isa<onnx::ConstantOp>(op))
-        constants.insert(next);
-      open.append(op->operand_begin(), op->operand_end());
-    }
-    return constants;
+    if (isNew)
+      entry->second = reference::changesInLongCalls(mask, inputs, context);
+    return entry->second;
   }
 
   /// attention_mask as booleans [batch, 1, 1, keys], one for all layers.
@@ -293,7 +246,9 @@ struct RaiseAttention : impl::RaiseAttentionBase<RaiseAttention> {
     FailureOr<int64_t> context = contextLength(getOperation(), maxPosition);
     if (failed(context))
       return signalPassFailure();
-    Raiser raiser(getOperation(), *context);
+    // A length that nobody has stated is no limit.
+    bool isAssumed = isContextAssumed(getOperation(), maxPosition);
+    Raiser raiser(getOperation(), isAssumed ? std::numeric_limits<int64_t>::max() : *context);
     SmallVector<onnx::SoftmaxOp> softmaxes(getOperation().front().getOps<onnx::SoftmaxOp>());
     for (onnx::SoftmaxOp softmax : softmaxes) {
       Reason reason;
