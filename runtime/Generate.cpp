@@ -30,7 +30,7 @@ public:
     Result<Tensor> computed = decoder ? decoder->append(ids) : model->logits(all);
     if (!computed)
       return computed.error();
-    logits = decoder ? widened(std::move(*computed)) : std::move(*computed);
+    logits = widened(std::move(*computed));
     std::span<const float> values(logits.data<float>(), static_cast<size_t>(logits.numElements()));
     return decoder ? values : values.last(static_cast<size_t>(model->vocabularySize()));
   }

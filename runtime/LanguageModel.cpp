@@ -109,7 +109,7 @@ Result<Tensor> SessionModel::logits(const TokenBatch &batch) {
     return Error{"expected logits [" + std::to_string(batch.rows) + ", " + std::to_string(batch.length) + ", " +
                  std::to_string(vocabulary) + "], but got [" + std::to_string(logits.dims()[0]) + ", " +
                  std::to_string(logits.dims()[1]) + ", " + std::to_string(logits.dims()[2]) + "]"};
-  return widened(std::move(logits));
+  return logits;
 }
 
 /// The inputs of `entry`. Where exporters gave the heads of a past, or their size, names instead of numbers,

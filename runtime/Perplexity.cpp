@@ -4,10 +4,12 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Runtime/Perplexity.h"
+#include "LogitRows.h"
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <numeric>
 
 using namespace qrt;
@@ -100,11 +102,23 @@ static int64_t firstTarget(PerplexityMode mode, const TokenBatch &batch, int64_t
   return 1;
 }
 
-static std::vector<Score> scoreBatch(PerplexityMode mode, const TokenBatch &batch, const Tensor &logits,
-                                     const Tensor *otherLogits, ThreadPool &threads) {
+/// `otherLogits`: null where nothing is compared.
+static Result<std::vector<Score>> scoreBatch(PerplexityMode mode, const TokenBatch &batch, int64_t vocabulary,
+                                             const LogitRows &logits, const LogitRows *otherLogits,
+                                             ThreadPool &threads) {
   std::vector<Score> scores(static_cast<size_t>(batch.rows * batch.length));
-  int64_t vocabulary = logits.dims()[2];
+  std::mutex lock;
+  Status failure;
+  auto rowOf = [&](const LogitRows &rows, int64_t i, std::vector<float> &buffer) -> const float * {
+    Result<const float *> row = rows.row(i, buffer);
+    if (row)
+      return *row;
+    std::lock_guard guard(lock);
+    failure = row.error();
+    return nullptr;
+  };
   threads.parallelFor(batch.rows * batch.length, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> buffer, otherBuffer;
     for (int64_t i = begin; i < end; ++i) {
       int64_t row = i / batch.length, position = i % batch.length;
       bool hasTarget = position + 1 < batch.length && position + 1 >= firstTarget(mode, batch, row);
@@ -113,7 +127,10 @@ static std::vector<Score> scoreBatch(PerplexityMode mode, const TokenBatch &batc
       if (!hasTarget && !isCompared)
         continue;
       Score &score = scores[static_cast<size_t>(i)];
-      const float *x = logits.data<float>() + i * vocabulary;
+      const float *x = rowOf(logits, i, buffer);
+      const float *y = isCompared ? rowOf(*otherLogits, i, otherBuffer) : nullptr;
+      if (!x || isCompared != (y != nullptr))
+        return;
       LogSum sum = logSumExp(x, vocabulary);
       score.isBroken = !std::isfinite(sum.value);
       if (hasTarget) {
@@ -121,7 +138,6 @@ static std::vector<Score> scoreBatch(PerplexityMode mode, const TokenBatch &batc
         score.isBroken |= !std::isfinite(score.nll);
       }
       if (isCompared) {
-        const float *y = otherLogits->data<float>() + i * vocabulary;
         LogSum otherSum = logSumExp(y, vocabulary);
         score.divergence = divergenceOf(y, otherSum.value, x, sum.value, vocabulary);
         score.sameTop1 = sum.largest == otherSum.largest;
@@ -129,6 +145,8 @@ static std::vector<Score> scoreBatch(PerplexityMode mode, const TokenBatch &batc
       }
     }
   });
+  if (!failure)
+    return failure.error();
   return scores;
 }
 
@@ -269,17 +287,26 @@ Result<Perplexity> qrt::measurePerplexity(LanguageModel &model, std::span<const 
   for (size_t first = 0; first < rows.size(); first += step) {
     TokenBatch batch = makeBatch(rows.subspan(first, std::min(step, rows.size() - first)), options.paddingId);
     auto start = std::chrono::steady_clock::now();
-    Result<Tensor> logits = model.logits(batch);
-    if (!logits)
-      return logits.error();
-    Result<Tensor> otherLogits = other ? other->logits(batch) : Tensor();
-    if (!otherLogits)
-      return otherLogits.error();
+    std::optional<LogitRows> logits, otherLogits;
+    for (auto [each, rows] : {std::pair(other, &otherLogits), std::pair(&model, &logits)}) {
+      if (!each)
+        continue;
+      Result<Tensor> computed = each->logits(batch);
+      if (!computed)
+        return computed.error();
+      rows->emplace(std::move(*computed));
+      if (each == other)
+        if (Status status = (*rows)->spill(); !status)
+          return status.error();
+    }
     result.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result.window = std::max(result.window, batch.length);
 
-    std::vector<Score> scores =
-        scoreBatch(options.mode, batch, *logits, other ? &*otherLogits : nullptr, model.threads());
+    Result<std::vector<Score>> scored = scoreBatch(options.mode, batch, model.vocabularySize(), *logits,
+                                                   other ? &*otherLogits : nullptr, model.threads());
+    if (!scored)
+      return scored.error();
+    const std::vector<Score> &scores = *scored;
     for (int64_t row = 0; row < batch.rows; ++row) {
       size_t before = tokenNll.size();
       for (int64_t position = 0; position < batch.length; ++position) {

@@ -5,11 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/ValueStore.h"
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
 
 using namespace qopt;
 
@@ -36,27 +31,6 @@ public:
   int64_t offset = -1; ///< in the file; -1: in memory
 };
 
-ValueStore::~ValueStore() {
-  if (file >= 0)
-    close(file);
-}
-
-Status ValueStore::openFile() {
-  const char *environment = std::getenv("TMPDIR");
-  std::string directory = environment && *environment ? environment : "/tmp";
-  file = open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (file < 0) {
-    // File systems without O_TMPFILE.
-    std::string name = directory + "/qopt-XXXXXX";
-    file = mkostemp(name.data(), O_CLOEXEC);
-    if (file >= 0)
-      unlink(name.c_str());
-  }
-  if (file < 0)
-    return Error{"cannot create a temporary file in " + directory + ": " + std::strerror(errno)};
-  return {};
-}
-
 int64_t ValueStore::reserve(int64_t bytes) {
   if (auto found = freeExtents.lower_bound(bytes); found != freeExtents.end()) {
     auto [size, offset] = *found;
@@ -74,19 +48,15 @@ Result<ValueStore::Handle> ValueStore::put(qrt::Tensor tensor) {
   int64_t bytes = tensor.bytes();
   if (maxBytes == 0 || bytes <= maxBytes - inMemory)
     return std::make_shared<Item>(*this, std::move(tensor));
-  if (file < 0)
-    if (Status status = openFile(); !status)
-      return status.error();
-  auto item = std::make_shared<Item>(*this, tensor, reserve(bytes));
-  for (int64_t done = 0; done < bytes;) {
-    ssize_t count = pwrite(file, tensor.data<char>() + done, bytes - done, item->offset + done);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count <= 0)
-      return Error{"cannot keep " + std::to_string(bytes) + " bytes of activations in a temporary file: " +
-                   (count < 0 ? std::strerror(errno) : "no space left")};
-    done += count;
+  if (!file) {
+    Result<UnlinkedFile> created = UnlinkedFile::create();
+    if (!created)
+      return created.error();
+    file = std::move(*created);
   }
+  auto item = std::make_shared<Item>(*this, tensor, reserve(bytes));
+  if (Status status = file->write(item->offset, {tensor.data<char>(), static_cast<size_t>(bytes)}); !status)
+    return status.error();
   return item;
 }
 
@@ -94,14 +64,7 @@ Result<qrt::Tensor> ValueStore::get(const Handle &handle) {
   if (handle->offset < 0)
     return handle->tensor;
   qrt::Tensor tensor(handle->type, handle->dims);
-  for (int64_t done = 0; done < handle->size;) {
-    ssize_t count = pread(file, tensor.data<char>() + done, handle->size - done, handle->offset + done);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count <= 0)
-      return Error{std::string("cannot read activations back from a temporary file: ") +
-                   (count < 0 ? std::strerror(errno) : "unexpected end")};
-    done += count;
-  }
+  if (Status status = file->read(handle->offset, {tensor.data<char>(), static_cast<size_t>(handle->size)}); !status)
+    return status.error();
   return tensor;
 }

@@ -9,9 +9,10 @@
 #define QOPT_CALIBRATION_VALUESTORE_H
 
 #include "qopt/Runtime/Runtime.h"
-#include "qopt/Support/Result.h"
+#include "qopt/Support/UnlinkedFile.h"
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace qopt {
 
@@ -19,7 +20,6 @@ class ValueStore {
 public:
   /// `maxBytes` kept in memory; 0: no limit.
   explicit ValueStore(int64_t maxBytes) : maxBytes(maxBytes) {}
-  ~ValueStore();
   ValueStore(const ValueStore &) = delete;
   ValueStore &operator=(const ValueStore &) = delete;
 
@@ -35,12 +35,11 @@ public:
   int64_t fileBytes() const { return fileSize; }
 
 private:
-  Status openFile();
   int64_t reserve(int64_t bytes);
 
   int64_t maxBytes;
   int64_t inMemory = 0;
-  int file = -1;
+  std::optional<UnlinkedFile> file;
   int64_t fileSize = 0;
   std::multimap<int64_t, int64_t> freeExtents; ///< size -> offset
 };

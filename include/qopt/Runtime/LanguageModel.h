@@ -25,7 +25,7 @@ struct TokenBatch {
 class LanguageModel {
 public:
   virtual ~LanguageModel() = default;
-  /// f32 [rows, length, vocabularySize()]. Errors: an id that is not in
+  /// f32, f16 or bf16 [rows, length, vocabularySize()], see widened(). Errors: an id that is not in
   /// [0, vocabularySize()), what the model's code reports.
   virtual Result<Tensor> logits(const TokenBatch &batch) = 0;
   /// An empty text of at most `capacity` tokens, in one row; null where the model has to

@@ -207,3 +207,44 @@ TEST(Perplexity, ModesHaveNames) {
     EXPECT_STREQ(perplexityModeName(*perplexityModeByName(name)), name);
   EXPECT_FALSE(perplexityModeByName("word"));
 }
+
+/// Logits of more than 64 MiB wait in a file, in the model's own type.
+TEST(Perplexity, comparesLargeVocabularies) {
+  class LargeModel final : public LanguageModel {
+  public:
+    explicit LargeModel(ElementType type) : type(type) {}
+    Result<Tensor> logits(const TokenBatch &batch) override {
+      Tensor result(type, {batch.rows, batch.length, vocabularySize()});
+      for (int64_t i = 0; i < result.numElements(); ++i) {
+        float value = static_cast<float>(i * 7919 % 101) / 64; // exact in 16 bits
+        if (type == ElementType::F32)
+          result.data<float>()[i] = value;
+        else
+          result.data<_Float16>()[i] = static_cast<_Float16>(value);
+      }
+      return result;
+    }
+    int64_t vocabularySize() const override { return 600'000; }
+    int64_t contextLength() const override { return 0; }
+    int64_t fixedRows() const override { return 0; }
+    int64_t fixedLength() const override { return 0; }
+    ThreadPool &threads() override { return pool; }
+
+  private:
+    ElementType type;
+    ThreadPool pool{2};
+  };
+  PerplexityOptions options;
+  Rows rows(1, std::vector<int32_t>(57, 5));
+  LargeModel wide(ElementType::F32), narrow(ElementType::F16);
+  std::optional<double> nll;
+  for (auto [model, other] : {std::pair(&wide, &narrow), std::pair(&narrow, &wide)}) {
+    Result<Perplexity> result = measurePerplexity(*model, rows, options, other);
+    ASSERT_TRUE(bool(result)) << result.error().message;
+    EXPECT_EQ(result->divergence->positions, 57);
+    EXPECT_LT(result->divergence->mean, 1e-9);
+    EXPECT_EQ(result->divergence->sameTop1, 1);
+    EXPECT_EQ(nll.value_or(result->nll), result->nll);
+    nll = result->nll;
+  }
+}
