@@ -12,7 +12,6 @@
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/Transforms/Passes.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 #include "qopt/Codegen/Host/Steps.h"
@@ -167,7 +166,7 @@ void qopt::buildLowerPipeline(OpPassManager &pm, const AddCacheOptions &cache) {
   pm.addPass(createConvertOnnxToLinalg());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  pm.addNestedPass<func::FuncOp>(createLinalgElementwiseOpFusionPass());
+  pm.addNestedPass<func::FuncOp>(createFuseElementwise());
   pm.addPass(createCSEPass());
   pm.addPass(createExtractParameters());
   // Tensors to memory.
@@ -279,7 +278,6 @@ void qopt::registerUpstreamPasses() {
   // Lowering.
   bufferization::registerOneShotBufferizePass();
   func::registerDuplicateFunctionEliminationPass();
-  registerLinalgElementwiseOpFusionPass();
   // Code.
   arith::registerArithExpandOpsPass();
   memref::registerExpandStridedMetadataPass();

@@ -15,12 +15,15 @@
 #include "qopt/Calibration/CalibrationContext.h"
 #include "qopt/Dialect/Cancellation.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
+#include "qopt/Import/CheckWeights.h"
 #include "qopt/Import/Import.h"
 #include "qopt/InitAll.h"
 #include "qopt/Passes/Passes.h"
 #include "qopt/Support/File.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace qopt;
@@ -124,6 +127,9 @@ static void handOver(const CompileOptions &options, CalibrationContext &calibrat
   calibration.maxMemory = options.maxMemory;
   calibration.overrides = options.overrides;
   calibration.prefersInt8Activations = prefersInt8Activations(options);
+  calibration.leastSqnrDb = options.strict            ? kNoisySqnrDb
+                            : options.keepsLostLayers ? -std::numeric_limits<double>::infinity()
+                                                      : kLostSqnrDb;
   calibration.onLayer = options.onLayer;
   calibration.onProgress = options.onProgress;
   calibration.onNote = options.onNote;
@@ -133,6 +139,11 @@ static void handOver(const CompileOptions &options, CalibrationContext &calibrat
 }
 
 Status Compilation::quantize() {
+  if (!onlyAssigns && forward()) {
+    TimingScope scope = passes.timing().nest("check weights");
+    if (Status status = checkWeights(forward()); !status)
+      return inFile(options.model, status.error());
+  }
   if (options.pipeline.empty())
     return {};
   auto &calibration = CalibrationContext::attach(context);

@@ -4,10 +4,14 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Tensors.h"
+#include "qopt/Dialect/DeferredData.h"
+#include "qopt/Dialect/Onnx/Onnx.h"
+#include "qopt/Import/CheckWeights.h"
 #include "qopt/Support/CpuClones.h"
 
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/Threading.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -46,12 +50,18 @@ static Status findNonFinite(ArrayRef<char> bytes, Bits exponent, bool allowInfin
   return {};
 }
 
-Status qopt::checkFinite(ElementsAttr elements, bool allowInfinity) {
-  ArrayRef<char> bytes;
+/// The bytes that are there; a splat has one element.
+static ArrayRef<char> bytesOf(ElementsAttr elements) {
   if (auto dense = dyn_cast<DenseElementsAttr>(elements))
-    bytes = dense.getRawData();
-  else if (auto resource = dyn_cast<DenseResourceElementsAttr>(elements))
-    bytes = resource.getData();
+    return dense.getRawData();
+  auto resource = dyn_cast<DenseResourceElementsAttr>(elements);
+  return resource && resource.getRawHandle().getBlob() ? resource.getData() : ArrayRef<char>();
+}
+
+bool qopt::isCheckedLater(ElementsAttr elements) { return bytesOf(elements).size() > kCheckedAtOnce; }
+
+Status qopt::checkFinite(ElementsAttr elements, bool allowInfinity) {
+  ArrayRef<char> bytes = bytesOf(elements);
   Type type = elements.getElementType();
   if (type.isF32())
     return findNonFinite<uint32_t>(bytes, 0x7f800000, allowInfinity);
@@ -61,5 +71,37 @@ Status qopt::checkFinite(ElementsAttr elements, bool allowInfinity) {
     return findNonFinite<uint16_t>(bytes, 0x7f80, allowInfinity);
   if (type.isF64())
     return findNonFinite<uint64_t>(bytes, 0x7ff0000000000000, allowInfinity);
+  return {};
+}
+
+/// Whether infinity is a sensible value: not where it is multiplied or looked up.
+static bool mayBeInfinite(Value value) {
+  return llvm::all_of(value.getUsers(), [](Operation *user) {
+    if (isa<onnx::CastOp>(user) || user->hasTrait<onnx::Rearranges>())
+      return mayBeInfinite(user->getResult(0));
+    return !isa<onnx::MatMulOp, onnx::GemmOp, onnx::GatherOp>(user);
+  });
+}
+
+Status qopt::checkWeights(func::FuncOp function) {
+  SmallVector<std::pair<onnx::ConstantOp, ElementsAttr>> constants;
+  for (auto constant : function.getOps<onnx::ConstantOp>()) {
+    // Of a transpose that is made later, what it is made of.
+    auto resource = dyn_cast<DenseResourceElementsAttr>(constant.getValue());
+    const DeferredConstant *deferred = resource ? DeferredData::find(resource) : nullptr;
+    ElementsAttr value = deferred ? deferred->transposeOf : constant.getValue();
+    if (value && isCheckedLater(value))
+      constants.emplace_back(constant, value);
+  }
+  std::vector<Status> found(constants.size());
+  parallelFor(function.getContext(), 0, constants.size(), [&](size_t i) {
+    auto [constant, value] = constants[i];
+    found[i] = checkFinite(value, mayBeInfinite(constant.getOutput()));
+  });
+  for (auto [constant, status] : llvm::zip(constants, found))
+    if (!status) {
+      auto name = dyn_cast<NameLoc>(constant.first->getLoc());
+      return Error{(name ? name.getName().str() + ": " : "") + status.error().message};
+    }
   return {};
 }

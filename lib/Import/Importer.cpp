@@ -145,7 +145,7 @@ Status Importer::importInitializers(const pb::GraphProto &graph) {
     Result<ElementsAttr> value = tensors.convert(tensor, name);
     if (!value)
       return Error{name + ": " + value.error().message};
-    if (options.checkValues)
+    if (options.checkValues && !isCheckedLater(*value))
       if (Status status = checkFinite(*value, mayBeInfinite(tensor.name())); !status)
         return Error{name + ": " + status.error().message};
     auto constant = onnx::ConstantOp::create(builder, location(name), value->getShapedType(), *value);

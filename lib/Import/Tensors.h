@@ -42,6 +42,8 @@ private:
 /// Checks that no element is NaN, nor infinite unless `allowInfinity`: the error
 /// names the first that is. Integers pass.
 Status checkFinite(mlir::ElementsAttr elements, bool allowInfinity);
+/// Whether checkWeights() does that, because `elements` are many.
+bool isCheckedLater(mlir::ElementsAttr elements);
 
 } // namespace qopt
 

@@ -38,6 +38,9 @@ bool hasAny(ArrayRef<Value> values, ArrayRef<Value> of) {
   return llvm::any_of(values, [&](Value value) { return llvm::is_contained(of, value); });
 }
 
+/// More are not made one launch of.
+constexpr size_t kMostSteps = 64;
+
 /// Whether an operation has no part in the order of what happens to memory.
 bool isTransparent(Operation &op) { return isMemoryEffectFree(&op) || isa<memref::AllocOp, RequireOp>(op); }
 
@@ -47,6 +50,8 @@ public:
   /// Whether the step continues the sequence.
   bool takes(const Step &step) const {
     bool isFirst = steps.empty();
+    if (steps.size() == kMostSteps)
+      return false;
     for (const Step &other : steps)
       if (hasAny(step.access.written, other.access.whole))
         return false;

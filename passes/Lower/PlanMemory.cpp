@@ -15,6 +15,7 @@
 #include "qopt/Codegen/HostAbi.h"
 #include "qopt/Passes/Passes.h"
 #include "llvm/Support/MathExtras.h"
+#include <map>
 
 using namespace mlir;
 
@@ -32,6 +33,46 @@ struct Buffer {
   int64_t bytes = 0; ///< per unit of the group's factor
   int64_t first = 0, last = 0;
   int64_t offset = 0; ///< per unit as well
+};
+
+/// Buffers that have a place, to be found by when they live. Most live for a few operations only:
+/// they stand in buckets of neighbouring positions, and looking for those of one lifetime does
+/// not take longer where a model has more layers.
+class Lifetimes {
+public:
+  void add(Buffer *buffer) {
+    if (lastBucket(*buffer) - firstBucket(*buffer) >= kMostBuckets) {
+      longLived.push_back(buffer);
+      return;
+    }
+    for (int64_t i = firstBucket(*buffer); i <= lastBucket(*buffer); ++i)
+      buckets[i].push_back(buffer);
+  }
+
+  /// Those that live at the same time as `buffer`, by offset.
+  SmallVector<Buffer *> findOthers(const Buffer &buffer) const {
+    SmallVector<Buffer *> found;
+    auto take = [&](ArrayRef<Buffer *> some) {
+      for (Buffer *other : some)
+        if (other->first <= buffer.last && buffer.first <= other->last)
+          found.push_back(other);
+    };
+    take(longLived);
+    auto end = buckets.upper_bound(lastBucket(buffer));
+    for (auto bucket = buckets.lower_bound(firstBucket(buffer)); bucket != end; ++bucket)
+      take(bucket->second);
+    llvm::sort(found, [](Buffer *l, Buffer *r) { return std::tie(l->offset, l) < std::tie(r->offset, r); });
+    found.erase(llvm::unique(found), found.end());
+    return found;
+  }
+
+private:
+  static constexpr int64_t kBucket = 64, kMostBuckets = 16;
+  static int64_t firstBucket(const Buffer &buffer) { return buffer.first / kBucket; }
+  static int64_t lastBucket(const Buffer &buffer) { return buffer.last / kBucket; }
+
+  std::map<int64_t, SmallVector<Buffer *>> buckets;
+  SmallVector<Buffer *> longLived;
 };
 
 /// Buffers of which each has `bytes` times the product of `factors` bytes.
@@ -198,17 +239,16 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
       bySize.push_back(&buffer);
     llvm::sort(bySize,
                [](Buffer *l, Buffer *r) { return std::tie(r->bytes, l->first, l) < std::tie(l->bytes, r->first, r); });
-    SmallVector<Buffer *> placed; // by offset
+    Lifetimes placed;
     int64_t total = 0;
     for (Buffer *buffer : bySize) {
       int64_t offset = 0;
-      for (Buffer *other : placed)
-        if (other->first <= buffer->last && buffer->first <= other->last && other->offset < offset + buffer->bytes)
+      for (Buffer *other : placed.findOthers(*buffer))
+        if (other->offset < offset + buffer->bytes)
           offset = std::max(offset, other->offset + other->bytes);
       buffer->offset = offset;
       total = std::max(total, offset + buffer->bytes);
-      placed.insert(llvm::upper_bound(placed, buffer, [](Buffer *l, Buffer *r) { return l->offset < r->offset; }),
-                    buffer);
+      placed.add(buffer);
     }
     return total;
   }

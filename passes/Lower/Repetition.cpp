@@ -1,7 +1,7 @@
 //===- Repetition.cpp - Where a list of operations repeats itself ---------===//
 //
-// Every period is tried: a model has some hundred operations that touch memory, and comparing
-// numbers costs nothing. Equal numbers of operations that are not alike are found out later,
+// Every period that a layer may have is tried: a model has some hundred operations that touch
+// memory, and comparing numbers costs nothing. Equal numbers of operations that are not alike are found out later,
 // by who compares these.
 //
 //===----------------------------------------------------------------------===//
@@ -10,6 +10,9 @@
 
 using namespace mlir;
 using namespace qopt;
+
+/// A layer of a mixture of some hundred experts has fewer operations.
+static constexpr int64_t kLongestPeriod = 8192;
 
 SmallVector<OpOperand *> lowering::outerOperands(Operation *op) {
   SmallVector<OpOperand *> found;
@@ -48,7 +51,7 @@ SmallVector<lowering::Run> lowering::findRuns(ArrayRef<Operation *> ops, int64_t
   SmallVector<llvm::hash_code> hashes = llvm::map_to_vector(ops, hashOf);
   int64_t number = hashes.size();
   SmallVector<Run> runs;
-  for (int64_t period = 1; period * least <= number; ++period)
+  for (int64_t period = 1, last = std::min(number / least, kLongestPeriod); period <= last; ++period)
     for (int64_t first = 0; first + period < number;) {
       int64_t end = first;
       while (end + period < number && hashes[end] == hashes[end + period])

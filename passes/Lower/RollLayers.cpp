@@ -27,6 +27,8 @@ constexpr int64_t kLeastLayers = 3;
 /// The first and the last layers may differ in where their values come from: so many may stay
 /// outside of the loop.
 constexpr int64_t kMostOutside = 3;
+/// Repetitions that are tried, those that cover most first.
+constexpr size_t kMostRuns = 64;
 
 struct RollLayers : impl::RollLayersBase<RollLayers> {
   using Base::Base;
@@ -44,7 +46,8 @@ struct RollLayers : impl::RollLayersBase<RollLayers> {
     for (Operation &op : block.without_terminator())
       if (!lowering::isExpression(&op))
         steps.push_back(&op);
-    for (lowering::Run run : lowering::findRuns(steps, kLeastLayers))
+    SmallVector<lowering::Run> runs = lowering::findRuns(steps, kLeastLayers);
+    for (lowering::Run run : ArrayRef(runs).take_front(kMostRuns))
       for (bool mayCopy : {false, true})
         if (rollRun(steps, run, mayCopy))
           return true;

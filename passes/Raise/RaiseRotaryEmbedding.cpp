@@ -73,7 +73,7 @@ private:
       rotation->headsFirst = headsFirst;
       if (typeOf(rotation->rotated).getDimSize(headsFirst ? 1 : 2) != rotation->heads)
         continue;
-      FailureOr<RotaryTables> tables = readRotaryTables(inputs, *rotation, maxPosition, reason);
+      FailureOr<RotaryTables> tables = readRotaryTables(inputs, *rotation, maxPosition, evaluated, reason);
       if (failed(tables))
         continue;
       for (Value positions : positionCandidates(chain.tables))
@@ -240,6 +240,7 @@ private:
   int64_t maxPosition;
   Value counted;
   std::vector<std::pair<Tensor, Value>> tableValues;
+  EvaluatedTables evaluated;
 };
 
 struct RaiseRotaryEmbedding : impl::RaiseRotaryEmbeddingBase<RaiseRotaryEmbedding> {

@@ -56,7 +56,8 @@ struct Place {
 
 class Reader {
 public:
-  Reader(const ModelInputs &inputs, const Rotation &rotation) : inputs(inputs), rotation(rotation) {}
+  Reader(const ModelInputs &inputs, const Rotation &rotation, EvaluatedTables &evaluated)
+      : inputs(inputs), rotation(rotation), evaluated(evaluated) {}
 
   FailureOr<RotaryTables> read(int64_t maxPosition, Reason &reason) {
     sizes = inputs.adapt({1, kLength});
@@ -147,8 +148,18 @@ private:
     return factors;
   }
 
-  /// A table for `length` positions as [length, columns]; its batch, if any, repeats.
-  std::optional<std::pair<Tensor, int64_t>> evaluateTable(Value table, int64_t length) {
+  /// A table for `length` positions as [length, columns]; its batch, if any, repeats. The
+  /// address is valid until the next call.
+  const std::optional<std::pair<Tensor, int64_t>> &evaluateTable(Value table, int64_t length) {
+    constexpr size_t kMostKept = 8;
+    if (auto found = evaluated.find({table, length}); found != evaluated.end())
+      return found->second;
+    if (evaluated.size() >= kMostKept)
+      evaluated.clear();
+    return evaluated[{table, length}] = computeTable(table, length);
+  }
+
+  std::optional<std::pair<Tensor, int64_t>> computeTable(Value table, int64_t length) {
     reference::Slice slice;
     std::mt19937 random;
     Sizes call = inputs.adapt({1, length});
@@ -169,10 +180,10 @@ private:
 
   std::optional<Place> findPlace(const std::vector<double> &factors, int64_t pairs) {
     for (Value table : rotation.tables) {
-      auto evaluated = evaluateTable(table, sizes.length);
-      if (!evaluated)
+      const auto &found = evaluateTable(table, sizes.length);
+      if (!found)
         continue;
-      auto &[tensor, columns] = *evaluated;
+      const auto &[tensor, columns] = *found;
       auto holds = [&, &tensor = tensor, columns = columns](int64_t stride, int64_t offset, double sign) {
         if (stride * (pairs - 1) + offset >= columns)
           return false;
@@ -210,10 +221,10 @@ private:
 
   std::optional<Tensor> readTable(const Place &place, int64_t pairs, int64_t maxPosition) {
     int64_t positions = inputs.adapt({1, limitPositions(place.table, maxPosition)}).length;
-    auto evaluated = evaluateTable(place.table, positions);
-    if (!evaluated)
+    const auto &found = evaluateTable(place.table, positions);
+    if (!found)
       return std::nullopt;
-    auto &[tensor, columns] = *evaluated;
+    const auto &[tensor, columns] = *found;
     Tensor result{RankedTensorType::get({positions, pairs}, tensor.type.getElementType()), {}, {}};
     for (int64_t s = 0; s < positions; ++s)
       for (int64_t i = 0; i < pairs; ++i)
@@ -231,22 +242,23 @@ private:
           return false;
       return true;
     };
-    auto few = evaluateTable(table, sizes.length);
+    const auto &few = evaluateTable(table, sizes.length);
     if (!few || few->first.floats.empty() || !hasEqualRows(few->first, few->second, sizes.length))
       return false;
     int64_t positions = inputs.adapt({1, limitPositions(table, maxPosition)}).length;
-    auto many = evaluateTable(table, positions);
+    const auto &many = evaluateTable(table, positions);
     return !many || !hasEqualRows(many->first, many->second, positions);
   }
 
   const ModelInputs &inputs;
   const Rotation &rotation;
+  EvaluatedTables &evaluated;
   Sizes sizes{};
 };
 
 } // namespace
 
 FailureOr<RotaryTables> raise::readRotaryTables(const ModelInputs &inputs, const Rotation &rotation,
-                                                int64_t maxPosition, Reason &reason) {
-  return Reader(inputs, rotation).read(maxPosition, reason);
+                                                int64_t maxPosition, EvaluatedTables &evaluated, Reason &reason) {
+  return Reader(inputs, rotation, evaluated).read(maxPosition, reason);
 }

@@ -35,12 +35,17 @@ struct RotaryTables {
 /// The rules that reading tables checks have numbers up to this one.
 inline constexpr int kLastTableRule = 20;
 
+/// Tables of the graph as they were evaluated, for the layers that share them: by table and number
+/// of positions the elements [positions, columns], and how many columns; nothing where that fails.
+using EvaluatedTables =
+    llvm::DenseMap<std::pair<mlir::Value, int64_t>, std::optional<std::pair<reference::Tensor, int64_t>>>;
+
 /// Finds by probing which channels turn together, and reads the factors for
 /// positions 0 to `maxPosition` - 1, or as many as the model has. Fails with a reason when
 /// the graph does something else. Whether it does exactly this is for the caller to
 /// verify.
 mlir::FailureOr<RotaryTables> readRotaryTables(const ModelInputs &inputs, const Rotation &rotation, int64_t maxPosition,
-                                               Reason &reason);
+                                               EvaluatedTables &evaluated, Reason &reason);
 
 } // namespace qopt::raise
 

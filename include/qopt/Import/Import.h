@@ -20,7 +20,7 @@ class FallbackAsmResourceMap;
 namespace qopt {
 
 struct ImportOptions {
-  /// Reject NaN and infinity in float initializers, naming tensor and index.
+  /// Reject NaN and infinity in small float initializers (CheckWeights.h: large ones), naming tensor and index.
   bool checkValues = true;
   /// The contents of the file where they are in memory, which must outlive the context.
   /// Nothing need be at `path` then: its ending says what they are, errors begin with it,

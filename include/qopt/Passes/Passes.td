@@ -718,8 +718,8 @@ def ConvertOnnxToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
   let summary = "Lower onnx operators to linalg on tensors";
   let description = [{
     Shape arithmetic becomes index arithmetic on dimensions of the arguments.
-    Sizes known at run time only that must agree are compared there
-    (`qopt.require`): of two such sizes neither is taken to be 1.
+    Sizes known at run time only that must agree are compared there (`qopt.require`);
+    of elementwise operators and the batches of products either may be 1 then.
 
     ```mlir
     %0 = onnx.Add %a, %b : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
@@ -766,6 +766,26 @@ def ReplaceDialects : Pass<"qopt-replace-dialects", "::mlir::ModuleOp"> {
     qopt's dialects; an operation that has no such form is an error.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect"];
+}
+
+def FuseElementwise : Pass<"qopt-fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "Make one loop of chains of elementwise operations";
+  let description = [{
+    MLIR's `linalg-fuse-elementwise-ops` with an end: a loop that would get more than 64
+    operations stays two.
+
+    ```mlir
+    %0 = linalg.generic {...} ins(%x : ...) outs(%e : ...) { arith.negf ... }
+    %1 = linalg.generic {...} ins(%0 : ...) outs(%e : ...) { math.exp ... }
+    ```
+    ==>
+    ```mlir
+    %1 = linalg.generic {...} ins(%x : ...) outs(%e : ...) { arith.negf ..., math.exp ... }
+    ```
+    Expects: what `convert-onnx-to-linalg` leaves. Ensures: the time that it takes, and what is
+    left to LLVM, grow with the number of operations.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def ExtractParameters : Pass<"qopt-extract-parameters", "::mlir::ModuleOp"> {
