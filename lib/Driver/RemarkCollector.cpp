@@ -8,6 +8,7 @@
 #include "Diagnostics.h"
 #include "mlir/IR/Remarks.h"
 #include "qopt/Passes/Remarks.h"
+#include "qopt/Support/Utf8.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -27,7 +28,7 @@ public:
     if (llvm::is_contained(collector.all, reported))
       return;
     if (remark.getRemarkType() == llvm::remarks::Type::Missed)
-      ++collector.missed[reported.topic];
+      collector.missed[reported.topic].push_back(reported.where);
     collector.all.push_back(std::move(reported));
   }
 
@@ -44,15 +45,25 @@ void RemarkCollector::listenTo(MLIRContext &context) {
                                           std::make_unique<remark::RemarkEmittingPolicyAll>(), categories);
 }
 
+/// ": A, B and 3 more", in an order that does not depend on threads.
+static std::string listPlaces(std::vector<std::string> places) {
+  constexpr size_t most = 5;
+  llvm::sort(places);
+  std::string text;
+  for (size_t i = 0; i < std::min(most, places.size()); ++i)
+    text += (i ? ", " : ": ") + printable(places[i].empty() ? "(unnamed)" : places[i]);
+  return places.size() > most ? text + " and " + std::to_string(places.size() - most) + " more" : text;
+}
+
 RemarkCollector::News RemarkCollector::takeNews() {
   std::lock_guard lock(mutex);
   News news;
   news.remarks.assign(all.begin() + numTaken, all.end());
   numTaken = all.size();
   for (const RemarkTopic &topic : allRemarkTopics())
-    if (int64_t count = missed[topic.name])
-      news.warnings.push_back(std::to_string(count) + " " + (count == 1 ? topic.one : topic.many) + " (" +
-                              topic.remedy + ")");
+    if (std::vector<std::string> &places = missed[topic.name]; !places.empty())
+      news.warnings.push_back(std::to_string(places.size()) + " " + (places.size() == 1 ? topic.one : topic.many) +
+                              (topic.isNamed ? listPlaces(places) : "") + " (" + topic.remedy + ")");
   missed.clear();
   return news;
 }

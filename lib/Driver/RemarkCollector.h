@@ -10,6 +10,8 @@
 #include "qopt/Driver/CompileReport.h"
 #include <map>
 #include <mutex>
+#include <string>
+#include <vector>
 
 namespace qopt {
 
@@ -34,7 +36,7 @@ private:
   std::mutex mutex;
   std::vector<ReportedRemark> all;
   size_t numTaken = 0;
-  std::map<std::string, int64_t> missed; ///< by topic, since the last call
+  std::map<std::string, std::vector<std::string>> missed; ///< where, by topic, since the last call
 };
 
 } // namespace qopt

@@ -179,6 +179,9 @@ public:
     return resolve(*spec, linear, prefersInt8);
   }
 
+  /// Whether layers are to become something else than float.
+  bool quantizes() const { return !chosen.info->isFloat(); }
+
   /// Those that matched no layer are errors.
   LogicalResult checkUse(Location location, int64_t numLinears) const {
     for (const Override &one : overrides)
@@ -227,11 +230,13 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
     FailureOr<Assignment> assignment = Assignment::parse(location, scheme, compat, head, texts);
     if (failed(assignment))
       return signalPassFailure();
-    int64_t count = 0, numStored = 0;
+    int64_t count = 0, numStored = 0, numDone = 0; // by an earlier pipeline
     WalkResult result = getOperation().walk([&](Operation *op) {
       if (auto stored = dyn_cast<QuantizedProductOpInterface>(op)) {
         auto name = getAttr<attrs::Layer>(op);
-        if (!name || getAttr<attrs::Scheme>(op))
+        bool isDone = name && getAttr<attrs::Scheme>(op);
+        numDone += isDone;
+        if (!name || isDone)
           return WalkResult::advance();
         ++numStored;
         return failed(assignment->checkStored(stored, name.getValue())) ? WalkResult::interrupt()
@@ -250,12 +255,15 @@ struct AssignScheme : impl::AssignSchemeBase<AssignScheme> {
     if (result.wasInterrupted())
       return signalPassFailure();
     numLinears += count;
-    if (count + numStored == 0 && hasUnnamedProduct())
-      emitWarning(location)
-          << "none of the products with constant weights has a name, so none is quantized; qopt-raise "
-             "names them";
     if (failed(assignment->checkUse(location, count + numStored)))
+      return signalPassFailure();
+    if (count + numStored + numDone == 0 && assignment->quantizes()) {
+      emitError(location) << "found no linear layer to quantize: "
+                          << (hasUnnamedProduct()
+                                  ? "none of the products with constant weights has a name; qopt-raise names them"
+                                  : "no product has a constant matrix as its second factor");
       signalPassFailure();
+    }
   }
 
 private:

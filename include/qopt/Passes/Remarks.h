@@ -17,10 +17,11 @@ namespace qopt {
 
 /// What a remark is about. Of a topic that is missed the driver warns once, with the count.
 struct RemarkTopic {
-  const char *name;   ///< "attention": of the remark, and in the report
-  const char *one;    ///< the warning behind "1 "
-  const char *many;   ///< and behind a greater number
-  const char *remedy; ///< what the user can do
+  const char *name;     ///< "attention": of the remark, and in the report
+  const char *one;      ///< the warning behind "1 "
+  const char *many;     ///< and behind a greater number
+  const char *remedy;   ///< what the user can do
+  bool isNamed = false; ///< whether the warning says where
 };
 
 namespace topics {
@@ -28,7 +29,8 @@ inline constexpr const char *kListed = "--remarks lists them with reasons";
 inline constexpr RemarkTopic kGraph = {"graph", "function has branches and stays as it is",
                                        "functions have branches and stay as they are", kListed};
 inline constexpr RemarkTopic kLinear = {"linear", "product with constant weights is no linear layer and stays float",
-                                        "products with constant weights are no linear layers and stay float", kListed};
+                                        "products with constant weights are no linear layers and stay float", kListed,
+                                        /*isNamed=*/true};
 inline constexpr RemarkTopic kAttention = {"attention", "attention was not recognised and runs operator by operator",
                                            "attentions were not recognised and run operator by operator", kListed};
 inline constexpr RemarkTopic kNormalization = {
