@@ -158,11 +158,21 @@ FailureOr<bool> qopt::deferLinear(const Linear &linear, DeferredData &deferred,
     return op.emitOpError() << quantizer.error().message;
   auto rows =
       std::make_shared<LayerRows>(linear.name.str(), *weights, std::move(storage), *arrays, std::move(*quantizer));
+  SmallVector<onnx::MatMulOp> sharers = findSharers(linear);
   replaceWeights(linear, *arrays, rows, deferred);
   if (onLayer) {
-    rows->onLayer = onLayer;
     rows->driver = CalibrationContext::get(*op->getContext());
     rows->report = *describeLayer(op);
+    std::vector<LayerReport> others;
+    for (onnx::MatMulOp sharer : sharers)
+      others.push_back(*describeLayer(sharer));
+    rows->onLayer = [onLayer, others](const LayerReport &report) {
+      onLayer(report);
+      for (LayerReport other : others) {
+        addMeasured(other, report);
+        onLayer(std::move(other));
+      }
+    };
   }
   return true;
 }

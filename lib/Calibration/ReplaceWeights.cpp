@@ -20,7 +20,7 @@ namespace {
 class WeightBuilder {
 public:
   WeightBuilder(const Linear &linear) : linear(linear), op(linear.op), builder(op) {
-    // Where a table is read from these weights, too, they stand where both see them.
+    // Where others read these weights, too, they stand where all see them.
     if (Operation *old = op.getB().getDefiningOp(); old && !op.getB().hasOneUse())
       builder.setInsertionPointAfter(old);
   }
@@ -131,6 +131,8 @@ public:
     auto type = RankedTensorType::get({linear.inFeatures, linear.outFeatures}, builder.getF32Type());
     Value transposed = onnx::TransposeOp::create(builder, op.getLoc(), type, weights, ArrayRef<int64_t>{1, 0});
     Operation *old = op.getB().getDefiningOp();
+    for (onnx::MatMulOp sharer : findSharers(linear))
+      sharer.getBMutable().assign(transposed);
     op.getBMutable().assign(transposed);
     // What reads rows of the weights (qopt-tie-embedding) reads those of the codes.
     for (Operation *user : llvm::make_early_inc_range(old->getUsers()))
@@ -167,6 +169,19 @@ private:
 };
 
 } // namespace
+
+SmallVector<onnx::MatMulOp> qopt::findSharers(const Linear &linear) {
+  SmallVector<onnx::MatMulOp> sharers;
+  // Columns that are kept in float are those of a layer's own inputs.
+  if (linear.variant().weights == WeightMethod::KeptChannels)
+    return sharers;
+  onnx::MatMulOp op = linear.op;
+  for (Operation *user : op.getB().getUsers())
+    if (std::optional<Linear> other = Linear::match(user);
+        other && other->op != op && other->op.getB() == op.getB() && other->scheme == linear.scheme)
+      sharers.push_back(other->op);
+  return sharers;
+}
 
 LogicalResult qopt::replaceWeights(const Linear &linear, const WeightCodes &codes) {
   if (Status status = checkScales(linear.name, codes); !status) {

@@ -116,8 +116,7 @@ std::optional<LayerReport> qopt::describeLayer(Operation *op) {
   return layer;
 }
 
-/// Adds what only the quantizer of a layer knows to what the graph shows.
-static void addMeasured(LayerReport &layer, const LayerReport &measured) {
+void qopt::addMeasured(LayerReport &layer, const LayerReport &measured) {
   static_cast<QuantizerFigures &>(layer) = measured;
   layer.sqnrDb = measured.sqnrDb;
   layer.seconds = measured.seconds;

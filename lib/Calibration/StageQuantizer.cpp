@@ -43,16 +43,23 @@ LogicalResult StageQuantizer::quantizeGroup(const Stage &stage, SchemeAttr schem
   if (!quantizer)
     return emitStageError(stage, quantizer.error());
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::vector<SmallVector<onnx::MatMulOp>> sharers;
+  for (const Linear &linear : linears)
+    sharers.push_back(findSharers(linear));
   std::vector<LayerReport> reports;
   FailureOr<std::vector<WeightCodes>> all = quantizeLinears(
       linears, **quantizer, seconds, parallelFor, [&](LayerReport report) { reports.push_back(std::move(report)); });
   if (failed(all))
     return failure();
-  for (auto [linear, made, report] : llvm::zip(linears, *all, reports)) {
-    if (options.onLayer)
-      options.onLayer(report);
-    LayerResult layer{std::move(report), std::make_shared<const WeightCodes>(std::move(made))};
+  const LayerReport *report = reports.data(); // each linear's, then those of its sharers
+  for (auto [linear, made, others] : llvm::zip(linears, *all, sharers)) {
+    LayerResult layer{*report, std::make_shared<const WeightCodes>(std::move(made))};
     codes.insert_or_assign(linear.op, layer.codes);
+    for (onnx::MatMulOp sharer : others)
+      codes.insert_or_assign(sharer, layer.codes);
+    for (size_t i = 0; i <= others.size(); ++i, ++report)
+      if (options.onLayer)
+        options.onLayer(*report);
     result.layers.push_back(std::move(layer));
   }
   return success();
@@ -74,11 +81,15 @@ LogicalResult StageQuantizer::repeat(const Stage &stage, const StageResult &resu
       if (next == result.layers.size() || !fits(result.layers[next], linear))
         return emitStageError(stage, {"the checkpoint has no codes of layer \"" + linear.name.str() + '"'});
       const LayerResult &layer = result.layers[next++];
+      SmallVector<onnx::MatMulOp> ops = findSharers(linear);
+      ops.insert(ops.begin(), linear.op);
       if (failed(replaceWeights(linear, *layer.codes)))
         return failure();
-      if (options.onLayer)
-        options.onLayer(describeMeasured(linear.op, layer.report));
-      codes.insert_or_assign(linear.op, layer.codes);
+      for (onnx::MatMulOp op : ops) {
+        if (options.onLayer)
+          options.onLayer(describeMeasured(op, layer.report));
+        codes.insert_or_assign(op, layer.codes);
+      }
     }
   }
   return success();

@@ -240,6 +240,7 @@ FailureOr<std::vector<WeightCodes>> qopt::quantizeLinears(ArrayRef<Linear> linea
   seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   for (size_t i = 0; i < linears.size(); ++i) {
     start = std::chrono::steady_clock::now();
+    SmallVector<onnx::MatMulOp> sharers = findSharers(linears[i]);
     if (failed(replaceWeights(linears[i], (*codes)[i])))
       return failure();
     if (!onLayer)
@@ -252,7 +253,9 @@ FailureOr<std::vector<WeightCodes>> qopt::quantizeLinears(ArrayRef<Linear> linea
     if (auto *driver = CalibrationContext::get(*linears[i].op->getContext()))
       if (Status status = driver->accept(report); !status)
         return emitError(linears[i].op->getLoc()) << status.error().message;
-    onLayer(std::move(report));
+    onLayer(report);
+    for (onnx::MatMulOp sharer : sharers)
+      onLayer(describeMeasured(sharer, report));
   }
   return std::move(*codes);
 }

@@ -44,6 +44,9 @@ struct QuantizeWeights : impl::QuantizeWeightsBase<QuantizeWeights> {
     DeferredData *deferred = DeferredData::get(getContext());
     for (const Linear &linear : linears) {
       ++numLinears;
+      // One that shares the weights of an earlier one has its codes.
+      if (!Linear::match(linear.op))
+        continue;
       FailureOr<bool> isDeferred = deferred ? deferLinear(linear, *deferred, onLayer) : false;
       if (failed(isDeferred))
         return signalPassFailure();

@@ -12,6 +12,10 @@
 
 namespace qopt {
 
+/// The other products that multiply with the weights of `linear` by the same scheme. They are to be one
+/// array after quantization, too: replaceWeights() gives all of them the codes of the one.
+llvm::SmallVector<onnx::MatMulOp> findSharers(const Linear &linear);
+
 /// Replaces the weight operand by Transpose(dequantize(parameters...)), parameters
 /// named "<layer>.weight.codes", ".scale" and ".zeros" (int4 with another zero
 /// point than 8). int4 scales are stored in float16 where that changes none. Between

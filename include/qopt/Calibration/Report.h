@@ -45,7 +45,10 @@ struct LayerReport : QuantizerFigures {
 /// quantization; nothing when `op` is none.
 std::optional<LayerReport> describeLayer(mlir::Operation *op);
 
-/// The same of a linear that was quantized, with what its quantizer says in `measured`.
+/// Adds what only the quantizer of a layer knows to what the graph shows.
+void addMeasured(LayerReport &layer, const LayerReport &measured);
+
+/// What describeLayer() says of a linear that was quantized, with what its quantizer says in `measured`.
 LayerReport describeMeasured(mlir::Operation *op, const LayerReport &measured);
 
 /// The linears of `function` in order: what describeLayer() says of each, its group, and
