@@ -182,8 +182,18 @@ static int64_t rowsPerBatch(const LanguageModel &model, PerplexityMode mode, int
   return std::clamp<int64_t>(mostLogits / std::max<int64_t>(length * model.vocabularySize(), 1), 1, mostRows);
 }
 
+Status qrt::canScore(const LanguageModel &model) {
+  if (model.hasAllLogits())
+    return {};
+  return Error{
+      "the model gives the logits behind the last token of a text only, and perplexity needs those behind each "
+      "(export it with all logits); --prompt needs no others"};
+}
+
 static Status checkRows(const LanguageModel &model, std::span<const std::vector<int32_t>> rows,
                         const PerplexityOptions &options) {
+  if (Status status = canScore(model); !status)
+    return status.error();
   if (rows.empty())
     return Error{"has no tokens to score"};
   bool isRagged = options.mode == PerplexityMode::PerText || options.mode == PerplexityMode::Seed;
@@ -199,9 +209,6 @@ static Status checkRows(const LanguageModel &model, std::span<const std::vector<
     if (!isRagged && rows[i].size() != rows[0].size())
       return Error{place + " has " + std::to_string(length) + " tokens, but the first has " +
                    std::to_string(rows[0].size())};
-    if (model.fixedLength() > 0 && length != model.fixedLength())
-      return Error{place + " has " + std::to_string(length) + " tokens, but the module takes exactly " +
-                   std::to_string(model.fixedLength())};
     for (int32_t id : rows[i])
       if (id < 0 || id >= model.vocabularySize())
         return Error{place + ": token id " + std::to_string(id) + " is beyond the vocabulary of " +

@@ -36,6 +36,13 @@ Tensor Tensor::adopt(const QrtTensor &raw) {
   return tensor;
 }
 
+Tensor Tensor::seenAs(std::vector<int64_t> dims) const {
+  Tensor result = *this;
+  result.shape = std::move(dims);
+  assert(result.numElements() <= numElements() && "more elements than there are");
+  return result;
+}
+
 int64_t Tensor::numElements() const {
   int64_t product = 1;
   for (int64_t dim : shape)

@@ -75,10 +75,12 @@ public:
         return Error{"no calibration values can be made for input \"" + nameOf(i) + "\" (argument " +
                      std::to_string(i) + ", role " + std::string(roleName(role)) + ")"};
       auto type = cast<RankedTensorType>(function.getArgumentTypes()[i]);
-      if (!isPast(role))
-        for (int dim : {0, 1})
-          if (!type.isDynamicDim(dim))
-            fixed[dim] = type.getDimSize(dim);
+      if (role == Role::TokenIds) {
+        // Ids of one dimension are one row.
+        int64_t rank = type.getRank(), rows = rank == 1 ? 1 : type.getDimSize(0), length = type.getDimSize(rank - 1);
+        fixed[0] = ShapedType::isDynamic(rows) ? 0 : rows;
+        fixed[1] = ShapedType::isDynamic(length) ? 0 : length;
+      }
       roles.push_back(role);
     }
     if (llvm::count(roles, Role::TokenIds) != 1)
@@ -114,12 +116,50 @@ private:
     std::optional<ElementType> element = type ? toElementType(type.getElementType()) : std::nullopt;
     if (!element)
       return false;
-    bool isIndex = isIndexType(*element);
-    if (role == Role::TokenIds || role == Role::PositionIds)
-      return type.getRank() == 2 && isIndex;
-    if (role == Role::AttentionMask)
-      return type.getRank() == 2 && (isIndex || *element == ElementType::F32 || *element == ElementType::Bool);
-    return isPast(role) && type.getRank() >= 3;
+    int64_t rank = type.getRank();
+    bool isIndex = isIndexType(*element), isMask = *element == ElementType::F32 || *element == ElementType::Bool;
+    switch (role) {
+    case Role::TokenIds:
+    case Role::PositionIds:
+      return (rank == 1 || rank == 2) && isIndex;
+    case Role::TokenTypes:
+      return rank == 2 && isIndex;
+    case Role::LogitsToKeep:
+      return rank <= 1 && isIndex;
+    case Role::AttentionMask:
+      return rank == 2 && (isIndex || isMask);
+    case Role::AttentionBias:
+      return (rank == 3 || rank == 4) && isMask;
+    default:
+      return isPast(role) && rank >= 3;
+    }
+  }
+
+  /// The sizes of an input: those that the model fixes, else as many as there are.
+  static std::vector<int64_t> dimsOf(Role role, RankedTensorType type, int64_t rows, int64_t length) {
+    std::vector<int64_t> dims = type.getShape().vec();
+    bool hasRows = role == Role::AttentionBias ? dims.size() > 2 : dims.size() > 1;
+    for (auto [i, dim] : llvm::enumerate(dims))
+      if (ShapedType::isDynamic(dim)) {
+        bool isHeads = role == Role::AttentionBias && dims.size() == 4 && i == 1;
+        int64_t tokens = isPast(role) ? 0 : role == Role::LogitsToKeep || isHeads ? 1 : length;
+        dim = i == 0 && hasRows ? rows : tokens;
+      }
+    return dims;
+  }
+
+  /// Tokens see those before them that count, and themselves.
+  template <typename Counts>
+  static void fillBias(qrt::Tensor &tensor, int64_t rows, int64_t length, Counts counts) {
+    int64_t ofRow = tensor.dims()[0] == 1 ? 1 : rows, perRow = tensor.numElements() / ofRow;
+    for (int64_t at = 0; at < tensor.numElements(); ++at) {
+      int64_t key = at % length, query = at / length % length;
+      bool isShown = key == query || (key < query && counts(at / perRow, key));
+      if (tensor.type() == ElementType::F32)
+        tensor.data<float>()[at] = isShown ? 0 : std::numeric_limits<float>::lowest();
+      else
+        tensor.data<int8_t>()[at] = isShown;
+    }
   }
 
   Result<SampleBatch> make(int64_t first, int64_t count, int64_t rows) {
@@ -149,14 +189,8 @@ private:
 
     for (auto [index, role] : llvm::enumerate(roles)) {
       auto type = cast<RankedTensorType>(function.getArgumentTypes()[index]);
-      std::vector<int64_t> dims{rows, length};
-      if (isPast(role)) {
-        dims = type.getShape().vec();
-        for (auto [i, dim] : llvm::enumerate(dims))
-          if (ShapedType::isDynamic(dim))
-            dim = i == 0 ? rows : 0;
-      }
-      qrt::Tensor &tensor = batch.inputs.emplace_back(*toElementType(type.getElementType()), dims);
+      qrt::Tensor &tensor =
+          batch.inputs.emplace_back(*toElementType(type.getElementType()), dimsOf(role, type, rows, length));
       switch (role) {
       case Role::TokenIds:
         fill(tensor, rows, length,
@@ -166,9 +200,12 @@ private:
         fill(tensor, rows, length, counts);
         break;
       case Role::PositionIds:
-        fill(tensor, rows, length, [](int64_t row, int64_t i) { return i; });
+        fill(tensor, tensor.numElements() / length, length, [](int64_t row, int64_t i) { return i; });
         break;
-      default: // past keys and values
+      case Role::AttentionBias:
+        fillBias(tensor, rows, length, counts);
+        break;
+      default: // past keys and values, token types, logits to keep
         std::memset(tensor.data<char>(), 0, tensor.bytes());
         break;
       }

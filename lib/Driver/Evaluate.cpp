@@ -23,6 +23,7 @@ public:
   Result<qrt::Tensor> logits(const qrt::TokenBatch &batch) override {
     return options.isCancelled() ? Result<qrt::Tensor>(Error{"cancelled"}) : model->logits(batch);
   }
+  bool hasAllLogits() const override { return model->hasAllLogits(); }
   int64_t vocabularySize() const override { return model->vocabularySize(); }
   int64_t contextLength() const override { return model->contextLength(); }
   int64_t fixedRows() const override { return model->fixedRows(); }
@@ -100,6 +101,8 @@ Result<Evaluation> qopt::evaluateModel(const CompileOptions &options) {
   Result<Loaded> quantized = load(options.output, options);
   if (!quantized)
     return quantized.error();
+  if (Status status = qrt::canScore(*quantized->model); !status)
+    return inFile(options.model, status.error());
   Result<TokenizerFile> tokenizer = readTokenizer(options);
   if (!tokenizer)
     return tokenizer.error();

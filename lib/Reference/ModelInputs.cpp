@@ -27,15 +27,17 @@ ModelInputs::ModelInputs(func::FuncOp function) : function(function) {
     RankedTensorType type = rankedTypeOf(argument);
     if (!type)
       continue;
-    hasPast |= type.getRank() == 4;
     Role role = getArgRole(function, argument.getArgNumber());
+    hasPast |= type.getRank() == 4 && role != Role::AttentionBias;
     bool canBeTokens = isMatrixOfInts(argument) || (type.getRank() == 3 && isa<FloatType>(type.getElementType()));
     if (role == Role::TokenIds || role == Role::Embeddings)
       tokens = argument;
     else if (role == Role::AttentionMask)
       attentionMask = argument;
-    else if (role == Role::PositionIds && type.getRank() == 2)
-      positionIds = argument;
+    else if (role == Role::AttentionBias)
+      attentionBias = argument;
+    else if (role == Role::PositionIds && type.getRank() <= 2)
+      (type.getRank() == 2 ? positionIds : positionRow) = argument;
     else if (canBeTokens && !likely)
       likely = argument;
   }
@@ -65,7 +67,15 @@ SmallVector<RankedTensorType> ModelInputs::types(Sizes sizes) const {
     for (auto [i, dim] : llvm::enumerate(dims)) {
       if (dim != ShapedType::kDynamic)
         continue;
-      if (type.getRank() == 4)
+      int64_t last = type.getRank() - 1;
+      if (argument == attentionBias)
+        dim = static_cast<int64_t>(i) == last       ? sizes.past + sizes.length
+              : static_cast<int64_t>(i) == last - 1 ? sizes.length
+              : i == 0                              ? sizes.batch
+                                                    : 1;
+      else if (getArgRole(function, argument.getArgNumber()) == Role::LogitsToKeep)
+        dim = 1;
+      else if (type.getRank() == 4)
         dim = i == 0 ? sizes.batch : i == 2 ? sizes.past : sizes.length;
       else if (argument == attentionMask)
         dim = i == 0 ? sizes.batch : sizes.past + sizes.length;
@@ -76,6 +86,9 @@ SmallVector<RankedTensorType> ModelInputs::types(Sizes sizes) const {
   }
   return result;
 }
+
+/// What hides a key where it is added to its score, in every float type.
+static constexpr int64_t kHidingBias = -10000;
 
 /// Whether token `i` of `length` is shown. Batch row 0 is always whole.
 static bool isShown(Padding padding, int64_t row, int64_t i, int64_t length) {
@@ -98,7 +111,7 @@ void ModelInputs::fill(reference::Slice &slice, Sizes sizes, Padding padding, in
                        std::mt19937 &random) const {
   for (auto [argument, type] : llvm::zip(function.getArguments(), types(sizes))) {
     bool isFloat = isa<FloatType>(type.getElementType());
-    if (isFloat && type.getRank() == 4) {
+    if (isFloat && type.getRank() == 4 && argument != attentionBias) {
       slice.set(argument, randomTensor(type, random));
       continue;
     }
@@ -109,7 +122,12 @@ void ModelInputs::fill(reference::Slice &slice, Sizes sizes, Padding padding, in
       int64_t value = 0;
       if (argument == attentionMask)
         value = isShown(padding, i / columns, i % columns, columns);
-      else if (argument == positionIds)
+      else if (argument == attentionBias) {
+        int64_t tokens = type.getDimSize(type.getRank() - 2), position = i / columns % tokens + columns - tokens;
+        bool isPadding = !isShown(padding, i / (columns * tokens), i % columns, columns);
+        bool isSeen = i % columns == position || (i % columns < position && !isPadding);
+        value = isFloat ? (isSeen ? 0 : kHidingBias) : isSeen;
+      } else if (argument == positionIds || argument == positionRow)
         value = padding == Padding::None
                     ? i % columns
                     : static_cast<int64_t>(random() % static_cast<uint64_t>(std::max<int64_t>(maxPosition, 1)));
@@ -125,7 +143,7 @@ void ModelInputs::fill(reference::Slice &slice, Sizes sizes, Padding padding, in
 llvm::DenseSet<Value> ModelInputs::activations() const {
   llvm::DenseSet<Value> result;
   for (BlockArgument argument : function.getArguments())
-    if (argument != attentionMask && argument != positionIds)
+    if (argument != attentionMask && argument != attentionBias && argument != positionIds && argument != positionRow)
       result.insert(argument);
   for (Operation &op : function.front())
     if (!isa<onnx::ShapeOp>(op) && llvm::any_of(op.getOperands(), [&](Value v) { return result.contains(v); }))

@@ -40,6 +40,7 @@ public:
         inputs(copy), given(body.getArguments().begin(), body.getArguments().end()), culprit(copy.getLoc()) {}
 
   LogicalResult run() {
+    keepAllRows();
     if (failed(keepTokens()) || failed(keepLogits()) || failed(replacePositions()) || failed(replaceAttention()) ||
         failed(dropArguments()))
       return failure();
@@ -69,6 +70,7 @@ private:
     return failure();
   }
 
+  void keepAllRows();
   LogicalResult keepTokens();
   LogicalResult keepLogits();
   void returnOneRow();
@@ -109,6 +111,22 @@ private:
 //===----------------------------------------------------------------------===//
 // Inputs and results
 //===----------------------------------------------------------------------===//
+
+/// Where an input says of how many last tokens logits are wanted: of all, of which the last
+/// is kept later.
+void CachedEntry::keepAllRows() {
+  b.setInsertionPointToStart(&body);
+  for (BlockArgument argument : body.getArguments())
+    if (getArgRole(function, argument.getArgNumber()) == Role::LogitsToKeep) {
+      SmallVector<int64_t> shape(typeOf(argument).getRank(), 1);
+      auto all =
+          DenseElementsAttr::get(typeOf(argument).clone(shape), b.getZeroAttr(typeOf(argument).getElementType()));
+      Value none = onnx::ConstantOp::create(b, function.getLoc(), all);
+      argument.replaceAllUsesWith(b.createOrFold<tensor::CastOp>(function.getLoc(), argument.getType(), none));
+    }
+  lowering::dropWholeSlices(function);
+  eraseDeadOps(function);
+}
 
 LogicalResult CachedEntry::keepTokens() {
   if (!inputs.tokens || getArgRole(function, inputs.tokens.getArgNumber()) != Role::TokenIds)
@@ -202,7 +220,8 @@ LogicalResult CachedEntry::replacePositions() {
   SmallVector<onnx::RotaryEmbeddingOp> rotations(body.getOps<onnx::RotaryEmbeddingOp>());
   llvm::DenseSet<Value> known;
   for (onnx::RotaryEmbeddingOp rotary : rotations) {
-    Value old = rotary.getPositionIds();
+    OpOperand *use = lowering::positionsOf(rotary);
+    Value old = use ? use->get() : Value();
     if (!old || typeOf(rotary.getX()).getRank() != 3)
       return fail(rotary, "this rotary embedding has no positions, or not the form [batch, sequence, features]: " +
                               typeText(rotary.getX().getType()));
@@ -211,7 +230,14 @@ LogicalResult CachedEntry::replacePositions() {
   }
   Value positions = countTokens();
   for (onnx::RotaryEmbeddingOp rotary : rotations)
-    rotary.getPositionIdsMutable().assign(positions);
+    for (OpOperand *use : {lowering::positionsOf(rotary), lowering::tablePositions(rotary.getSinCache())})
+      if (use && use->get() != positions)
+        use->set(positions);
+  // Tables that are computed of the positions stand where these do.
+  for (Operation &op : body)
+    if (llvm::any_of(op.getOperands(), [&](Value v) { return counting.contains(v.getDefiningOp()); }) &&
+        !isa<onnx::RotaryEmbeddingOp, func::ReturnOp>(op))
+      counting.insert(&op);
   return success();
 }
 
@@ -231,12 +257,14 @@ LogicalResult CachedEntry::canBeCached(onnx::AttentionOp op) {
     return typeOf(value).getRank() == 3 && typeOf(value).getElementType().isF32() && !typeOf(value).isDynamicDim(2);
   };
   auto isUnused = [](Value present) { return !present || present.use_empty(); };
+  // Who fills an input that is added to the scores hides later tokens by it.
+  bool isBiased = lowering::isGivenBias(op.getAttnMask(), inputs);
   // Without a mask of any kind tokens may see later ones because the model is no decoder.
-  if (!op.getIsCausal())
+  if (!op.getIsCausal() && !isBiased)
     decodes = op.getAttnMask() && !isPadding(op.getAttnMask());
-  if (!op.getIsCausal())
+  if (!op.getIsCausal() && !isBiased)
     return fail(op, "this attention is not causal, so tokens see later ones");
-  if (op.getAttnMask() && !isPadding(op.getAttnMask()))
+  if (op.getAttnMask() && !isBiased && !isPadding(op.getAttnMask()))
     return fail(op, "the mask " + typeText(op.getAttnMask().getType()) + " of this attention is not one of padding");
   if (!lowering::isPastInput(op.getPastKey()) || !lowering::isPastInput(op.getPastValue()))
     return fail(op, "earlier keys or values of this attention are computed, not inputs");

@@ -58,6 +58,12 @@ bool lowering::isPaddingMask(Value mask, const reference::ModelInputs &inputs) {
   return source == inputs.attentionMask || (source.getDefiningOp<onnx::OrOp>() && showsAll(mask, inputs));
 }
 
+bool lowering::isGivenBias(Value mask, const reference::ModelInputs &inputs) {
+  while (mask && (mask.getDefiningOp<onnx::CastOp>() || mask.getDefiningOp<onnx::WhereOp>()))
+    mask = mask.getDefiningOp()->getOperand(0);
+  return mask && mask == inputs.attentionBias;
+}
+
 bool lowering::isPastInput(Value past) {
   while (past && !isa<BlockArgument>(past)) {
     if (auto slice = past.getDefiningOp<onnx::SliceOp>()) {
@@ -71,4 +77,42 @@ bool lowering::isPastInput(Value past) {
     past = past.getDefiningOp()->getOperand(0);
   }
   return true;
+}
+
+OpOperand *lowering::tablePositions(Value table) {
+  OpOperand *use = nullptr;
+  auto arePositions = [&] {
+    auto type = dyn_cast<RankedTensorType>(table.getType());
+    return use && type && type.getRank() == 2 && type.getElementType().isInteger();
+  };
+  while (Operation *op = arePositions() ? nullptr : table.getDefiningOp()) {
+    bool isStep = isa<onnx::CosOp, onnx::SinOp, onnx::CastOp, onnx::UnsqueezeOp>(op) ||
+                  (isa<onnx::MulOp>(op) && isa_and_present<onnx::ConstantOp>(op->getOperand(1).getDefiningOp()));
+    if (!isStep)
+      break;
+    use = &op->getOpOperand(0);
+    table = use->get();
+  }
+  return arePositions() ? use : nullptr;
+}
+
+OpOperand *lowering::positionsOf(onnx::RotaryEmbeddingOp rotary) {
+  if (rotary.getPositionIds())
+    return &*rotary.getPositionIdsMutable().begin();
+  return tablePositions(rotary.getCosCache());
+}
+
+void lowering::dropWholeSlices(func::FuncOp function) {
+  reference::Quiet quiet(function.getContext());
+  for (onnx::SliceOp op : llvm::make_early_inc_range(function.front().getOps<onnx::SliceOp>())) {
+    auto axes = op.getAxes() ? onnx::getConstantInts(op.getAxes()) : std::nullopt;
+    auto ends = onnx::getConstantInts(op.getEnds());
+    if (op.getSteps() || !axes || *axes != SmallVector<int64_t>{1} || !ends ||
+        ends->front() < std::numeric_limits<int32_t>::max() || op.getType() != op.getData().getType())
+      continue;
+    reference::Slice slice;
+    FailureOr<reference::Tensor> starts = slice.get(op.getStarts());
+    if (succeeded(starts) && starts->ints == std::vector<int64_t>{0})
+      op.replaceAllUsesWith(op.getData());
+  }
 }

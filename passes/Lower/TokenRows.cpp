@@ -110,8 +110,10 @@ std::optional<SmallVector<unsigned>> TokenRows::findAlone(Operation *op) const {
 Operation *TokenRows::find(func::FuncOp function, Value tokens, const llvm::DenseSet<Operation *> &ignored) {
   rows.insert(tokens);
   for (Operation &op : function.front().without_terminator()) {
-    if (ignored.contains(&op))
+    if (ignored.contains(&op)) {
+      constants.insert(op.result_begin(), op.result_end());
       continue;
+    }
     if (llvm::none_of(op.getOperands(), [&](Value v) { return rows.contains(v); })) {
       if (!isPure(&op) || llvm::any_of(op.getOperands(), [&](Value v) { return !constants.contains(v); }))
         return &op;

@@ -50,6 +50,7 @@ public:
     findTokens();
     findPositions();
     findMasks();
+    findOthers();
     findPasts();
     findPresents();
     findLogits();
@@ -62,6 +63,7 @@ private:
   void findTokens();
   void findPositions();
   void findMasks();
+  void findOthers();
   void findPasts();
   void findPresents();
   void findLogits();
@@ -151,13 +153,15 @@ void RoleAssignment::findTokens() {
   }
 }
 
-/// Positions become angles, or choose rows of the tables of sines and cosines.
+/// Positions become angles, or choose rows of the tables of sines and cosines. Those of a
+/// cache may only say which keys a token sees.
 void RoleAssignment::findPositions() {
   for (Port &input : inputs) {
     if (!input.isFree() || !input.isInteger() || input.type.getRank() < 1 || input.type.getRank() > 2)
       continue;
     bool isNamed = input.isNamed("position");
-    if (input.uses.rotates || input.uses.tables.size() > 1 || (isNamed && !input.uses.tables.empty()) ||
+    bool isOfCache = isNamed && input.uses.masks && input.type.getRank() == 1;
+    if (input.uses.rotates || input.uses.tables.size() > 1 || (isNamed && !input.uses.tables.empty()) || isOfCache ||
         input.name == "position_ids")
       input.role = Role::PositionIds;
   }
@@ -171,8 +175,24 @@ void RoleAssignment::findMasks() {
     bool meetsScores = input.uses.masks && !input.uses.rotates && !input.uses.isKey && !input.uses.isProjected;
     if (input.type.getRank() == 2 && (meetsScores || input.name == "attention_mask"))
       input.role = Role::AttentionMask;
-    else if (input.type.getRank() > 2 && meetsScores)
+    else if (input.type.getRank() > 2 && meetsScores && input.uses.biases)
       input.role = Role::AttentionBias;
+  }
+}
+
+/// Types choose rows of a table that is added to the tokens'; a number may say from which
+/// token on logits are computed.
+void RoleAssignment::findOthers() {
+  for (Port &input : inputs) {
+    if (!input.isFree() || !input.isInteger())
+      continue;
+    bool isNamed = input.isNamed("type") || input.isNamed("segment");
+    bool isNumber = input.type.getRank() == 0 || (input.type.getRank() == 1 && input.type.getDimSize(0) == 1);
+    if (input.type.getRank() == 2 && isNamed && input.uses.tables.size() == 1 &&
+        cast<ShapedType>(input.uses.tables.front().getType()).getDimSize(1) == features)
+      input.role = Role::TokenTypes;
+    else if (isNumber && input.uses.isBound)
+      input.role = Role::LogitsToKeep;
   }
 }
 

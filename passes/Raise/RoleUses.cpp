@@ -57,19 +57,35 @@ namespace {
 struct History {
   bool isCounted = false;    ///< by a running sum: a mask that became positions
   bool isMultiplied = false; ///< by another value
+  bool isNegated = false;    ///< true became false
+  bool isChanged = false;    ///< other numbers than it had, or chosen by it
 
-  unsigned number() const { return isCounted + 2 * isMultiplied; }
+  unsigned number() const { return isCounted + 2 * isMultiplied + 4 * isNegated + 8 * isChanged; }
 };
+
+/// What leaves the elements of its operands as they are, or adds to them.
+bool keepsMeaning(Operation *op) {
+  return op->hasTrait<Rearranges>() || isa<AddOp, CastOp, IdentityOp, AndOp, SliceOp, ExpandOp, ConcatOp>(op);
+}
+
+/// Whether all elements are so low that a softmax makes 0 of them.
+bool isHiding(Value value) {
+  std::optional<double> number = getConstantScalar(value);
+  return number && *number <= -1e4;
+}
 
 class UseWalk {
 public:
   Uses run(Value start) {
     push(start, {});
+    bool isOnlyBound = true;
     while (!work.empty()) {
       auto [value, history] = work.pop_back_val();
       for (OpOperand &use : value.getUses())
-        visit(use, history);
+        isOnlyBound &= visit(use, history);
     }
+    uses.isBound &= isOnlyBound;
+    uses.biases &= !isUnclear;
     return std::move(uses);
   }
 
@@ -79,7 +95,20 @@ private:
       work.push_back({value, history});
   }
 
-  void visit(OpOperand &use, History history) {
+  /// Returns false where this is a use of the value that is no sum or product of few integers on
+  /// the way to a bound.
+  bool visit(OpOperand &use, History history) {
+    if (auto slice = dyn_cast<SliceOp>(use.getOwner()); slice && use.getOperandNumber() > 0) {
+      RankedTensorType data = rankedTypeOf(slice.getData());
+      uses.isBound |=
+          use.get() == slice.getStarts() && data && data.getRank() == 3 && isa<FloatType>(data.getElementType());
+      return uses.isBound;
+    }
+    follow(use, history);
+    return isa<NegOp, MulOp, SubOp, CastOp, UnsqueezeOp, ReshapeOp, IdentityOp, ConcatOp>(use.getOwner());
+  }
+
+  void follow(OpOperand &use, History history) {
     Operation *op = use.getOwner();
     if (isa<func::ReturnOp>(op)) {
       if (!history.isMultiplied)
@@ -101,12 +130,24 @@ private:
       return;
     }
     if (auto attention = dyn_cast<AttentionOp>(op))
-      return visitAttention(attention, use);
+      return visitAttention(attention, use, history);
     if (isa<SoftmaxOp>(op)) {
       (history.isMultiplied ? uses.isKey : uses.masks) = true;
+      if (!history.isMultiplied)
+        (history.isChanged || history.isNegated ? isUnclear : uses.biases) = true;
       return;
     }
     history.isCounted |= isa<CumSumOp, ReduceSumOp>(op);
+    if (auto choice = dyn_cast<WhereOp>(op); choice && use.getOperandNumber() == 0) {
+      // Which of the two is seen?
+      bool shows = isHiding(choice.getY()), hides = isHiding(choice.getX());
+      history.isChanged |= shows == hides || hides != history.isNegated;
+      history.isNegated = false;
+    } else if (isa<NotOp>(op)) {
+      history.isNegated = !history.isNegated;
+    } else {
+      history.isChanged |= !keepsMeaning(op) && !isa<WhereOp>(op);
+    }
     for (Value result : op->getResults())
       push(result, history);
   }
@@ -142,14 +183,18 @@ private:
     push(use.getOwner()->getResult(0), history);
   }
 
-  void visitAttention(AttentionOp attention, OpOperand &use) {
+  void visitAttention(AttentionOp attention, OpOperand &use, History history) {
     Value value = use.get();
-    uses.masks |= value == attention.getAttnMask();
+    if (value == attention.getAttnMask()) {
+      uses.masks = true;
+      (history.isChanged || history.isNegated ? isUnclear : uses.biases) = true;
+    }
     uses.isKey |= value == attention.getPastKey() || value == attention.getK();
     uses.isValue |= value == attention.getPastValue() || value == attention.getV();
   }
 
   Uses uses;
+  bool isUnclear = false; ///< a way to the scores on which it is no bias
   SmallVector<std::pair<Value, History>> work;
   llvm::DenseSet<std::pair<Value, unsigned>> seen;
 };
@@ -195,15 +240,27 @@ std::optional<int64_t> raise::findProductWidth(Value value) {
   return width;
 }
 
+/// Whether `value` is [_, 1, _], or the last of any number of rows.
+static bool isOneRow(Value value) {
+  RankedTensorType type = rankedTypeOf(value);
+  if (type && type.getRank() == 3 && type.getDimSize(1) == 1)
+    return true;
+  auto slice = value.getDefiningOp<SliceOp>();
+  if (!slice || slice.getSteps() || !slice.getAxes())
+    return false;
+  auto starts = getConstantInts(slice.getStarts()), ends = getConstantInts(slice.getEnds()),
+       axes = getConstantInts(slice.getAxes());
+  bool isRows = type && type.getRank() == 3 && axes && axes->size() == 1 && (axes->front() == 1 || axes->front() == -2);
+  return isRows && starts && ends && starts->front() == -1 && ends->front() >= std::numeric_limits<int32_t>::max();
+}
+
 bool raise::hasOneRow(Value value) {
   bool found = false;
   walkBack(value, [&](Value at) {
-    RankedTensorType type = rankedTypeOf(at);
-    found |= type && type.getRank() == 3 && type.getDimSize(1) == 1;
+    found |= isOneRow(at);
     // Behind the product are the rows that went into it.
     if (Operation *op = at.getDefiningOp(); isa_and_present<MatMulOp>(op)) {
-      RankedTensorType rows = rankedTypeOf(op->getOperand(0));
-      found |= rows && rows.getRank() == 3 && rows.getDimSize(1) == 1;
+      found |= isOneRow(op->getOperand(0));
       return false;
     }
     return !found;

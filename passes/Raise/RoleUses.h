@@ -17,6 +17,8 @@ struct Uses {
   llvm::SetVector<mlir::Value> tables;    ///< constant matrices of which it chooses rows
   bool rotates = false;                   ///< becomes the angle of a sine, or a row of such tables
   bool masks = false;                     ///< meets the scores of attention without a product
+  bool biases = false;                    ///< as such is added to the scores, or shows a key where it is true
+  bool isBound = false;                   ///< says where rows of a sequence begin, and nothing else
   bool isKey = false;                     ///< makes scores by a product with another value
   bool isValue = false;                   ///< is multiplied by the softmax of scores
   bool isProjected = false;               ///< is multiplied by a constant weight

@@ -90,7 +90,7 @@ func.func @operators(%a: tensor<?xi32>, %b: tensor<?x?x?x?xf32>, %c: tensor<1x?x
 // of the others a name tells. The logits are those of the last token.
 // CHECK-LABEL: func.func @learned_positions(
 // CHECK-SAME:    {onnx.name = "position", qopt.role = #qopt.role<position_ids>}
-// CHECK-SAME:    {onnx.name = "segment", qopt.role = #qopt.role<other>}
+// CHECK-SAME:    {onnx.name = "segment", qopt.role = #qopt.role<token_types>}
 // CHECK-SAME:    {onnx.name = "x", qopt.role = #qopt.role<token_ids>}
 // CHECK-SAME:    -> (tensor<?x1x16xf32> {qopt.role = #qopt.role<last_logits>})
 func.func @learned_positions(%a: tensor<?x?xi64> {onnx.name = "position"}, %b: tensor<?x?xi64> {onnx.name = "segment"}, %c: tensor<?x?xi64> {onnx.name = "x"})
@@ -198,4 +198,41 @@ func.func private @skips_private(%ids: tensor<?x?xi64>) -> tensor<?x?x8xf32> {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
   return %x : tensor<?x?x8xf32>
+}
+
+// -----
+
+// A number from which row on logits are computed, and what is added to scores; a bias that is multiplied is none,
+// and truth values that hide keys are no more one than those that show them are.
+// CHECK-LABEL: func.func @biases(
+// CHECK-SAME:    {qopt.role = #qopt.role<token_ids>}
+// CHECK-SAME:    {qopt.role = #qopt.role<logits_to_keep>}
+// CHECK-SAME:    {qopt.role = #qopt.role<attention_bias>}
+// CHECK-SAME:    {qopt.role = #qopt.role<other>}
+// CHECK-SAME:    {qopt.role = #qopt.role<attention_bias>}
+// CHECK-SAME:    {qopt.role = #qopt.role<other>}
+func.func @biases(%ids: tensor<?x?xi64>, %keep: tensor<i64>, %added: tensor<?x?x?xf32>, %times: tensor<?x?x?xf32>, %shows: tensor<?x?x?xi1>, %hides: tensor<?x?x?xi1>)
+    -> tensor<?x?x16xf32> {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %head = onnx.Constant dense<0.25> : tensor<8x16xf32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32>
+  %low = onnx.Constant dense<-1.0e9> : tensor<f32>
+  %axis = onnx.Constant dense<0> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %end = onnx.Constant dense<9223372036854775807> : tensor<1xi64>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %k = onnx.Transpose %x {perm = array<i64: 0, 2, 1>} : (tensor<?x?x8xf32>) -> tensor<?x8x?xf32>
+  %s0 = onnx.MatMul %x, %k : (tensor<?x?x8xf32>, tensor<?x8x?xf32>) -> tensor<?x?x?xf32>
+  %s1 = onnx.Add %s0, %added : (tensor<?x?x?xf32>, tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
+  %product = onnx.Mul %times, %low : (tensor<?x?x?xf32>, tensor<f32>) -> tensor<?x?x?xf32>
+  %s2 = onnx.Add %s1, %product : (tensor<?x?x?xf32>, tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
+  %s3 = onnx.Where %shows, %s2, %low : (tensor<?x?x?xi1>, tensor<?x?x?xf32>, tensor<f32>) -> tensor<?x?x?xf32>
+  %s4 = onnx.Where %hides, %low, %s3 : (tensor<?x?x?xi1>, tensor<f32>, tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
+  %p = onnx.Softmax %s4 : (tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
+  %y = onnx.MatMul %p, %x : (tensor<?x?x?xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  %minus = onnx.Neg %keep : (tensor<i64>) -> tensor<i64>
+  %start = onnx.Unsqueeze %minus, %axis : (tensor<i64>, tensor<1xi64>) -> tensor<1xi64>
+  %rows = onnx.Slice %y, %start, %end axes(%one) : (tensor<?x?x8xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?x8xf32>
+  %logits = onnx.MatMul %rows, %head : (tensor<?x?x8xf32>, tensor<8x16xf32>) -> tensor<?x?x16xf32>
+  return %logits : tensor<?x?x16xf32>
 }

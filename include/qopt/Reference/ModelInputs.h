@@ -35,7 +35,7 @@ public:
 
   /// Gives every input a value. Hidden tokens are 0 in the attention mask;
   /// positions count up without padding and are random below `maxPosition` else;
-  /// cached keys and values are random.
+  /// cached keys and values are random. What is added to scores hides later tokens and those.
   void fill(Slice &slice, Sizes sizes, Padding padding, int64_t maxPosition, std::mt19937 &random) const;
 
   /// Values that depend on what the tokens are, not only on how many: activations.
@@ -44,7 +44,9 @@ public:
   mutable mlir::func::FuncOp function; ///< an op handle: its methods are not const
   mlir::BlockArgument tokens;          ///< [batch, length] or embeddings, may be null
   mlir::BlockArgument attentionMask;   ///< [batch, past + length], may be null
+  mlir::BlockArgument attentionBias;   ///< [.., length, past + length], may be null
   mlir::BlockArgument positionIds;     ///< [batch, length], may be null
+  mlir::BlockArgument positionRow;     ///< [length], may be null
   bool hasPast = false;                ///< inputs of rank 4: keys and values
 };
 

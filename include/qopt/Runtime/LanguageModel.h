@@ -25,16 +25,19 @@ struct TokenBatch {
 class LanguageModel {
 public:
   virtual ~LanguageModel() = default;
-  /// f32, f16 or bf16 [rows, length, vocabularySize()], see widened(). Errors: an id that is not in
+  /// f32, f16 or bf16 [rows, length, vocabularySize()], see widened(), or [rows, 1, vocabularySize()] of a model
+  /// that has only those behind the last token. Errors: an id that is not in
   /// [0, vocabularySize()), what the model's code reports.
   virtual Result<Tensor> logits(const TokenBatch &batch) = 0;
   /// An empty text of at most `capacity` tokens, in one row; null where the model has to
   /// be run over all tokens each time.
   virtual Result<std::unique_ptr<Decoder>> makeDecoder(int64_t capacity) { return std::unique_ptr<Decoder>(); }
+  virtual bool hasAllLogits() const { return true; }
   virtual int64_t vocabularySize() const = 0;
   /// The longest row; 0 when unknown.
   virtual int64_t contextLength() const = 0;
-  /// The only number of rows, and the only length, that the model takes; 0: any.
+  /// The only number of rows, and the only length, that the model computes; 0: any. Fewer and
+  /// shorter ones are filled up behind what counts.
   virtual int64_t fixedRows() const = 0;
   virtual int64_t fixedLength() const = 0;
   virtual ThreadPool &threads() = 0;
@@ -44,11 +47,11 @@ public:
 Tensor widened(Tensor tensor);
 
 /// The entry point "forward" of `session`, which must outlive the result. Its
-/// inputs are filled as exporters mean them: input_ids; attention_mask with 0 for
-/// filling and 1 elsewhere; position_ids counting from 0 at the first position
-/// that is no filling; past keys and values [batch, heads, length, size] of length 0.
-/// Errors: other inputs (they are named), no f32, f16 or bf16
-/// output [batch, sequence, vocabulary].
+/// inputs are filled by their roles: token ids; an attention mask with 0 for
+/// filling and 1 elsewhere; a bias that hides filling and later tokens; positions counting
+/// from 0 at the first that is no filling; token types and the number of logits to keep 0;
+/// past keys and values [batch, heads, length, size] of length 0.
+/// Errors: other inputs (they are named), no f32, f16 or bf16 output of logits.
 Result<std::unique_ptr<LanguageModel>> makeSessionModel(Session &session);
 
 } // namespace qrt

@@ -62,6 +62,9 @@ struct PerplexityOptions {
   std::function<void(int64_t, int64_t)> progress;
 };
 
+/// Whether `model` gives what a score is made of: the logits behind each token.
+Status canScore(const LanguageModel &model);
+
 /// Scores `rows`. All must have one length, except in the modes PerText and Seed.
 /// With `other`, also measures the divergence of `model` from it over the same
 /// rows: at every position that is no filling (LlamaCpp: those that count).

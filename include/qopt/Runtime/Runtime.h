@@ -36,6 +36,8 @@ public:
 
   ElementType type() const { return elementType; }
   const std::vector<int64_t> &dims() const { return shape; }
+  /// The same memory with other dimensions, of at most as many elements.
+  Tensor seenAs(std::vector<int64_t> dims) const;
   int64_t numElements() const;
   int64_t bytes() const { return numElements() * qopt::elementBytes(elementType); }
   template <typename T>

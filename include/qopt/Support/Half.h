@@ -25,6 +25,9 @@ void widenBrains(const char *from, int64_t count, float *to);
 /// The nearest float16, ties to even.
 inline uint16_t floatToHalf(float value) { return std::bit_cast<uint16_t>(static_cast<_Float16>(value)); }
 
+/// The bfloat16 at or next to it towards zero.
+inline uint16_t floatToBrain(float value) { return static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16); }
+
 } // namespace qopt
 
 #endif // QOPT_SUPPORT_HALF_H

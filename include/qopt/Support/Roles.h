@@ -22,6 +22,8 @@ enum class Role {
   AttentionMask, ///< [batch, past + sequence], 0 where a token is hidden
   AttentionBias, ///< [.., queries, keys], added to the scores, or false where a key is hidden
   PositionIds,   ///< integers [batch, sequence] or [sequence]
+  TokenTypes,    ///< integers [batch, sequence], 0 for a text without parts
+  LogitsToKeep,  ///< one integer: logits of so many last tokens, 0 for all
   PastLength,    ///< i64 [1]: how many tokens the caches hold
   PastKey,       ///< keys of earlier tokens, only read
   PastValue,     ///< values of earlier tokens, only read
@@ -48,6 +50,8 @@ inline constexpr RoleInfo kRoles[] = {
     {Role::AttentionMask, "attention_mask", true, false},
     {Role::AttentionBias, "attention_bias", true, false},
     {Role::PositionIds, "position_ids", true, false},
+    {Role::TokenTypes, "token_types", true, false},
+    {Role::LogitsToKeep, "logits_to_keep", true, false},
     {Role::PastLength, "past_length", true, false},
     {Role::PastKey, "past_key", true, false},
     {Role::PastValue, "past_value", true, false},

@@ -158,9 +158,9 @@ def Qopt_RoleAttr : Qopt_Attr<"Role", "role"> {
     As `qopt.role` on an argument or a result of a function. `qopt-assign-roles` decides it
     once, from types, uses and then names; all others only read it. The roles are
     those of qopt/Support/Roles.h: inputs are `token_ids`, `embeddings`,
-    `attention_mask`, `attention_bias`, `position_ids`, `past_length`, `past_key`,
-    `past_value`, `key_cache` or `value_cache`, outputs are `logits`, `last_logits`,
-    `hidden_states`, `present_key` or `present_value`, and both may be `other`.
+    `attention_mask`, `attention_bias`, `position_ids`, `token_types`, `logits_to_keep`,
+    `past_length`, `past_key`, `past_value`, `key_cache` or `value_cache`, outputs are `logits`,
+    `last_logits`, `hidden_states`, `present_key` or `present_value`, and both may be `other`.
 
     ```mlir
     func.func @forward(%ids: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>})
