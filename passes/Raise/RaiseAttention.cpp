@@ -246,9 +246,9 @@ struct RaiseAttention : impl::RaiseAttentionBase<RaiseAttention> {
     FailureOr<int64_t> context = contextLength(getOperation(), maxPosition);
     if (failed(context))
       return signalPassFailure();
-    // A length that nobody has stated is no limit.
+    // What nobody states may be as long as any.
     bool isAssumed = isContextAssumed(getOperation(), maxPosition);
-    Raiser raiser(getOperation(), isAssumed ? std::numeric_limits<int64_t>::max() : *context);
+    Raiser raiser(getOperation(), isAssumed ? kLongestContext : std::min(*context, kLongestContext));
     SmallVector<onnx::SoftmaxOp> softmaxes(getOperation().front().getOps<onnx::SoftmaxOp>());
     for (onnx::SoftmaxOp softmax : softmaxes) {
       Reason reason;

@@ -8,8 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "GraphCut.h"
-#include "RotaryTables.h"
-#include "mlir/IR/AsmState.h"
+#include "RotaryFrequencies.h"
 #include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Passes.h"
 #include "qopt/Passes/Remarks.h"
@@ -30,6 +29,13 @@ using reference::Tensor;
 constexpr std::pair<Sizes, Padding> kTrials[] = {
     {{2, 7, 3}, Padding::None}, {{2, 7, 3}, Padding::Left}, {{2, 9, 2}, Padding::Holes}, {{1, 19, 5}, Padding::None}};
 
+/// Positions that tables have at most, and from how many on they are computed where they can be.
+constexpr int64_t kMostRows = int64_t(1) << 17, kManyRows = int64_t(1) << 15;
+/// Positions below this one are tried where there are no tables.
+constexpr int64_t kTriedPositions = int64_t(1) << 16;
+/// Positions that frequencies are read from.
+constexpr int64_t kFewRows = 2049;
+
 /// Rules around those that readRotaryTables() checks by probing.
 enum Rule { kIsCut = 1, kIsRanked, kHasSource, kHasHeads, kIsSame = kLastTableRule + 1 };
 
@@ -42,8 +48,10 @@ Value skipMovement(Value value) {
 /// The embeddings of one function; tables and positions are shared between layers.
 class Raiser {
 public:
-  Raiser(func::FuncOp function, int64_t maxPosition)
-      : function(function), inputs(function), activations(inputs.activations()), maxPosition(maxPosition) {}
+  /// `prefersAngles`: computed where they can be, without a table.
+  Raiser(func::FuncOp function, int64_t maxPosition, bool prefersAngles)
+      : function(function), inputs(function), activations(inputs.activations()), maxPosition(maxPosition),
+        prefersAngles(prefersAngles) {}
 
   /// Where the chain starts says which embedding it is, so it comes back with a failure
   /// that has a reason.
@@ -73,11 +81,19 @@ private:
       rotation->headsFirst = headsFirst;
       if (typeOf(rotation->rotated).getDimSize(headsFirst ? 1 : 2) != rotation->heads)
         continue;
+      if (prefersAngles) {
+        Reason ofFew;
+        FailureOr<RotaryTables> few = readRotaryTables(inputs, *rotation, kFewRows, evaluated, ofFew);
+        std::optional<RotaryFrequencies> frequencies = failed(few) ? std::nullopt : findFrequencies(*few);
+        for (Value positions : frequencies ? positionCandidates(chain.tables) : SmallVector<Value>())
+          if (succeeded(replace(*rotation, *few, &*frequencies, positions, ofFew)))
+            return success();
+      }
       FailureOr<RotaryTables> tables = readRotaryTables(inputs, *rotation, maxPosition, evaluated, reason);
       if (failed(tables))
         continue;
       for (Value positions : positionCandidates(chain.tables))
-        if (succeeded(replace(*rotation, *tables, positions, reason)))
+        if (succeeded(replace(*rotation, *tables, /*frequencies=*/nullptr, positions, reason)))
           return success();
     }
     return reason.fail(kHasHeads,
@@ -135,12 +151,28 @@ private:
       for (Value operand : op->getOperands()) {
         open.push_back(operand);
         auto type = dyn_cast<RankedTensorType>(operand.getType());
-        if (type && type.getElementType().isInteger(64) && !operand.getDefiningOp<onnx::ConstantOp>() &&
-            type.getRank() == 2 && !isa<BlockArgument>(operand))
+        if (!type || !type.getElementType().isInteger(64) || operand.getDefiningOp<onnx::ConstantOp>())
+          continue;
+        if (type.getRank() == 2 && !isa<BlockArgument>(operand))
           result.push_back(operand);
+        else if (type.getRank() == 1 &&
+                 type.isDynamicDim(0)) // of one row, as those that count from the length of a past
+          result.push_back(asRow(operand));
       }
     }
     return result;
+  }
+
+  /// [length] as [1, length].
+  Value asRow(Value positions) {
+    Value &row = rows[positions];
+    if (row)
+      return row;
+    OpBuilder builder(positions.getContext());
+    builder.setInsertionPointAfterValue(positions);
+    auto type = typeOf(positions).clone({1, typeOf(positions).getDimSize(0)});
+    return row = onnx::UnsqueezeOp::create(builder, positions.getLoc(), type, positions,
+                                           createInts(builder, positions.getLoc(), {0}));
   }
 
   /// [1, length]: 0, 1, 2 ...
@@ -154,34 +186,20 @@ private:
       return onnx::ConstantOp::create(builder, loc, DenseElementsAttr::get(scalar, value));
     };
     Value zero = constant(0), one = constant(1), axis = createInts(builder, loc, {0});
-    Value shape = onnx::ShapeOp::create(builder, loc, inputs.tokens, 1, builder.getI64IntegerAttr(2));
+    int64_t dim = typeOf(inputs.tokens).getRank() == 1 ? 0 : 1; // of one text
+    Value shape = onnx::ShapeOp::create(builder, loc, inputs.tokens, dim, builder.getI64IntegerAttr(dim + 1));
     Value length = onnx::SqueezeOp::create(builder, loc, shape, axis);
     Value range = onnx::RangeOp::create(builder, loc, zero, length, one);
     return counted = onnx::UnsqueezeOp::create(builder, loc, range, axis);
   }
 
-  /// The table as a resource, the same for all layers that share it.
-  Value createTable(const Tensor &table, StringRef name) {
-    for (auto &[known, value] : tableValues)
-      if (known.type == table.type && known.floats == table.floats)
-        return value;
-    OpBuilder builder = OpBuilder::atBlockBegin(&function.front());
-    ElementsAttr dense = reference::toAttribute(table);
-    auto raw = cast<DenseElementsAttr>(dense);
-    ElementsAttr value = dense;
-    if (!raw.isSplat())
-      value = DenseResourceElementsAttr::get(
-          table.type, name,
-          HeapAsmResourceBlob::allocateAndCopyWithAlign(raw.getRawData(), 64, /*dataIsMutable=*/false));
-    tableValues.push_back({table, onnx::ConstantOp::create(builder, function.getLoc(), value)});
-    return tableValues.back().second;
-  }
-
-  LogicalResult replace(const Rotation &rotation, const RotaryTables &tables, Value positions, Reason &reason) {
+  /// `frequencies`: by angles that are computed of them; null: by tables.
+  LogicalResult replace(const Rotation &rotation, const RotaryTables &tables, const RotaryFrequencies *frequencies,
+                        Value positions, Reason &reason) {
     Operation *last = rotation.rotated.getDefiningOp();
     OpBuilder builder(last);
     Location loc = last->getLoc();
-    Value cos = createTable(tables.cos, "rotary.cos"), sin = createTable(tables.sin, "rotary.sin");
+    auto [cos, sin] = frequencies ? values.computed(positions, *frequencies) : values.stored(tables);
     Operation *before = last->getPrevNode();
     Value source = rotation.source;
     if (typeOf(source).getRank() == 4) {
@@ -191,14 +209,16 @@ private:
                                        createInts(builder, loc, {0, 0, rotation.heads * rotation.size}));
     }
     bool isPartial = tables.rotatedSize != rotation.size;
-    Value result = onnx::RotaryEmbeddingOp::create(builder, loc, source, cos, sin, positions, tables.interleaved,
-                                                   rotation.heads, isPartial ? tables.rotatedSize : 0);
+    Value result =
+        onnx::RotaryEmbeddingOp::create(builder, loc, source, cos, sin, frequencies ? Value() : positions,
+                                        tables.interleaved, rotation.heads, isPartial ? tables.rotatedSize : 0);
     onnx::copyScope(last, result.getDefiningOp());
     result =
         onnx::ReshapeOp::create(builder, loc, result, createInts(builder, loc, {0, 0, rotation.heads, rotation.size}));
     if (rotation.headsFirst)
       result = onnx::TransposeOp::create(builder, loc, result, ArrayRef<int64_t>{0, 2, 1, 3});
-    std::optional<size_t> trial = findDifference(rotation, result, tables.cos.type.getDimSize(0));
+    std::optional<size_t> trial =
+        findDifference(rotation, result, frequencies ? kTriedPositions : tables.cos.type.getDimSize(0));
     if (!trial) {
       activations.insert(result);
       for (Operation *op = last->getPrevNode(); op != before; op = op->getPrevNode())
@@ -238,9 +258,11 @@ private:
   ModelInputs inputs;
   llvm::DenseSet<Value> activations;
   int64_t maxPosition;
+  bool prefersAngles;
   Value counted;
-  std::vector<std::pair<Tensor, Value>> tableValues;
   EvaluatedTables evaluated;
+  llvm::DenseMap<Value, Value> rows;
+  TableValues values;
 };
 
 struct RaiseRotaryEmbedding : impl::RaiseRotaryEmbeddingBase<RaiseRotaryEmbedding> {
@@ -253,7 +275,8 @@ struct RaiseRotaryEmbedding : impl::RaiseRotaryEmbeddingBase<RaiseRotaryEmbeddin
     FailureOr<int64_t> positions = contextLength(function, maxPosition);
     if (failed(positions))
       return signalPassFailure();
-    Raiser raiser(function, *positions);
+    bool isAssumed = isContextAssumed(function, maxPosition);
+    Raiser raiser(function, std::min(*positions, kMostRows), isAssumed || *positions > kManyRows);
     // Queries and keys meet in a product of two activations or in an Attention; keys
     // also leave through a cache.
     llvm::DenseSet<Value> activations = ModelInputs(function).activations();
@@ -297,14 +320,18 @@ private:
 
   /// Tables may have fewer positions, which the model's own constants then tell.
   void explainContext(int64_t positions) {
+    bool isAssumed = isContextAssumed(getOperation(), maxPosition);
+    int64_t rows = std::min(positions, kMostRows);
     auto hasAll = [&](onnx::RotaryEmbeddingOp op) {
-      return typeOf(op.getCosCache()).getRank() == 2 && typeOf(op.getCosCache()).getDimSize(0) == positions;
+      return typeOf(op.getCosCache()).getRank() == 2 && typeOf(op.getCosCache()).getDimSize(0) == rows;
     };
-    if (isContextAssumed(getOperation(), maxPosition) &&
-        llvm::any_of(getOperation().front().getOps<onnx::RotaryEmbeddingOp>(), hasAll))
-      remarkMissed(getOperation().getLoc(), topics::kContext,
-                   "rotary tables are made for " + Twine(positions) +
-                       " positions, as the model does not tell how many");
+    if ((!isAssumed && rows == positions) ||
+        llvm::none_of(getOperation().front().getOps<onnx::RotaryEmbeddingOp>(), hasAll))
+      return;
+    std::string why = isAssumed ? "as the model does not tell how many"
+                                : "not for all " + std::to_string(positions) + " of the context";
+    remarkMissed(getOperation().getLoc(), topics::kContext,
+                 "rotary tables are made for " + Twine(rows) + " positions, " + why);
   }
 };
 

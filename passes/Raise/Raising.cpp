@@ -49,8 +49,8 @@ FailureOr<int64_t> raise::contextLength(func::FuncOp function, int64_t option) {
   auto context = getAttr<attrs::ContextLength>(function->getParentOp());
   if (length == 0)
     length = context ? context.getInt() : kAssumedContext;
-  if (length < 1 || length > (int64_t(1) << 20))
-    return emitError(function.getLoc()) << "expected a context of 1 to 1048576 tokens but got " << length;
+  if (length < 1)
+    return emitError(function.getLoc()) << "expected a context of at least 1 token but got " << length;
   return length;
 }
 

@@ -29,11 +29,13 @@ llvm::DenseSet<mlir::Value> findUsedValues(mlir::func::FuncOp function);
 double toleranceOf(mlir::Type element);
 
 /// The tokens a raised model must work for: `option`, else the module's
-/// `qopt.context_length`, else kAssumedContext. Fails, diagnosed, outside [1, 2^20].
+/// `qopt.context_length`, else kAssumedContext. Fails, diagnosed, below 1.
 mlir::FailureOr<int64_t> contextLength(mlir::func::FuncOp function, int64_t option);
 /// Whether contextLength() knows it from neither the option nor the module.
 bool isContextAssumed(mlir::func::FuncOp function, int64_t option);
 inline constexpr int64_t kAssumedContext = 4096;
+/// No text is longer, as numbers in a graph that say something else are.
+inline constexpr int64_t kLongestContext = int64_t(1) << 24;
 
 /// `value` times a number; itself where that is 1.
 mlir::Value scaledBy(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value, const llvm::APFloat &factor);

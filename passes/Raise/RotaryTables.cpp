@@ -83,7 +83,8 @@ public:
     for (Value table : rotation.tables)
       if (table != cos->table && table != sin->table && changesLater(table, maxPosition))
         return reason.fail(kHasFactor, "a factor that is the same for the first tokens changes for later ones");
-    return RotaryTables{std::move(*cosTable), std::move(*sinTable), interleaved, 2 * factors->pairs};
+    return RotaryTables{std::move(*cosTable), std::move(*sinTable), interleaved,
+                        2 * factors->pairs,   cos->table,           sin->table};
   }
 
 private:

@@ -30,6 +30,7 @@ struct RotaryTables {
   reference::Tensor cos, sin;
   bool interleaved;
   int64_t rotatedSize;
+  mlir::Value cosSource, sinSource; ///< where the graph has them
 };
 
 /// The rules that reading tables checks have numbers up to this one.

@@ -1,9 +1,17 @@
 // RUN: qopt-opt %s --split-input-file --qopt-raise-rotary-embedding=max-position=16 | FileCheck %s
 // RUN: qopt-opt %s --split-input-file --qopt-raise-rotary-embedding --remarks-filter=.* --remark-format=emitRemark 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
+// RUN: qopt-opt %s --split-input-file --qopt-raise-rotary-embedding | FileCheck %s --check-prefix=ANGLES
 // The pass looks at what meets in a product of two activations. Two heads of 4
 // channels; angles are position * [1, 0.01].
 
-// REMARK: {{\[}}Missed{{\]}} context {{.*}}rotary tables are made for 4096 positions, as the model does not tell how many
+// Where nothing tells how many positions there are, angles are computed of them.
+// ANGLES-LABEL: @halves
+// ANGLES: %[[POSITIONS:.*]] = onnx.Unsqueeze
+// ANGLES: %[[FLOAT:.*]] = onnx.Cast
+// ANGLES: %[[ANGLES:.*]] = onnx.Mul %[[FLOAT]], %{{.*}} : (tensor<1x?x1xf32>, tensor<1x1x2xf32>) -> tensor<1x?x2xf32>
+// ANGLES: %[[COS:.*]] = onnx.Cos %[[ANGLES]]
+// ANGLES: %[[SIN:.*]] = onnx.Sin %[[ANGLES]]
+// ANGLES: onnx.RotaryEmbedding %{{.*}}, %[[COS]], %[[SIN]] {num_heads = 2 : i64}
 // CHECK-LABEL: @halves
 // CHECK-SAME: %[[Q:.*]]: tensor<?x?x8xf32>
 // CHECK: %[[COUNT:.*]] = onnx.Range
@@ -22,6 +30,43 @@ func.func @halves(%q: tensor<?x?x8xf32>, %k: tensor<?x2x4x?xf32>) -> tensor<?x2x
   %range = onnx.Range %zero, %length, %one : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
   %column = onnx.Unsqueeze %range, %axis1 : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
   %float = onnx.Cast %column {to = f32} : (tensor<?x1xi64>) -> tensor<?x1xf32>
+  %half = onnx.Mul %float, %frequencies : (tensor<?x1xf32>, tensor<1x2xf32>) -> tensor<?x2xf32>
+  %angles = onnx.Concat %half, %half {axis = 1 : i64} : (tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x4xf32>
+  %cos = onnx.Cos %angles : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %sin = onnx.Sin %angles : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  %shape = onnx.Constant dense<[0, 0, 2, 4]> : tensor<4xi64>
+  %q0 = onnx.Reshape %q, %shape : (tensor<?x?x8xf32>, tensor<4xi64>) -> tensor<?x?x2x4xf32>
+  %q1 = onnx.Transpose %q0 {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x2x4xf32>) -> tensor<?x2x?x4xf32>
+  %q2 = onnx.Mul %q1, %cos : (tensor<?x2x?x4xf32>, tensor<?x4xf32>) -> tensor<?x2x?x4xf32>
+  %parts = onnx.Constant dense<2> : tensor<2xi64>
+  %first, %second = onnx.Split %q1, %parts {axis = 3 : i64} : (tensor<?x2x?x4xf32>, tensor<2xi64>) -> (tensor<?x2x?x2xf32>, tensor<?x2x?x2xf32>)
+  %minus = onnx.Neg %second : (tensor<?x2x?x2xf32>) -> tensor<?x2x?x2xf32>
+  %swapped = onnx.Concat %minus, %first {axis = 3 : i64} : (tensor<?x2x?x2xf32>, tensor<?x2x?x2xf32>) -> tensor<?x2x?x4xf32>
+  %q3 = onnx.Mul %swapped, %sin : (tensor<?x2x?x4xf32>, tensor<?x4xf32>) -> tensor<?x2x?x4xf32>
+  %rotated = onnx.Add %q2, %q3 : (tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>) -> tensor<?x2x?x4xf32>
+  %scores = onnx.MatMul %rotated, %k : (tensor<?x2x?x4xf32>, tensor<?x2x4x?xf32>) -> tensor<?x2x?x?xf32>
+  return %scores : tensor<?x2x?x?xf32>
+}
+
+// -----
+
+// An operator that could make later angles others: only tables say what was seen.
+// REMARK: {{\[}}Missed{{\]}} context {{.*}}rotary tables are made for 4096 positions, as the model does not tell how many
+// ANGLES-LABEL: @limited
+// ANGLES: onnx.RotaryEmbedding {{.*}}tensor<4096x2xf32>
+func.func @limited(%q: tensor<?x?x8xf32>, %k: tensor<?x2x4x?xf32>) -> tensor<?x2x?x?xf32> {
+  %zero = onnx.Constant dense<0> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %axis0 = onnx.Constant dense<0> : tensor<1xi64>
+  %axis1 = onnx.Constant dense<1> : tensor<1xi64>
+  %frequencies = onnx.Constant dense<[[1.0, 0.01]]> : tensor<1x2xf32>
+  %s = onnx.Shape %q {start = 1 : i64, end = 2 : i64} : (tensor<?x?x8xf32>) -> tensor<1xi64>
+  %length = onnx.Squeeze %s, %axis0 : (tensor<1xi64>, tensor<1xi64>) -> tensor<i64>
+  %range = onnx.Range %zero, %length, %one : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %column = onnx.Unsqueeze %range, %axis1 : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %limit = onnx.Constant dense<1.0e9> : tensor<f32>
+  %every = onnx.Cast %column {to = f32} : (tensor<?x1xi64>) -> tensor<?x1xf32>
+  %float = onnx.Min %every, %limit : (tensor<?x1xf32>, tensor<f32>) -> tensor<?x1xf32>
   %half = onnx.Mul %float, %frequencies : (tensor<?x1xf32>, tensor<1x2xf32>) -> tensor<?x2xf32>
   %angles = onnx.Concat %half, %half {axis = 1 : i64} : (tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x4xf32>
   %cos = onnx.Cos %angles : (tensor<?x4xf32>) -> tensor<?x4xf32>
