@@ -115,7 +115,20 @@ std::string qrt::describeModule(const Module &module) {
   head.add({"model", printable(info.model)});
   head.add({"pipeline", info.pipeline.empty() ? "none (float)" : printable(info.pipeline)});
   head.add({"made by", printable(info.producer)});
-  head.add({"context", orUnknown(info.contextLength)});
+  auto from = [](std::string what, const std::string &origin) {
+    return origin.empty() ? what : what + " (" + printable(origin) + ")";
+  };
+  head.add({"context", from(orUnknown(info.contextLength), info.text.contextOrigin)});
+  if (info.text.beginOfText)
+    head.add({"begins texts", from("token " + std::to_string(*info.text.beginOfText), info.text.beginOrigin)});
+  if (!info.text.endOfText.empty()) {
+    std::string ids;
+    for (int32_t id : info.text.endOfText)
+      ids += (ids.empty() ? "" : ", ") + std::to_string(id);
+    head.add({"ends texts", from((info.text.endOfText.size() > 1 ? "tokens " : "token ") + ids, info.text.endOrigin)});
+  }
+  if (!info.text.rope.empty())
+    head.add({"rope", from(printable(info.text.rope), info.text.ropeOrigin)});
   head.add({"vocabulary", orUnknown(info.vocabularySize)});
   head.add({"file", humanBytes(module.fileBytes())});
   std::string text = head.text();
@@ -178,6 +191,13 @@ std::string qrt::describeModuleAsJson(const Module &module) {
                {"model", info.model},
                {"pipeline", info.pipeline},
                {"context_length", info.contextLength},
+               {"context_origin", info.text.contextOrigin},
+               {"begin_of_text", info.text.beginOfText ? Json(*info.text.beginOfText) : Json()},
+               {"begin_origin", info.text.beginOrigin},
+               {"end_of_text", info.text.endOfText},
+               {"end_origin", info.text.endOrigin},
+               {"rope", info.text.rope},
+               {"rope_origin", info.text.ropeOrigin},
                {"vocabulary_size", info.vocabularySize},
                {"module_bytes", module.fileBytes()},
                {"linear_weights", static_cast<int64_t>(totalsOf(info).weights)},

@@ -59,15 +59,28 @@ const char *qrt::stopName(Generated::Stop stop) {
   return "?";
 }
 
-Result<Generated> qrt::generate(LanguageModel &model, std::vector<int32_t> prompt, const GenerateOptions &options,
-                                const std::function<bool(int32_t)> &onToken) {
-  using Clock = std::chrono::steady_clock;
+std::vector<int32_t> qrt::endTokens(const qopt::ModuleInfo &info, const qopt::Tokenizer *tokenizer) {
+  if (!info.text.endOfText.empty() || !tokenizer || tokenizer->endOfText() < 0)
+    return info.text.endOfText;
+  return {tokenizer->endOfText()};
+}
+
+Status qrt::checkPrompt(const LanguageModel &model, std::span<const int32_t> prompt) {
   int64_t context = model.contextLength();
   if (prompt.empty())
     return Error{"the prompt has no tokens"};
   if (context > 0 && static_cast<int64_t>(prompt.size()) >= context)
     return Error{"the prompt has " + std::to_string(prompt.size()) + " tokens, but the context is " +
                  std::to_string(context)};
+  return {};
+}
+
+Result<Generated> qrt::generate(LanguageModel &model, std::vector<int32_t> prompt, const GenerateOptions &options,
+                                const std::function<bool(int32_t)> &onToken) {
+  using Clock = std::chrono::steady_clock;
+  int64_t context = model.contextLength();
+  if (Status status = checkPrompt(model, prompt); !status)
+    return status.error();
   Sampler sampler(options.sampling);
   Generated result;
   int64_t capacity = static_cast<int64_t>(prompt.size()) + std::max<int64_t>(options.maxTokens, 0);
@@ -91,7 +104,7 @@ Result<Generated> qrt::generate(LanguageModel &model, std::vector<int32_t> promp
     double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     (result.promptSeconds == 0 ? result.promptSeconds : result.seconds) += seconds;
     start = Clock::now();
-    if (token == options.endOfText) {
+    if (std::find(options.endOfText.begin(), options.endOfText.end(), token) != options.endOfText.end()) {
       result.stop = Generated::EndOfText;
       break;
     }

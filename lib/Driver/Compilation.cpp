@@ -68,13 +68,13 @@ Status Compilation::import() {
   if (func::FuncOp entry = forward(); !entry || !entry.getBody().hasOneBlock())
     return inFile(options.model, {"expected a function @forward with a body of one block, the model's entry point"});
   report.modelWeights = countWeights(forward());
-  contextLength = options.hasFolder ? readContextLength(options.model) : 0;
-  if (contextLength > 0)
-    setAttr<attrs::ContextLength>(*module, Builder(&context).getI64IntegerAttr(contextLength));
   Result<TokenizerFile> file = readTokenizer(options);
   if (!file)
     return file.error();
   tokenizer = std::move(*file);
+  configuration = readConfiguration(options, tokenizer.tokenizer.get());
+  if (int64_t length = configuration.contextLength; length > 0)
+    setAttr<attrs::ContextLength>(*module, Builder(&context).getI64IntegerAttr(length));
   // Which files have the weights, only the model says.
   return checkOutputs(options, before);
 }
@@ -112,8 +112,11 @@ Status Compilation::raise() {
     return {};
   // What neither the model's configuration nor its tokenizer says is read off the raised
   // graph, so calibration data can be cut and judged before any long work starts.
-  if (contextLength == 0)
-    contextLength = countPositions(forward());
+  if (int64_t positions = countPositions(forward()), &length = configuration.contextLength;
+      positions > 0 && (length == 0 || positions < length)) {
+    length = positions;
+    configuration.text.contextOrigin = "the model's tables of positions";
+  }
   vocabularySize = findVocabularySize(forward());
   if (tokenizer.tokenizer && vocabularySize > 0 && tokenizer.tokenizer->vocabularySize() > vocabularySize)
     return Error{tokenizer.path + ": the tokenizer has " + std::to_string(tokenizer.tokenizer->vocabularySize()) +
@@ -149,7 +152,7 @@ Status Compilation::quantize() {
   auto &calibration = CalibrationContext::attach(context);
   handOver(options, calibration);
   if (!options.calibration.empty() && !onlyAssigns) {
-    auto samples = readSamples(options, tokenizer.tokenizer.get(), contextLength, vocabularySize);
+    auto samples = readSamples(options, tokenizer.tokenizer.get(), configuration.contextLength, vocabularySize);
     if (!samples)
       return samples.error();
     calibration.samples = std::move(*samples);
@@ -183,7 +186,8 @@ Status Compilation::write() {
   ModuleContents contents;
   contents.model = report.model;
   contents.pipeline = options.pipeline;
-  contents.contextLength = contextLength;
+  contents.contextLength = configuration.contextLength;
+  contents.text = configuration.text;
   contents.vocabularySize = vocabularySize;
   contents.layers = report.layers;
   if (tokenizer.file)

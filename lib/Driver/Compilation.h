@@ -7,6 +7,7 @@
 #ifndef QOPT_LIB_DRIVER_COMPILATION_H
 #define QOPT_LIB_DRIVER_COMPILATION_H
 
+#include "Configuration.h"
 #include "ModelFiles.h"
 #include "PassRunner.h"
 #include "RemarkCollector.h"
@@ -49,7 +50,8 @@ private:
   PassRunner passes;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   TokenizerFile tokenizer;
-  int64_t contextLength = 0, vocabularySize = 0;
+  Configuration configuration;
+  int64_t vocabularySize = 0;
   CompileReport report;
 };
 

@@ -1,57 +1,22 @@
 //===- ModelFiles.cpp - What lies beside a model and what goes into it ----===//
 //
-// Exporters put a tokenizer and a configuration beside a model. What is found is used, what is
-// missing is asked of the graph, or assumed with a warning.
+// The tokenizer beside a model, and the text that it is calibrated with.
 //
 //===----------------------------------------------------------------------===//
 #include "ModelFiles.h"
+#include "Configuration.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 
-#include <filesystem>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 using namespace qopt;
-namespace fs = std::filesystem;
-
-static fs::path beside(const std::string &model, const char *name) { return fs::path(model).parent_path() / name; }
-
-/// A positive integer member, looked for in `json` and in its member `inner`.
-static int64_t findNumber(const nlohmann::json &json, const char *name, const char *inner) {
-  if (!json.is_object())
-    return 0;
-  if (auto found = json.find(name); found != json.end() && found->is_number_integer())
-    return std::max<int64_t>(found->get<int64_t>(), 0);
-  if (auto found = json.find(inner); found != json.end())
-    return findNumber(*found, name, "");
-  return 0;
-}
-
-int64_t qopt::readContextLength(const std::string &model) {
-  // transformers first, then onnxruntime-genai.
-  struct {
-    const char *file, *name, *inner;
-  } places[] = {{"config.json", "max_position_embeddings", "text_config"},
-                {"genai_config.json", "context_length", "model"}};
-  for (const auto &place : places) {
-    Result<MappedFile> file = MappedFile::open(beside(model, place.file).string());
-    // Configurations are small; whatever else bears the name is not one.
-    if (!file || file->size() > (1 << 20))
-      continue;
-    auto json = nlohmann::json::parse(file->text(), nullptr, /*allow_exceptions=*/false);
-    if (int64_t length = findNumber(json, place.name, place.inner); length > 0 && length < (int64_t(1) << 31))
-      return length;
-  }
-  return 0;
-}
 
 Result<TokenizerFile> qopt::readTokenizer(const CompileOptions &options) {
   TokenizerFile result;
-  result.path = options.tokenizer.empty() ? beside(options.model, "tokenizer.json").string() : options.tokenizer;
+  result.path = options.tokenizer.empty() ? findBeside(options, "tokenizer.json") : options.tokenizer;
   // No tokenizer is no error, unless one was asked for: ids need none.
-  std::error_code ignored;
-  if (options.tokenizer.empty() && (!options.hasFolder || !fs::exists(result.path, ignored)))
+  if (result.path.empty())
     return TokenizerFile();
   Result<MappedFile> file = MappedFile::open(result.path);
   if (!file)

@@ -12,10 +12,6 @@
 
 namespace qopt {
 
-/// max_position_embeddings of the config.json beside the model (also inside a
-/// text_config, or context_length of a genai_config.json); 0 when not found.
-int64_t readContextLength(const std::string &model);
-
 /// A tokenizer and the file it came from; both empty when there is none.
 struct TokenizerFile {
   std::string path;
@@ -23,7 +19,7 @@ struct TokenizerFile {
   std::unique_ptr<Tokenizer> tokenizer;
 };
 
-/// options.tokenizer, or tokenizer.json beside the model.
+/// options.tokenizer, or the tokenizer.json in the model's folder or the one above.
 Result<TokenizerFile> readTokenizer(const CompileOptions &options);
 
 /// The calibration windows that the options ask for. `vocabularySize` 0: unknown.

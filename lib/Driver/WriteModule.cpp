@@ -27,6 +27,7 @@ static ModuleInfo describe(const ModuleContents &contents, const LoweredModule &
   info.pipeline = contents.pipeline;
   info.contextLength = contents.contextLength;
   info.vocabularySize = contents.vocabularySize;
+  info.text = contents.text;
   info.entryPoints = lowered.entryPoints;
   info.parameters = lowered.parameters;
   for (const LayerReport &layer : contents.layers)

@@ -10,6 +10,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Support/Timing.h"
 #include "qopt/Driver/Driver.h"
+#include "qopt/Module/Module.h"
 #include <string_view>
 
 namespace qopt {
@@ -18,6 +19,7 @@ namespace qopt {
 struct ModuleContents {
   std::string model, pipeline;
   int64_t contextLength = 0, vocabularySize = 0;
+  TextFacts text;
   std::vector<LayerReport> layers;
   std::string_view tokenizer; ///< text of tokenizer.json; empty when there is none
 };

@@ -2,6 +2,8 @@
 //
 // {"producer": ..., "model": ..., "pipeline": ..., "context_length": n,
 //  "vocabulary_size": n,
+//  "text": {"context_origin": ..., "begin_of_text": [n], "begin_origin": ..., "end_of_text": [n...],
+//           "end_origin": ..., "rope": ..., "rope_origin": ...},
 //  "entry_points": [{"name": ..., "inputs": [T...], "outputs": [T...]}],
 //  "parameters": [{"name": ..., "type": "i8", "dims": [n...], "offset": n, "bytes": n}],
 //  "layers": [{"name": ..., "scheme": ..., "out_features": n, "in_features": n, "bits_per_weight": x,
@@ -12,8 +14,8 @@
 //  "chunk_bytes": n, "chunk_hashes": ["64 hexadecimal digits"...]}
 // T is {"name": ..., "type": "f32", "role": "logits", "dims": [2048, "batch", ...]}: a
 // string is a symbol. "kernels" is there from version 1.1 on, "arch" of a kernel from 1.2
-// on, roles (Roles.h) from 1.3 on, hashes of chunks (ChunkHashes.h) from 1.4 on. Keys
-// that are not known are skipped: a later minor version may add some.
+// on, roles (Roles.h) from 1.3 on, hashes of chunks (ChunkHashes.h) from 1.4 on, "text"
+// from 1.6 on. Keys that are not known are skipped: a later minor version may add some.
 //
 //===----------------------------------------------------------------------===//
 #include "Layout.h"
@@ -55,6 +57,13 @@ std::string qopt::writeHeader(const ModuleHeader &header) {
   json["pipeline"] = info.pipeline;
   json["context_length"] = info.contextLength;
   json["vocabulary_size"] = info.vocabularySize;
+  OrderedJson begin = OrderedJson::array();
+  if (info.text.beginOfText)
+    begin.push_back(*info.text.beginOfText);
+  json["text"] = {{"context_origin", info.text.contextOrigin}, {"begin_of_text", begin},
+                  {"begin_origin", info.text.beginOrigin},     {"end_of_text", info.text.endOfText},
+                  {"end_origin", info.text.endOrigin},         {"rope", info.text.rope},
+                  {"rope_origin", info.text.ropeOrigin}};
   json["entry_points"] = listOf(info.entryPoints, [](const EntryPoint &entry) {
     return OrderedJson{
         {"name", entry.name}, {"inputs", listOf(entry.inputs, toJson)}, {"outputs", listOf(entry.outputs, toJson)}};
@@ -124,6 +133,19 @@ public:
       return value.get<int64_t>();
     fail(key, "is not an integer from 0 to 2^63 - 1");
     return 0;
+  }
+  int32_t asToken(const Json &value, const char *key) {
+    int64_t id = asSize(value, key);
+    if (id > INT32_MAX)
+      fail(key, "is no list of tokens");
+    return static_cast<int32_t>(id);
+  }
+  const Json &object(const Json &object, const char *key) {
+    static const Json empty = Json::object();
+    const Json *value = find(object, key);
+    if (value && !value->is_object())
+      fail(key, "is not an object");
+    return value && value->is_object() ? *value : empty;
   }
   double number(const Json &object, const char *key) {
     const Json *value = find(object, key);
@@ -202,6 +224,20 @@ static KernelInfo readKernel(FieldReader &read, const Json &json, uint32_t minor
   return kernel;
 }
 
+static TextFacts readText(FieldReader &read, const Json &json) {
+  TextFacts text;
+  text.contextOrigin = read.string(json, "context_origin");
+  for (const Json &id : read.list(json, "begin_of_text"))
+    text.beginOfText = read.asToken(id, "begin_of_text");
+  text.beginOrigin = read.string(json, "begin_origin");
+  for (const Json &id : read.list(json, "end_of_text"))
+    text.endOfText.push_back(read.asToken(id, "end_of_text"));
+  text.endOrigin = read.string(json, "end_origin");
+  text.rope = read.string(json, "rope");
+  text.ropeOrigin = read.string(json, "rope_origin");
+  return text;
+}
+
 static ModuleInfo readInfo(FieldReader &read, const Json &json, uint32_t minor) {
   ModuleInfo info;
   info.producer = read.string(json, "producer");
@@ -209,6 +245,8 @@ static ModuleInfo readInfo(FieldReader &read, const Json &json, uint32_t minor) 
   info.pipeline = read.string(json, "pipeline");
   info.contextLength = read.size(json, "context_length");
   info.vocabularySize = read.size(json, "vocabulary_size");
+  if (minor >= 6)
+    info.text = readText(read, read.object(json, "text"));
   for (const Json &item : read.list(json, "entry_points")) {
     EntryPoint entry;
     entry.name = read.string(item, "name");

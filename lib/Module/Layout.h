@@ -17,7 +17,7 @@ namespace qopt {
 static_assert(std::endian::native == std::endian::little, ".qmod files are read and written as memory is");
 
 inline constexpr char moduleMagic[] = "QMOD\r\n\x1a\n";
-inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 5;
+inline constexpr uint32_t moduleVersionMajor = 1, moduleVersionMinor = 6;
 inline constexpr int64_t sectionAlignment = 64, weightsAlignment = 4096, parameterAlignment = 64;
 /// What one hash of the table covers, of files that are written.
 inline constexpr int64_t hashedChunkBytes = 256 << 10;

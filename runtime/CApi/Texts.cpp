@@ -188,7 +188,10 @@ int64_t qrt_decode(qrt_module *module, const int32_t *ids, size_t num_ids, int s
 
 int32_t qrt_end_of_text(qrt_module *module) {
   Result<const Tokenizer *> tokenizer = tokenizerOf(module);
-  return tokenizer ? (*tokenizer)->endOfText() : -1;
+  if (!tokenizer)
+    return -1;
+  std::vector<int32_t> ends = qrt::endTokens(module->shared->info(), *tokenizer);
+  return ends.empty() ? -1 : ends.front();
 }
 
 int32_t qrt_begin_of_text(qrt_module *module) {
@@ -242,7 +245,7 @@ int64_t qrt_generate(qrt_module *module, const int32_t *prompt, size_t num_promp
       }
       return !callback || callback(user, token, text.c_str()) == 0;
     };
-    qrt::GenerateOptions generation{options->max_tokens, *sampling, tokenizer ? tokenizer->endOfText() : -1};
+    qrt::GenerateOptions generation{options->max_tokens, *sampling, qrt::endTokens(module->shared->info(), tokenizer)};
     Result<qrt::Generated> result = qrt::generate(**model, {prompt, prompt + num_prompt}, generation, emit);
     if (!result)
       return result.error();

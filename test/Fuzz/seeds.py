@@ -33,6 +33,9 @@ def header(minor):
     kernel = {"name": "rms_norm", "shared_bytes": 1024, "resources": []}
     layer = {"name": "up", "scheme": "gptq-int4", "out_features": 3, "in_features": 5, "bits_per_weight": 4.5}
     result = {"producer": "qopt 0.1.0", "model": "m.onnx", "pipeline": "", "context_length": 8, "vocabulary_size": 16}
+    if minor >= 6:
+        result["text"] = {"context_origin": "config.json", "begin_of_text": [1], "begin_origin": "config.json",
+                          "end_of_text": [2, 7], "end_origin": "", "rope": "", "rope_origin": ""}
     if minor >= 2:
         kernel["arch"] = ""
     if minor >= 3:
@@ -54,7 +57,7 @@ def header(minor):
     return json.dumps(result).encode()
 
 
-for minor in range(6):
+for minor in range(7):
     sections = b"0123456789".ljust(4096, b"\0") + bytes(range(80))
     seed("ModuleFuzzer", f"1.{minor}", bytes([minor]) + header(minor) + b"\0" + sections)
 

@@ -22,7 +22,8 @@ struct Request {
   std::vector<std::string> inputs;
   std::string outputFolder;
 
-  std::string prompt;
+  std::vector<std::string> prompts;
+  std::string promptFile;
   int64_t maxTokens = 128, topK = 0, seed = 0, startTokens = qrt::kBenchStartTokens;
   double temperature = 0, topP = 1;
 
@@ -59,7 +60,7 @@ qopt::Status writeJson(const Request &request, const std::string &json);
 
 qopt::Status measure(const Request &request);
 qopt::Status runOnce(const Request &request);
-qopt::Status continuePrompt(const Request &request);
+qopt::Status continuePrompts(const Request &request);
 qopt::Status bench(const Request &request);
 qopt::Status showInfo(const Request &request);
 qopt::Status verifyModule(const Request &request);

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "Commands.h"
+#include "qopt/Runtime/Generate.h"
 #include "qopt/Runtime/ScoringText.h"
 #include "qopt/Support/Progress.h"
 #include "qopt/Support/Targets.h"
@@ -66,6 +67,8 @@ Status measure(const Request &request) {
   Result<OpenModel> measured = openModel(request, request.modulePath);
   if (!measured)
     return measured.error();
+  if (Status status = qrt::canScore(*measured->model); !status)
+    return inFile(request.modulePath, status.error());
   std::unique_ptr<Tokenizer> tokenizer; // files of ids need none
   if (!measured->session->module().section(kTokenizerSection).empty()) {
     auto opened = openTokenizer(request, *measured->session);
@@ -94,9 +97,10 @@ Status measure(const Request &request) {
   options.progress = [&](int64_t done, int64_t total) { progress.update(done, total); };
   // Rows of one batch have one length; what fills up the shorter ones must be chosen.
   if (mode == qrt::PerplexityMode::Seed) {
-    int64_t padding = request.paddingId >= 0 ? request.paddingId : tokenizer ? tokenizer->endOfText() : -1;
+    std::vector<int32_t> ends = qrt::endTokens(measured->session->module().info(), tokenizer.get());
+    int64_t padding = request.paddingId >= 0 || ends.empty() ? request.paddingId : ends.front();
     if (padding < 0)
-      return inFile(request.modulePath, {"its tokenizer has no end of text to pad with; give --padding-id=N"});
+      return inFile(request.modulePath, {"it names no end of text to pad with; give --padding-id=N"});
     options.paddingId = static_cast<int32_t>(padding);
   }
   Result<qrt::Perplexity> result = qrt::measurePerplexity(*measured->model, *rows, options, other.model.get());

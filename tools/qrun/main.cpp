@@ -13,7 +13,7 @@
 using namespace qopt;
 
 std::vector<std::string> Request::filesRead() const {
-  std::vector<std::string> files{modulePath, compareModule, perplexityFile};
+  std::vector<std::string> files{modulePath, compareModule, perplexityFile, promptFile};
   for (const std::string &input : inputs) // NAME=FILE
     files.push_back(input.substr(input.find('=') + 1));
   return files;
@@ -34,7 +34,12 @@ static void addOptions(Options &options, Request &request) {
                "measure how well the model predicts FILE: text (.txt), lines\n"
                "with \"text\" or \"input_ids\" (.jsonl), or windows of token\n"
                "ids [n, length] that are scored as they are (.npy)");
-  options.text("prompt", "TEXT", request.prompt, "print TEXT and how the model goes on");
+  options.list("prompt", "TEXT", request.prompts,
+               "print TEXT and how the model goes on; of several, one\n"
+               "after the other, an empty line between them");
+  options.file("prompt-file", "FILE", request.promptFile,
+               "the same for each line of FILE: text (.txt), or \"text\" or\n"
+               "\"input_ids\" (.jsonl)");
   options.list("input", "NAME=FILE", request.inputs,
                "run the model once on arrays (.npy, or .pb: an ONNX\n"
                "TensorProto); give one for each input");
@@ -111,8 +116,11 @@ static Status checkCombination(const Options &options) {
       {"temperature", "prompt"}, {"top-k", "prompt"},          {"top-p", "prompt"},      {"seed", "prompt"},
       {"out", "extract"},        {"extract", "out"},           {"context", "bench"},
   };
+  auto isThere = [&](std::string_view name) {
+    return options.wasGiven(std::string(name)) || (name == "prompt" && options.wasGiven("prompt-file"));
+  };
   for (auto [option, other] : needs)
-    if (options.wasGiven(option) && !options.wasGiven(other))
+    if (options.wasGiven(option) && !isThere(other))
       return usageError(std::string("--") + option + " needs --" + other);
   // What is drawn with temperature 0 is always the same.
   for (const char *option : {"top-k", "top-p", "seed"})
@@ -136,8 +144,8 @@ struct Command {
 /// Exactly one command; two could not share standard output.
 static Result<Command> chooseCommand(const Options &options) {
   static constexpr Command commands[] = {
-      {"perplexity", measure},  {"prompt", continuePrompt},  {"input", runOnce}, {"info", showInfo},
-      {"verify", verifyModule}, {"extract", extractSection}, {"bench", bench}};
+      {"perplexity", measure}, {"prompt", continuePrompts}, {"prompt-file", continuePrompts}, {"input", runOnce},
+      {"info", showInfo},      {"verify", verifyModule},    {"extract", extractSection},      {"bench", bench}};
   const Command *chosen = nullptr;
   for (const Command &command : commands) {
     if (!options.wasGiven(command.option))

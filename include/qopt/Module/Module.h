@@ -30,6 +30,7 @@
 // 1.3 added the roles of inputs and outputs; in older files names and types tell them.
 // Version 1.4 added the hashes of chunks; in older files the one hash is that of all.
 // Version 1.5 added what activations of layers are; older files do not say it.
+// Version 1.6 added what the files beside the model say of texts; older files do not.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_MODULE_MODULE_H
@@ -41,6 +42,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -113,6 +115,17 @@ struct Section {
   int64_t offset = 0, bytes = 0;
 };
 
+/// What the files beside the model say of its texts, each with the file that says it, as
+/// "config.json" or "../config.json" from the model's folder.
+struct TextFacts {
+  std::string contextOrigin;          ///< of ModuleInfo::contextLength
+  std::optional<int32_t> beginOfText; ///< the token that texts begin with
+  std::string beginOrigin;
+  std::vector<int32_t> endOfText; ///< the tokens that end a text, any of them; empty: not said
+  std::string endOrigin;
+  std::string rope, ropeOrigin; ///< parameters of the rotary embedding, a JSON object
+};
+
 /// Everything of the header but the sections.
 struct ModuleInfo {
   std::string producer;      ///< "qopt 0.1.0"
@@ -120,6 +133,7 @@ struct ModuleInfo {
   std::string pipeline;      ///< as given to qopt; empty for the float model
   int64_t contextLength = 0; ///< 0: unknown
   int64_t vocabularySize = 0;
+  TextFacts text;
   std::vector<EntryPoint> entryPoints;
   std::vector<Parameter> parameters;
   std::vector<LayerInfo> layers;

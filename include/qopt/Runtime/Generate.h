@@ -8,6 +8,7 @@
 
 #include "qopt/Runtime/LanguageModel.h"
 #include "qopt/Runtime/Sampler.h"
+#include "qopt/Tokenizer/Tokenizer.h"
 #include <functional>
 
 namespace qrt {
@@ -15,7 +16,7 @@ namespace qrt {
 struct GenerateOptions {
   int64_t maxTokens = 128;
   SamplingOptions sampling;
-  int32_t endOfText = -1; ///< stop before this token; -1: none
+  std::vector<int32_t> endOfText; ///< stop before any of these tokens
 };
 
 struct Generated {
@@ -25,6 +26,13 @@ struct Generated {
   double promptSeconds = 0; ///< until the first token
   double seconds = 0;       ///< for all others
 };
+
+/// The tokens that end a text: those that the files beside the model name, else the one that `tokenizer`,
+/// which may be null, has by a usual name.
+std::vector<int32_t> endTokens(const qopt::ModuleInfo &info, const qopt::Tokenizer *tokenizer);
+
+/// Whether the model has room for a token behind `prompt`; an error says what there is.
+Status checkPrompt(const LanguageModel &model, std::span<const int32_t> prompt);
 
 /// "end_of_text", "max_tokens", "context", "caller".
 const char *stopName(Generated::Stop stop);

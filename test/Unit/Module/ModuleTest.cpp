@@ -27,6 +27,7 @@ protected:
     info.pipeline = "gptq-int4{group-size=32}";
     info.contextLength = 512;
     info.vocabularySize = 2048;
+    info.text = {"config.json", 1, "generation_config.json", {2, 7}, "../genai_config.json", "{}", "config.json"};
     info.entryPoints = {{"forward",
                          {{"input_ids", ElementType::I64, {{-1, "batch"}, {-1, "seq"}}, Role::TokenIds}},
                          {{"logits", ElementType::F32, {{-1, "batch"}, {-1, "seq"}, {2048, ""}}, Role::Logits}}}};
@@ -110,6 +111,13 @@ TEST_F(ModuleFile, RoundTrip) {
   EXPECT_EQ(info.pipeline, expected.pipeline);
   EXPECT_EQ(info.contextLength, 512);
   EXPECT_EQ(info.vocabularySize, 2048);
+  EXPECT_EQ(info.text.contextOrigin, "config.json");
+  EXPECT_EQ(info.text.beginOfText, 1);
+  EXPECT_EQ(info.text.beginOrigin, "generation_config.json");
+  EXPECT_EQ(info.text.endOfText, (std::vector<int32_t>{2, 7}));
+  EXPECT_EQ(info.text.endOrigin, "../genai_config.json");
+  EXPECT_EQ(info.text.rope, "{}");
+  EXPECT_EQ(info.text.ropeOrigin, "config.json");
   ASSERT_EQ(info.entryPoints.size(), 1u);
   ASSERT_EQ(info.entryPoints[0].outputs[0].dims.size(), 3u);
   EXPECT_EQ(info.entryPoints[0].outputs[0].dims[0].symbol, "batch");
@@ -189,10 +197,10 @@ TEST_F(ModuleFile, OtherFilesAreNamed) {
 TEST_F(ModuleFile, VersionsAreCompared) {
   ASSERT_TRUE(writeExample(path));
   std::string newer = read(path);
-  newer[12] = 6; // minor
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.6, but this program reads 1.0 to 1.5");
+  newer[12] = 7; // minor
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 1.7, but this program reads 1.0 to 1.6");
   newer[8] = 2; // major
-  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.6, but this program reads 1.0 to 1.5");
+  EXPECT_EQ(errorOf(sealed(newer)), "has format version 2.7, but this program reads 1.0 to 1.6");
 }
 
 // From version 1.4 on weights are compared later, but nothing that could do harm is.

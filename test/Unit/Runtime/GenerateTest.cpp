@@ -50,12 +50,12 @@ TEST_F(GenerateTest, GreedyStopsWhereItShould) {
   EXPECT_EQ(result.stop, Generated::MaxTokens);
 
   options.maxTokens = 100;
-  options.endOfText = 4;
+  options.endOfText = {9, 4};
   result = run(options);
   EXPECT_EQ(result.tokens, (Ids{1, 2, 3}));
   EXPECT_EQ(result.stop, Generated::EndOfText);
 
-  options.endOfText = -1;
+  options.endOfText = {};
   result = run(options);
   EXPECT_EQ(result.tokens.size(), 11u);
   EXPECT_EQ(result.stop, Generated::Context);
