@@ -14,7 +14,6 @@
 #include "qopt/Passes/Remarks.h"
 #include "qopt/Reference/LongCalls.h"
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 

@@ -206,7 +206,7 @@ def RaiseAttention : Pass<"qopt-raise-attention", "::mlir::func::FuncOp"> {
     Expects: resolved shapes, rotary embeddings already raised.
   }];
   let options = [
-    Option<"maxPosition", "max-position", "int64_t", /*default=*/"0", "Longest sequence; 0: the module's qopt.context_length, or 4096">,
+    Option<"maxPosition", "max-position", "int64_t", /*default=*/"0", "Longest sequence; 0: the module's qopt.context_length, or any">,
   ];
   let statistics = [Statistic<"numRaised", "raised", "Attentions found">];
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
@@ -220,6 +220,10 @@ def RaiseRotaryEmbedding : Pass<"qopt-raise-rotary-embedding", "::mlir::func::Fu
     the exporter's own computation gives for every position; positions are the
     model's input, or counted, or the exporter's. Recognised by probing, whatever
     the spelling, and replaced only where both compute the same.
+
+    Where nobody says how many positions there are, or more than 32768, and only
+    products and angles stand between them and the tables, the tables are computed
+    for the tokens of a call, [batch, sequence, pairs], and the operator has no positions.
 
     ```mlir
     %4 = onnx.Reshape %q, %shape : (tensor<?x?x64xf32>, tensor<4xi64>) -> tensor<?x?x2x32xf32>
