@@ -143,6 +143,19 @@ static Status addSchemeOfList(OpPassManager &pm, StringRef last, StringRef compa
   return addScheme(pm, *info, rest, compat, overrides);
 }
 
+/// A transformation behind a scheme would come too late.
+static Status checkOrder(ArrayRef<std::string> pipelines) {
+  StringRef scheme;
+  for (StringRef pipeline : pipelines) {
+    StringRef name = pipeline.split('{').first;
+    if (findScheme(name))
+      scheme = name;
+    else if (!scheme.empty() && llvm::is_contained(transformationNames(), name))
+      return Error{name.str() + " changes the float model, so it stands before " + scheme.str()};
+  }
+  return {};
+}
+
 Status qopt::parsePipelineWithOverrides(OpPassManager &pm, StringRef text, StringRef compat,
                                         ArrayRef<std::string> overrides) {
   auto fail = [&](const Twine &reason) { return Error{"pipeline \"" + printable(text.str()) + "\": " + reason.str()}; };
@@ -156,6 +169,8 @@ Status qopt::parsePipelineWithOverrides(OpPassManager &pm, StringRef text, Strin
       return fail(resolved.error().message);
     pipelines.push_back(std::move(*resolved));
   }
+  if (Status status = checkOrder(pipelines); !status)
+    return fail(status.error().message);
   std::string scheme;
   if (!compat.empty() || !overrides.empty()) {
     // Transformations may stand in front of it.
