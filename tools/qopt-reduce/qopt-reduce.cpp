@@ -12,6 +12,8 @@
 #include "qopt/Support/OutputPaths.h"
 #include "qopt/Support/Progress.h"
 #include "qopt/Support/Tool.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
 #include <cstdio>
 
 using namespace qopt;
@@ -23,8 +25,18 @@ static int64_t countOperations(mlir::ModuleOp module) {
   return count;
 }
 
+/// To standard output where `path` is "-".
+static Status write(const std::string &path, const std::string &text) {
+  if (path == "-") {
+    std::fputs(text.c_str(), stdout);
+    return {};
+  }
+  Status written = writeFileAtomically(path, text);
+  return written ? written : inFile(path, written.error());
+}
+
 int main(int argc, char **argv) {
-  std::string script, output = "-";
+  std::string script, output = "-", report;
   std::vector<std::string> scriptArguments, dialectPlugins;
   bool allowsUnregistered = false, isQuiet = false;
   Options options("qopt-reduce MODEL --test=SCRIPT [options]",
@@ -36,6 +48,8 @@ int main(int argc, char **argv) {
   options.list("test-arg", "ARG", scriptArguments, "an argument of SCRIPT before FILE.mlir; may be repeated");
   options.file("output", "FILE", output, "the reduced IR as text (default: standard output)");
   options.shortName('o');
+  options.file("report", "FILE", report,
+               "how much is left, and what it took, as JSON (docs/schemas/qopt-reduction.json)");
   options.list("load-dialect-plugin", "FILE", dialectPlugins, "a plugin with dialects that the input has");
   options.flag("allow-unregistered-dialect", allowsUnregistered, "take operations of unknown dialects");
   options.flag("quiet", isQuiet, "no progress and no summary");
@@ -47,8 +61,10 @@ int main(int argc, char **argv) {
       return usageError("expected one model but got " + std::to_string(options.positional().size()));
     if (script.empty())
       return usageError("expected --test=SCRIPT");
+    if (output == "-" && report == "-")
+      return usageError("expected -o FILE where --report=- takes standard output");
     const std::string &input = options.positional()[0];
-    if (Status status = checkOutputPaths({output}, {input, script}); !status)
+    if (Status status = checkOutputPaths({output, report}, {input, script}); !status)
       return status;
 
     mlir::DialectRegistry registry;
@@ -75,14 +91,15 @@ int main(int argc, char **argv) {
     progress.clear();
     if (!status)
       return inFile(input, status.error());
-    std::string text = reducer.toText(*module);
-    if (output == "-")
-      std::fputs(text.c_str(), stdout);
-    else if (Status written = writeFileAtomically(output, text); !written)
-      return inFile(output, written.error());
+    if (Status written = write(output, reducer.toText(*module)); !written)
+      return written;
+    int64_t left = countOperations(*module);
     if (!isQuiet)
-      std::fprintf(stderr, "%lld of %lld operations left, %d runs of the test\n",
-                   static_cast<long long>(countOperations(*module)), static_cast<long long>(before), test.count());
-    return {};
+      std::fprintf(stderr, "%lld of %lld operations left, %d runs of the test\n", static_cast<long long>(left),
+                   static_cast<long long>(before), test.count());
+    if (report.empty())
+      return {};
+    llvm::json::Object json{{"operations", before}, {"operations_left", left}, {"test_runs", test.count()}};
+    return write(report, llvm::formatv("{0:2}\n", llvm::json::Value(std::move(json))).str());
   });
 }
