@@ -118,6 +118,10 @@ Value OnnxLowering::reshape(Value tensor, ArrayRef<OpFoldResult> from, ArrayRef<
   if (from == to)
     return tensor;
   Type element = getElementTypeOrSelf(tensor.getType());
+  // A 0 beside an unknown size makes a merged dimension that no verifier accepts; there is nothing to keep anyway.
+  auto isZero = [](OpFoldResult size) { return constantOf(size) == 0; };
+  if (llvm::any_of(from, isZero) || llvm::any_of(to, isZero))
+    return empty(to, element);
   tensor = castTo(tensor, typeOf(from, element));
   size_t before = 0, after = 0, shorter = std::min(from.size(), to.size());
   while (before < shorter && from[before] == to[before])

@@ -95,6 +95,16 @@ func.func @cancels_constants(%x: tensor<?x256xf32>) -> tensor<?x8x32xf32> {
   return %0 : tensor<?x8x32xf32>
 }
 
+// Without elements there is nothing to keep.
+// CHECK-LABEL: func.func @keeps_nothing(
+func.func @keeps_nothing(%x: tensor<?x0x7xf32>) -> tensor<0x7x3x1xf32> {
+  // CHECK: %[[EMPTY:.*]] = tensor.empty() : tensor<0x7x3x1xf32>
+  // CHECK: return %[[EMPTY]]
+  %shape = onnx.Constant dense<[0, 7, 3, 1]> : tensor<4xi64>
+  %0 = onnx.Reshape %x, %shape {allowzero = 1 : i64} : (tensor<?x0x7xf32>, tensor<4xi64>) -> tensor<0x7x3x1xf32>
+  return %0 : tensor<0x7x3x1xf32>
+}
+
 // What is dropped must be 1, which only the run time can tell.
 // CHECK-LABEL: func.func @checks_dropped_size(
 func.func @checks_dropped_size(%x: tensor<?x4xf32>) -> tensor<4xf32> {
