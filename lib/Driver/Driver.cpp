@@ -21,8 +21,8 @@
 #include "qopt/Support/TemporaryDirectory.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
-#include "llvm/ADT/StringRef.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringRef.h"
 #include "llvm/Support/FormatVariadic.h"
 
 #include <filesystem>
