@@ -70,17 +70,18 @@ private:
 
 /// All linear layers together.
 struct Totals {
-  double weights = 0, bits = 0;
-  double bitsPerWeight() const { return weights > 0 ? bits / weights : 0; }
+  int64_t weights = 0; // what fits is checked where a header is read
+  double bits = 0;
+  double bitsPerWeight() const { return weights > 0 ? bits / static_cast<double>(weights) : 0; }
 };
 } // namespace
 
 static Totals totalsOf(const ModuleInfo &info) {
   Totals totals;
   for (const LayerInfo &layer : info.layers) {
-    double weights = static_cast<double>(layer.outFeatures) * static_cast<double>(layer.inFeatures);
+    int64_t weights = layer.outFeatures * layer.inFeatures;
     totals.weights += weights;
-    totals.bits += weights * layer.bitsPerWeight;
+    totals.bits += static_cast<double>(weights) * layer.bitsPerWeight;
   }
   return totals;
 }
@@ -149,8 +150,8 @@ std::string qrt::describeModule(const Module &module) {
                   printable(layer.scheme), fixed(layer.bitsPerWeight, 3) + " bits", describeActivations(layer)});
     Totals totals = totalsOf(info);
     text += "\nlinear layers (out x in, bits per weight with scales and zero points):\n" + layers.text();
-    text +=
-        "  all: " + fixed(totals.weights, 0) + " weights, " + fixed(totals.bitsPerWeight(), 3) + " bits per weight\n";
+    text += "  all: " + std::to_string(totals.weights) + " weights, " + fixed(totals.bitsPerWeight(), 3) +
+            " bits per weight\n";
   }
 
   if (!info.kernels.empty()) {
@@ -200,7 +201,7 @@ std::string qrt::describeModuleAsJson(const Module &module) {
                {"rope_origin", info.text.ropeOrigin},
                {"vocabulary_size", info.vocabularySize},
                {"module_bytes", module.fileBytes()},
-               {"linear_weights", static_cast<int64_t>(totalsOf(info).weights)},
+               {"linear_weights", totalsOf(info).weights},
                {"bits_per_weight", totalsOf(info).bitsPerWeight()},
                {"entry_points", Json::array()},
                {"layers", Json::array()},

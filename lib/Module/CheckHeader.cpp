@@ -75,6 +75,19 @@ static Status checkKernels(const std::vector<KernelInfo> &kernels) {
   return {};
 }
 
+static Status checkLayers(const std::vector<LayerInfo> &layers) {
+  int64_t total = 0;
+  for (const LayerInfo &layer : layers) {
+    std::optional<int64_t> weights = checkedMul(layer.outFeatures, layer.inFeatures);
+    std::optional<int64_t> sum = weights ? checkedAdd(total, *weights) : std::nullopt;
+    if (!sum)
+      return Error{"layer " + quoted(layer.name) + " of " + std::to_string(layer.outFeatures) + " x " +
+                   std::to_string(layer.inFeatures) + " makes more than " + std::to_string(INT64_MAX) + " weights"};
+    total = *sum;
+  }
+  return {};
+}
+
 Status qopt::checkInfo(const ModuleInfo &info) {
   if (info.contextLength < 0 || info.vocabularySize < 0)
     return Error{"context length " + std::to_string(info.contextLength) + " or vocabulary size " +
@@ -97,6 +110,8 @@ Status qopt::checkInfo(const ModuleInfo &info) {
       return Error{"parameter " + quoted(parameter.name) + " has " + std::to_string(parameter.bytes) +
                    " bytes, but its shape needs " + std::to_string(*bytes)};
   }
+  if (Status status = checkLayers(info.layers); !status)
+    return status;
   return checkKernels(info.kernels);
 }
 

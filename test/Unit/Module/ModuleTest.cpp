@@ -89,10 +89,10 @@ protected:
     return sealed(bytes);
   }
   static std::string header(const std::string &sections, const std::string &parameters = "", int64_t context = 1,
-                            const std::string &entries = "") {
+                            const std::string &entries = "", const std::string &layers = "") {
     return R"({"producer":"p","model":"m","pipeline":"","context_length":)" + std::to_string(context) +
            R"(,"vocabulary_size":2,"entry_points":[)" + entries + R"(],"parameters":[)" + parameters +
-           R"(],"layers":[],"sections":[)" + sections + "]}";
+           R"(],"layers":[)" + layers + R"(],"sections":[)" + sections + "]}";
   }
 
   fs::path folder;
@@ -365,6 +365,9 @@ TEST_F(ModuleFile, HostileKernelTables) {
 TEST_F(ModuleFile, HostileHeadersWithTheRightHash) {
   const std::string host = R"({"name":"host","offset":8192,"bytes":100})";
   const std::string weights = R"({"name":"weights","offset":12288,"bytes":256})";
+  const std::string layer =
+      R"({"name":"l","scheme":"s","out_features":2305843009213693952,"in_features":3,"bits_per_weight":4})";
+  EXPECT_EQ(errorOf(withHeader(header(host, "", 1, "", layer))), "");
   const std::string tensor = R"({"name":"t","type":"f32","dims":[-1]})";
   EXPECT_EQ(errorOf(withHeader(header(host + "," + weights))), "");
   const std::pair<std::string, const char *> cases[] = {
@@ -398,6 +401,7 @@ TEST_F(ModuleFile, HostileHeadersWithTheRightHash) {
       {header(host, "", 1,
               R"({"name":"f","inputs":[{"name":"t","type":"f32","dims":[1,1,1,1,1,1,1,1,1]}],"outputs":[]})"),
        "9 dimensions"},
+      {header(host, "", 1, "", layer + "," + layer), "'l' of 2305843009213693952 x 3 makes more than 92"},
   };
   for (const auto &[json, expected] : cases) {
     std::string message = errorOf(withHeader(json));
