@@ -171,7 +171,6 @@ for name, data in models.items():
 for path in [*sorted((inputs.parent / "Passes").glob("raise-*.mlir")), *bad_inputs("mlir", "*.mlir*")]:
     for number, part in enumerate(re.split(rb"^// -----$", path.read_bytes(), flags=re.M)):
         seed("MlirFuzzer", f"{path.name}.{number}", re.sub(rb"^// ?(RUN|CHECK).*\n", b"", part, flags=re.M))
-seed("MlirFuzzer", "bytecode", (inputs / "bytecode" / "unversioned.mlirbc").read_bytes())
 cases = (inputs / "onnx-node-tests" / "cases.mlir").read_bytes()
 for number, part in enumerate(re.findall(rb"^func\.func .*?^}\n", cases, flags=re.M | re.S)[::7]):
     seed("MlirFuzzer", f"case{number}", part.replace(b"func.func private", b"func.func"))
