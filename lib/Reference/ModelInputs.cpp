@@ -49,10 +49,12 @@ Sizes ModelInputs::adapt(Sizes wanted) const {
   if (!tokens)
     return wanted;
   RankedTensorType type = rankedTypeOf(tokens);
-  if (type.getRank() > 0 && !type.isDynamicDim(0))
+  if (type.getRank() < 2) // one text
+    wanted.batch = 1;
+  else if (!type.isDynamicDim(0))
     wanted.batch = type.getDimSize(0);
-  if (type.getRank() > 1 && !type.isDynamicDim(1))
-    wanted.length = type.getDimSize(1);
+  if (unsigned dim = type.getRank() > 1 ? 1 : 0; type.getRank() > 0 && !type.isDynamicDim(dim))
+    wanted.length = type.getDimSize(dim);
   if (!hasPast)
     wanted.past = 0;
   return wanted;

@@ -6,6 +6,7 @@
 // or v of that layer, and so on.
 //
 //===----------------------------------------------------------------------===//
+#include "RoleUses.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Linear.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
@@ -79,10 +80,25 @@ bool reaches(Value value, int depth, const Visit &visit) {
   return false;
 }
 
+/// The products that logits come out of; of a function without such, those of outputs that could be any.
+llvm::DenseSet<Operation *> findHeads(func::FuncOp function) {
+  llvm::DenseSet<Operation *> heads, others;
+  function.walk([&](func::ReturnOp op) {
+    for (auto [i, output] : llvm::enumerate(op.getOperands())) {
+      Role role = getResultRole(function, i);
+      bool isLogits = role == Role::Logits || role == Role::LastLogits;
+      if (isLogits || role == Role::Other)
+        if (Operation *product = raise::findProduct(output))
+          (isLogits ? heads : others).insert(product);
+    }
+  });
+  return heads.empty() ? others : heads;
+}
+
 /// The name that a linear's place in a decoder gives it; empty when it has none.
 /// `attentions` is the number of attention operators before it.
-std::string nameFromPlace(MatMulOp op, int64_t attentions) {
-  if (op->hasOneUse() && isa<func::ReturnOp>(*op->user_begin()))
+std::string nameFromPlace(MatMulOp op, int64_t attentions, bool isHead) {
+  if (isHead)
     return "lm_head";
   std::string role;
   reaches(op.getY(), 4, [&](OpOperand &use) {
@@ -123,6 +139,7 @@ struct NameLayers : impl::NameLayersBase<NameLayers> {
   using Base::Base;
 
   void runOnOperation() override {
+    llvm::DenseSet<Operation *> heads = findHeads(getOperation());
     llvm::StringSet<> taken;
     int64_t attentions = 0, unknown = 0;
     getOperation().walk([&](Operation *op) {
@@ -135,7 +152,7 @@ struct NameLayers : impl::NameLayersBase<NameLayers> {
       auto scope = getAttr<onnx::attrs::Scope>(op);
       std::string candidates[] = {given ? given.str() : std::string(), scope ? scope.str() : std::string(),
                                   nameFromNode(op->getLoc()), nameFromWeight(weights),
-                                  nameFromPlace(linear, attentions)};
+                                  nameFromPlace(linear, attentions, heads.contains(op))};
       std::string name;
       for (const std::string &candidate : candidates)
         if (name.empty() && !candidate.empty() && !taken.contains(candidate))

@@ -226,18 +226,22 @@ static void walkBack(Value value, const Visit &visit) {
   }
 }
 
-std::optional<int64_t> raise::findProductWidth(Value value) {
-  std::optional<int64_t> width;
+Operation *raise::findProduct(Value value) {
+  Operation *product = nullptr;
   walkBack(value, [&](Value at) {
-    Operation *op = at.getDefiningOp();
-    if (!isa_and_present<MatMulOp, GemmOp>(op))
-      return true;
-    RankedTensorType type = rankedTypeOf(at);
-    if (isWeight(op->getOperand(1)) && type && !type.isDynamicDim(type.getRank() - 1))
-      width = type.getShape().back();
-    return false;
+    if (isa_and_present<MatMulOp, GemmOp>(at.getDefiningOp()))
+      product = at.getDefiningOp();
+    return !product;
   });
-  return width;
+  return product;
+}
+
+std::optional<int64_t> raise::findProductWidth(Value value) {
+  Operation *product = findProduct(value);
+  RankedTensorType type = product ? rankedTypeOf(product->getResult(0)) : RankedTensorType();
+  if (!type || !isWeight(product->getOperand(1)) || type.isDynamicDim(type.getRank() - 1))
+    return std::nullopt;
+  return type.getShape().back();
 }
 
 /// Whether `value` is [_, 1, _], or the last of any number of rows.

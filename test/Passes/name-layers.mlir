@@ -52,6 +52,26 @@ func.func @decoder_layer(%x: tensor<?x?x4xf32>) -> tensor<?x?x4xf32> {
   return %l : tensor<?x?x4xf32>
 }
 
+// The head is what logits come out of, however they are cut and shaped: the keys that leave from such a product are none.
+// CHECK-LABEL: func @head
+func.func @head(%x: tensor<1x?x4xf32>) -> (tensor<1x?x2x2xf32> {qopt.role = #qopt.role<present_key>},
+                                           tensor<?x2xf32> {qopt.role = #qopt.role<logits>}) {
+  %w = onnx.Constant dense<1.0> : tensor<4x4xf32>
+  %heads = onnx.Constant dense<[0, 0, 2, 2]> : tensor<4xi64>
+  %cap = onnx.Constant dense<30.0> : tensor<f32>
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %end = onnx.Constant dense<2> : tensor<1xi64>
+  // CHECK: qopt.layer = "linear_0"
+  %k = onnx.MatMul %x, %w : (tensor<1x?x4xf32>, tensor<4x4xf32>) -> tensor<1x?x4xf32>
+  %present = onnx.Reshape %k, %heads : (tensor<1x?x4xf32>, tensor<4xi64>) -> tensor<1x?x2x2xf32>
+  // CHECK: qopt.layer = "lm_head"
+  %l = onnx.MatMul %k, %w : (tensor<1x?x4xf32>, tensor<4x4xf32>) -> tensor<1x?x4xf32>
+  %d = onnx.Div %l, %cap : (tensor<1x?x4xf32>, tensor<f32>) -> tensor<1x?x4xf32>
+  %s = onnx.Slice %d, %zero, %end axes(%end) : (tensor<1x?x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<1x?x2xf32>
+  %q = onnx.Squeeze %s, %zero : (tensor<1x?x2xf32>, tensor<1xi64>) -> tensor<?x2xf32>
+  return %present, %q : tensor<1x?x2x2xf32>, tensor<?x2xf32>
+}
+
 {-#
   dialect_resources: {
     builtin: {
