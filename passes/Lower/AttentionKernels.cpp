@@ -84,6 +84,8 @@ struct Attention : KernelPattern<onnx::AttentionOp> {
     Value q = toHeads(b, op.getQ(), op.getQNumHeads()), k = toHeads(b, op.getK(), op.getKvNumHeads()),
           v = toHeads(b, op.getV(), op.getKvNumHeads());
     DenseMap<Value, Value> replacements;
+    if (countsFromPast(op))
+      b.requireEqual(b.dim(q, of.queriesFirst ? 2 : 1), b.dim(k, of.keysFirst ? 2 : 1));
     if (op.getPastKey() || op.getPresentKey() || op.getPresentValue()) {
       k = append(b, op.getPastKey(), k, of.keysFirst);
       v = append(b, op.getPastValue(), v, of.keysFirst);
@@ -103,10 +105,9 @@ struct Attention : KernelPattern<onnx::AttentionOp> {
     Value mask = op.getAttnMask() ? toRank4(b, widenMask(b, op.getAttnMask())) : Value();
     q = widen(b, q), k = widen(b, k), v = widen(b, v);
     Value init = b.empty(sizes, b.getF32Type());
-    auto attention =
-        kernel::AttentionOp::create(b, init.getType(), q, k, v, mask, init, op.getScaleAttr(), softcapOf(op),
-                                    flag(b, op.getIsCausal()), flag(b, op.getIsCausal() && op.getPastKey()),
-                                    flag(b, of.queriesFirst), flag(b, of.keysFirst), flag(b, becomesCodes(op.getY())));
+    auto attention = kernel::AttentionOp::create(
+        b, init.getType(), q, k, v, mask, init, op.getScaleAttr(), softcapOf(op), flag(b, op.getIsCausal()),
+        flag(b, countsFromPast(op)), flag(b, of.queriesFirst), flag(b, of.keysFirst), flag(b, becomesCodes(op.getY())));
     Value y = attention.getResult(0);
     Type element = typeOf(op.getQ()).getElementType();
     if (!element.isF32())
@@ -131,6 +132,12 @@ private:
     int64_t queries, keys, values, size, keySize, valueSize;
   };
 
+  /// Whether the first query sees the earlier keys and the first new one: the kernel counts from the last key, which
+  /// is the same where queries and new keys are as many.
+  static bool countsFromPast(onnx::AttentionOp op) { return op.getIsCausal() && op.getPastKey(); }
+
+  static int64_t lengthOf(Value x) { return typeOf(x).getDimSize(typeOf(x).getRank() == 4 ? 2 : 1); }
+
   static const char *whyNot(onnx::AttentionOp op) {
     Value mask = op.getAttnMask();
     if (!fitsF32(op.getQ()) || !fitsF32(op.getK()) || !fitsF32(op.getV()))
@@ -148,6 +155,9 @@ private:
     Heads of(op);
     if (of.keySize != of.size || of.values != of.keys || of.queries % of.keys)
       return "requires query heads in groups of key heads, and keys as large as queries";
+    if (countsFromPast(op) && ShapedType::isStatic(lengthOf(op.getQ())) && ShapedType::isStatic(lengthOf(op.getK())) &&
+        lengthOf(op.getQ()) != lengthOf(op.getK()))
+      return "requires as many new keys as queries where tokens do not see later ones";
     return nullptr;
   }
 };

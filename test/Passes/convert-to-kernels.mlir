@@ -118,9 +118,10 @@ func.func @decoder(%ids: tensor<?x?xi64>, %positions: tensor<?x?xi64>, %mask: te
   return %3 : tensor<?x?x8xf32>
 }
 
-// Earlier keys come first; queries then count from the end of the keys.
+// Earlier keys come first; queries then count from the end of the keys, so that there must be as many new ones.
 // CHECK-LABEL: func.func @cached(
 func.func @cached(%q: tensor<?x?x8xf32>, %k: tensor<?x?x8xf32>, %past: tensor<?x2x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x2x?x4xf32>) {
+  // CHECK: qopt.require
   // CHECK: %[[NEW:.*]] = onnx.Transpose %{{.*}} {perm = array<i64: 0, 2, 1, 3>}
   // CHECK: %[[ALL:.*]] = onnx.Concat %arg2, %[[NEW]] {axis = 2 : i64}
   // CHECK: kernel.attention {{.*}} {causal, kv_heads_first, offset}
@@ -128,6 +129,16 @@ func.func @cached(%q: tensor<?x?x8xf32>, %k: tensor<?x?x8xf32>, %past: tensor<?x
   %y, %keys, %values = onnx.Attention %q, %k, %k past_key(%past) past_value(%past) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64}
       : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>) -> (tensor<?x?x8xf32>, tensor<?x2x?x4xf32>, tensor<?x2x?x4xf32>)
   return %y, %keys : tensor<?x?x8xf32>, tensor<?x2x?x4xf32>
+}
+
+// CHECK-LABEL: func.func @more_keys_than_queries(
+// REMARK: 'onnx.Attention' runs as a loop: requires as many new keys as queries where tokens do not see later ones
+func.func @more_keys_than_queries(%q: tensor<1x2x8xf32>, %k: tensor<1x3x8xf32>, %past: tensor<1x2x?x4xf32>) -> tensor<1x2x8xf32> {
+  // CHECK-NOT: kernel.attention
+  // CHECK: onnx.Attention
+  %y, %keys, %values = onnx.Attention %q, %k, %k past_key(%past) past_value(%past) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64}
+      : (tensor<1x2x8xf32>, tensor<1x3x8xf32>, tensor<1x3x8xf32>, tensor<1x2x?x4xf32>, tensor<1x2x?x4xf32>) -> (tensor<1x2x8xf32>, tensor<1x2x?x4xf32>, tensor<1x2x?x4xf32>)
+  return %y : tensor<1x2x8xf32>
 }
 
 // Attention whose result becomes codes, as a whole or in part, says so.
