@@ -159,7 +159,8 @@ Value AttentionForm::scores(Value mask) {
       queries = b.make("Add", {queries, b.dim(node.input(PastKey), 2)});
     result = b.make("Where", {b.make("LessOrEqual", {b.count(0, b.dim(k, 2)), queries}), result, hidden});
   }
-  return shown == Masked ? result : b.make("Softmax", result);
+  // Of a query that sees no key, too, what the result is the mean by.
+  return shown == Masked ? result : b.make("Softmax", b.make("Max", {result, lowest()}));
 }
 
 Status AttentionForm::run() {
@@ -174,8 +175,12 @@ Status AttentionForm::run() {
       node.input(Mask) && typeOf(node.input(Mask)).hasStaticShape() && typeOf(node.input(Mask)).getRank() > 0;
   if (isPlain && !isShort && (keepsPast || !isReturned))
     return {};
-  if ((rank == 3 && (heads < 1 || keyHeads < 1)) || (node.input(PastKey) && node.input(NonpadLength)))
-    return Error{"requires numbers of heads, and no past with nonpad_kv_seqlen"};
+  if ((rank == 3 || node.hasOutput(3)) && (heads < 1 || keyHeads < 1))
+    return Error{"requires known numbers of heads"};
+  if (node.hasOutput(3) && size < 1 && !scale)
+    return Error{"requires heads of known size, or a scale"};
+  if (node.input(PastKey) && node.input(NonpadLength))
+    return Error{"requires no past with nonpad_kv_seqlen"};
   keys = headsFirst(node.input(Key), keyHeads), values = headsFirst(node.input(Value_), keyHeads);
   if (keepsPast)
     keys = b.concat({node.input(PastKey), keys}, 2), values = b.concat({node.input(PastValue), values}, 2);

@@ -131,6 +131,30 @@ def softmax(random):
     return Case("Softmax", [x], [y.astype(x.dtype)], {"axis": axis})
 
 
+def attention(random):
+    """A score that is hidden is the lowest number: a query that sees no key gets the mean of all values."""
+    batch, groups, heads = (random.randint(1, 2) for _ in range(3))
+    size, width = random.choice([2, 8]), random.choice([3, 8])
+    queries, keys, past = random.randint(1, 5), random.randint(1, 5), random.choice([0, 0, 1, 6])
+    q, k, v = (array(random, dims, np.float32) for dims in (
+        (batch, groups * heads, queries, size), (batch, heads, keys, size), (batch, heads, keys, width)))
+    earlier = [array(random, (batch, heads, past, n), np.float32) if past else None for n in (size, width)]
+    k2, v2 = (np.concatenate([x for x in (old, new) if x is not None], 2) for old, new in zip(earlier, (k, v)))
+    mask, lowest = None, np.finfo(np.float32).min
+    scores = q.astype(np.float64) @ np.repeat(k2, groups, 1).swapaxes(2, 3) / math.sqrt(size)
+    if random.random() < 0.6:
+        mask = array(random, reduced(random, scores.shape[:2]) + scores.shape[2:], random.choice([np.float32, np.bool_]))
+        scores = np.where(mask, scores, lowest) if mask.dtype == np.bool_ else scores + mask
+    causal = random.randint(0, 1)
+    if causal:
+        scores = np.where(np.arange(past + keys) <= np.arange(queries)[:, None] + past, scores, lowest)
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    results = [shares @ np.repeat(v2, groups, 1)] + random.choice([[], [k2, v2, shares]])
+    attributes = {"is_causal": causal} | ({"qk_matmul_output_mode": 3} if len(results) > 1 else {})
+    return Case("Attention", [q, k, v, mask, *earlier], [x.astype(np.float32) for x in results], attributes)
+
+
 def matmul(random):
     m, k, n = (random.choice([0, 1, 2, 3, 5, 17, 33]) for _ in range(3))
     batch, dtype = shape(random, most=2), random.choice(FLOATS + [np.int32])
@@ -195,5 +219,5 @@ GENERATORS = [
     reduction("ReduceMean", lambda x, axes, keep: np.mean(x, axes, keepdims=bool(keep)), FLOATS, zero=False),
     reduction("ReduceSum", lambda x, axes, keep: np.sum(x, axes, keepdims=bool(keep))),
     reduction("ReduceProd", lambda x, axes, keep: np.prod(x, axes, keepdims=bool(keep))),
-    softmax, matmul, gemm, layer_norm, shape_of, constant_of_shape,
+    softmax, attention, matmul, gemm, layer_norm, shape_of, constant_of_shape,
 ]

@@ -26,7 +26,8 @@ from operator_cases import TYPES
 
 # What is refused by design, where only the run time knows it: sizes that broadcast because one of them
 # happens to be 1, and operands that decide about loops.
-REFUSED = ("should be equal", "requires constant", "known length", "known last dimension", "of constant length")
+REFUSED = ("should be equal", "requires constant", "known length", "known last dimension", "of constant length",
+           "known numbers of heads", "heads of known size")
 
 
 class Failure(Exception):
