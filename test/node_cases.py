@@ -1,9 +1,9 @@
-"""Counts ONNX's own node cases: node_cases.py FOLDER [--bin DIR] [--only REGEX]
+"""Counts ONNX's own node cases: node_cases.py FOLDER [--bin DIR] [--only REGEX] [--update FILE.md]
 
 Each folder in FOLDER is one case of ONNX's backend tests: model.onnx and test_data_set_0 with its inputs and outputs. It is
 compiled by qopt and run by qrun; the result must be within ONNX's own tolerances. A case passes, or is refused by one line and
-exit status 1; anything else is a fault, which is listed and ends this with exit status 1. The counts by operator are printed as
-a table. Needs the packages numpy and onnx.
+exit status 1; anything else is a fault, which is listed and ends this with exit status 1. The counts by operator are printed, or
+written to the last section of a document. Needs the packages numpy and onnx.
 """
 import argparse
 import collections
@@ -12,10 +12,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
+
+MARK = "<!-- made by test/node_cases.py -->\n"  # in a document, before the counts
 
 
 def run(command, folder):
@@ -75,13 +78,15 @@ def judge(case, tools):
         return ("passed", "") if files else ("fault", "no output")
 
 
-def table(counts):
-    lines = ["| operator | cases | pass | refused |", "| --- | --- | --- | --- |"]
+def describe(counts):
+    total = sum(counts.values(), collections.Counter())
+    text = (f"Of {sum(total.values())} cases {total['passed']} pass, {total['refused']} are refused and {total['fault']} do neither. "
+            "All cases pass of " + ", ".join(op for op in sorted(counts) if set(counts[op]) == {"passed"}) + ".")
+    lines = [*textwrap.wrap(text, 150), "", "| operator | cases | pass | refused | neither |", "| --- | --- | --- | --- | --- |"]
     for op in sorted(counts):
         row = counts[op]
-        lines.append(f"| {op} | {sum(row.values())} | {row['passed']} | {row['refused']} |")
-    total = sum(counts.values(), collections.Counter())
-    lines.append(f"| all | {sum(total.values())} | {total['passed']} | {total['refused']} |")
+        if set(row) != {"passed"}:
+            lines.append(f"| {op} | {sum(row.values())} | {row['passed']} | {row['refused']} | {row['fault']} |")
     return "\n".join(lines) + "\n"
 
 
@@ -90,6 +95,7 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--bin", default="build/release/bin")
     parser.add_argument("--only", default="")
+    parser.add_argument("--update", metavar="FILE.md", help="a document whose end, behind the line that says so, they become")
     options = parser.parse_args()
     counts, faults = collections.defaultdict(collections.Counter), []
     for name in sorted(os.listdir(options.folder)):
@@ -103,7 +109,15 @@ def main():
             print(f"{verdict}: {name}: {why}", file=sys.stderr, flush=True)
         if verdict == "fault":
             faults.append(name)
-    print(table(counts), end="")
+    if options.update:
+        with open(options.update, encoding="utf-8") as file:
+            kept, mark, _ = file.read().rpartition(MARK)
+        if not mark:
+            sys.exit(f"{options.update}: no line {MARK.strip()}")
+        with open(options.update, "w", encoding="utf-8") as file:
+            file.write(kept + MARK + describe(counts))
+    else:
+        print(describe(counts), end="")
     sys.exit(bool(faults))
 
 
