@@ -164,6 +164,8 @@ Status qopt::parsePipelineWithOverrides(OpPassManager &pm, StringRef text, Strin
     return fail("expected a closing parenthesis");
   std::vector<std::string> pipelines;
   for (StringRef part : splitPipelines(inner)) {
+    if (part.trim().empty())
+      return fail("expected the name of a pipeline");
     Result<std::string> resolved = resolveBits(part.trim());
     if (!resolved)
       return fail(resolved.error().message);
