@@ -44,7 +44,8 @@ static void onInterrupt(int signal) {
 static void onLostPage(int signal, siginfo_t *info, void *) {
   if (const char *file = mappedFileAt(info->si_addr))
     die(ExitFailure, file, ": cannot be read any more: was it cut meanwhile?");
-  ::raise(signal); // SA_RESETHAND restored the default action
+  std::signal(signal, SIG_DFL);
+  ::raise(signal);
 }
 
 void qopt::handleSignals(const char *name) {
@@ -63,6 +64,6 @@ void qopt::handleSignals(const char *name) {
   }
   struct sigaction action = {};
   action.sa_sigaction = onLostPage;
-  action.sa_flags = SA_SIGINFO | static_cast<int>(SA_RESETHAND);
+  action.sa_flags = SA_SIGINFO; // not SA_RESETHAND: several threads may lose a page at once
   ::sigaction(SIGBUS, &action, nullptr);
 }
