@@ -235,28 +235,10 @@ static std::vector<TensorInfo> inputsOf(const EntryPoint &entry) {
 static Status checkInput(const TensorInfo &input) {
   auto isKnown = [](const qopt::Dimension &dim) { return dim.symbol.empty(); };
   size_t rank = input.dims.size();
-  bool isIndex = isIndexType(input.type), isFloat = isFloatType(input.type), isBool = input.type == ElementType::Bool;
-  auto canBeMade = [&] {
-    switch (input.role) {
-    case Role::PastKey:
-    case Role::PastValue:
-      return rank == 4 && isFloat && isKnown(input.dims[1]) && isKnown(input.dims[3]);
-    case Role::TokenIds:
-    case Role::PositionIds:
-      return (rank == 1 || rank == 2) && isIndex;
-    case Role::TokenTypes:
-      return rank == 2 && isIndex;
-    case Role::LogitsToKeep:
-      return rank <= 1 && isIndex;
-    case Role::AttentionMask:
-      return rank == 2 && (isIndex || isFloat || isBool);
-    case Role::AttentionBias:
-      return (rank == 3 || rank == 4) && (isFloat || isBool);
-    default:
-      return false;
-    }
-  };
-  if (canBeMade())
+  bool isFloat = isFloatType(input.type), isMask = isFloat || input.type == ElementType::Bool;
+  if (qopt::isPast(input.role)
+          ? rank == 4 && isFloat && isKnown(input.dims[1]) && isKnown(input.dims[3])
+          : qopt::isToldByTokens(input.role, static_cast<int64_t>(rank), isIndexType(input.type), isMask))
     return {};
   return Error{
       "the model needs the input '" + qopt::printable(input.name) + "' (" + std::string(qopt::roleName(input.role)) +

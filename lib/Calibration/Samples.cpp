@@ -116,23 +116,10 @@ private:
     std::optional<ElementType> element = type ? toElementType(type.getElementType()) : std::nullopt;
     if (!element)
       return false;
-    int64_t rank = type.getRank();
-    bool isIndex = isIndexType(*element), isMask = *element == ElementType::F32 || *element == ElementType::Bool;
-    switch (role) {
-    case Role::TokenIds:
-    case Role::PositionIds:
-      return (rank == 1 || rank == 2) && isIndex;
-    case Role::TokenTypes:
-      return rank == 2 && isIndex;
-    case Role::LogitsToKeep:
-      return rank <= 1 && isIndex;
-    case Role::AttentionMask:
-      return rank == 2 && (isIndex || isMask);
-    case Role::AttentionBias:
-      return (rank == 3 || rank == 4) && isMask;
-    default:
-      return isPast(role) && rank >= 3;
-    }
+    if (isPast(role))
+      return type.getRank() >= 3;
+    bool isMask = *element == ElementType::F32 || *element == ElementType::Bool;
+    return isToldByTokens(role, type.getRank(), isIndexType(*element), isMask);
   }
 
   /// The sizes of an input: those that the model fixes, else as many as there are.

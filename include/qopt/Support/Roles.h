@@ -10,6 +10,7 @@
 #ifndef QOPT_SUPPORT_ROLES_H
 #define QOPT_SUPPORT_ROLES_H
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -76,6 +77,26 @@ constexpr std::optional<Role> roleByName(std::string_view name) {
 
 constexpr bool isPast(Role role) { return role == Role::PastKey || role == Role::PastValue; }
 constexpr bool isCache(Role role) { return role == Role::KeyCache || role == Role::ValueCache; }
+
+/// Whether tokens alone tell what an input of this role and rank holds. `isIndex`, `isMask`: whether its elements
+/// are integers, and numbers that masks are written in.
+constexpr bool isToldByTokens(Role role, int64_t rank, bool isIndex, bool isMask) {
+  switch (role) {
+  case Role::TokenIds:
+  case Role::PositionIds:
+    return (rank == 1 || rank == 2) && isIndex;
+  case Role::TokenTypes:
+    return rank == 2 && isIndex;
+  case Role::LogitsToKeep:
+    return rank <= 1 && isIndex;
+  case Role::AttentionMask:
+    return rank == 2 && (isIndex || isMask);
+  case Role::AttentionBias:
+    return (rank == 3 || rank == 4) && isMask;
+  default:
+    return false;
+  }
+}
 
 /// Names and numbers go together.
 constexpr bool areRolesInOrder() {
