@@ -4,6 +4,7 @@
 // cannot be written in any order gets the bytes of an unnamed file at the end.
 //
 //===----------------------------------------------------------------------===//
+#include "PlacedIo.h"
 #include "SystemError.h"
 #include "qopt/Support/File.h"
 #include <cerrno>
@@ -48,31 +49,15 @@ Result<AtomicFile> AtomicFile::createSized(const std::string &path, int64_t size
 }
 
 Status AtomicFile::writeAt(int64_t offset, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    ssize_t count = ::pwrite(file, bytes.data(), bytes.size(), offset);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0)
-      return systemError("cannot write", errno);
-    bytes = bytes.subspan(static_cast<size_t>(count));
-    offset += count;
-  }
-  return {};
+  int code = writeAllAt(file, offset, bytes);
+  return code ? Status(systemError("cannot write", code)) : Status();
 }
 
 Status AtomicFile::readAt(int64_t offset, std::span<std::byte> bytes) const {
-  while (!bytes.empty()) {
-    ssize_t count = ::pread(file, bytes.data(), bytes.size(), offset);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0)
-      return systemError("cannot read what was written", errno);
-    if (count == 0)
-      return Error{"cannot read what was written: the file is too short"};
-    bytes = bytes.subspan(static_cast<size_t>(count));
-    offset += count;
-  }
-  return {};
+  int code = readAllAt(file, offset, bytes);
+  if (code == kFileEnds)
+    return Error{"cannot read what was written: the file is too short"};
+  return code ? Status(systemError("cannot read what was written", code)) : Status();
 }
 
 /// The device or pipe takes the place of the unnamed file.

@@ -1,9 +1,10 @@
 //===- UnlinkedFile.cpp - Numbers that memory is too small for ------------===//
 //
-// Reading and writing go on where a signal or a limit of the system cut them.
+// It has no name, so that nothing is left whenever the process ends.
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Support/UnlinkedFile.h"
+#include "PlacedIo.h"
 #include "SystemError.h"
 #include <cerrno>
 #include <cstdlib>
@@ -34,30 +35,16 @@ UnlinkedFile::~UnlinkedFile() {
 }
 
 Status UnlinkedFile::write(int64_t offset, std::span<const char> bytes) {
+  int code = writeAllAt(file, offset, std::as_bytes(bytes));
+  if (!code)
+    return {};
   std::string what = "cannot keep " + std::to_string(bytes.size()) + " bytes in a temporary file";
-  while (!bytes.empty()) {
-    ssize_t count = pwrite(file, bytes.data(), bytes.size(), offset);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count <= 0)
-      return systemError(what.c_str(), count < 0 ? errno : ENOSPC);
-    bytes = bytes.subspan(static_cast<size_t>(count));
-    offset += count;
-  }
-  return {};
+  return systemError(what.c_str(), code);
 }
 
 Status UnlinkedFile::read(int64_t offset, std::span<char> bytes) const {
-  while (!bytes.empty()) {
-    ssize_t count = pread(file, bytes.data(), bytes.size(), offset);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0)
-      return systemError("cannot read back from a temporary file", errno);
-    if (count == 0)
-      return Error{"cannot read back from a temporary file: unexpected end"};
-    bytes = bytes.subspan(static_cast<size_t>(count));
-    offset += count;
-  }
-  return {};
+  int code = readAllAt(file, offset, std::as_writable_bytes(bytes));
+  if (code == kFileEnds)
+    return Error{"cannot read back from a temporary file: unexpected end"};
+  return code ? Status(systemError("cannot read back from a temporary file", code)) : Status();
 }
