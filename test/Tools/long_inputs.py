@@ -3,8 +3,8 @@
 
   long_inputs.py QOPT WORK_DIR
 
-Times are of processes, less what the shortest model takes, and count from a floor on: what is too short to be measured is
-linear enough.
+Times are of processes. Of modules they are less what the shortest model takes, and count from a floor on: what is too short
+to be measured is linear enough. Of import and of names they are the least of some runs, so that other processes do not decide.
 """
 import os, resource, subprocess, sys
 
@@ -20,6 +20,15 @@ qopt, work = sys.argv[1:]
 FLOOR = 0.5
 
 
+def save(name, length, nodes, initializers, last):
+    """From x [b, 4] to `last`."""
+    inputs, outputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["b", 4])], [helper.make_tensor_value_info(last, TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, initializers)
+    path = os.path.join(work, f"{name}{length}.onnx")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
 def chain(kind, length):
     """x [b, 4] through `length` operators."""
     nodes, value = [], "x"
@@ -29,11 +38,7 @@ def chain(kind, length):
         inputs = {"Add": [value, "c"], "Mul": [value, before]}.get(op, [value])
         nodes.append(helper.make_node(op, inputs, [f"v{i}"], name=f"n{i}"))
         value = f"v{i}"
-    constant = onnx.numpy_helper.from_array(np.float32([1.5, 2, 3, 4]), "c")
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["b", 4])], [helper.make_tensor_value_info(value, TensorProto.FLOAT, None)], [constant])
-    path = os.path.join(work, f"{kind}{length}.onnx")
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
+    return save(kind, length, nodes, [onnx.numpy_helper.from_array(np.float32([1.5, 2, 3, 4]), "c")], value)
 
 
 def seconds(*command):
@@ -41,6 +46,33 @@ def seconds(*command):
     subprocess.run([qopt, *command, "--quiet", "--threads=1"], check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def negations(length):
+    """Each node reads the one before it."""
+    nodes = [helper.make_node("Neg", [f"v{i}" if i else "x"], [f"v{i + 1}"], name=f"/neg_{i}") for i in range(length)]
+    return save("negations", length, nodes, [], f"v{length}")
+
+
+def linears(length):
+    """Each with a name and weights of its own."""
+    kinds = ["self_attn/q_proj", "self_attn/o_proj", "mlp/up_proj", "mlp/down_proj"]
+    nodes, data = [], []
+    for i in range(length):
+        name = f"/model/layers.{i // 4}/{kinds[i % 4]}/MatMul"
+        data.append(onnx.numpy_helper.from_array(np.full((4, 4), i % 3, np.float32), name.replace("/", ".")[1:] + ".weight"))
+        nodes.append(helper.make_node("MatMul", [f"v{i}" if i else "x", data[-1].name], [f"v{i + 1}"], name=name))
+    return save("linears", length, nodes, data, f"v{length}")
+
+
+def check_least(make, length, *options):
+    models = make(length), make(2 * length)
+    once = twice = float("inf")
+    for _ in range(8):
+        once, twice = min(once, seconds(models[0], *options)), min(twice, seconds(models[1], *options))
+        if twice <= 2.5 * once:
+            return print(f"{make.__name__}: {once:.2f} s, {twice:.2f} s for twice the input")
+    sys.exit(f"long_inputs.py: {make.__name__}: {once:.2f} s for {length}, but {twice:.2f} s for twice as many")
 
 
 def check(name, once, twice):
@@ -55,6 +87,8 @@ for kind in ("fused", "shared", "transposed"):
     least = seconds(chain(kind, 3), *module)
     check(kind, *(seconds(chain(kind, length), *module) - least for length in (1500, 3000)))
 check("raise", *(seconds(chain("shared", length), "--until=raise", "-o", os.path.join(work, "o.mlirbc")) for length in (20000, 40000)))
+check_least(negations, 50_000, "--until=import", "-o", os.path.join(work, "o.mlir"))
+check_least(linears, 5_000, "--list-layers", "--pass-pipeline=rtn-int4", "--override=*.layers.7*=skip", "--override=re:layers\\.[0-9]*9\\.=float")
 
 # 16 GB of weights that nobody asks for are not read.
 folder = os.path.join(work, "sparse")
