@@ -20,7 +20,7 @@ InputMoments::InputMoments(int64_t columns, int64_t groupSize) : columns(columns
 }
 
 void InputMoments::observe(MatrixRef<const float> x, std::span<const uint8_t> mask, const ParallelFor &parallelFor) {
-  useOneBlasThread();
+  prepareBlas();
   Matrix<float> rows(0, columns);
   for (int64_t t = 0; t < x.rows; ++t)
     if (mask.empty() || mask[t]) {
@@ -75,7 +75,7 @@ void InputMoments::divide(std::span<const float> scales) {
 
 double qopt::squaredProduct(MatrixRef<const float> x, std::span<const uint8_t> mask, MatrixRef<const float> weights,
                             const ParallelFor &parallelFor) {
-  useOneBlasThread();
+  prepareBlas();
   // Blocks of a fixed size, so that the order of the sum is the same for any number of threads.
   constexpr int64_t kRows = 128;
   std::vector<double> sums((x.rows + kRows - 1) / kRows);

@@ -185,7 +185,7 @@ Result<std::unique_ptr<GptqSolver>> GptqSolver::create(Hessian hessian, const Gp
   for (const Matrix<double> *sums : {&hessian.c, &hessian.product})
     if (Status status = checkFinite(*sums, "the product with the float activations"); !status)
       return status.error();
-  useOneBlasThread();
+  prepareBlas();
   return std::unique_ptr<GptqSolver>(
       std::make_unique<Solver>(shareStatistics(std::move(hessian), options, parallelFor)));
 }

@@ -96,7 +96,7 @@ bool tryFactor(Matrix<double> &h, const std::vector<double> &diagonal, double da
 
 std::optional<GptqFactor> qopt::factorHessian(Matrix<double> &h, const GptqOptions &options,
                                               const ParallelFor &parallelFor) {
-  useOneBlasThread();
+  prepareBlas();
   int64_t size = h.rows;
   GptqFactor factor{columnOrder(h, options.actOrder), std::vector<double>(size), std::vector<double>(size)};
   double largest = 0;

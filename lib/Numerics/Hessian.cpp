@@ -121,7 +121,7 @@ void accumulateProduct(Matrix<double> &product, const HessianTokens &all, Matrix
 void qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
                              std::span<const uint8_t> mask, const ParallelFor &parallelFor,
                              MatrixRef<const float> weights) {
-  useOneBlasThread();
+  prepareBlas();
   int64_t size = x.cols;
   HessianTokens tokens(hessian, x, xFloat, mask, parallelFor, weights);
   bool hasProduct = tokens.hasFloat() && weights.data;

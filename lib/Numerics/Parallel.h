@@ -35,8 +35,8 @@ void runParallelByGroups(const ParallelFor &parallelFor, int64_t rows, int64_t c
 
 /// Keeps BLAS from splitting work by the number of threads: a product is always
 /// computed by the thread that asks for it, in blocks of fixed size, so a sum has
-/// one order. Call before any BLAS or LAPACK routine.
-void useOneBlasThread();
+/// one order. Chooses its kernels where it could not. Call before any BLAS or LAPACK routine.
+void prepareBlas();
 
 } // namespace qopt
 

@@ -30,7 +30,7 @@ static std::optional<Matrix<double>> findCore(int64_t order) {
 
 /// The orthogonal factor of a matrix of normal deviates is a uniformly distributed rotation.
 static Matrix<double> randomOrthogonal(int64_t order, uint64_t &state) {
-  useOneBlasThread();
+  prepareBlas();
   Matrix<double> matrix(order, order);
   auto uniform = [&] { return (static_cast<double>(splitmix64(state) >> 11) + 0.5) * 0x1p-53; };
   for (double &value : matrix.values) {
@@ -102,7 +102,7 @@ void Rotation::rotate(Matrix<double> &rows) const {
 
 template <typename At>
 void Rotation::rotateTiles(int64_t count, int64_t length, At at, const ParallelFor &parallelFor) const {
-  useOneBlasThread();
+  prepareBlas();
   runParallel(parallelFor, (count + kTile - 1) / kTile, [&](int64_t begin, int64_t end) {
     for (int64_t first = begin * kTile; first < std::min(count, end * kTile); first += kTile) {
       Matrix<double> x(std::min(kTile, count - first), order());

@@ -1,5 +1,7 @@
 //===- HessianTest.cpp - Sums over tokens ---------------------------------===//
 #include "TestUtils.h"
+#include <cblas.h>
+#include <cstdlib>
 #include <gtest/gtest.h>
 
 using namespace qopt;
@@ -172,6 +174,14 @@ TEST(Hessian, passesOnWhatADeviceSays) {
     ASSERT_FALSE(status) << call;
     EXPECT_EQ(status.error().message, "the device is gone");
   }
+}
+
+/// OpenBLAS falls back to kernels of SSE3 on a processor that is newer than itself.
+TEST(Hessian, multipliesByTheVectorsOfTheProcessor) {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || std::getenv("OPENBLAS_CORETYPE"))
+    GTEST_SKIP();
+  hessianOf(randomInputs(4, 4, 1));
+  EXPECT_STRNE(openblas_get_corename(), "Prescott");
 }
 
 } // namespace
