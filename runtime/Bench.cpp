@@ -28,7 +28,7 @@ static std::vector<int32_t> madeUpTokens(int64_t count, int64_t vocabulary) {
 static Result<double> measurePass(LanguageModel &model, const TokenBatch &batch) {
   std::unique_ptr<Decoder> decoder;
   if (batch.rows == 1) {
-    Result<std::unique_ptr<Decoder>> made = model.makeDecoder(batch.length);
+    Result<std::unique_ptr<Decoder>> made = model.makeDecoder(/*rows=*/1, batch.length);
     if (!made)
       return made.error();
     decoder = std::move(*made);

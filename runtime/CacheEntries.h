@@ -18,6 +18,8 @@ struct CacheEntries {
   /// Inputs before the caches: the tokens and the number of tokens in the caches.
   static constexpr size_t numPlainInputs = 2;
   std::span<const qopt::TensorInfo> caches() const { return std::span(prefill->inputs).subspan(numPlainInputs); }
+  /// Whether the number of tokens is one for each row.
+  bool hasLengths() const { return !prefill->inputs[1].dims[0].symbol.empty(); }
 };
 
 /// Whether `entry` has any.

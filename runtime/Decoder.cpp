@@ -47,7 +47,9 @@ static Status checkEntry(const EntryPoint &entry, bool isOneToken) {
   if (ids.role != Role::TokenIds || !qopt::isIndexType(ids.type) || ids.dims.size() != 2 ||
       (isOneToken ? isSymbol(ids.dims[1]) || ids.dims[1].size != 1 : !isSymbol(ids.dims[1])))
     return fault("its first input");
-  if (past.role != Role::PastLength || past.type != ElementType::I64 || past.dims.size() != 1 || past.dims[0].size != 1)
+  bool isForAll = past.dims.size() == 1 && past.dims[0].size == 1;
+  bool isForEach = past.dims.size() == 1 && isSymbol(past.dims[0]) && past.dims[0].symbol == ids.dims[0].symbol;
+  if (past.role != Role::PastLength || past.type != ElementType::I64 || (!isForAll && !isForEach))
     return fault("its second input");
   for (const TensorInfo &cache : std::span(inputs).subspan(CacheEntries::numPlainInputs))
     if (!isCache(cache.role) || !isCacheType(cache.type) || cache.dims.size() != 4 || isSymbol(cache.dims[1]) ||
@@ -110,7 +112,23 @@ std::optional<int64_t> qrt::cacheBytes(std::span<const TensorInfo> caches, int64
 //===----------------------------------------------------------------------===//
 
 Decoder::Decoder(const CacheEntries &entries, int64_t batch, int64_t capacity)
-    : prefill(*entries.prefill), decode(*entries.decode), rows(batch), room(capacity) {}
+    : prefill(*entries.prefill), decode(*entries.decode), room(capacity),
+      alone(batch == 1 || (entries.hasLengths() && isSymbol(prefill.inputs[0].dims[0]))),
+      used(static_cast<size_t>(batch)) {}
+
+int64_t Decoder::length() const { return *std::max_element(used.begin(), used.end()); }
+
+std::span<const int64_t> Decoder::lengths(int64_t firstRow, int64_t n) const {
+  bool areShared = prefill.inputs[1].dims[0].size == 1;
+  return std::span(used).subspan(static_cast<size_t>(firstRow), areShared ? 1 : static_cast<size_t>(n));
+}
+
+void Decoder::cut(int64_t row, int64_t length) {
+  int64_t &count = used[static_cast<size_t>(row)];
+  count = std::clamp<int64_t>(length, 0, count);
+}
+
+void Decoder::clear() { std::fill(used.begin(), used.end(), 0); }
 
 template <typename T>
 static Tensor makeIds(std::span<const int32_t> ids, int64_t batch, ElementType type) {
@@ -119,26 +137,41 @@ static Tensor makeIds(std::span<const int32_t> ids, int64_t batch, ElementType t
   return tensor;
 }
 
-Result<Tensor> Decoder::append(std::span<const int32_t> ids) {
-  int64_t count = static_cast<int64_t>(ids.size()) / rows;
-  if (count < 1 || static_cast<int64_t>(ids.size()) % rows != 0)
-    return Error{"expected as many tokens for each of " + std::to_string(rows) + " rows, but got " +
+Result<Tensor> Decoder::append(std::span<const int32_t> ids) { return append(ids, 0, batch()); }
+
+Result<Tensor> Decoder::appendTo(int64_t row, std::span<const int32_t> ids) {
+  if (row < 0 || row >= batch())
+    return Error{"there are rows 0 to " + std::to_string(batch() - 1) + ", but row " + std::to_string(row) +
+                 " was asked for"};
+  if (!alone)
+    return Error{"the " + std::to_string(batch()) + " rows of this module grow together only"};
+  return append(ids, row, 1);
+}
+
+Result<Tensor> Decoder::append(std::span<const int32_t> ids, int64_t firstRow, int64_t n) {
+  int64_t count = static_cast<int64_t>(ids.size()) / n;
+  if (count < 1 || static_cast<int64_t>(ids.size()) % n != 0)
+    return Error{"expected as many tokens for each of " + std::to_string(n) + " rows, but got " +
                  std::to_string(ids.size())};
-  if (count > room - used)
-    return Error{"there is room for " + std::to_string(room) + " tokens, but " + std::to_string(used) + " and " +
+  std::span rows = std::span(used).subspan(static_cast<size_t>(firstRow), static_cast<size_t>(n));
+  int64_t longest = *std::max_element(rows.begin(), rows.end());
+  if (count > room - longest)
+    return Error{"there is room for " + std::to_string(room) + " tokens, but " + std::to_string(longest) + " and " +
                  std::to_string(count) + " more were given"};
   const EntryPoint &entry = count == 1 ? decode : prefill;
   int64_t vocabulary = entry.outputs[0].dims[2].size;
-  if (Status status = checkTokens(ids, count, used, vocabulary); !status)
+  if (Status status = checkTokens(ids, count, longest, vocabulary); !status)
     return status.error();
   bool isWide = entry.inputs[0].type == ElementType::I64;
-  Result<Tensor> logits = call(entry, isWide ? makeIds<int64_t>(ids, rows, ElementType::I64)
-                                             : makeIds<int32_t>(ids, rows, ElementType::I32));
+  Result<Tensor> logits =
+      call(entry, isWide ? makeIds<int64_t>(ids, n, ElementType::I64) : makeIds<int32_t>(ids, n, ElementType::I32),
+           firstRow);
   if (!logits)
     return logits;
-  if (logits->type() != entry.outputs[0].type || logits->dims() != std::vector<int64_t>{rows, 1, vocabulary})
-    return Error{"the code of the module returned no logits of " + std::to_string(rows) + " rows and " +
+  if (logits->type() != entry.outputs[0].type || logits->dims() != std::vector<int64_t>{n, 1, vocabulary})
+    return Error{"the code of the module returned no logits of " + std::to_string(n) + " rows and " +
                  std::to_string(vocabulary) + " tokens"};
-  used += count;
+  for (int64_t &row : rows)
+    row += count;
   return logits;
 }

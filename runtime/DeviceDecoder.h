@@ -21,11 +21,11 @@ public:
   Status allocate(std::span<const qopt::TensorInfo> caches);
 
 private:
-  /// Where the tokens of a call lie behind their number so far.
-  static constexpr int64_t kTokensOffset = 256;
+  /// Where the tokens of a call of `rows` rows lie behind their numbers so far.
+  static int64_t tokensOffset(int64_t rows) { return (rows * int64_t(sizeof(int64_t)) + 255) / 256 * 256; }
 
-  Result<Tensor> call(const qopt::EntryPoint &entry, const Tensor &ids) override;
-  Status upload(void *place, const Tensor &ids);
+  Result<Tensor> call(const qopt::EntryPoint &entry, const Tensor &ids, int64_t firstRow) override;
+  Status upload(void *place, const Tensor &ids, int64_t firstRow);
   Result<Tensor> callOnce(const qopt::EntryPoint &entry, DeviceMemory &from);
   void record(const qopt::EntryPoint &entry);
   Result<Tensor> replay();
@@ -33,8 +33,9 @@ private:
   DeviceSession &session;
   /// Of the caches, and of whatever steps of one token use: nothing is freed before the end.
   DeviceMemory memory;
-  std::vector<QrtTensor> inputs; ///< tokens, their number so far, caches
-  void *step = nullptr;          ///< number and tokens of a step
+  std::vector<QrtTensor> inputs; ///< tokens, their numbers so far, caches
+  std::vector<QrtTensor> caches; ///< of all rows
+  void *step = nullptr;          ///< numbers and tokens of a step
   int64_t numSteps = 0;
   std::unique_ptr<Recording> recording;
   QrtTensor recordedLogits = {};

@@ -99,35 +99,39 @@ namespace {
 class HostDecoder final : public Decoder {
 public:
   HostDecoder(HostSession &session, const CacheEntries &entries, int64_t batch, int64_t capacity)
-      : Decoder(entries, batch, capacity), session(session), inputs{Tensor(), Tensor(ElementType::I64, {1})} {
+      : Decoder(entries, batch, capacity), session(session) {
     for (const qopt::TensorInfo &cache : entries.caches())
-      inputs.emplace_back(cache.type, cacheDims(cache, batch, capacity));
+      caches.emplace_back(cache.type, cacheDims(cache, batch, capacity));
   }
 
 private:
-  Result<Tensor> call(const EntryPoint &entry, const Tensor &ids) override {
+  Result<Tensor> call(const EntryPoint &entry, const Tensor &ids, int64_t firstRow) override {
     if (ids.dims().back() == 1)
       session.copyWeights();
-    inputs[0] = ids;
-    *inputs[1].data<int64_t>() = length();
+    int64_t rows = ids.dims().front();
+    std::span<const int64_t> past = lengths(firstRow, rows);
+    std::vector<Tensor> inputs{ids, Tensor(ElementType::I64, {static_cast<int64_t>(past.size())})};
+    std::copy(past.begin(), past.end(), inputs[1].data<int64_t>());
+    for (const Tensor &cache : caches)
+      inputs.push_back(rows < batch() ? cache.rowOf(firstRow) : cache);
     Result<std::vector<Tensor>> outputs = session.runEntry(entry, inputs);
     if (!outputs)
       return outputs.error();
     for (size_t i = CacheEntries::numPlainInputs; i < inputs.size(); ++i)
-      if (Status status = checkRange(entry.inputs[i], inputs[i], ids.dims().back()); !status)
+      if (Status status = checkRange(entry.inputs[i], inputs[i], ids.dims().back(), firstRow); !status)
         return status.error();
     return std::move(outputs->front());
   }
 
   /// The code writes the largest float16 for what is beyond: attention would be wrong from then on.
-  Status checkRange(const qopt::TensorInfo &info, const Tensor &cache, int64_t tokens) const {
+  Status checkRange(const qopt::TensorInfo &info, const Tensor &cache, int64_t tokens, int64_t firstRow) const {
     if (cache.type() != ElementType::F16)
       return {};
     constexpr uint16_t largest = 0x7bff, magnitude = 0x7fff;
     std::span<const int64_t> dims = cache.dims();
     const auto *data = cache.data<uint16_t>();
     for (int64_t head = 0; head < dims[0] * dims[1]; ++head) {
-      const uint16_t *first = data + (head * dims[2] + length()) * dims[3];
+      const uint16_t *first = data + (head * dims[2] + length(firstRow + head / dims[1])) * dims[3];
       bool isBeyond =
           std::any_of(first, first + tokens * dims[3], [](uint16_t bits) { return (bits & magnitude) == largest; });
       if (isBeyond)
@@ -138,7 +142,7 @@ private:
   }
 
   HostSession &session;
-  std::vector<Tensor> inputs; // tokens, their number so far, caches
+  std::vector<Tensor> caches;
 };
 } // namespace
 

@@ -30,7 +30,11 @@ public:
 
   Result<Tensor> logits(const TokenBatch &batch) override;
   Result<Tensor> run(const TokenBatch &batch, int64_t used);
-  Result<std::unique_ptr<Decoder>> makeDecoder(int64_t capacity) override { return session.makeDecoder(1, capacity); }
+  Result<std::unique_ptr<Decoder>> makeDecoder(int64_t rows, int64_t capacity) override {
+    if (fixedRows() > 0 && fixedRows() != rows)
+      return std::unique_ptr<Decoder>();
+    return session.makeDecoder(rows, capacity);
+  }
   bool hasAllLogits() const override { return entry.outputs[output].role == Role::Logits; }
   int64_t vocabularySize() const override { return vocabulary; }
   int64_t contextLength() const override {

@@ -43,6 +43,13 @@ Tensor Tensor::seenAs(std::vector<int64_t> dims) const {
   return result;
 }
 
+Tensor Tensor::rowOf(int64_t row) const {
+  Tensor result = *this;
+  result.shape[0] = 1;
+  result.memory = std::shared_ptr<void>(memory, data<char>() + row * result.bytes());
+  return result;
+}
+
 int64_t Tensor::numElements() const {
   int64_t product = 1;
   for (int64_t dim : shape)

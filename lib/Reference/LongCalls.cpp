@@ -83,7 +83,7 @@ static bool goesOnAsItBegins(Value constant) {
   return false;
 }
 
-bool reference::changesInLongCalls(Value value, const ModelInputs &inputs, int64_t context) {
+std::optional<SmallVector<Value>> reference::findLongNumbers(Value value, const ModelInputs &inputs, int64_t context) {
   Quiet quiet(value.getContext());
   Sizes sizes = inputs.adapt({1, 9, 2});
   auto evaluate = [&](Value constant, const Tensor &other) {
@@ -96,12 +96,13 @@ bool reference::changesInLongCalls(Value value, const ModelInputs &inputs, int64
   };
   FailureOr<Tensor> expected = evaluate({}, {});
   if (failed(expected))
-    return true;
+    return std::nullopt;
+  SmallVector<Value> numbers;
   for (Value constant : constantsBehind(value)) {
     auto type = cast<RankedTensorType>(constant.getType());
     if (!type.hasStaticShape() || type.getNumElements() != 1) {
       if (!goesOnAsItBegins(constant))
-        return true;
+        return std::nullopt;
       continue;
     }
     FailureOr<Tensor> stored = getConstant(constant);
@@ -119,9 +120,16 @@ bool reference::changesInLongCalls(Value value, const ModelInputs &inputs, int64
       other.ints.assign(other.ints.size(), number < 0 ? -small : small);
       // A number that is part of a shape cannot be changed alone, and is none of these.
       FailureOr<Tensor> actual = evaluate(constant, other);
-      if (succeeded(actual) && (actual->floats != expected->floats || actual->ints != expected->ints))
-        return true;
+      if (succeeded(actual) && (actual->floats != expected->floats || actual->ints != expected->ints)) {
+        numbers.push_back(constant);
+        break;
+      }
     }
   }
-  return false;
+  return numbers;
+}
+
+bool reference::changesInLongCalls(Value value, const ModelInputs &inputs, int64_t context) {
+  std::optional<SmallVector<Value>> numbers = findLongNumbers(value, inputs, context);
+  return !numbers || !numbers->empty();
 }

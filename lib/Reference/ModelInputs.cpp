@@ -65,6 +65,10 @@ SmallVector<RankedTensorType> ModelInputs::types(Sizes sizes) const {
   SmallVector<RankedTensorType> result;
   for (BlockArgument argument : function.getArguments()) {
     RankedTensorType type = rankedTypeOf(argument);
+    if (!type) {
+      result.push_back({});
+      continue;
+    }
     SmallVector<int64_t> dims(type.getShape());
     for (auto [i, dim] : llvm::enumerate(dims)) {
       if (dim != ShapedType::kDynamic)
@@ -112,6 +116,8 @@ static bool isShown(Padding padding, int64_t row, int64_t i, int64_t length) {
 void ModelInputs::fill(reference::Slice &slice, Sizes sizes, Padding padding, int64_t maxPosition,
                        std::mt19937 &random) const {
   for (auto [argument, type] : llvm::zip(function.getArguments(), types(sizes))) {
+    if (!type) // memory
+      continue;
     bool isFloat = isa<FloatType>(type.getElementType());
     if (isFloat && type.getRank() == 4 && argument != attentionBias) {
       slice.set(argument, randomTensor(type, random));

@@ -179,14 +179,16 @@ struct CachedAttention : KernelPattern<CachedAttentionOp> {
     for (Value other : {b.dim(k, 1), b.dim(v, 1)})
       b.requireEqual(length, other);
     b.requireEqual(dim(keys, 2), dim(values, 2));
+    if (typeOf(past).isDynamicDim(0))
+      b.requireEqual(batch, b.dim(past, 0));
 
     kernel::CacheAppendOp::create(b, TypeRange(), k, past, keys);
     kernel::CacheAppendOp::create(b, TypeRange(), v, past, values);
     SmallVector<OpFoldResult> sizes{b.size(q, 0), b.size(q, 1), b.getIndexAttr(heads), b.getIndexAttr(valueSize)};
     Value init = b.empty(sizes, b.getF32Type());
-    auto attention =
-        kernel::CachedAttentionOp::create(b, init.getType(), q, keys, values, past, init, op.getScaleAttr(),
-                                          softcapOf(op), flag(b, becomesCodes(op.getY())));
+    auto attention = kernel::CachedAttentionOp::create(b, init.getType(), q, keys, values, past, op.getSlopes(),
+                                                       op.getSinks(), init, op.getScaleAttr(), softcapOf(op),
+                                                       op.getWindowAttr(), flag(b, becomesCodes(op.getY())));
     rewriter.replaceOp(op, fromHeads(b, attention.getResult(0), {sizes[0], sizes[1]}, op.getType()));
     return success();
   }

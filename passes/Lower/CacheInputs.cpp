@@ -33,18 +33,19 @@ bool lowering::areCounted(Value value, const reference::ModelInputs &inputs) {
   return !reference::changesInLongCalls(value, inputs, std::numeric_limits<int64_t>::max());
 }
 
-/// Whether a mask hides nothing where no text is padded.
-static bool showsAll(Value mask, const reference::ModelInputs &inputs) {
-  reference::Quiet quiet(mask.getContext());
+std::optional<bool> lowering::withoutPadding(Value condition, const reference::ModelInputs &inputs) {
+  reference::Quiet quiet(condition.getContext());
   std::mt19937 random(1);
+  std::optional<bool> all;
   for (reference::Sizes wanted : {reference::Sizes{1, 5}, reference::Sizes{2, 3}, reference::Sizes{2, 4, 3}}) {
     reference::Slice slice;
     inputs.fill(slice, inputs.adapt(wanted), reference::Padding::None, /*maxPosition=*/1, random);
-    FailureOr<reference::Tensor> shown = slice.get(mask);
-    if (failed(shown) || llvm::is_contained(shown->ints, 0))
-      return false;
+    FailureOr<reference::Tensor> found = slice.get(condition);
+    if (failed(found) || found->ints.empty() || !llvm::all_equal(found->ints) || (all && *all != (found->ints[0] != 0)))
+      return std::nullopt;
+    all = found->ints[0] != 0;
   }
-  return !reference::changesInLongCalls(mask, inputs, std::numeric_limits<int64_t>::max());
+  return reference::changesInLongCalls(condition, inputs, std::numeric_limits<int64_t>::max()) ? std::nullopt : all;
 }
 
 bool lowering::isPaddingMask(Value mask, const reference::ModelInputs &inputs) {
@@ -55,7 +56,8 @@ bool lowering::isPaddingMask(Value mask, const reference::ModelInputs &inputs) {
   while (isa_and_present<onnx::CastOp, onnx::UnsqueezeOp>(source.getDefiningOp()))
     source = source.getDefiningOp()->getOperand(0);
   // Or: rows that a text has, and those of its new tokens.
-  return source == inputs.attentionMask || (source.getDefiningOp<onnx::OrOp>() && showsAll(mask, inputs));
+  return source == inputs.attentionMask ||
+         (source.getDefiningOp<onnx::OrOp>() && withoutPadding(mask, inputs).value_or(false));
 }
 
 bool lowering::isGivenBias(Value mask, const reference::ModelInputs &inputs) {
@@ -77,29 +79,6 @@ bool lowering::isPastInput(Value past) {
     past = past.getDefiningOp()->getOperand(0);
   }
   return true;
-}
-
-OpOperand *lowering::tablePositions(Value table) {
-  OpOperand *use = nullptr;
-  auto arePositions = [&] {
-    auto type = dyn_cast<RankedTensorType>(table.getType());
-    return use && type && type.getRank() == 2 && type.getElementType().isInteger();
-  };
-  while (Operation *op = arePositions() ? nullptr : table.getDefiningOp()) {
-    bool isStep = isa<onnx::CosOp, onnx::SinOp, onnx::CastOp, onnx::UnsqueezeOp>(op) ||
-                  (isa<onnx::MulOp>(op) && isa_and_present<onnx::ConstantOp>(op->getOperand(1).getDefiningOp()));
-    if (!isStep)
-      break;
-    use = &op->getOpOperand(0);
-    table = use->get();
-  }
-  return arePositions() ? use : nullptr;
-}
-
-OpOperand *lowering::positionsOf(onnx::RotaryEmbeddingOp rotary) {
-  if (rotary.getPositionIds())
-    return &*rotary.getPositionIdsMutable().begin();
-  return tablePositions(rotary.getCosCache());
 }
 
 void lowering::dropWholeSlices(func::FuncOp function) {

@@ -17,16 +17,13 @@ bool areCounted(mlir::Value value, const reference::ModelInputs &inputs);
 /// Whether a mask is [batch, 1, 1, keys] of the attention mask's own values, or computed from
 /// the lengths of texts: without padding it shows everything, to all tokens alike.
 bool isPaddingMask(mlir::Value mask, const reference::ModelInputs &inputs);
+/// What all of `condition` is where no token is padding; nothing where that depends on the token.
+std::optional<bool> withoutPadding(mlir::Value condition, const reference::ModelInputs &inputs);
 /// Whether a mask, null for none, is an input that is added to the scores.
 bool isGivenBias(mlir::Value mask, const reference::ModelInputs &inputs);
 /// Whether earlier keys or values, null for none, are an input or its first rows: a buffer may
 /// have room for more tokens than there are.
 bool isPastInput(mlir::Value past);
-/// The positions that a table [batch, sequence, pairs] is computed of, as the operand that they are; null for another
-/// value.
-mlir::OpOperand *tablePositions(mlir::Value table);
-/// The positions of a rotary embedding, given or in the computation of its tables; null where it has none.
-mlir::OpOperand *positionsOf(onnx::RotaryEmbeddingOp rotary);
 /// Slices of tokens that begin at a computed 0 and have no end are what they slice.
 void dropWholeSlices(mlir::func::FuncOp function);
 

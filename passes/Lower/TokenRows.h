@@ -13,14 +13,14 @@
 
 namespace qopt::lowering {
 
-/// Values [batch, sequence, ...] that hold a row for each token, and the operations
+/// Values [batch, .., sequence, ..] that hold a row for each token, and the operations
 /// that make them. All but attention make a row from the same token's rows and
 /// constants only.
 class TokenRows {
 public:
-  /// Follows `tokens` [batch, sequence] through the function. Returns an operation that is
-  /// not known to treat tokens so, or null where all do; `ignored` ones are not looked at.
-  mlir::Operation *find(mlir::func::FuncOp function, mlir::Value tokens,
+  /// Follows `tokens` and `positions`, both [batch, sequence], through the function. Returns an operation
+  /// that is not known to treat tokens so, or null where all do; `ignored` ones are not looked at.
+  mlir::Operation *find(mlir::func::FuncOp function, mlir::ValueRange sources,
                         const llvm::DenseSet<mlir::Operation *> &ignored);
 
   /// Afterwards the function computes only the last token's row of what it returns, as
@@ -28,11 +28,22 @@ public:
   void cutToLast(mlir::func::FuncOp function);
 
 private:
-  std::optional<llvm::SmallVector<unsigned>> findAlone(mlir::Operation *op) const;
-  std::optional<llvm::SmallVector<unsigned>> rowOperands(mlir::Operation *op) const;
+  /// How an operation treats rows: which operands it reads row by row, the others being the same for
+  /// all tokens, and the dimension of its results that counts tokens.
+  struct Alone {
+    llvm::SmallVector<unsigned> operands;
+    int64_t axis = 1;
+  };
+  std::optional<Alone> findAlone(mlir::Operation *op) const;
+  std::optional<Alone> treat(mlir::Operation *op) const;
+  std::optional<Alone> treatElementwise(mlir::Operation *op) const;
   bool areRows(mlir::Operation *op, llvm::ArrayRef<unsigned> operands) const;
+  /// The dimension of `value` that counts tokens; 0 where it has the last token's row only, -1 where
+  /// it is no rows.
+  int64_t axisOf(mlir::Value value) const;
 
-  llvm::DenseSet<mlir::Value> rows, constants;
+  llvm::DenseMap<mlir::Value, int64_t> rows; ///< with axisOf
+  llvm::DenseSet<mlir::Value> constants;
   /// What makes rows, in order; with its operands that are rows if it treats each alone,
   /// else with none.
   llvm::MapVector<mlir::Operation *, llvm::SmallVector<unsigned>> makers;

@@ -78,6 +78,32 @@ int qrt_decoder_append(qrt_decoder *decoder, const int32_t *ids, size_t num_ids,
   });
 }
 
+int qrt_decoder_append_to(qrt_decoder *decoder, int64_t row, const int32_t *ids, size_t num_ids, const float **logits) {
+  return guarded<int>(1, [&]() -> Result<int> {
+    if (!decoder || !ids || !logits)
+      return Error{"a decoder, tokens and a place for the logits are needed"};
+    Result<Tensor> computed = decoder->decoder->appendTo(row, {ids, num_ids});
+    if (!computed)
+      return computed.error();
+    decoder->logits = qrt::widened(std::move(*computed));
+    *logits = decoder->logits.data<float>();
+    return 0;
+  });
+}
+
+static bool hasRow(const qrt_decoder *decoder, int64_t row) {
+  return decoder && row >= 0 && row < decoder->decoder->batch();
+}
+
+int64_t qrt_decoder_row_length(const qrt_decoder *decoder, int64_t row) {
+  return hasRow(decoder, row) ? decoder->decoder->length(row) : -1;
+}
+
+void qrt_decoder_cut(qrt_decoder *decoder, int64_t row, int64_t length) {
+  if (hasRow(decoder, row))
+    decoder->decoder->cut(row, length);
+}
+
 int64_t qrt_decoder_length(const qrt_decoder *decoder) { return decoder ? decoder->decoder->length() : 0; }
 
 int64_t qrt_decoder_capacity(const qrt_decoder *decoder) { return decoder ? decoder->decoder->capacity() : 0; }

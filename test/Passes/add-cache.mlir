@@ -5,7 +5,7 @@
 // TYPE: error: expected a cache-type of f32 or f16 but got 'i8'
 // HALF-LABEL: func.func @prefill(
 // HALF-SAME:    memref<?x1x?x4xf16> {{{.*}}"cache.0.key"{{.*}}, %{{.*}}: memref<?x1x?x4xf16> {
-// HALF:         qopt.cached_attention {{.*}} memref<?x1x?x4xf16>, memref<?x1x?x4xf16>, tensor<1xi64>) -> tensor<?x?x8xf32>
+// HALF:         qopt.cached_attention {{.*}} memref<?x1x?x4xf16>, memref<?x1x?x4xf16>, tensor<?xi64>) -> tensor<?x?x8xf32>
 // HALF-LABEL: func.func @decode(
 // HALF-SAME:    memref<?x1x?x4xf16>
 //
@@ -17,13 +17,14 @@
 // CHECK:         onnx.Attention
 // CHECK-LABEL: func.func @prefill(
 // CHECK-SAME:    %[[IDS:.*]]: tensor<?x?xi64> {onnx.dims = ["batch", "sequence"], onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>},
-// CHECK-SAME:    %[[PAST:.*]]: tensor<1xi64> {onnx.dims = [""], onnx.name = "past_length", qopt.role = #qopt.role<past_length>},
+// CHECK-SAME:    %[[PAST:.*]]: tensor<?xi64> {onnx.dims = ["batch"], onnx.name = "past_length", qopt.role = #qopt.role<past_length>},
 // CHECK-SAME:    %[[KEYS:.*]]: memref<?x1x?x4xf32> {onnx.dims = ["batch", "", "capacity", ""], onnx.name = "cache.0.key", qopt.role = #qopt.role<key_cache>},
 // CHECK-SAME:    %[[VALUES:.*]]: memref<?x1x?x4xf32> {{.*}}"cache.0.value", qopt.role = #qopt.role<value_cache>})
 // CHECK-SAME:    -> (tensor<?x1x16xf32> {onnx.dims = ["batch", "", ""], onnx.name = "logits", qopt.role = #qopt.role<last_logits>})
+// CHECK:         %[[BEFORE:.*]] = onnx.Unsqueeze %[[PAST]]
 // CHECK:         %[[RANGE:.*]] = onnx.Range
 // CHECK:         %[[COUNTED:.*]] = onnx.Unsqueeze %[[RANGE]]
-// CHECK:         %[[POSITIONS:.*]] = onnx.Add %[[COUNTED]], %[[PAST]] : (tensor<1x?xi64>, tensor<1xi64>) -> tensor<1x?xi64>
+// CHECK:         %[[POSITIONS:.*]] = onnx.Add %[[COUNTED]], %[[BEFORE]] : (tensor<1x?xi64>, tensor<?x1xi64>) -> tensor<?x?xi64>
 // CHECK:         %[[X:.*]] = onnx.Gather
 // CHECK:         %[[LASTX:.*]] = onnx.Slice %[[X]],
 // CHECK:         onnx.RotaryEmbedding {{.*}}, %[[POSITIONS]]
@@ -36,7 +37,7 @@
 // CHECK-LABEL: func.func @decode(
 // CHECK-SAME:    %{{.*}}: tensor<?x1xi64> {onnx.dims = ["batch", ""], onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}
 // CHECK-NOT:     onnx.Slice
-// CHECK:         %[[POSITIONS:.*]] = onnx.Unsqueeze %{{.*}} : (tensor<1xi64>, tensor<1xi64>) -> tensor<1x1xi64>
+// CHECK:         %[[POSITIONS:.*]] = onnx.Unsqueeze %{{.*}} : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
 // CHECK:         onnx.RotaryEmbedding {{.*}}, %[[POSITIONS]] {{.*}} -> tensor<?x?x8xf32>
 // CHECK:         qopt.cached_attention
 func.func @forward(%ids: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>},
@@ -72,7 +73,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.dims = ["b", "s"], onnx.name = "i
 // Quantized, with position_ids and an exporter's own cache. Which columns LLM.int8 leaves
 // in float is up to all tokens of a call, so the codes are made for all.
 // CHECK-LABEL: func.func @prefill(
-// CHECK-SAME:    role<token_ids>}, %{{.*}}role<past_length>}, %{{.*}}role<key_cache>}, %{{.*}}role<value_cache>}) -> (tensor<?x1x16xf32>
+// CHECK-SAME:    role<token_ids>}, %{{.*}}: tensor<1xi64> {onnx.dims = [""], {{.*}}role<past_length>}, %{{.*}}role<key_cache>}, %{{.*}}role<value_cache>}) -> (tensor<?x1x16xf32>
 // CHECK:         %[[Y:.*]] = qopt.cached_attention
 // CHECK:         %[[LASTY:.*]] = onnx.Slice %[[Y]]
 // CHECK:         %[[CODES:.*]], %[[SCALE:.*]], %[[COLUMNS:.*]] = qopt.split_columns %[[Y]]
@@ -135,7 +136,7 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
-// REMARK: {{\[}}Missed{{\]}} cache {{.*}}the model gets no key-value cache: the mask tensor<?x1x?x?xi1> of this attention is not one of padding
+// REMARK: {{\[}}Missed{{\]}} cache {{.*}}the model gets no key-value cache: the mask tensor<?x1x?x?xi1> of this attention does not just hide padding, and keys by their distance from a query
 // A mask of its own for every query: a sliding window, perhaps.
 // CHECK-LABEL: func.func @forward(
 // CHECK:         %[[Y:.*]] = onnx.Attention
@@ -165,12 +166,13 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
-// REMARK: cache {{.*}}: the positions of this rotary embedding are not the numbers of the tokens from 0 on
 // Positions from 1 on.
 // CHECK-LABEL: func.func @forward(
-// CHECK:         %[[Y:.*]] = onnx.Attention
-// CHECK-NEXT:    return %[[Y]]
-// CHECK-NOT:   func.func
+// CHECK-LABEL: func.func @decode(
+// CHECK-SAME:    %[[PAST:[a-z0-9]*]]: tensor<?xi64>
+// CHECK:         %[[POSITIONS:.*]] = onnx.Unsqueeze %[[PAST]]
+// CHECK:         %[[NEXT:.*]] = onnx.Add %[[POSITIONS]],
+// CHECK:         onnx.RotaryEmbedding {{.*}}, %[[NEXT]]
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}, %positions: tensor<?x?xi64> {onnx.name = "position_ids", qopt.role = #qopt.role<position_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %cos = onnx.Constant dense<0.5> : tensor<32x2xf32>
@@ -184,12 +186,12 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
-// REMARK: cache {{.*}}: 'onnx.Shape' is not known to compute each token's row from the same token's alone
-// Learned positions: the number of tokens before these is not in their sum.
+// Learned positions: rows of a table, for each text then.
 // CHECK-LABEL: func.func @forward(
-// CHECK:         %[[Y:.*]] = onnx.Attention
-// CHECK-NEXT:    return %[[Y]]
-// CHECK-NOT:   func.func
+// CHECK-LABEL: func.func @prefill(
+// CHECK:         %[[POSITIONS:.*]] = onnx.Add {{.*}} -> tensor<?x?xi64>
+// CHECK:         %[[LEARNED:.*]] = onnx.Gather %{{.*}}, %[[POSITIONS]] : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+// CHECK:         onnx.Add %{{.*}}, %[[LEARNED]]
 func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
   %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
   %zeros = onnx.Constant dense<0> : tensor<1xi64>
@@ -325,6 +327,119 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
   %z = onnx.Add %x, %more : (tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
   %y = onnx.Attention %z, %z, %z {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
   return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// A window: each query sees the last three keys.
+// CHECK-LABEL: func.func @forward(
+// CHECK-LABEL: func.func @decode(
+// CHECK:         qopt.cached_attention {{.*}} {window = 3 : i64}
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %zeros = onnx.Constant dense<0> : tensor<1xi64>
+  %zero = onnx.Constant dense<0> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %ones = onnx.Constant dense<1> : tensor<1xi64>
+  %width = onnx.Constant dense<3> : tensor<i64>
+  %shape = onnx.Shape %ids {start = 1 : i64, end = 2 : i64} : (tensor<?x?xi64>) -> tensor<1xi64>
+  %length = onnx.Squeeze %shape, %zeros : (tensor<1xi64>, tensor<1xi64>) -> tensor<i64>
+  %range = onnx.Range %zero, %length, %one : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %keys = onnx.Unsqueeze %range, %zeros : (tensor<?xi64>, tensor<1xi64>) -> tensor<1x?xi64>
+  %queries = onnx.Unsqueeze %range, %ones : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %distance = onnx.Sub %queries, %keys : (tensor<?x1xi64>, tensor<1x?xi64>) -> tensor<?x?xi64>
+  %near = onnx.Less %distance, %width : (tensor<?x?xi64>, tensor<i64>) -> tensor<?x?xi1>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x mask(%near) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?xi1>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// ALiBi, of which a long text shows no more than a short one, in a window that is longer than what is tried.
+// CHECK-LABEL: func.func @forward(
+// CHECK-LABEL: func.func @decode(
+// CHECK:         %[[SLOPES:.*]] = onnx.Constant dense<[5.000000e-01, 2.500000e-01]> : tensor<2xf32>
+// CHECK:         qopt.cached_attention {{.*}} slopes(%[[SLOPES]]) {window = 501 : i64}
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %zeros = onnx.Constant dense<0> : tensor<1xi64>
+  %zero = onnx.Constant dense<0> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %ones = onnx.Constant dense<1> : tensor<1xi64>
+  %width = onnx.Constant dense<500> : tensor<i64>
+  %slopes = onnx.Constant dense<[[[-0.5]], [[-0.25]]]> : tensor<2x1x1xf32>
+  %hidden = onnx.Constant dense<-1.0e30> : tensor<f32>
+  %shape = onnx.Shape %ids {start = 1 : i64, end = 2 : i64} : (tensor<?x?xi64>) -> tensor<1xi64>
+  %length = onnx.Squeeze %shape, %zeros : (tensor<1xi64>, tensor<1xi64>) -> tensor<i64>
+  %range = onnx.Range %zero, %length, %one : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %keys = onnx.Unsqueeze %range, %zeros : (tensor<?xi64>, tensor<1xi64>) -> tensor<1x?xi64>
+  %queries = onnx.Unsqueeze %range, %ones : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %distance = onnx.Sub %queries, %keys : (tensor<?x1xi64>, tensor<1x?xi64>) -> tensor<?x?xi64>
+  %near = onnx.LessOrEqual %distance, %width : (tensor<?x?xi64>, tensor<i64>) -> tensor<?x?xi1>
+  %float = onnx.Cast %distance {to = f32} : (tensor<?x?xi64>) -> tensor<?x?xf32>
+  %bias = onnx.Mul %float, %slopes : (tensor<?x?xf32>, tensor<2x1x1xf32>) -> tensor<2x?x?xf32>
+  %mask = onnx.Where %near, %bias, %hidden : (tensor<?x?xi1>, tensor<2x?x?xf32>, tensor<f32>) -> tensor<2x?x?xf32>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x mask(%mask) {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<2x?x?xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
+// Heads before tokens, and keys that an exporter repeats for the heads of queries, behind its own past.
+// CHECK-LABEL: func.func @forward(
+// CHECK-LABEL: func.func @decode(
+// CHECK-SAME:    memref<?x2x?x2xf32> {{.*}}"cache.0.key"
+// CHECK:         %[[K:.*]] = onnx.Transpose {{.*}} -> tensor<?x?x2x2xf32>
+// CHECK:         %[[ROWS:.*]] = onnx.Reshape %[[K]], {{.*}} -> tensor<?x?x4xf32>
+// CHECK:         qopt.cached_attention %{{[0-9]+}}, %[[ROWS]], %{{[0-9]+}}, %{{.*}} -> tensor<?x?x8xf32>
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>},
+                   %past: tensor<?x2x?x2xf32> {onnx.name = "past_key_values.0.key", qopt.role = #qopt.role<past_key>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %w = onnx.Constant dense<0.5> : tensor<8x4xf32>
+  %q4 = onnx.Constant dense<[0, 0, 4, 2]> : tensor<4xi64>
+  %k4 = onnx.Constant dense<[0, 0, 2, 2]> : tensor<4xi64>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %twice = onnx.Constant dense<[1, 1, 2, 1, 1]> : tensor<5xi64>
+  %all = onnx.Constant dense<[0, 4, -1, 2]> : tensor<4xi64>
+  %flat = onnx.Constant dense<[0, 0, 8]> : tensor<3xi64>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %q = onnx.Reshape %x, %q4 : (tensor<?x?x8xf32>, tensor<4xi64>) -> tensor<?x?x4x2xf32>
+  %qh = onnx.Transpose %q {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x4x2xf32>) -> tensor<?x4x?x2xf32>
+  %p = onnx.MatMul %x, %w : (tensor<?x?x8xf32>, tensor<8x4xf32>) -> tensor<?x?x4xf32>
+  %k = onnx.Reshape %p, %k4 : (tensor<?x?x4xf32>, tensor<4xi64>) -> tensor<?x?x2x2xf32>
+  %kh = onnx.Transpose %k {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x2x2xf32>) -> tensor<?x2x?x2xf32>
+  %both = onnx.Concat %past, %kh {axis = -2 : i64} : (tensor<?x2x?x2xf32>, tensor<?x2x?x2xf32>) -> tensor<?x2x?x2xf32>
+  %apart = onnx.Unsqueeze %both, %two : (tensor<?x2x?x2xf32>, tensor<1xi64>) -> tensor<?x2x1x?x2xf32>
+  %wide = onnx.Expand %apart, %twice : (tensor<?x2x1x?x2xf32>, tensor<5xi64>) -> tensor<?x2x2x?x2xf32>
+  %kk = onnx.Reshape %wide, %all : (tensor<?x2x2x?x2xf32>, tensor<4xi64>) -> tensor<?x4x?x2xf32>
+  %y = onnx.Attention %qh, %kk, %kk {is_causal = 1 : i64} : (tensor<?x4x?x2xf32>, tensor<?x4x?x2xf32>, tensor<?x4x?x2xf32>) -> tensor<?x4x?x2xf32>
+  %t = onnx.Transpose %y {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x4x?x2xf32>) -> tensor<?x?x4x2xf32>
+  %z = onnx.Reshape %t, %flat : (tensor<?x?x4x2xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  return %z : tensor<?x?x8xf32>
+}
+
+// -----
+
+// Types of tokens are 0, and the exporter's own last row is the last row.
+// CHECK-LABEL: func.func @forward(
+// CHECK-LABEL: func.func @prefill(
+// CHECK:         %[[TYPES:.*]] = onnx.Sub %[[IDS:.*]], %[[IDS]]
+// CHECK:         onnx.Gather %{{.*}}, %[[TYPES]]
+// CHECK:         %[[LAST:.*]] = onnx.Slice
+// CHECK:         %[[ROW:.*]] = onnx.Gather %[[LAST]], {{.*}} -> tensor<?x8xf32>
+// CHECK:         onnx.Unsqueeze %[[ROW]], {{.*}} -> tensor<?x1x8xf32>
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>},
+                   %types: tensor<?x?xi64> {onnx.name = "token_type_ids", qopt.role = #qopt.role<token_types>}) -> (tensor<?x8xf32> {qopt.role = #qopt.role<last_logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %last = onnx.Constant dense<-1> : tensor<i64>
+  %e = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %t = onnx.Gather %table, %types : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %x = onnx.Add %e, %t : (tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  %row = onnx.Gather %y, %last {axis = 1 : i64} : (tensor<?x?x8xf32>, tensor<i64>) -> tensor<?x8xf32>
+  return %row : tensor<?x8xf32>
 }
 
 // -----

@@ -1,13 +1,14 @@
 //===- Prompt.cpp - qrun --prompt=TEXT and --prompt-file=FILE -------------===//
 //
 // A text goes to the terminal as it comes, beginning with the prompt when the first
-// token behind it is known: an error before that leaves standard output empty. Several
-// prompts are continued one after the other, so that each gives what it gives alone.
+// token behind it is known: an error before that leaves standard output empty. Of several
+// texts, which grow together, the first that has not ended is shown; the others wait.
 //
 //===----------------------------------------------------------------------===//
 #include "Commands.h"
 #include "qopt/Runtime/Generate.h"
 #include "qopt/Runtime/ScoringText.h"
+#include "qopt/Support/Utf8.h"
 #include "qopt/Tokenizer/TokenWindows.h"
 #include <cerrno>
 #include <cstdio>
@@ -50,14 +51,12 @@ namespace {
 /// What is shown of a text that grows.
 class ShownText {
 public:
-  ShownText(const Tokenizer &tokenizer, bool isShown) : stream(tokenizer), isShown(isShown) {}
+  explicit ShownText(const Tokenizer &tokenizer) : stream(tokenizer) {}
 
   void add(std::span<const int32_t> ids) { keep(stream.add(ids)); }
   void finish() { keep(stream.finish()); }
 
   void show() {
-    if (!isShown)
-      return;
     std::fwrite(text.data() + numShown, 1, text.size() - numShown, stdout);
     // Where nobody reads on, the rest is not made.
     if (std::fflush(stdout) != 0)
@@ -77,7 +76,6 @@ private:
   }
 
   qrt::TextStream stream;
-  bool isShown;
   std::string text;
   size_t numShown = 0;
   Status decoding;
@@ -85,36 +83,50 @@ private:
 
 } // namespace
 
-/// Continues one prompt, and says what came of it.
-static Result<Json> continuePrompt(const Request &request, OpenModel &opened, const Tokenizer &tokenizer,
-                                   const std::vector<int32_t> &prompt) {
-  ShownText text(tokenizer, !request.jsonToStdout());
-  text.add(prompt);
-  qrt::GenerateOptions options;
-  options.maxTokens = request.maxTokens;
-  options.sampling = {request.temperature, request.topK, request.topP, static_cast<uint64_t>(request.seed)};
-  options.endOfText = qrt::endTokens(opened.session->module().info(), &tokenizer);
-  Result<qrt::Generated> result = qrt::generate(*opened.model, prompt, options, [&](int32_t token) {
-    text.add({&token, 1});
-    text.show();
-    return true;
-  });
-  if (!result)
-    return result.error();
-  text.finish();
-  text.show();
-  if (!text.status())
-    return text.status().error();
-  if (!request.jsonToStdout())
-    std::fputs("\n", stdout);
-  if (!request.isQuiet)
-    std::fprintf(stderr, "qrun: %zu tokens in %.2f s, then %zu tokens in %.2f s; stopped by %s\n", prompt.size(),
-                 result->promptSeconds, result->tokens.size(), result->seconds, qrt::stopName(result->stop));
-  return Json{
-      {"text", text.whole()},       {"prompt_tokens", prompt.size()},      {"generated_tokens", result->tokens.size()},
-      {"tokens", result->tokens},   {"stop", qrt::stopName(result->stop)}, {"prompt_seconds", result->promptSeconds},
-      {"seconds", result->seconds}, {"device", opened.session->device()},  {"code", opened.session->code()}};
-}
+namespace {
+
+/// All texts, shown in the order of their prompts.
+class ShownTexts {
+public:
+  ShownTexts(const Request &request, const Tokenizer &tokenizer, std::span<const std::vector<int32_t>> prompts)
+      : request(request), prompts(prompts), hasEnded(prompts.size()) {
+    for (const std::vector<int32_t> &prompt : prompts)
+      texts.emplace_back(tokenizer).add(prompt);
+  }
+
+  void add(size_t i, int32_t token) {
+    texts[i].add({&token, 1});
+    if (i == current && !request.jsonToStdout())
+      texts[i].show();
+  }
+
+  void end(size_t i, const qrt::Generated &result) {
+    texts[i].finish();
+    hasEnded[i] = true;
+    if (!request.isQuiet)
+      std::fprintf(stderr, "qrun: %zu tokens in %.2f s, then %zu tokens in %.2f s; stopped by %s\n", prompts[i].size(),
+                   result.promptSeconds, result.tokens.size(), result.seconds, qrt::stopName(result.stop));
+    if (request.jsonToStdout())
+      return;
+    for (; current < texts.size() && hasEnded[current]; ++current) {
+      texts[current].show();
+      std::fputs(current + 1 < texts.size() ? "\n\n" : "\n", stdout);
+    }
+    if (current < texts.size())
+      texts[current].show();
+  }
+
+  const ShownText &operator[](size_t i) const { return texts[i]; }
+
+private:
+  const Request &request;
+  std::span<const std::vector<int32_t>> prompts;
+  std::vector<ShownText> texts;
+  std::vector<bool> hasEnded;
+  size_t current = 0; ///< the first that has not
+};
+
+} // namespace
 
 Status continuePrompts(const Request &request) {
   Result<OpenModel> opened = openModel(request, request.modulePath);
@@ -126,15 +138,39 @@ Status continuePrompts(const Request &request) {
   Result<std::vector<std::vector<int32_t>>> prompts = readPrompts(request, **tokenizer, *opened->model);
   if (!prompts)
     return prompts.error();
-  Json texts = Json::array();
-  for (const std::vector<int32_t> &prompt : *prompts) {
-    if (!texts.empty() && !request.jsonToStdout())
-      std::fputs("\n", stdout);
-    Result<Json> text = continuePrompt(request, *opened, **tokenizer, prompt);
-    if (!text)
-      return inFile(request.modulePath, text.error());
-    texts.push_back(std::move(*text));
+  ShownTexts texts(request, **tokenizer, *prompts);
+  qrt::GenerateOptions options;
+  options.maxTokens = request.maxTokens;
+  options.sampling = {request.temperature, request.topK, request.topP, static_cast<uint64_t>(request.seed)};
+  options.endOfText = qrt::endTokens(opened->session->module().info(), tokenizer->get());
+  Result<std::vector<qrt::Generated>> results = qrt::generateAll(
+      *opened->model, *prompts, options,
+      [&](size_t i, int32_t token) {
+        texts.add(i, token);
+        return true;
+      },
+      [&](size_t i, const qrt::Generated &result) { texts.end(i, result); },
+      [&](const std::string &why) {
+        std::fprintf(stderr, "qrun: warning: %s: %zu prompts are continued one after the other, not together: %s\n",
+                     printable(request.modulePath).c_str(), prompts->size(), why.c_str());
+      });
+  if (!results)
+    return inFile(request.modulePath, results.error());
+  Json all = Json::array();
+  for (size_t i = 0; i < results->size(); ++i) {
+    if (!texts[i].status())
+      return inFile(request.modulePath, texts[i].status().error());
+    const qrt::Generated &result = (*results)[i];
+    all.push_back({{"text", texts[i].whole()},
+                   {"prompt_tokens", (*prompts)[i].size()},
+                   {"generated_tokens", result.tokens.size()},
+                   {"tokens", result.tokens},
+                   {"stop", qrt::stopName(result.stop)},
+                   {"prompt_seconds", result.promptSeconds},
+                   {"seconds", result.seconds},
+                   {"device", opened->session->device()},
+                   {"code", opened->session->code()}});
   }
-  const Json &json = texts.size() == 1 ? texts.front() : texts;
+  const Json &json = all.size() == 1 ? all.front() : all;
   return writeJson(request, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }

@@ -35,8 +35,8 @@ static void addOptions(Options &options, Request &request) {
                "with \"text\" or \"input_ids\" (.jsonl), or windows of token\n"
                "ids [n, length] that are scored as they are (.npy)");
   options.list("prompt", "TEXT", request.prompts,
-               "print TEXT and how the model goes on; of several, one\n"
-               "after the other, an empty line between them");
+               "print TEXT and how the model goes on; several are continued\n"
+               "together, and printed with an empty line between them");
   options.file("prompt-file", "FILE", request.promptFile,
                "the same for each line of FILE: text (.txt), or \"text\" or\n"
                "\"input_ids\" (.jsonl)");

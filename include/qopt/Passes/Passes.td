@@ -660,11 +660,11 @@ def AddCache : Pass<"qopt-add-cache", "::mlir::ModuleOp"> {
     From `@forward` of a decoder come `@prefill` (tokens [batch, sequence]) and
     `@decode` (tokens [batch, 1]): what they compute for the tokens given is what
     `@forward` computes for them behind all tokens of earlier calls. Their inputs are
-    the tokens, `past_length` (how many tokens the caches hold, the same for each row)
-    and per layer `cache.N.key` and `cache.N.value`, [batch, kv heads, capacity, head
+    the tokens, `past_length` (how many tokens the caches hold, for each row, or, where
+    something is computed of all rows together, one number for all) and per layer `cache.N.key` and `cache.N.value`, [batch, kv heads, capacity, head
     size], to which the call appends. Attention masks, positions and an exporter's own
-    past keys and values are gone: all tokens are shown, and positions count from
-    `past_length`. The result are the logits of the last token, [batch, 1,
+    past keys and values are gone: all tokens are shown, or the last of a window, and
+    positions count from `past_length`. The result are the logits of the last token, [batch, 1,
     vocabulary]; what is behind the last attention is only computed for it.
 
     ```mlir
@@ -677,8 +677,9 @@ def AddCache : Pass<"qopt-add-cache", "::mlir::ModuleOp"> {
     %y = qopt.cached_attention %q, %p, %v, %key_cache, %value_cache, %past_length {...} : ...
     ```
     Expects: the raised form, quantized or not. Nothing is added unless every
-    operation treats each token alone, but for attention that is causal with at most a
-    mask of padding, and rotary embeddings whose positions count the tokens. With
+    operation treats each token alone, but for attention that is causal, with a mask that at
+    most hides padding, and keys by their distance, or adds to scores in proportion to
+    it. What is computed of positions must read numbers of the tokens. With
     `cache-type=f16` keys and values are kept in half the memory; what attention reads is
     then rounded, and computed in f32 as before.
   }];

@@ -15,6 +15,11 @@ namespace qopt::reference {
 /// Distances between tokens, and positions, that probes of recognition must have seen.
 inline constexpr int64_t kSeenDistance = 32;
 
+/// The numbers behind `value` that change it when they are small, in texts of more than
+/// kSeenDistance and at most `context` tokens; nothing where a table behind it may.
+std::optional<llvm::SmallVector<mlir::Value>> findLongNumbers(mlir::Value value, const ModelInputs &inputs,
+                                                              int64_t context);
+
 /// Whether `value`, which is computed of sizes, positions and masks, may change in texts of
 /// more than kSeenDistance and at most `context` tokens in a way that shorter ones do not show:
 /// one of the numbers behind it changes it when it is small, or a table behind it is none that

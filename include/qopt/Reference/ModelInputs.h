@@ -28,7 +28,7 @@ class ModelInputs {
 public:
   explicit ModelInputs(mlir::func::FuncOp function);
 
-  /// Argument types for a call; dimensions the model fixes stay as they are.
+  /// Argument types for a call; dimensions the model fixes stay as they are. Null for what is no tensor.
   llvm::SmallVector<mlir::RankedTensorType> types(Sizes sizes) const;
   /// `wanted`, but for what the model fixes.
   Sizes adapt(Sizes wanted) const;

@@ -44,6 +44,16 @@ const char *stopName(Generated::Stop stop);
 Result<Generated> generate(LanguageModel &model, std::vector<int32_t> prompt, const GenerateOptions &options,
                            const std::function<bool(int32_t)> &onToken);
 
+/// Continues several prompts together, each as generate() continues it alone: prompts go through the
+/// model one after the other, and from then on all texts that have not ended get a token in each step.
+/// `onToken` sees the number of the prompt, too; `onEnd` each text that has ended. Where the model
+/// cannot, they are continued one after the other, and `onAlone` is told why.
+Result<std::vector<Generated>> generateAll(LanguageModel &model, std::span<const std::vector<int32_t>> prompts,
+                                           const GenerateOptions &options,
+                                           const std::function<bool(size_t, int32_t)> &onToken,
+                                           const std::function<void(size_t, const Generated &)> &onEnd,
+                                           const std::function<void(const std::string &)> &onAlone);
+
 } // namespace qrt
 
 #endif // QOPT_RUNTIME_GENERATE_H

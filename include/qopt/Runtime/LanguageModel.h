@@ -29,9 +29,11 @@ public:
   /// that has only those behind the last token. Errors: an id that is not in
   /// [0, vocabularySize()), what the model's code reports.
   virtual Result<Tensor> logits(const TokenBatch &batch) = 0;
-  /// An empty text of at most `capacity` tokens, in one row; null where the model has to
-  /// be run over all tokens each time.
-  virtual Result<std::unique_ptr<Decoder>> makeDecoder(int64_t capacity) { return std::unique_ptr<Decoder>(); }
+  /// Empty texts of at most `capacity` tokens, in so many rows; null where the model has to
+  /// be run over all tokens each time, or takes another number of rows.
+  virtual Result<std::unique_ptr<Decoder>> makeDecoder(int64_t rows, int64_t capacity) {
+    return std::unique_ptr<Decoder>();
+  }
   virtual bool hasAllLogits() const { return true; }
   virtual int64_t vocabularySize() const = 0;
   /// The longest row; 0 when unknown.

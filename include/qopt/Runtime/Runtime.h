@@ -38,6 +38,8 @@ public:
   const std::vector<int64_t> &dims() const { return shape; }
   /// The same memory with other dimensions, of at most as many elements.
   Tensor seenAs(std::vector<int64_t> dims) const;
+  /// Entry `row` of the first dimension, which becomes 1, in the same memory.
+  Tensor rowOf(int64_t row) const;
   int64_t numElements() const;
   int64_t bytes() const { return numElements() * qopt::elementBytes(elementType); }
   template <typename T>
@@ -124,26 +126,41 @@ struct CacheEntries;
 class Decoder {
 public:
   virtual ~Decoder() = default;
-  int64_t batch() const { return rows; }
-  /// The most tokens of a row, and how many there are.
+  int64_t batch() const { return static_cast<int64_t>(used.size()); }
+  /// The most tokens of a row, and how many there are, of the longest row or of one.
   int64_t capacity() const { return room; }
-  int64_t length() const { return used; }
+  int64_t length() const;
+  int64_t length(int64_t row) const { return used[static_cast<size_t>(row)]; }
+  /// Whether rows may have different lengths. Not where the code computes something of all rows
+  /// together, as the outlier columns of llm-int8, or takes one number of rows only.
+  bool areRowsAlone() const { return alone; }
 
   /// Appends tokens [batch, n], n >= 1, and gives the logits behind the last one,
   /// [batch, 1, vocabulary]. After an error the texts are as before. Errors: an id that
   /// is not in [0, vocabulary), more than `capacity`, what the module's code reports.
   Result<Tensor> append(std::span<const int32_t> ids);
+  /// Appends tokens to one row, as if there were no other; logits [1, 1, vocabulary]. An error,
+  /// too, where rows are not alone.
+  Result<Tensor> appendTo(int64_t row, std::span<const int32_t> ids);
+  /// Forgets the tokens of a row behind the first `length`, of which there must be so many.
+  void cut(int64_t row, int64_t length);
   /// Forgets all tokens.
-  void clear() { used = 0; }
+  void clear();
 
 protected:
   Decoder(const CacheEntries &entries, int64_t batch, int64_t capacity);
-  /// Calls `entry` once with these `ids` [batch, n].
-  virtual Result<Tensor> call(const qopt::EntryPoint &entry, const Tensor &ids) = 0;
+  /// Calls `entry` once with these `ids` [n, tokens] for n rows from the first one on.
+  virtual Result<Tensor> call(const qopt::EntryPoint &entry, const Tensor &ids, int64_t firstRow) = 0;
+  /// What `past_length` is for n rows from this one on: as many numbers, or one for all.
+  std::span<const int64_t> lengths(int64_t firstRow, int64_t n) const;
 
 private:
+  Result<Tensor> append(std::span<const int32_t> ids, int64_t firstRow, int64_t n);
+
   const qopt::EntryPoint &prefill, &decode;
-  int64_t rows, room, used = 0;
+  int64_t room;
+  bool alone;
+  std::vector<int64_t> used; ///< tokens of each row
 };
 
 /// A module ready to run.

@@ -39,7 +39,7 @@ extern "C" {
 
 /* Grows when something is added. What a program compiled with version n uses is
  * there when qrt_api_version() >= n. */
-#define QRT_API_VERSION 5
+#define QRT_API_VERSION 6
 int qrt_api_version(void);
 
 /* Why the last call of this thread failed; "" when none did. Valid until the
@@ -131,7 +131,17 @@ void qrt_decoder_free(qrt_decoder *decoder);
  * after the other. `*logits` are those behind the last one, f32 [batch, vocabulary],
  * until the decoder's next call. 0 on success; after an error the texts are as before. */
 int qrt_decoder_append(qrt_decoder *decoder, const int32_t *ids, size_t num_ids, const float **logits);
-/* Tokens of a row so far, and at most. */
+/* Appends tokens to one row alone, as if there were no other: prompts of different lengths go in
+ * row by row, and then a token for each by qrt_decoder_append. `*logits` are f32 [vocabulary]. An
+ * error, too, where the module computes something of all rows together, as those of llm-int8 do,
+ * or takes one number of rows only. Since 6. */
+int qrt_decoder_append_to(qrt_decoder *decoder, int64_t row, const int32_t *ids, size_t num_ids, const float **logits);
+/* Tokens of one row; -1 where there is no such row. Since 6. */
+int64_t qrt_decoder_row_length(const qrt_decoder *decoder, int64_t row);
+/* Forgets the tokens of a row behind the first `length`, as of a text that has ended while others
+ * go on. Since 6. */
+void qrt_decoder_cut(qrt_decoder *decoder, int64_t row, int64_t length);
+/* Tokens of the longest row so far, and at most. */
 int64_t qrt_decoder_length(const qrt_decoder *decoder);
 int64_t qrt_decoder_capacity(const qrt_decoder *decoder);
 /* Bytes of the keys and values, whether filled or not. */

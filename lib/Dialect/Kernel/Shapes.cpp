@@ -166,15 +166,26 @@ Shapes AttentionOp::getOperandShapes() {
   return shapes;
 }
 
+/// One for all rows, or one for each.
+static int64_t lengthsOf(Value past, Value rows) {
+  return cast<ShapedType>(past.getType()).getDimSize(0) == 1 ? 1 : cast<ShapedType>(rows.getType()).getDimSize(0);
+}
+
 Shapes CachedAttentionOp::getOperandShapes() {
-  return {{"q", headsShape(false, heads(), headSize())},
-          {"keys", headsShape(true, keyHeads(), headSize())},
-          {"values", headsShape(true, keyHeads(), valueSize())},
-          {"past", {1}},
-          {"y", headsShape(false, heads(), valueSize())}};
+  Shapes shapes{{"q", headsShape(false, heads(), headSize())},
+                {"keys", headsShape(true, keyHeads(), headSize())},
+                {"values", headsShape(true, keyHeads(), valueSize())},
+                {"past", {lengthsOf(getPast(), getQ())}}};
+  if (getSlopes())
+    shapes.push_back({"slopes", {heads()}});
+  if (getSinks())
+    shapes.push_back({"sinks", {heads()}});
+  shapes.push_back({"y", headsShape(false, heads(), valueSize())});
+  return shapes;
 }
 
 Shapes CacheAppendOp::getOperandShapes() {
-  return {
-      {"x", headsShape(false, heads(), headSize())}, {"past", {1}}, {"cache", headsShape(true, heads(), headSize())}};
+  return {{"x", headsShape(false, heads(), headSize())},
+          {"past", {lengthsOf(getPast(), getX())}},
+          {"cache", headsShape(true, heads(), headSize())}};
 }

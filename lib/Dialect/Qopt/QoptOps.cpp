@@ -330,11 +330,15 @@ LogicalResult CachedAttentionOp::verify() {
   int64_t keyHeads = keyCache.getDimSize(1), keySize = keyCache.getDimSize(3), valueSize = valueCache.getDimSize(3);
   if (valueCache.getDimSize(1) != keyHeads)
     return emitOpError("requires caches of as many heads, but got ") << keyCache << " and " << valueCache;
-  if (getPastLength().getType().getShape() != ArrayRef<int64_t>{1})
-    return emitOpError("expected one past_length but got ") << getPastLength().getType();
+  ArrayRef<int64_t> past = getPastLength().getType().getShape();
+  if (past != ArrayRef<int64_t>{1} && past != getQ().getType().getShape().take_front())
+    return emitOpError("expected a past_length for each row, or one for all, but got ") << getPastLength().getType();
   int64_t columns = getQ().getType().getDimSize(2);
   if (ShapedType::isDynamic(columns) || columns % (keyHeads * keySize) != 0 || columns == 0)
     return emitOpError("expected q of a multiple of ") << keyHeads * keySize << " columns but got " << getQ().getType();
+  for (auto [name, value] : {std::pair("slopes", getSlopes()), std::pair("sinks", getSinks())})
+    if (value && cast<RankedTensorType>(value.getType()).getShape() != ArrayRef<int64_t>{columns / keySize})
+      return emitOpError("expected ") << columns / keySize << " " << name << " but got " << value.getType();
   auto verifyColumns = [&](StringRef name, RankedTensorType type, int64_t columns) -> LogicalResult {
     if (type.getDimSize(2) == columns)
       return success();

@@ -690,9 +690,9 @@ func.func @cached_keys(%q: memref<?x?x2x4xf32>, %k: memref<?x2x?x5xf32>, %v: mem
 
 // -----
 
-func.func @cached_past(%q: memref<?x?x2x4xf32>, %k: memref<?x2x?x4xf32>, %v: memref<?x2x?x4xf32>, %p: memref<2xi64>, %y: memref<?x?x2x4xf32>) {
-  // expected-error @below {{expected past [1], but got [2]}}
-  kernel.cached_attention ins(%q, %k, %v, %p : memref<?x?x2x4xf32>, memref<?x2x?x4xf32>, memref<?x2x?x4xf32>, memref<2xi64>) outs(%y : memref<?x?x2x4xf32>)
+func.func @cached_past(%q: memref<3x?x2x4xf32>, %k: memref<?x2x?x4xf32>, %v: memref<?x2x?x4xf32>, %p: memref<2xi64>, %y: memref<3x?x2x4xf32>) {
+  // expected-error @below {{expected past [3], but got [2]}}
+  kernel.cached_attention ins(%q, %k, %v, %p : memref<3x?x2x4xf32>, memref<?x2x?x4xf32>, memref<?x2x?x4xf32>, memref<2xi64>) outs(%y : memref<3x?x2x4xf32>)
   return
 }
 
@@ -714,9 +714,17 @@ func.func @append_head_size(%x: memref<?x?x2x?xf32>, %p: memref<1xi64>, %c: memr
 
 // -----
 
-func.func @append_past(%x: memref<?x?x2x4xf32>, %p: memref<2xi64>, %c: memref<?x2x?x4xf32>) {
-  // expected-error @below {{expected past [1], but got [2]}}
-  kernel.cache_append ins(%x, %p : memref<?x?x2x4xf32>, memref<2xi64>) outs(%c : memref<?x2x?x4xf32>)
+func.func @cached_slopes(%q: memref<?x?x2x4xf32>, %k: memref<?x2x?x4xf32>, %v: memref<?x2x?x4xf32>, %p: memref<?xi64>, %s: memref<3xf32>, %y: memref<?x?x2x4xf32>) {
+  // expected-error @below {{expected slopes [2], but got [3]}}
+  kernel.cached_attention ins(%q, %k, %v, %p : memref<?x?x2x4xf32>, memref<?x2x?x4xf32>, memref<?x2x?x4xf32>, memref<?xi64>) slopes(%s : memref<3xf32>) outs(%y : memref<?x?x2x4xf32>)
+  return
+}
+
+// -----
+
+func.func @append_past(%x: memref<3x?x2x4xf32>, %p: memref<2xi64>, %c: memref<?x2x?x4xf32>) {
+  // expected-error @below {{expected past [3], but got [2]}}
+  kernel.cache_append ins(%x, %p : memref<3x?x2x4xf32>, memref<2xi64>) outs(%c : memref<?x2x?x4xf32>)
   return
 }
 

@@ -526,7 +526,7 @@ func.func @caches_differ(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: ten
 // -----
 
 func.func @cache_past(%q: tensor<1x2x64xf32>, %k: tensor<1x2x32xf32>, %v: tensor<1x2x32xf32>, %keys: memref<1x4x9x8xf32>, %values: memref<1x4x9x8xf32>, %past: tensor<2xi64>) {
-  // expected-error @below {{expected one past_length but got 'tensor<2xi64>'}}
+  // expected-error @below {{expected a past_length for each row, or one for all, but got 'tensor<2xi64>'}}
   %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<1x2x64xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>, memref<1x4x9x8xf32>, memref<1x4x9x8xf32>, tensor<2xi64>) -> tensor<1x2x64xf32>
   return
 }

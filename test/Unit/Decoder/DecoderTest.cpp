@@ -188,6 +188,68 @@ TEST_F(DecoderTest, RowsAreTextsOfTheirOwn) {
   }
 }
 
+/// Texts of different lengths that grow together, with one that ends early, against each alone.
+void expectRowsAsAlone(const Loaded &loaded, const std::vector<std::vector<int32_t>> &texts, size_t steps) {
+  auto rows = static_cast<int64_t>(texts.size());
+  auto together = loaded.session->makeDecoder(rows, 40), alone = loaded.session->makeDecoder(1, 40);
+  ASSERT_TRUE(together && *together && alone && *alone);
+  EXPECT_TRUE((*together)->areRowsAlone());
+  std::vector<size_t> lengths;
+  auto compare = [&](const float *logits, size_t row) {
+    (*alone)->clear();
+    auto expected = (*alone)->append(std::span(texts[row]).first(lengths[row]));
+    ASSERT_TRUE(expected) << expected.error().message;
+    for (int64_t i = 0; i < expected->numElements(); ++i)
+      ASSERT_EQ(logits[i], expected->data<float>()[i]) << "row " << row << ", " << lengths[row] << " tokens";
+  };
+  for (size_t row = 0; row < texts.size(); ++row) {
+    lengths.push_back(texts[row].size() - steps);
+    auto logits = (*together)->appendTo(static_cast<int64_t>(row), std::span(texts[row]).first(lengths[row]));
+    ASSERT_TRUE(logits) << logits.error().message;
+    compare(logits->data<float>(), row);
+  }
+  for (size_t step = 0; step < steps; ++step) {
+    std::vector<int32_t> ids;
+    for (size_t row = 0; row < texts.size(); ++row)
+      ids.push_back(texts[row][std::min(lengths[row], texts[row].size() - 1)]);
+    auto logits = (*together)->append(ids);
+    ASSERT_TRUE(logits) << logits.error().message;
+    for (size_t row = 0; row < texts.size(); ++row) {
+      if (row == 1 && step > 0) { // ended
+        (*together)->cut(1, static_cast<int64_t>(lengths[1]));
+        continue;
+      }
+      ++lengths[row];
+      EXPECT_EQ((*together)->length(static_cast<int64_t>(row)), static_cast<int64_t>(lengths[row]));
+      compare(logits->data<float>() + static_cast<int64_t>(row) * logits->dims().back(), row);
+    }
+  }
+}
+
+TEST_F(DecoderTest, RowsMayHaveDifferentLengths) {
+  std::vector<int32_t> ids = evaluationTokens("stories260K", 60);
+  auto from = [&](size_t first, size_t count) {
+    return std::vector<int32_t>(ids.begin() + static_cast<ptrdiff_t>(first),
+                                ids.begin() + static_cast<ptrdiff_t>(first + count));
+  };
+  for (const char *arguments : {"", "--cache-type=f32 --pass-pipeline=int8-dynamic"})
+    expectRowsAsAlone(load(compileForCpu(modelOf("stories260K"), arguments), "cpu"),
+                      {from(0, 9), from(9, 26), from(35, 5)}, 4);
+  std::vector<int32_t> small;
+  for (int32_t i = 0; i < 30; ++i)
+    small.push_back(i * i % 16);
+  expectRowsAsAlone(load(compileForCpu(EXPORTERS_CACHE, "--cache-type=f32"), "cpu"),
+                    {{small.begin(), small.begin() + 7}, {small.begin() + 3, small.begin() + 25}}, 4);
+  // Which columns are outliers is decided for all rows together.
+  Loaded mixed = load(compileForCpu(modelOf("stories260K"), "--pass-pipeline=llm-int8"), "cpu");
+  auto two = mixed.session->makeDecoder(2, 8);
+  ASSERT_TRUE(two && *two);
+  EXPECT_FALSE((*two)->areRowsAlone());
+  auto refused = (*two)->appendTo(0, std::vector<int32_t>{1});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "the 2 rows of this module grow together only");
+}
+
 TEST_F(DecoderTest, ErrorsLeaveTheTextAsItWas) {
   Loaded loaded = load(compileForCpu(modelOf("stories260K"), ""), "cpu");
   auto decoder = loaded.session->makeDecoder(1, 4);

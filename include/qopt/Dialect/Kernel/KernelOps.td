@@ -445,7 +445,7 @@ def Kernel_AttentionOp : Kernel_Op<"attention", "None", [], 1, [{
                          `outs` `(` $y `:` type($y) `)` attr-dict (`->` type($results)^)?}];
 }
 
-def Kernel_CachedAttentionOp : Kernel_Op<"cached_attention", "None", [], 1, [{
+def Kernel_CachedAttentionOp : Kernel_Op<"cached_attention", "None", [AttrSizedOperandSegments], 1, [{
     int64_t heads() { return getQ().getType().getDimSize(2); }
     int64_t keyHeads() { return getKeys().getType().getDimSize(1); }
     int64_t headSize() { return getQ().getType().getDimSize(3); }
@@ -461,16 +461,22 @@ def Kernel_CachedAttentionOp : Kernel_Op<"cached_attention", "None", [], 1, [{
   let summary = "attention to the keys and values in a cache";
   let description = [{
     As `attention` with `causal`; the caches hold the S new tokens, too (`cache_append`), and
-    query i sees keys up to past + i. No launch depends on `past`, so recorded ones can be
+    query i sees keys up to past + i, with a `window` only the last of them. `slopes` times
+    the distance of a key from the last one are taken from its score; `sinks` are scores
+    of one more key, whose value is 0. No launch depends on `past`, so recorded ones can be
     repeated when only its memory has changed.
 
     Constraints: q and y [B, S, heads, head size], caches [B, key heads, capacity, head
-    size], past [1]. Caches of f16 have a generator for CPUs only.
+    size], past [B] or [1], slopes and sinks [heads]. Caches of f16 have a generator for CPUs
+    only.
   }];
-  let arguments = (ins Kernel_Heads:$q, Kernel_Cache:$keys, Kernel_Cache:$values, Kernel_Past:$past, Kernel_Heads:$y,
-                       OptionalAttr<F32Attr>:$scale, DefaultValuedAttr<F32Attr, "0.0f">:$softcap, UnitAttr:$in_order);
+  let arguments = (ins Kernel_Heads:$q, Kernel_Cache:$keys, Kernel_Cache:$values, Kernel_Past:$past,
+                       Optional<Kernel_Vector<F32>>:$slopes, Optional<Kernel_Vector<F32>>:$sinks, Kernel_Heads:$y,
+                       OptionalAttr<F32Attr>:$scale, DefaultValuedAttr<F32Attr, "0.0f">:$softcap,
+                       OptionalAttr<I64Attr>:$window, UnitAttr:$in_order);
   let assemblyFormat = [{`ins` `(` $q `,` $keys `,` $values `,` $past `:`
                                    type($q) `,` type($keys) `,` type($values) `,` type($past) `)`
+                         (`slopes` `(` $slopes^ `:` type($slopes) `)`)? (`sinks` `(` $sinks^ `:` type($sinks) `)`)?
                          `outs` `(` $y `:` type($y) `)` attr-dict (`->` type($results)^)?}];
 }
 
@@ -483,7 +489,7 @@ def Kernel_CacheAppendOp : Kernel_Op<"cache_append", "Epilogue", [], 1, [{
   let description = [{
     Writes the tokens past .. past + S of the cache; to one of f16 the nearest numbers, at
     most its largest. Where they do not fit, nothing is written, and the program fails (QRT_INDEX_OUT_OF_RANGE: past + S - 1, capacity).
-    Constraints: x [B, S, heads, head size], past [1], cache [B, heads, capacity, head size].
+    Constraints: x [B, S, heads, head size], past [B] or [1], cache [B, heads, capacity, head size].
   }];
   let arguments = (ins Kernel_Heads:$x, Kernel_Past:$past, Kernel_Cache:$cache);
   let assemblyFormat = [{`ins` `(` $x `,` $past `:` type($x) `,` type($past) `)` `outs` `(` $cache `:` type($cache) `)`

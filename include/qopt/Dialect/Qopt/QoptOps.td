@@ -512,28 +512,33 @@ def Qopt_CacheType
                    "::mlir::MemRefType">;
 def Qopt_Cache : Arg<Qopt_CacheType, "[batch, kv heads, capacity, head size]", [MemRead, MemWrite]>;
 
-def Qopt_CachedAttentionOp : Qopt_Op<"cached_attention", [InferTypeOpAdaptor]> {
+def Qopt_CachedAttentionOp : Qopt_Op<"cached_attention", [InferTypeOpAdaptor, AttrSizedOperandSegments]> {
   let summary = "causal attention of new tokens to those in a cache and themselves";
   let description = [{
-    Writes `k` and `v` to the caches at `past_length` (one element), rounded where these are
-    f16, then attends:
-    query i sees the keys 0 .. past_length + i. It is an error at run time if the new
-    tokens do not fit into the caches.
+    Writes `k` and `v` to the caches at `past_length` ([batch], or one element for all),
+    rounded where these are f16, then attends: query i sees the keys 0 .. past_length + i,
+    and of these, where there is a `window` w, the last w. It is an error at run time if the
+    new tokens do not fit into the caches.
 
     `q`, `k`, `v` and the result are [batch, sequence, heads * head size]; what heads
     and head sizes are follows from the caches. `scale` defaults to
-    1 / sqrt(head size); a `softcap` c > 0 turns a score s into c tanh(s / c).
+    1 / sqrt(head size); a `softcap` c > 0 turns a score s into c tanh(s / c). `slopes` and
+    `sinks` have an element for each head: a slope times the distance from key to query is
+    taken from the score (ALiBi, arXiv 2108.12409); a sink is the score of one more key, whose
+    value is 0 (arXiv 2309.17453).
 
     ```mlir
     %y = qopt.cached_attention %q, %k, %v, %keys, %values, %past : (tensor<?x?x64xf32>, tensor<?x?x32xf32>, tensor<?x?x32xf32>, memref<?x4x?x8xf32>, memref<?x4x?x8xf32>, tensor<1xi64>) -> tensor<?x?x64xf32>
     ```
   }];
   let arguments = (ins Qopt_HeadsTensor:$q, Qopt_HeadsTensor:$k, Qopt_HeadsTensor:$v, Qopt_Cache:$key_cache,
-                       Qopt_Cache:$value_cache, Qopt_I64Tensor:$past_length, OptionalAttr<F32Attr>:$scale,
-                       DefaultValuedAttr<F32Attr, "0.0f">:$softcap);
+                       Qopt_Cache:$value_cache, Qopt_I64Tensor:$past_length, Optional<Qopt_F32Tensor>:$slopes,
+                       Optional<Qopt_F32Tensor>:$sinks, OptionalAttr<F32Attr>:$scale,
+                       DefaultValuedAttr<F32Attr, "0.0f">:$softcap,
+                       OptionalAttr<ConfinedAttr<I64Attr, [IntMinValue<1>]>>:$window);
   let results = (outs Qopt_F32Tensor:$y);
-  let assemblyFormat = [{$q `,` $k `,` $v `,` $key_cache `,` $value_cache `,` $past_length attr-dict `:`
-                         functional-type(operands, results)}];
+  let assemblyFormat = [{$q `,` $k `,` $v `,` $key_cache `,` $value_cache `,` $past_length (`slopes` `(` $slopes^ `)`)?
+                         (`sinks` `(` $sinks^ `)`)? attr-dict `:` functional-type(operands, results)}];
   let hasVerifier = 1;
 }
 

@@ -62,6 +62,11 @@ void Attention::allocateScratch() {
     k.storeVector(k.splat(-FLT_MAX), maxima, {row});
     k.storeVector(k.splat(0.0f), totals, {row});
   });
+  if (sinks)
+    k.forLoop(k.index(0), rows, 1, [&](Value row) {
+      k.store(k.load(sinks, {headOf(row)}), maxima, {row});
+      k.store(k.f32(1.0f), totals, {row});
+    });
   // Of rows beyond the last, nothing that is read may slow down by what it happens to be.
   k.forLoop(k.index(0), k.index(most), 1, [&](Value row) {
     k.storeVector(k.splat(0.0f), partial, {row, k.index(0)});
@@ -72,15 +77,15 @@ void Attention::allocateScratch() {
 
 void Attention::task(Value index) {
   Value queryCount = k.dim(q, queryHeadsFirst ? 2 : 1);
-  keyCount = k.dim(keys, keyHeadsFirst ? 2 : 1);
-  if (past) // what is beyond the capacity was not appended
-    keyCount = k.minIndex(k.add(loadPast(), queryCount), keyCount);
   Value blocks = k.ceilDiv(queryCount, taskQueries());
   firstQuery = k.mul(k.rem(index, blocks), k.index(taskQueries()));
   queries = k.minIndex(k.sub(queryCount, firstQuery), k.index(taskQueries()));
   Value outer = k.div(index, blocks), few = k.index(kFewRows);
   keyHead = k.rem(outer, keyHeads);
   batch = k.div(outer, keyHeads);
+  keyCount = k.dim(keys, keyHeadsFirst ? 2 : 1);
+  if (past) // what is beyond the capacity was not appended
+    keyCount = k.minIndex(k.add(loadPast(), queryCount), keyCount);
   rows = k.mul(queries, k.index(groupHeads()));
   paddedRows = k.select(k.less(rows, few), rows, k.mul(k.ceilDiv(rows, kFewRows), few));
   causalOffset = offset ? k.sub(keyCount, queryCount) : k.index(0);
@@ -94,6 +99,11 @@ void Attention::task(Value index) {
   // if some query has seen no key at all.
   Value seen = k.add(k.add(firstQuery, queries), causalOffset);
   Value visible = k.mul(k.ceilDiv(k.minIndex(seen, keyCount), kKeys), k.index(kKeys));
+  Value start = k.index(0);
+  if (window) {
+    Value first = k.sub(k.add(firstQuery, causalOffset), k.index(window - 1));
+    start = k.mul(k.div(arith::MaxSIOp::create(k, first, k.index(0)), kKeys), k.index(kKeys));
+  }
   k.forLoop(k.index(0), k.index(2), 1, [&](Value round) {
     Value isFirst = k.equal(round, k.index(0));
     // Unused maxima are the lowest, too: look at this block's rows only.
@@ -101,7 +111,7 @@ void Attention::task(Value index) {
       return Values{k.min(lowest[0], k.load(maxima, {row}))};
     })[0];
     Value blind = k.equal(highest, k.f32(-FLT_MAX));
-    Value begin = k.select(isFirst, k.index(0), visible);
+    Value begin = k.select(isFirst, start, visible);
     Value end = k.select(isFirst, visible, k.select(blind, keyCount, k.index(0)));
     k.forLoop(begin, end, kKeys, [&](Value firstKey) { keyBlock(firstKey); });
   });
@@ -109,7 +119,7 @@ void Attention::task(Value index) {
 }
 
 Value Attention::loadPast() {
-  Value given = arith::IndexCastOp::create(k, k.getIndexType(), k.load(past, {k.index(0)}));
+  Value given = arith::IndexCastOp::create(k, k.getIndexType(), k.load(past, {placeOfPast(k, past, batch)}));
   return arith::MaxSIOp::create(k, arith::MinSIOp::create(k, given, k.dim(keys, 2)), k.index(0));
 }
 
@@ -128,6 +138,9 @@ static Attention describe(Kernel &k, Op op) {
           .mask = {},
           .past = {},
           .y = op.getY(),
+          .slopes = {},
+          .sinks = {},
+          .window = 0,
           .queryHeadsFirst = false,
           .keyHeadsFirst = false,
           .causal = false,
@@ -153,6 +166,9 @@ void emit(Kernel &k, kernel::AttentionOp op) {
 void emit(Kernel &k, kernel::CachedAttentionOp op) {
   Attention attention = describe(k, op);
   attention.past = op.getPast();
+  attention.slopes = op.getSlopes();
+  attention.sinks = op.getSinks();
+  attention.window = op.getWindow().value_or(0);
   attention.keyHeadsFirst = attention.causal = attention.offset = true;
   attention.emit();
 }

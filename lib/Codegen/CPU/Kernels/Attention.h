@@ -20,6 +20,8 @@ inline constexpr int64_t kFewRows = 4; ///< more rows than these are padded to m
 struct Attention {
   Kernel &k;
   Value q, keys, values, mask, past, y; ///< mask and past may be null; with past, keys and values are caches
+  Value slopes, sinks;                  ///< of heads; may be null
+  int64_t window;                       ///< keys that a query sees at most; 0: all before it
   bool queryHeadsFirst, keyHeadsFirst, causal, offset;
   int64_t heads, keyHeads, headSize, valueSize;
   float scale, softcap;

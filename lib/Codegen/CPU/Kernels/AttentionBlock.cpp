@@ -121,12 +121,20 @@ Value Attention::maskedScores(Value row, Value firstKey, int64_t vector) {
   SmallVector<int32_t> lanes = llvm::to_vector(llvm::seq<int32_t>(vector * kLanes, (vector + 1) * kLanes));
   Type i32 = k.getI32Type();
   Value position = arith::ConstantOp::create(k, DenseElementsAttr::get(k.vector(i32), ArrayRef<int32_t>(lanes)));
+  auto inBlock = [&](Value key) { return k.broadcast(arith::IndexCastOp::create(k, i32, k.sub(key, firstKey))); };
   auto beyond = [&](Value limit) {
-    Value bound = arith::IndexCastOp::create(k, i32, k.sub(limit, firstKey));
-    return Value(arith::CmpIOp::create(k, arith::CmpIPredicate::sge, position, k.broadcast(bound)));
+    return Value(arith::CmpIOp::create(k, arith::CmpIPredicate::sge, position, inBlock(limit)));
   };
+  if (slopes) {
+    Value distance = arith::SubIOp::create(k, position, inBlock(k.sub(keyCount, k.index(1))));
+    distance = arith::SIToFPOp::create(k, k.vector(k.getF32Type()), distance);
+    s = k.add(s, k.mul(distance, k.broadcast(k.load(slopes, {headOf(row)}))));
+  }
+  Value end = causal ? k.add(k.add(queryOf(row), causalOffset), k.index(1)) : Value();
   if (causal)
-    s = k.select(beyond(k.add(k.add(queryOf(row), causalOffset), k.index(1))), lowest, s);
+    s = k.select(beyond(end), lowest, s);
+  if (window)
+    s = k.select(beyond(k.sub(end, k.index(window))), s, lowest);
   return k.select(beyond(keyCount), k.splat(-INFINITY), s);
 }
 

@@ -12,14 +12,15 @@ using namespace mlir;
 
 namespace qopt::kernels {
 
-/// x [B,S,heads,size], past [1], cache [B,heads,capacity,size].
+/// x [B,S,heads,size], past [B] or [1], cache [B,heads,capacity,size].
 void emit(Kernel &k, kernel::CacheAppendOp op) {
   int64_t heads = op.heads(), size = op.headSize();
   Value x = op.getX(), cache = op.getCache(), tokens = k.dim(x, 1), capacity = k.dim(cache, 2);
   bool isWide = op.getCache().getType().getElementType().isF32();
   k.parallel(k.mul(k.dim(x, 0), tokens), grainOfRows(heads * size * 4), [&](Value row) {
     Value batch = k.div(row, tokens), token = k.rem(row, tokens);
-    Value past = arith::IndexCastOp::create(k, k.getIndexType(), k.load(op.getPast(), {k.index(0)}));
+    Value past =
+        arith::IndexCastOp::create(k, k.getIndexType(), k.load(op.getPast(), {placeOfPast(k, op.getPast(), batch)}));
     Value room = k.sub(capacity, tokens); // negative where nothing can fit
     Value isWithin = arith::CmpIOp::create(k, arith::CmpIPredicate::sle, past, room);
     Value isPositive = arith::CmpIOp::create(k, arith::CmpIPredicate::sge, past, k.index(0));

@@ -28,6 +28,11 @@ struct Kernel : Emitter {
   Target target;
 };
 
+/// Where `past`, [batch] or [1], says how many tokens a row had before.
+inline Value placeOfPast(Emitter &e, Value past, Value batch) {
+  return llvm::cast<mlir::MemRefType>(past.getType()).getDimSize(0) == 1 ? e.index(0) : batch;
+}
+
 // One generator per kernel; the file of each explains how it works.
 void emit(Kernel &k, kernel::MatmulFloatOp op);
 void emit(Kernel &k, kernel::MatmulW8A16Op op);

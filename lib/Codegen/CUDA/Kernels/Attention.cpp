@@ -26,7 +26,6 @@ constexpr int64_t kFewQueries = 8;
 /// Multiplications that take about ten microseconds without tensor cores. Queries count in
 /// blocks, as they are computed.
 constexpr int64_t kOrderedWork = int64_t(1) << 28, kOrderedQueries = 64;
-constexpr float kLog2E = 1.4426950408889634f;
 
 /// Chooses by the number of queries, where it is not known before.
 void chooseByQueries(Kernel &k, const AttentionForm &form, function_ref<void(Value)> prepare, function_ref<void()> few,
@@ -77,7 +76,8 @@ AttentionForm::AttentionForm(kernel::AttentionOp op)
 }
 
 AttentionForm::AttentionForm(kernel::CachedAttentionOp op)
-    : past(op.getPast()), queryHeadsFirst(false), keyHeadsFirst(true), causal(true), offset(true) {
+    : past(op.getPast()), slopes(op.getSlopes()), sinks(op.getSinks()), queryHeadsFirst(false), keyHeadsFirst(true),
+      causal(true), offset(true), window(op.getWindow().value_or(0)) {
   read(op);
 }
 
@@ -88,8 +88,9 @@ SmallVector<Argument> attentionArguments(Kernel &k, const AttentionForm &form) {
                                   k.output(form.y),
                                   {k.toI32(k.dim(form.q, form.queryDim()))},
                                   {k.toI32(k.dim(form.keys, form.keyDim()))}};
-  if (form.past)
-    arguments.push_back(k.input(form.past));
+  for (Value memory : {form.past, form.slopes, form.sinks})
+    if (memory)
+      arguments.push_back(k.input(memory));
   if (form.mask) {
     arguments.push_back(k.input(form.mask));
     for (unsigned i = 0; i < 4; ++i)
@@ -103,9 +104,14 @@ AttentionThread::AttentionThread(Emitter &t, const AttentionForm &form, ValueRan
       keyRoom(args[5]) {
   if (form.isCached()) {
     // What does not fit was not appended; that error is known.
-    Value past = t.max(t.load(t.getI64Type(), args[6]), t.i64(0));
+    bool isShared = cast<MemRefType>(form.past.getType()).getDimSize(0) == 1;
+    Value place = isShared ? args[6] : t.at(args[6], t.getI64Type(), t.block(2));
+    Value past = t.max(t.load(t.getI64Type(), place), t.i64(0));
     past = t.toInteger(t.min(past, t.toInteger(keyRoom, t.getI64Type())), t.i32Type());
     keyCount = t.min(t.add(past, queryCount), keyRoom);
+    unsigned next = 7;
+    slopes = form.slopes ? args[next++] : Value();
+    sinks = form.sinks ? args[next] : Value();
   }
   if (form.maskElement) {
     mask = args[6];
@@ -137,6 +143,8 @@ Value AttentionThread::keyRows(Value base, int64_t size, Value batch, Value keyH
 
 /// Sizes of 1 stand for all places.
 Value AttentionThread::maskRow(Value batch, Value head, Value query) {
+  if (slopes)
+    return t.at(slopes, f32(), head);
   if (!mask)
     return Value();
   Value row = t.i64(0), places[3] = {batch, head, query};
@@ -157,12 +165,23 @@ Value AttentionThread::score(Value s, Value row, Value key) {
     Value inverse = t.reciprocalApprox(t.add(power, t.f32(1)));
     s = t.mul(t.fma(inverse, t.f32(-2), t.f32(1)), t.f32(form.softcap * kLog2E));
   }
+  if (slopes)
+    return t.fma(sloped(row, key), t.f32(kLog2E), s);
   if (!mask)
     return s;
   Value m = loadMask(row, key);
   if (form.maskElement.isF32())
     return larger(lowest(), t.fma(m, t.f32(kLog2E), s));
   return t.select(t.equal(m, 0), lowest(), s);
+}
+
+Value AttentionThread::sloped(Value row, Value key) {
+  Value distance = t.toFloat(t.sub(key, t.sub(keyCount, 1)), f32());
+  return t.mul(distance, t.load(f32(), row));
+}
+
+Value AttentionThread::sink(Value head, float unit) {
+  return t.mul(t.load(f32(), t.at(sinks, f32(), head)), t.f32(unit));
 }
 
 Value AttentionThread::loadMask(Value row, Value key) {
@@ -174,6 +193,8 @@ Value AttentionThread::loadMask(Value row, Value key) {
 Value AttentionThread::hide(Value s, Value key, Value limit) {
   if (form.causal)
     s = t.select(t.less(key, limit), s, lowest());
+  if (form.window)
+    s = t.select(t.less(key, t.sub(limit, form.window)), lowest(), s);
   return t.select(t.less(key, keyCount), s, t.f32(-INFINITY));
 }
 

@@ -13,6 +13,8 @@
 
 namespace qopt::cuda {
 
+inline constexpr float kLog2E = 1.4426950408889634f;
+
 /// What an operation of attention, of either kind, says.
 struct AttentionForm {
   explicit AttentionForm(kernel::AttentionOp op);
@@ -20,13 +22,15 @@ struct AttentionForm {
 
   // Operands, for the host's code.
   Value q, keys, values, y;
-  Value mask; ///< null: there is none
-  Value past; ///< null: keys and values are not in caches; else only the kernel knows how many
+  Value mask;          ///< null: there is none
+  Value past;          ///< null: keys and values are not in caches; else only the kernel knows how many
+  Value slopes, sinks; ///< of heads; may be null
 
   bool queryHeadsFirst, keyHeadsFirst, causal, offset;
   bool inOrder; ///< sums should be in the order of the CPU's kernel
   int64_t heads, keyHeads, headSize, valueSize;
   float scale, softcap;
+  int64_t window = 0;                ///< keys that a query sees at most; 0: all before it
   Type maskElement;                  ///< null: no mask
   llvm::ArrayRef<int64_t> maskShape; ///< of the type
 
@@ -51,6 +55,7 @@ struct AttentionThread {
   Value q, keys, values, y, queryCount, keyCount, mask;
   Value keyRoom; ///< keys that there is memory for
   Value maskSizes[4];
+  Value slopes, sinks; ///< of heads; null: there are none
   /// Query i sees keys up to i + causalOffset.
   Value causalOffset;
 
@@ -62,9 +67,13 @@ struct AttentionThread {
   Value keyRows(Value base, int64_t size, Value batch, Value keyHead);
   /// Floats from one key to the next.
   int64_t keyStride(int64_t size) const { return form.keyHeadsFirst ? size : form.keyHeads * size; }
-  /// The address of the mask of one query; null without a mask.
+  /// The address of the mask of one query, or of the slope of its head; null without.
   Value maskRow(Value batch, Value head, Value query);
 
+  /// What a slope adds to the score of a key.
+  Value sloped(Value maskRow, Value key);
+  /// The score of the key that is in no cache, in units of 1 / `unit`.
+  Value sink(Value head, float unit = kLog2E);
   /// One element of the mask, f32 or i8.
   Value loadMask(Value maskRow, Value key);
 
@@ -77,6 +86,8 @@ struct AttentionThread {
   Value limit(Value query) { return t.add(t.add(query, causalOffset), 1); }
   /// Keys that a query with this limit may see: 0 to all.
   Value visible(Value limit) { return t.min(t.max(limit, t.i32(0)), keyCount); }
+  /// The first key that a query with this limit sees.
+  Value firstSeen(Value limit) { return form.window ? t.max(t.sub(limit, form.window), t.i32(0)) : t.i32(0); }
   /// The larger one, of which neither is NaN.
   Value larger(Value a, Value b);
 

@@ -133,6 +133,8 @@ Value Ordered::scoreInOrder(Value s, Value row, Value key) {
   s = t.mul(s, t.f32(form.scale));
   if (form.softcap != 0.0f)
     s = t.mul(t.tanh(t.mul(s, t.f32(1.0f / form.softcap))), t.f32(form.softcap));
+  if (slopes)
+    return t.add(s, sloped(row, key));
   if (!mask)
     return s;
   Value m = loadMask(row, key);
@@ -251,8 +253,8 @@ void Ordered::run() {
   weights = t.at(t.shared(plan.weightsOffset()), f32(), t.mul(ownRow, kWeightPitch));
   loadQueries();
 
-  Values state(plan.laneRows, lowest());
-  state.append(plan.laneRows, t.f32(0));
+  Values state(plan.laneRows, sinks ? sink(head, /*unit=*/1) : lowest());
+  state.append(plan.laneRows, t.f32(sinks ? 1 : 0));
   state.append(plan.laneRows * plan.valuePieces, t.splat(piece, 0.0));
   if (!form.causal)
     return finish(visit(t.i32(0), keyCount, state));

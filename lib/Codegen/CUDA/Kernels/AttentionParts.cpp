@@ -42,30 +42,36 @@ AttentionParts allocateAttentionParts(Kernel &k, const AttentionForm &form, Valu
 
 void launchAttentionCombine(Kernel &k, const AttentionForm &form, const AttentionParts &parts) {
   int64_t size = form.valueSize, threads = std::min<int64_t>(256, llvm::alignTo(size, kWarp));
-  k.launch({.grid = {countRows(k, form)}, .threads = threads, .suffix = "_combine"},
-           {{parts.values, /*readOnly=*/true},
-            {parts.states, /*readOnly=*/true},
-            k.output(form.y),
-            {k.toI32(k.dim(form.q, 1))},
-            {k.toI32(parts.count)}},
+  SmallVector<Argument> arguments{{parts.values, /*readOnly=*/true},
+                                  {parts.states, /*readOnly=*/true},
+                                  k.output(form.y),
+                                  {k.toI32(k.dim(form.q, 1))},
+                                  {k.toI32(parts.count)}};
+  if (form.sinks)
+    arguments.push_back(k.input(form.sinks));
+  k.launch({.grid = {countRows(k, form)}, .threads = threads, .suffix = "_combine"}, arguments,
            [&](Emitter &t, ValueRange args) {
              Type f32 = t.f32Type(), i64 = t.getI64Type();
              Value queries = args[3], count = args[4], row = t.block();
-             Value first = t.mul(t.toInteger(row, i64), t.toInteger(count, i64));
-             Value values = t.row(args[0], f32, first, size), states = t.row(args[1], f32, first, 2);
-             auto maximumOf = [&](Value part) { return t.load(f32, t.row(states, f32, part, 2)); };
-             Value largest = t.forLoop(t.i32(0), count, 1, {t.f32(-FLT_MAX)}, [&](Value part, ValueRange carried) {
-               return Values{t.max(carried[0], maximumOf(part))};
-             })[0];
              // Rows are [batch][key head][query][head of the group], results [batch][query][head].
              Value inGroup = t.rem(row, form.group()), outer = t.div(row, form.group());
              Value query = t.rem(outer, queries), headAndBatch = t.div(outer, queries);
              Value keyHead = t.rem(headAndBatch, form.keyHeads), batch = t.div(headAndBatch, form.keyHeads);
-             Value line = t.add(t.mul(t.add(t.mul(batch, queries), query), form.heads),
-                                t.add(t.mul(keyHead, form.group()), inGroup));
+             Value head = t.add(t.mul(keyHead, form.group()), inGroup);
+             Value line = t.add(t.mul(t.add(t.mul(batch, queries), query), form.heads), head);
+             Value first = t.mul(t.toInteger(row, i64), t.toInteger(count, i64));
+             Value values = t.row(args[0], f32, first, size), states = t.row(args[1], f32, first, 2);
+             auto maximumOf = [&](Value part) { return t.load(f32, t.row(states, f32, part, 2)); };
+             Value sink = t.f32(-FLT_MAX);
+             if (form.sinks)
+               sink = t.mul(t.load(f32, t.at(args[5], f32, head)), t.f32(kLog2E));
+             Value largest = t.forLoop(t.i32(0), count, 1, {sink}, [&](Value part, ValueRange carried) {
+               return Values{t.max(carried[0], maximumOf(part))};
+             })[0];
+             Value ofSink = form.sinks ? t.exp2Approx(t.sub(sink, largest)) : t.f32(0);
              Value y = t.row(args[2], f32, line, size);
              t.forLoop(t.thread(), t.i32(size), threads, [&](Value column) {
-               Values sums = t.forLoop(t.i32(0), count, 1, {t.f32(0), t.f32(0)}, [&](Value part, ValueRange carried) {
+               Values sums = t.forLoop(t.i32(0), count, 1, {t.f32(0), ofSink}, [&](Value part, ValueRange carried) {
                  Value factor = t.exp2Approx(t.sub(maximumOf(part), largest));
                  Value total = t.load(f32, t.at(t.row(states, f32, part, 2), f32, 1));
                  Value sum = t.load(f32, t.at(t.row(values, f32, part, size), f32, column));

@@ -71,7 +71,7 @@ RowsPlan::RowsPlan(const AttentionForm &form) {
 struct Rows : AttentionThread {
   Rows(Emitter &t, const AttentionForm &form, ValueRange args) : AttentionThread(t, form, args), plan(form) {
     if (form.isCached())
-      partCount = args[7], partValues = args[8], partStates = args[9];
+      partCount = args.end()[-3], partValues = args.end()[-2], partStates = args.end()[-1];
   }
 
   RowsPlan plan;
@@ -292,12 +292,13 @@ void Rows::storePart(Value row, Value column, Value sum, Value total, Value maxi
   });
 }
 
-/// The keys of this block's part; every row sees one in some part.
+/// The keys of this block's part, of those that its first row begins with.
 Values Rows::visitPart(ValueRange state) {
-  Value share = t.div(t.add(keyCount, t.sub(partCount, 1)), partCount);
-  share = t.mul(t.div(t.add(share, kKeys - 1), kKeys), kKeys);
-  Value begin = t.mul(part, share);
-  return visit(begin, t.min(t.add(begin, share), visible(limits.back())), state);
+  Value first = t.mul(t.div(firstSeen(limits.front()), kKeys), kKeys);
+  Value blocks = t.div(t.add(t.sub(keyCount, first), kKeys - 1), kKeys);
+  Value share = t.mul(t.div(t.add(blocks, t.sub(partCount, 1)), partCount), kKeys);
+  first = t.add(first, t.mul(part, share));
+  return visit(first, t.min(t.add(first, share), visible(limits.back())), state);
 }
 
 void Rows::run() {

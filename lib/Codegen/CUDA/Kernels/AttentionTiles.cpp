@@ -226,7 +226,7 @@ Values Tiles::softmax(Values scores, Value firstKey, Values &state) {
   for (auto [i, s] : llvm::enumerate(scores))
     s = score(s, maskRows[i / 2 % 2], keyOf(i));
   // Only tiles at an edge look at each key.
-  Value isEdge = t.less(warpLimit, t.add(firstKey, keyTile.tileKeys));
+  Value isEdge = form.window ? t.boolean(true) : t.less(warpLimit, t.add(firstKey, keyTile.tileKeys));
   scores = t.ifElse(
       isEdge,
       [&] {
@@ -329,6 +329,10 @@ void Tiles::run() {
   loadQueries();
 
   Values state{lowest(), lowest(), t.f32(0), t.f32(0)};
+  if (sinks) { // lanes of a row have parts of its sum
+    state[kMaximum] = state[kMaximum + 1] = sink(head);
+    state[kSum] = state[kSum + 1] = t.select(t.equal(pair, 0), t.f32(1), t.f32(0));
+  }
   state.append(4 * outputTiles(), t.f32(0));
   if (!form.causal)
     return finish(visit(t.i32(0), keyCount, state));

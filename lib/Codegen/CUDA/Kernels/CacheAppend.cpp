@@ -18,6 +18,7 @@ void emit(Kernel &k, kernel::CacheAppendOp op) {
   Type piece = k.vector(k.getF32Type(), lanes), i64 = k.getI64Type();
   int64_t threads = std::min<int64_t>(256, llvm::alignTo(perToken, kWarp));
   Value tokens = k.dim(op.getX(), 1);
+  bool isShared = op.getPast().getType().getDimSize(0) == 1;
   k.launch(
       {.grid = {k.mul(k.dim(op.getX(), 0), tokens), k.i64(llvm::divideCeil(perToken, threads))}, .threads = threads},
       {k.input(op.getX()),
@@ -29,7 +30,7 @@ void emit(Kernel &k, kernel::CacheAppendOp op) {
       [&](Emitter &t, ValueRange args) {
         Value capacity = args[4], batch = t.div(t.block(), args[3]),
               token = t.toInteger(t.rem(t.block(), args[3]), i64);
-        Value count = t.toInteger(args[3], i64), past = t.load(i64, args[1]);
+        Value count = t.toInteger(args[3], i64), past = t.load(i64, isShared ? args[1] : t.at(args[1], i64, batch));
         Value fits = t.both(t.lessEqual(t.i64(0), past), t.lessEqual(past, t.sub(capacity, count)));
         Value item = t.add(t.mul(t.block(1), threads), t.thread());
         t.ifThen(t.both(t.negate(fits), t.equal(item, 0)),
