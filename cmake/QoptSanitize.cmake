@@ -1,8 +1,8 @@
-# Copies of our libraries and unit tests that are built with a sanitizer beside the others: only what is looked
-# at is compiled once more, and stands on the compiler's other libraries as they are. A build in which everything is
+# Copies of our libraries that are built with a sanitizer beside the others, linked to the unit tests: only what is
+# looked at is compiled once more, and stands on the compiler's other libraries as they are. A build in which everything is
 # instrumented is a preset (docs/Testing.md), and there the copies are the targets themselves.
 
-set(QOPT_SANITIZED_LIBRARIES QoptSupport QoptTokenizer QoptNumerics QoptModule qrt qrt-c QoptImport QoptPch)
+set(QOPT_SANITIZED_LIBRARIES QoptSupport QoptTokenizer QoptNumerics QoptModule qrt QoptImport QoptPch)
 # With coverage, for fuzzers. UBSan's check of vptr needs type information, which LLVM has not.
 set(QOPT_SANITIZE_address -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=vptr -fno-sanitize-recover=undefined)
 set(QOPT_SANITIZE_thread -fsanitize=thread)
@@ -17,10 +17,14 @@ function(sanitize_target name sanitizer)
   endif()
 endfunction()
 
-# sanitized_names(RESULT SANITIZER NAMES...): the copies of those that have one, all others as they are.
+# sanitized_names(RESULT SANITIZER NAMES...): the copies of those that have one, all others as they are. The C
+# interface is in qrt as well.
 function(sanitized_names result sanitizer)
   set(names)
   foreach(name ${ARGN})
+    if(name STREQUAL qrt-c)
+      set(name qrt)
+    endif()
     if(name IN_LIST QOPT_SANITIZED_LIBRARIES AND NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize")
       if(NOT TARGET ${name}-${sanitizer})
         add_library(${name}-${sanitizer} STATIC EXCLUDE_FROM_ALL)
@@ -45,10 +49,16 @@ function(copy_sanitized name sanitizer)
     endif()
   endforeach()
 
-  # Not objects of other targets: the C interface. Times are not those of a sanitizer.
-  list(FILTER SOURCES EXCLUDE REGEX "^\\$<|LongInputsTest.cpp$")
+  # Objects of another target are made of its sources.
+  set(sources)
   foreach(source ${SOURCES})
-    get_filename_component(path ${source} ABSOLUTE BASE_DIR ${SOURCE_DIR})
+    if(source MATCHES "^\\$<TARGET_OBJECTS:(.*)>$")
+      get_target_property(source ${CMAKE_MATCH_1} SOURCES)
+    endif()
+    list(TRANSFORM source PREPEND ${SOURCE_DIR}/ REGEX "^[^/]")
+    list(APPEND sources ${source})
+  endforeach()
+  foreach(path ${sources})
     target_sources(${copy} PRIVATE ${path})
     get_source_file_property(options ${path} TARGET_DIRECTORY ${name} COMPILE_OPTIONS)
     if(options)
@@ -78,22 +88,27 @@ endfunction()
 function(add_sanitized_test name target)
   add_dependencies(sanitized ${target})
   add_test(NAME ${name} COMMAND ${ARGN} CONFIGURATIONS sanitized)
+  set(allocator allocator_may_return_null=1)
   set_tests_properties(${name} PROPERTIES LABELS sanitized ENVIRONMENT
-    "ASAN_OPTIONS=detect_container_overflow=0;UBSAN_OPTIONS=print_stacktrace=1")
+    "ASAN_OPTIONS=detect_container_overflow=0:${allocator};UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/test/tsan.supp:${allocator}")
 endfunction()
 
-# add_sanitized_unittests(SANITIZER NAMES...): unit tests once more, as NAME-SANITIZER.
-function(add_sanitized_unittests sanitizer)
+# add_sanitized_unittest(SANITIZER NAME [ARGUMENTS...]): the objects of a program of unit tests, which are not what is
+# looked at, once more with the copies of its libraries, as NAME-SANITIZER.
+function(add_sanitized_unittest sanitizer name)
   if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
     return()
   endif()
-  foreach(name ${ARGN})
-    set(copy ${name}-${sanitizer})
-    add_executable(${copy} EXCLUDE_FROM_ALL)
-    copy_sanitized(${name} ${sanitizer})
-    set_target_properties(${copy} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/Unit)
-    if(sanitizer STREQUAL address) # the others are made by name
-      add_sanitized_test(${copy} ${copy} ${copy})
-    endif()
-  endforeach()
+  set(copy ${name}-${sanitizer})
+  add_executable(${copy} EXCLUDE_FROM_ALL $<TARGET_OBJECTS:${name}>)
+  get_target_property(libraries ${name} LINK_LIBRARIES)
+  sanitized_names(libraries ${sanitizer} ${libraries})
+  target_link_libraries(${copy} PRIVATE ${libraries})
+  target_link_options(${copy} PRIVATE ${QOPT_SANITIZE_${sanitizer}})
+  set_target_properties(${copy} PROPERTIES LINKER_LANGUAGE CXX RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/Unit)
+  get_target_property(needed ${name} MANUALLY_ADDED_DEPENDENCIES)
+  if(needed)
+    add_dependencies(${copy} ${needed})
+  endif()
+  add_sanitized_test(${copy} ${copy} ${copy} ${ARGN})
 endfunction()

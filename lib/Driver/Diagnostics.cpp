@@ -23,7 +23,7 @@ std::string qopt::describeLocation(Location location) {
     for (Location part : fused.getLocations())
       if (std::string text = describeLocation(part); !text.empty())
         return text;
-  if (auto line = dyn_cast<FileLineColLoc>(location))
+  if (auto line = dyn_cast<FileLineColLoc>(location); line && line.getLine() > 0) // else the whole file
     return std::to_string(line.getLine()) + ":" + std::to_string(line.getColumn());
   if (auto call = dyn_cast<CallSiteLoc>(location))
     return describeLocation(call.getCallee());

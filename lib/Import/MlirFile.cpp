@@ -97,20 +97,22 @@ private:
 } // namespace
 
 /// A copy where the sections of bytecode are aligned, with the NUL behind it that text needs.
-static std::unique_ptr<llvm::MemoryBuffer> copyAligned(StringRef contents, const std::string &path) {
+static Result<std::unique_ptr<llvm::MemoryBuffer>> copyAligned(StringRef contents, const std::string &path) {
   auto copy = llvm::WritableMemoryBuffer::getNewUninitMemBuffer(contents.size(), path, llvm::Align(64));
+  if (!copy)
+    return Error{"out of memory: needed " + std::to_string(contents.size()) + " bytes for the text"};
   llvm::copy(contents, copy->getBufferStart());
-  return copy;
+  return std::unique_ptr<llvm::MemoryBuffer>(std::move(copy));
 }
 
 /// What is in `path`: bytecode stays where the file is mapped, a pipe is read to its end.
 static Result<std::unique_ptr<llvm::MemoryBuffer>> readFile(const std::string &path) {
   std::error_code ignored;
   if (path == "-" || std::filesystem::is_fifo(path, ignored)) {
-    auto buffer = path == "-" ? llvm::MemoryBuffer::getSTDIN() : llvm::MemoryBuffer::getFile(path);
-    if (!buffer)
-      return Error{"cannot read: " + buffer.getError().message()};
-    return copyAligned((*buffer)->getBuffer(), (*buffer)->getBufferIdentifier().str());
+    Result<std::string> text = path == "-" ? readStandardInput(SIZE_MAX) : readPipe(path);
+    if (!text)
+      return text.error();
+    return copyAligned(*text, path == "-" ? "<stdin>" : path);
   }
   Result<MappedFile> file = MappedFile::open(path);
   if (!file)

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdint>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -25,21 +26,44 @@ using namespace qopt;
 // Reading
 //===----------------------------------------------------------------------===//
 
-Result<std::string> qopt::readStandardInput(size_t limit) {
-  std::string text;
+/// What comes from `descriptor` until its end, behind `text`; an error past `limit` bytes.
+static Result<std::string> readToEnd(int descriptor, std::string text, size_t limit) {
   std::array<char, 1 << 16> chunk;
   for (;;) {
-    ssize_t count = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+    ssize_t count = ::read(descriptor, chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR)
       continue;
     if (count < 0)
-      return systemError("cannot read standard input", errno);
+      return systemError("cannot be read", errno);
     if (count == 0)
       return text;
     if (static_cast<size_t>(count) > limit - text.size())
-      return Error{"standard input has more than " + std::to_string(limit) + " bytes"};
+      return Error{"has more than " + std::to_string(limit) + " bytes"};
     text.append(chunk.data(), static_cast<size_t>(count));
   }
+}
+
+Result<std::string> qopt::readStandardInput(size_t limit) {
+  Result<std::string> text = readToEnd(STDIN_FILENO, "", limit);
+  if (!text)
+    return Error{"standard input " + text.error().message};
+  return text;
+}
+
+Result<std::string> qopt::readPipe(const std::string &path) {
+  // Both the opening and the first byte show whether there is a writer without waiting for one.
+  int pipe = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (pipe < 0)
+    return systemError("cannot open", errno);
+  char first;
+  ssize_t count = ::read(pipe, &first, 1);
+  Result<std::string> text = Error{"is a pipe that nobody writes to"};
+  if (count > 0 || (count < 0 && errno == EAGAIN)) {
+    ::fcntl(pipe, F_SETFL, ::fcntl(pipe, F_GETFL) & ~O_NONBLOCK);
+    text = readToEnd(pipe, std::string(&first, count > 0), SIZE_MAX);
+  }
+  ::close(pipe);
+  return text;
 }
 
 //===----------------------------------------------------------------------===//
@@ -87,9 +111,12 @@ Result<AtomicFile> AtomicFile::create(const std::string &path, int64_t expectedS
   if (exists && S_ISDIR(info.st_mode))
     return Error{"is a directory"};
   if (exists && !S_ISREG(info.st_mode)) {
-    result.file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    // A pipe without a reader would be waited for without end.
+    result.file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
     if (result.file < 0)
-      return systemError("cannot open for writing", errno);
+      return S_ISFIFO(info.st_mode) && errno == ENXIO ? Error{"is a pipe that nobody reads"}
+                                                      : systemError("cannot open for writing", errno);
+    ::fcntl(result.file, F_SETFL, ::fcntl(result.file, F_GETFL) & ~O_NONBLOCK);
     return result;
   }
   if (exists) {

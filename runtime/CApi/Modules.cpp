@@ -8,6 +8,7 @@
 #include "qopt/Support/CheckedMath.h"
 #include "qopt/Support/ElementType.h"
 #include "qopt/Support/Targets.h"
+#include "qopt/Support/Tool.h"
 #include <cstring>
 #include <thread>
 
@@ -56,7 +57,7 @@ qrt_module *qrt_open_on(const char *path, const char *device, int threads) {
                    std::to_string(threads)};
     Result<std::shared_ptr<const qopt::Module>> module = qopt::Module::open(path);
     if (!module)
-      return module.error();
+      return qopt::inFile(path, module.error());
     return openSession(std::move(*module), device, threads);
   });
 }

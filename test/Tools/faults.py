@@ -171,6 +171,22 @@ for name, text in {
         file.write(text + "\n")
     judge(name, top, start(top, compile_command(model="in/m.mlir")), [1], "m.mlir")
 
+# What is no file: pipes that nobody serves; text that memory does not hold twice; a place that is no line.
+
+top = fresh("pipes")
+for pipe in ("in/p.mlir", "out/p.qmod"):
+    os.mkfifo(os.path.join(top, pipe))
+judge("a pipe to read", top, start(top, compile_command(model="in/p.mlir")), [1], "p.mlir: is a pipe that nobody writes to", left=["p.qmod"])
+judge("a pipe to write", top, start(top, compile_command(output="out/p.qmod")), [1], "p.qmod: is a pipe that nobody reads", left=["p.qmod"])
+top = fresh("text")
+with open(os.path.join(top, "in", "m.mlir"), "wb") as file:
+    file.truncate(2 << 30)
+limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))  # pylint: disable=unnecessary-lambda-assignment
+judge("much text", top, start(top, compile_command(model="in/m.mlir"), preexec_fn=limit), [1], "m.mlir: out of memory: needed 2147483648 bytes")
+with open(os.path.join(top, "in", "m.mlir"), "w", encoding="ascii") as file:
+    file.write("func.func @forward(%x: tensor<2xf32>) -> tensor<2xf32> { return %x : tensor<2xf32> }")
+judge("no linear", top, start(top, compile_command("--pass-pipeline=rtn-int4", model="in/m.mlir")), [1], "m.mlir: found no linear layer")
+
 # Pipelines whose text does not close what it opens, numbers of more than 64 bits.
 
 top = fresh("pipelines")

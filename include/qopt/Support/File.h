@@ -46,6 +46,9 @@ std::vector<std::string> mappedFiles();
 /// All of standard input. An error past `limit` bytes.
 Result<std::string> readStandardInput(size_t limit);
 
+/// All of a pipe. An error where nobody writes to it, which could take for ever.
+Result<std::string> readPipe(const std::string &path);
+
 /// Writes a file that appears complete or not at all, also when the disk is full
 /// or the process is killed: the bytes go to a temporary in the same directory,
 /// which replaces `path` in commit(). Without commit() the temporary is removed

@@ -50,7 +50,9 @@ TEST_F(CApi, Describes) {
 
 TEST_F(CApi, FailuresAreReported) {
   EXPECT_EQ(qrt_open((path + ".missing").c_str(), 1), nullptr);
-  EXPECT_STRNE(qrt_last_error(), "");
+  EXPECT_EQ(qrt_last_error(), path + ".missing: cannot open: No such file or directory");
+  EXPECT_EQ(qrt_open("/dev/null", 1), nullptr);
+  EXPECT_STREQ(qrt_last_error(), "/dev/null: is not a regular file");
   EXPECT_EQ(qrt_open(nullptr, 1), nullptr);
   EXPECT_EQ(qrt_open(path.c_str(), -1), nullptr);
   EXPECT_EQ(qrt_open_on(path.c_str(), "cuda", 1), nullptr);

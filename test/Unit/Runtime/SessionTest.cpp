@@ -99,6 +99,35 @@ TEST_F(SessionTest, ErrorsOfTheCodeBecomeText) {
   EXPECT_EQ(errorOf(*session, "mismatch", input), "sizes 3 and 4 should be equal");
 }
 
+TEST_F(SessionTest, KeysBeyondTheTypeOfTheCacheAreErrors) {
+  auto entry = [](const char *name, const Dimension &length) {
+    return EntryPoint{
+        name,
+        {{"input_ids", ElementType::I64, {{-1, "batch"}, length}, Role::TokenIds},
+         {"past", ElementType::I64, {{1, ""}}, Role::PastLength},
+         {"key.0", ElementType::F16, {{-1, "batch"}, {1, ""}, {-1, "capacity"}, {1, ""}}, Role::KeyCache}},
+        {{"logits", ElementType::F32, {{-1, "batch"}, {1, ""}, {4, ""}}, Role::LastLogits}}};
+  };
+  writeTableModule(path, table, 4, {entry("prefill", {-1, "seq"}), entry("decode", {1, ""})});
+  auto session = openSession(path);
+  ASSERT_TRUE(session);
+  auto decoder = session->makeDecoder(2, 4);
+  ASSERT_TRUE(decoder) << decoder.error().message;
+  auto append = [&](std::vector<int32_t> ids) {
+    auto logits = (*decoder)->append(ids);
+    return logits ? "" : logits.error().message;
+  };
+  const std::string beyond =
+      "cache 'key.0': a key or value is beyond 65504, the largest float16: compile with --cache-type=f32";
+  EXPECT_EQ(append({0, 1, 1, 3}), beyond);
+  EXPECT_EQ((*decoder)->length(), 0) << "the texts are as before";
+  EXPECT_EQ(append({0, 1, 1, 2}), "");
+  EXPECT_EQ(append({3, 0}), beyond);
+  EXPECT_EQ(append({0, 3}), beyond);
+  EXPECT_EQ(append({0, 2}), "");
+  EXPECT_EQ((*decoder)->length(), 3);
+}
+
 TEST_F(SessionTest, MissingEntryPointsAreFoundWhenLoading) {
   writeTableModule(path, table, 4, {{"absent", {}, {}}});
   auto session = Session::create(*Module::open(path));

@@ -2,6 +2,7 @@
 #include "TemporaryDirectory.h"
 #include "qopt/Support/OutputPaths.h"
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace qopt;
@@ -56,6 +58,27 @@ TEST(MappedFile, ReadsRegularFilesOnly) {
   Result<MappedFile> pipe = MappedFile::open(directory.file("pipe"));
   ASSERT_FALSE(bool(pipe));
   EXPECT_EQ(pipe.error().message, "is not a regular file");
+}
+
+TEST(Pipes, AreNotWaitedFor) {
+  TemporaryDirectory directory;
+  std::string path = directory.file("pipe");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  Result<std::string> nothing = readPipe(path);
+  ASSERT_FALSE(bool(nothing));
+  EXPECT_EQ(nothing.error().message, "is a pipe that nobody writes to");
+  EXPECT_EQ(writeFileAtomically(path, "x").error().message, "is a pipe that nobody reads");
+
+  int both = ::open(path.c_str(), O_RDWR);
+  ASSERT_EQ(::write(both, "text", 4), 4);
+  std::thread closing([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ::close(both);
+  });
+  Result<std::string> text = readPipe(path);
+  closing.join();
+  ASSERT_TRUE(bool(text));
+  EXPECT_EQ(*text, "text");
 }
 
 TEST(AtomicFile, AppearsOnlyWhenCommitted) {
