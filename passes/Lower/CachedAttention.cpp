@@ -134,8 +134,11 @@ void CachedEntry::replace(onnx::AttentionOp op, unsigned layer) {
     slopes = onnx::ConstantOp::create(
         b, loc, DenseElementsAttr::get(RankedTensorType::get({heads}, b.getF32Type()), ArrayRef(all)));
   }
+  Value sinks = sinksOf.lookup(op);
+  if (sinks)
+    sinks = onnx::ReshapeOp::create(b, loc, sinks, ints({heads}));
   auto cached = CachedAttentionOp::create(b, loc, toRows(op.getQ()), toRows(key), toRows(value), keys, values,
-                                          pastLength, slopes, /*sinks=*/Value(), op.getScaleAttr(), op.getSoftcapAttr(),
+                                          pastLength, slopes, sinks, op.getScaleAttr(), op.getSoftcapAttr(),
                                           shown.window ? b.getI64IntegerAttr(shown.window) : IntegerAttr());
   Value y = cached.getY();
   if (typeOf(op.getY()).getRank() == 4) {
@@ -147,6 +150,7 @@ void CachedEntry::replace(onnx::AttentionOp op, unsigned layer) {
 }
 
 LogicalResult CachedEntry::replaceAttention() {
+  raiseSoftmaxes();
   SmallVector<onnx::AttentionOp> attentions(body.getOps<onnx::AttentionOp>());
   if (attentions.empty()) {
     // A model that mixes no tokens is no decoder either, or one whose attention is still

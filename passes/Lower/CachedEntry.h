@@ -1,7 +1,7 @@
 //===- CachedEntry.h - An entry point with a cache -------------------------===//
 //
 // What AddCache.cpp makes of a copy of @forward: inputs and results are there, what becomes of
-// positions in CachedPositions.cpp, of attention in CachedAttention.cpp.
+// positions in CachedPositions.cpp, of attention in CachedAttention.cpp and SoftmaxAttention.cpp.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_LOWER_CACHEDENTRY_H
@@ -62,6 +62,8 @@ private:
   LogicalResult canBeCached(onnx::AttentionOp op);
   void replace(onnx::AttentionOp op, unsigned layer);
   LogicalResult replaceAttention();
+  void raiseSoftmax(onnx::SoftmaxOp softmax, const llvm::DenseSet<Value> &activations);
+  void raiseSoftmaxes();
   LogicalResult dropArguments();
 
   mlir::DictionaryAttr describe(StringRef name, Role role, ArrayRef<StringRef> dims);
@@ -79,6 +81,7 @@ private:
   llvm::DenseSet<Operation *> counting;                                     ///< what computes the positions
   llvm::DenseMap<Value, bool> paddingMasks;                                 ///< what was found of masks
   llvm::DenseMap<std::pair<Value, unsigned>, std::optional<SeenKeys>> seen; ///< of masks, causal or not
+  llvm::DenseMap<Operation *, Value> sinksOf;                               ///< [1, heads, 1, 1]
   llvm::DenseMap<Value, bool> counted;                                      ///< what was found of positions
   bool decodes = false;
   std::string why;

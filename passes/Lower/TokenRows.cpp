@@ -87,9 +87,13 @@ std::optional<TokenRows::Alone> TokenRows::treat(Operation *op) const {
     return dim != 0 && dim != axis;
   };
   auto constant = [](Value value) { return value ? onnx::getConstantInts(value) : std::nullopt; };
-  auto reduction = [&](auto op) {
+  auto reduction = [&](auto op) -> Result {
     auto axes = constant(op.getAxes());
-    return first(axes && !axes->empty() && op.getKeepdims() && llvm::all_of(*axes, isInside));
+    if (axis < 0 || !axes || axes->empty() || !llvm::all_of(*axes, isInside))
+      return std::nullopt;
+    int64_t before =
+        op.getKeepdims() ? 0 : llvm::count_if(*axes, [&](int64_t dim) { return onnx::frontAxis(dim, rank) < axis; });
+    return Alone{{0}, axis - before};
   };
   return llvm::TypeSwitch<Operation *, Result>(op)
       .Case<QuantizeOp, DynamicQuantizeOp, SplitColumnsAtOp, MatmulW8A16Op, MatmulW4A16Op>(
@@ -110,8 +114,11 @@ std::optional<TokenRows::Alone> TokenRows::treat(Operation *op) const {
       })
       .Case<onnx::RMSNormalizationOp, onnx::LayerNormalizationOp, onnx::SoftmaxOp>(
           [&](auto op) { return first(axis >= 0 && onnx::frontAxis(op.getAxis(), rank) == rank - 1 && isInside(-1)); })
-      .Case<onnx::ReduceMeanOp, onnx::ReduceSumOp, onnx::ReduceMaxOp>(
-          [&](auto op) -> Result { return axis < 0 ? std::nullopt : reduction(op); })
+      .Case<onnx::ReduceMeanOp, onnx::ReduceSumOp, onnx::ReduceMaxOp>([&](auto op) { return reduction(op); })
+      .Case([&](onnx::GatherElementsOp op) -> Result {
+        bool fits = axis >= 0 && axisOf(op.getIndices()) == axis && isInside(op.getAxis());
+        return fits ? Result({{0, 1}, axis}) : std::nullopt;
+      })
       .Case([&](onnx::GatherOp op) -> Result {
         if (axis >= 0 && isInside(op.getAxis()))
           return Alone{{0}, axis};

@@ -444,6 +444,57 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
+// A score of one more key without a value, which onnx.Attention does not have.
+// CHECK-LABEL: func.func @forward(
+// CHECK-LABEL: func.func @decode(
+// CHECK-NOT:     onnx.Softmax
+// CHECK:         %[[SINKS:.*]] = onnx.Reshape {{.*}} : (tensor<1x2x1x1xf32>, tensor<1xi64>) -> tensor<2xf32>
+// CHECK:         qopt.cached_attention {{.*}} sinks(%[[SINKS]]) {scale = 5.000000e-01 : f32, window = 3 : i64}
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %sinks = onnx.Constant dense<[[[[0.5]], [[-1.5]]]]> : tensor<1x2x1x1xf32>
+  %half = onnx.Constant dense<0.5> : tensor<f32>
+  %hidden = onnx.Constant dense<-1.0e9> : tensor<f32>
+  %seen = onnx.Constant dense<0.0> : tensor<f32>
+  %zeros = onnx.Constant dense<0> : tensor<1xi64>
+  %zero = onnx.Constant dense<0> : tensor<i64>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %ones = onnx.Constant dense<1> : tensor<1xi64>
+  %minus = onnx.Constant dense<-1> : tensor<1xi64>
+  %width = onnx.Constant dense<3> : tensor<i64>
+  %split = onnx.Constant dense<[0, 0, 2, 4]> : tensor<4xi64>
+  %flat = onnx.Constant dense<[0, 0, 8]> : tensor<3xi64>
+  %batch = onnx.Shape %ids {start = 0 : i64, end = 1 : i64} : (tensor<?x?xi64>) -> tensor<1xi64>
+  %shape = onnx.Shape %ids {start = 1 : i64, end = 2 : i64} : (tensor<?x?xi64>) -> tensor<1xi64>
+  %length = onnx.Squeeze %shape, %zeros : (tensor<1xi64>, tensor<1xi64>) -> tensor<i64>
+  %range = onnx.Range %zero, %length, %one : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %keys = onnx.Unsqueeze %range, %zeros : (tensor<?xi64>, tensor<1xi64>) -> tensor<1x?xi64>
+  %queries = onnx.Unsqueeze %range, %ones : (tensor<?xi64>, tensor<1xi64>) -> tensor<?x1xi64>
+  %distance = onnx.Sub %queries, %keys : (tensor<?x1xi64>, tensor<1x?xi64>) -> tensor<?x?xi64>
+  %near = onnx.Less %distance, %width : (tensor<?x?xi64>, tensor<i64>) -> tensor<?x?xi1>
+  %behind = onnx.GreaterOrEqual %distance, %zero : (tensor<?x?xi64>, tensor<i64>) -> tensor<?x?xi1>
+  %both = onnx.And %near, %behind : (tensor<?x?xi1>, tensor<?x?xi1>) -> tensor<?x?xi1>
+  %mask = onnx.Where %both, %seen, %hidden : (tensor<?x?xi1>, tensor<f32>, tensor<f32>) -> tensor<?x?xf32>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %h = onnx.Reshape %x, %split : (tensor<?x?x8xf32>, tensor<4xi64>) -> tensor<?x?x2x4xf32>
+  %q = onnx.Transpose %h {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x2x4xf32>) -> tensor<?x2x?x4xf32>
+  %k = onnx.Transpose %q {perm = array<i64: 0, 1, 3, 2>} : (tensor<?x2x?x4xf32>) -> tensor<?x2x4x?xf32>
+  %products = onnx.MatMul %q, %k : (tensor<?x2x?x4xf32>, tensor<?x2x4x?xf32>) -> tensor<?x2x?x?xf32>
+  %scaled = onnx.Mul %products, %half : (tensor<?x2x?x?xf32>, tensor<f32>) -> tensor<?x2x?x?xf32>
+  %scores = onnx.Add %scaled, %mask : (tensor<?x2x?x?xf32>, tensor<?x?xf32>) -> tensor<?x2x?x?xf32>
+  %sizes = onnx.Concat %batch, %ones, %shape, %ones {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<4xi64>
+  %column = onnx.Expand %sinks, %sizes : (tensor<1x2x1x1xf32>, tensor<4xi64>) -> tensor<?x2x?x1xf32>
+  %more = onnx.Concat %scores, %column {axis = -1 : i64} : (tensor<?x2x?x?xf32>, tensor<?x2x?x1xf32>) -> tensor<?x2x?x?xf32>
+  %p = onnx.Softmax %more : (tensor<?x2x?x?xf32>) -> tensor<?x2x?x?xf32>
+  %fewer = onnx.Slice %p, %zeros, %minus axes(%minus) : (tensor<?x2x?x?xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x2x?x?xf32>
+  %mixed = onnx.MatMul %fewer, %q : (tensor<?x2x?x?xf32>, tensor<?x2x?x4xf32>) -> tensor<?x2x?x4xf32>
+  %t = onnx.Transpose %mixed {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x2x?x4xf32>) -> tensor<?x?x2x4xf32>
+  %z = onnx.Reshape %t, %flat : (tensor<?x?x2x4xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  return %z : tensor<?x?x8xf32>
+}
+
+// -----
+
 // No decoder at all, and no function with a body.
 // REMARK: {{\[}}Analysis{{\]}} cache {{.*}}: no input holds token ids
 // REMARK-NOT: remark:
