@@ -120,6 +120,49 @@ Matrix<float> qopt::dequantize(const WeightCodes &codes) {
   return weights;
 }
 
+//===----------------------------------------------------------------------===//
+// Their size
+//===----------------------------------------------------------------------===//
+
+/// Floats are kept in float16 if that changes nothing.
+static int64_t bytesOfFloats(ArrayRef<float> values) {
+  bool fit =
+      llvm::all_of(values, [](float value) { return static_cast<float>(static_cast<_Float16>(value)) == value; });
+  return static_cast<int64_t>(values.size()) * (fit ? 2 : 4);
+}
+
+/// Of codes that are packed two in a byte.
+static int64_t packedBytes(const Matrix<uint8_t> &codes) { return codes.rows * ((codes.cols + 1) / 2); }
+
+static int64_t bytesOf(const ChannelCodes &codes) {
+  return static_cast<int64_t>(codes.codes.values.size() + codes.scales.size() * sizeof(float));
+}
+static int64_t bytesOf(const SplitCodes &codes) { return bytesOf(codes.rest) + bytesOfFloats(codes.kept.values); }
+static int64_t bytesOf(const GroupCodes &codes) {
+  StoredGroups stored(codes);
+  // Zero points of four bits next to the middle are a bit of the scale.
+  bool haveZeros = stored.hasZeros && (StoredGroups::areBytes(codes.bits) ||
+                                       llvm::any_of(stored.zeros, [](int8_t zero) { return zero != 7 && zero != 8; }));
+  return static_cast<int64_t>(stored.codes.values.size() + (haveZeros ? stored.zeros.size() : 0)) +
+         bytesOfFloats(codes.scales.values);
+}
+static int64_t bytesOf(const AffineCodes &codes) {
+  return packedBytes(codes.codes) + bytesOfFloats(codes.scales.values) +
+         static_cast<int64_t>(codes.zeros.values.size() * sizeof(float));
+}
+static int64_t bytesOf(const TableCodes &codes) {
+  return packedBytes(codes.codes) + bytesOfFloats(codes.scales.values);
+}
+static int64_t bytesOf(const Float8Codes &codes) {
+  bool isPerRow = codes.scales.cols == 1;
+  return static_cast<int64_t>(codes.codes.values.size() + (isPerRow ? codes.scales.values.size() * sizeof(float) : 0)) +
+         (isPerRow ? 0 : bytesOfFloats(codes.scales.values));
+}
+
+int64_t qopt::storedBytes(const WeightCodes &codes) {
+  return std::visit([](const auto &c) { return bytesOf(c); }, codes);
+}
+
 std::optional<double> qopt::sqnrDb(const ErrorSums &sums) {
   if (sums.noise == 0)
     return std::nullopt;

@@ -48,6 +48,9 @@ std::pair<int64_t, int64_t> codesShape(const WeightCodes &codes);
 /// The weights that `codes` stand for, [N, K].
 Matrix<float> dequantize(const WeightCodes &codes);
 
+/// Bytes of codes, scales and zero points as a module keeps them.
+int64_t storedBytes(const WeightCodes &codes);
+
 /// 10 log10(sum w^2 / sum (w - q)^2); nothing when all are equal.
 std::optional<double> sqnrDb(const ErrorSums &sums);
 
