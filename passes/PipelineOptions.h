@@ -75,6 +75,27 @@ struct AwqOptions : mlir::PassPipelineOptions<AwqOptions>, TransformationOptions
   Option<std::string> calibration{*this, "calibration", llvm::cl::desc("token ids [n, length] as .npy")};
 };
 
+inline constexpr llvm::StringLiteral kGranularities[] = {"row", "tensor"};
+enum class Granularity { Row, Tensor };
+inline constexpr auto kRoundInputs = qopt::options::word("inputs", kGranularities, Granularity::Row,
+                                                         "one scale of activations for each token, or for a call");
+inline constexpr auto kRoundWeights = qopt::options::word("weights", kGranularities, Granularity::Row,
+                                                          "one scale of weights for each output, or for the layer");
+inline constexpr auto kRoundZeroPoint =
+    qopt::options::flag("zero-point", false, "codes span from the smallest to the largest number");
+inline constexpr auto kRoundThreshold = qopt::options::number<double>(
+    "threshold", 0, [](double t) { return t >= 0 && t < 1e30; }, "a threshold of at least 0",
+    "magnitude from which a feature stays in float; 0: none does");
+
+/// Options of `round-int8`.
+struct RoundInt8PipelineOptions : mlir::PassPipelineOptions<RoundInt8PipelineOptions>, TransformationOptions {
+  Text inputs{*this, kRoundInputs};
+  Text weights{*this, kRoundWeights};
+  Text zeroPoint{*this, kRoundZeroPoint};
+  Text threshold{*this, kRoundThreshold};
+  ListOption<std::string> skip{*this, "skip", llvm::cl::desc("globs of layers that stay; by default lm_head")};
+};
+
 /// Options of `qopt-linalg`.
 struct LinalgOptions : mlir::PassPipelineOptions<LinalgOptions> {
   Option<bool> quantTypes{*this, "quant-types", llvm::cl::desc("Weights as types of the quant dialect"),

@@ -108,6 +108,24 @@ Status buildAwq(OpPassManager &pm, const AwqOptions &options) {
   return {};
 }
 
+/// Ablations of LLM.int8().
+Status buildRoundInt8(OpPassManager &pm, const RoundInt8PipelineOptions &options) {
+  RoundInt8Options round;
+  for (auto [info, text, to] : {std::tuple(&kRoundInputs, &options.inputs, &round.inputs),
+                                std::tuple(&kRoundWeights, &options.weights, &round.weights)}) {
+    if (Result<OptionValue> value = info->parse(*text); !value)
+      return value.error();
+    *to = *text;
+  }
+  if (Status status = options.read(kRoundZeroPoint, options.zeroPoint, round.zeroPoint); !status)
+    return status;
+  if (Status status = options.read(kRoundThreshold, options.threshold, round.threshold); !status)
+    return status;
+  round.skip.assign(options.skip.begin(), options.skip.end());
+  pm.addPass(createRoundInt8(round));
+  return {};
+}
+
 /// Features are rotated once no normalization scales them.
 Status buildRotate(OpPassManager &pm, const RotateOptions &options) {
   RotateActivationsOptions rotate;
@@ -325,6 +343,8 @@ static std::vector<NamedPipeline> allPipelines() {
       makePipeline<SmoothQuantOptions>("smoothquant", "Outliers of activations into weights (SmoothQuant)",
                                        buildSmoothQuant),
       makePipeline<AwqOptions>("awq", "Weights of large activations scaled up and clipped (AWQ)", buildAwq),
+      makePipeline<RoundInt8PipelineOptions>(
+          "round-int8", "Weights and inputs rounded to int8 in float (LLM.int8's ablations)", buildRoundInt8),
       makePipeline<RotateOptions>("rotate", "Features rotated by Hadamard matrices in weights (QuaRot)", buildRotate)};
   for (NamedPipeline &transformation : transformations) {
     transformation.isTransformation = true;

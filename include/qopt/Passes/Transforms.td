@@ -112,4 +112,38 @@ def SearchScales : Pass<"qopt-search-scales", "::mlir::ModuleOp"> {
   let dependentDialects = kRunDialects;
 }
 
+def RoundInt8 : Pass<"qopt-round-int8", "::mlir::ModuleOp"> {
+  let summary = "Round weights and inputs of linear layers to int8, in float";
+  let description = [{
+    The ablations of LLM.int8() (Dettmers et al., arXiv 2208.07339): what int8 does to a model, computed in float, so that
+    any combination of granularities can be compared. Weights and activations have one scale in all (`weights`,
+    `inputs` tensor) or one per output and per token (row); with `zero-point` the codes span what is between the
+    smallest and the largest number, else 127 is the largest magnitude. Features of which some token of the call has a
+    magnitude of at least `threshold` are multiplied as they are with the weights as they are, and count in no scale
+    of the activations; 0: none are.
+
+    ```mlir
+    %1 = onnx.MatMul %0, %w {qopt.layer = "model.layers.0.mlp.up_proj"} : (tensor<?x?x64xf32>, tensor<64x172xf32>) -> tensor<?x?x172xf32>
+    ```
+    ==>
+    ```mlir
+    %1 = onnx.Abs %0 : (tensor<?x?x64xf32>) -> tensor<?x?x64xf32>
+    ...
+    %9 = onnx.MatMul %8, %rounded {qopt.layer = "model.layers.0.mlp.up_proj"} : (tensor<?x?x64xf32>, tensor<64x172xf32>) -> tensor<?x?x172xf32>
+    ```
+    Layers that match a glob of `skip` stay. Nothing to round is an error.
+
+    Expects: the raised form. Ensures: the same with other weights and inputs.
+  }];
+  let options = [
+    Option<"inputs", "inputs", "std::string", /*default=*/"\"row\"", "One scale of activations for each token (row) or for a call (tensor)">,
+    Option<"weights", "weights", "std::string", /*default=*/"\"row\"", "One scale of weights for each output (row) or for the layer (tensor)">,
+    Option<"zeroPoint", "zero-point", "bool", /*default=*/"false", "Codes span from the smallest to the largest number">,
+    Option<"threshold", "threshold", "double", /*default=*/"0", "Magnitude from which a feature stays in float; 0: none does">,
+    ListOption<"skip", "skip", "std::string", "Globs of layers that stay; by default lm_head">,
+  ];
+  let statistics = [Statistic<"numRounded", "rounded", "Linear layers rounded">];
+  let dependentDialects = ["::qopt::QoptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
 #endif // QOPT_PASSES_TRANSFORMS_TD
