@@ -1,7 +1,7 @@
 //===- PipelineOptions.h - What follows a pipeline's name -----------------===//
 //
 // Options as MLIR writes them, NAME{option=value ...}, of the pipelines that are no
-// scheme's. Only Pipelines.cpp includes this.
+// scheme's. Only Pipelines.cpp and TransformPipelines.cpp include this.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QOPT_PASSES_PIPELINEOPTIONS_H

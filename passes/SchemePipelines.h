@@ -44,6 +44,8 @@ struct NamedPipeline {
   bool isTransformation = false;      ///< of the float model, before a scheme
 };
 
+/// A pipeline for every transformation.
+std::vector<NamedPipeline> transformationPipelines();
 /// A pipeline for every scheme.
 std::vector<NamedPipeline> schemePipelines();
 /// What lists show of a pipeline.

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Calibrator.h"
 #include "Checkpoint.h"
+#include "SavedStatistics.h"
 #include "StageClock.h"
 #include "StageQuantizer.h"
 #include "Statistics.h"
@@ -47,10 +48,12 @@ public:
 
   FailureOr<CalibrationSummary> run(const std::vector<std::vector<int32_t>> &windows,
                                     const StageRunnerFactory &makeRunner) {
-    Result<std::vector<SampleBatch>> made = makeBatches(function, windows, options.batchSize);
-    if (!made)
-      return emitError(function.getLoc()) << made.error().message;
-    batches = std::move(*made);
+    if (options.load.empty()) {
+      Result<std::vector<SampleBatch>> made = makeBatches(function, windows, options.batchSize);
+      if (!made)
+        return emitError(function.getLoc()) << made.error().message;
+      batches = std::move(*made);
+    }
     FailureOr<StagePlan> outlined = outlineStages(function);
     if (failed(outlined))
       return failure();
@@ -69,7 +72,9 @@ public:
     size_t first = 0;
     if (failed(resume(windows, first)))
       return failure();
-    if (first < plan.stages.size()) {
+    if (failed(openStatistics()))
+      return failure();
+    if (first < plan.stages.size() && options.load.empty()) {
       FailureOr<std::unique_ptr<StageRunner>> compiled = makeRunner(*plan.module, pool);
       if (failed(compiled))
         return failure();
@@ -82,6 +87,8 @@ public:
       if (options.onEstimate)
         options.onEstimate(clock.finish());
     }
+    if (Status status = saving ? saving->finish() : Status(); !status)
+      return emitError(function.getLoc()) << status.error().message;
     removeFinished();
     return CalibrationSummary{static_cast<int64_t>(plan.stages.size()), plan.numDistinct};
   }
@@ -121,13 +128,45 @@ private:
     return success();
   }
 
+  /// Opens the files of statistics that are read or written.
+  LogicalResult openStatistics() {
+    bool areUsed = !options.save.empty() || !options.load.empty();
+    std::string model = areUsed ? fingerprintOfModel(function, parallelFor) : "";
+    if (!options.load.empty()) {
+      Result<SavedStatistics> opened = SavedStatistics::open(options.load, model);
+      if (!opened)
+        return emitError(function.getLoc()) << opened.error().message;
+      loaded.emplace(std::move(*opened));
+    }
+    if (!options.save.empty()) {
+      Result<StatisticsFile> created = StatisticsFile::create(options.save, model);
+      if (!created)
+        return emitError(function.getLoc()) << created.error().message;
+      saving.emplace(std::move(*created));
+    }
+    return success();
+  }
+
+  /// What a stage would have measured, from files.
+  LogicalResult loadStage(const Stage &stage) {
+    ObserveOp observe = stage.observe;
+    Statistics statistics(observe, StageReaders(function, stage).rangeOptions());
+    if (Status status = loaded->addTo(observe.getName(), statistics); !status)
+      return emitError(observe.getLoc()) << status.error().message;
+    return finish(stage, statistics);
+  }
+
   LogicalResult runStage(const Stage &stage) {
+    if (loaded)
+      return loadStage(stage);
     std::vector<qrt::Tensor> weights[2];
     bool weightsDiffer = false;
     if (failed(loadWeights(stage, weights, weightsDiffer)))
       return failure();
     StageReaders readers(function, stage);
-    Statistics statistics(stage.observe, readers.rangeRule());
+    RangeOptions range = readers.rangeOptions();
+    range.isSaved = saving.has_value();
+    Statistics statistics(stage.observe, range);
     FailureOr<Matrix<float>> targetWeights = readers.targetWeights();
     if (failed(targetWeights))
       return failure();
@@ -146,6 +185,9 @@ private:
     weights[Quantized].clear();
     weights[Float].clear();
     *targetWeights = Matrix<float>();
+    if (saving)
+      if (Status status = saving->add(ObserveOp(stage.observe).getName(), statistics); !status)
+        return emitStageError(stage, status.error());
     return finish(stage, statistics);
   }
 
@@ -294,6 +336,8 @@ private:
   StagePlan plan;
   std::unique_ptr<StageRunner> runner;
   bool needsFloat = false;
+  std::optional<SavedStatistics> loaded;  ///< instead of samples
+  std::optional<StatisticsFile> saving;   ///< where one was asked for
   std::unique_ptr<Checkpoint> checkpoint; ///< null where none was asked for
   int64_t done = 0;                       ///< batches of all stages
 };

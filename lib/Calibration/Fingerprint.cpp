@@ -8,6 +8,7 @@
 #include "mlir/IR/OperationSupport.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/DeferredData.h"
+#include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Support/Sha256.h"
 #include <cpuid.h>
 
@@ -90,6 +91,17 @@ static std::string describeProcessor() {
   __get_cpuid(1, &a, &b, &c, &d);
   constexpr unsigned familyAndModel = 0x0fff0ff0;
   return qrt::hostLevel() + " " + std::to_string(a & familyAndModel);
+}
+
+std::string qopt::fingerprintOfModel(func::FuncOp function, const ParallelFor &parallelFor) {
+  PartHash hash;
+  function.walk([&](Operation *op) {
+    if (!isa<ObserveOp>(op))
+      hash.add(op->getName().getStringRef());
+  });
+  hash.add(hashData(function, parallelFor));
+  constexpr size_t kShown = 16;
+  return hash.finish().substr(0, kShown);
 }
 
 Fingerprint qopt::fingerprint(func::FuncOp function, const std::vector<std::vector<int32_t>> &windows,

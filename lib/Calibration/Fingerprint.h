@@ -15,6 +15,9 @@ namespace qopt {
 /// By what it is ("the model", "the calibration data"): a version, a name or a hash.
 using Fingerprint = std::map<std::string, std::string>;
 
+/// Of the operators and weights alone, whatever schemes they have; reads all weights.
+std::string fingerprintOfModel(mlir::func::FuncOp function, const ParallelFor &parallelFor);
+
 /// Of a calibration that is about to begin; reads all weights.
 Fingerprint fingerprint(mlir::func::FuncOp function, const std::vector<std::vector<int32_t>> &windows,
                         const CalibrationOptions &options, const ParallelFor &parallelFor);

@@ -23,11 +23,19 @@ StageReaders::StageReaders(func::FuncOp function, const Stage &stage) {
       linears[linear->scheme].push_back(*linear);
 }
 
-RangeRule StageReaders::rangeRule() const {
+RangeOptions StageReaders::rangeOptions() const {
+  RangeOptions result;
   for (auto &[scheme, group] : linears)
-    if (scheme.getValue().has(options::observer))
-      return scheme.get(options::observer);
-  return RangeRule::LeastSquares;
+    if (scheme.getValue().has(options::observer)) {
+      result.rule = scheme.get(options::observer);
+      result.search = {scheme.get(options::mseNorm), scheme.get(options::mseShrink),
+                       static_cast<int>(scheme.get(options::msePatience))};
+      result.momentum = scheme.get(options::momentum);
+      result.percentile = scheme.get(options::percentile);
+      result.entropyBins = static_cast<int>(scheme.get(options::entropyBins));
+      break;
+    }
+  return result;
 }
 
 bool StageReaders::haveFloatTarget() const {

@@ -6,6 +6,7 @@
 #ifndef QOPT_LIB_CALIBRATION_STAGEREADERS_H
 #define QOPT_LIB_CALIBRATION_STAGEREADERS_H
 
+#include "Statistics.h"
 #include "qopt/Calibration/Stages.h"
 #include "qopt/Dialect/Qopt/SchemeOptions.h"
 #include "qopt/Numerics/Matrix.h"
@@ -24,7 +25,7 @@ public:
   const ByScheme &byScheme() const { return linears; }
 
   /// How they want the range; qopt-insert-observers gave those of another mind another observer.
-  RangeRule rangeRule() const;
+  RangeOptions rangeOptions() const;
   bool haveFloatTarget() const;
   /// The weights [N, K] of the only linear, where W (C - H) is what is summed for it and
   /// not C; else none.

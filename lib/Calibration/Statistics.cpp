@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "Statistics.h"
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 
 using namespace mlir;
@@ -41,9 +42,9 @@ Status qopt::checkActivations(const qrt::Tensor &x, const SampleBatch &batch) {
   return checkFinite({x.data<float>(), x.numElements() / x.dims().back(), x.dims().back()}, batch, seen);
 }
 
-Statistics::Statistics(ObserveOp observe, RangeRule rule)
+Statistics::Statistics(ObserveOp observe, const RangeOptions &options)
     : wantsRange(observes(observe, StatisticSet::AbsMax)), wantsColumns(observes(observe, StatisticSet::ColumnAbsMax)),
-      wantsHessian(observes(observe, StatisticSet::Hessian)), rule(rule) {}
+      wantsHessian(observes(observe, StatisticSet::Hessian)), options(options) {}
 
 Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch,
                        const ParallelFor &parallelFor, MatrixRef<const float> weights, DeviceProducts *device) {
@@ -53,19 +54,20 @@ Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const Sa
   if (xFloat.data<float>() && xFloat.dims() != x.dims())
     return Error{"the quantized model's activations have another shape than the float model's"};
   MatrixRef<const float> values(x.data<float>(), rows, columns);
-  if (wantsRange || wantsColumns) {
+  if (wantsRange || wantsColumns || options.isSaved) {
     RangeObserver seen;
     if (Status status = checkFinite(values, batch, seen); !status)
       return status;
     range.observe(values, batch.mask);
-    if (wantsRange && rule == RangeRule::LeastSquares)
-      errors.observe(values, batch.mask);
-    if (wantsRange && rule == RangeRule::MovingAverage) {
-      average.update(seen.absMax());
+    bool isOfBatches = options.rule == RangeRule::Largest || options.rule == RangeRule::MovingAverage;
+    if ((wantsRange && !isOfBatches) || options.isSaved)
+      histogram.observe(values, batch.mask);
+    if ((wantsRange && options.rule == RangeRule::MovingAverage) || options.isSaved) {
+      average.update(seen.absMax(), options.momentum);
       scales.push_back(average.scale());
     }
   }
-  if (wantsColumns)
+  if (wantsColumns || options.isSaved)
     columnRanges.observe(values, batch.mask);
   if (wantsHessian) {
     MatrixRef<const float> target;
@@ -78,20 +80,76 @@ Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const Sa
   return {};
 }
 
+Statistics Statistics::emptyCopy() const {
+  Statistics result;
+  result.wantsRange = wantsRange;
+  result.wantsColumns = wantsColumns;
+  result.wantsHessian = wantsHessian;
+  result.options = options;
+  return result;
+}
+
+/// Adds sums of one shape, or takes them where there are none.
+static bool addSums(Matrix<double> &to, const Matrix<double> &other, bool isFirst) {
+  if (isFirst)
+    to = other;
+  bool fit = to.rows == other.rows && to.cols == other.cols;
+  for (size_t i = 0; fit && !isFirst && i < to.values.size(); ++i)
+    to.values[i] += other.values[i];
+  return fit;
+}
+
+Status Statistics::merge(const Statistics &other) {
+  bool isFirst = range.rows() == 0;
+  if (wantsHessian && other.sums.h.values.empty())
+    return Error{"it has no Hessian, which the scheme needs: save it with a gptq scheme"};
+  if (!isFirst && wantsRange && options.rule == RangeRule::MovingAverage)
+    return Error{"moving averages of several files cannot be taken together; give one file, or another observer"};
+  range.merge(other.range);
+  columnRanges.merge(other.columnRanges);
+  histogram.merge(other.histogram);
+  if (isFirst) {
+    average = other.average;
+    scales = other.scales;
+  }
+  sums.tokens += other.sums.tokens;
+  if (wantsHessian && !(addSums(sums.h, other.sums.h, isFirst) && addSums(sums.c, other.sums.c, isFirst) &&
+                        addSums(sums.product, other.sums.product, isFirst)))
+    return Error{"its Hessian has another shape than that of the file before"};
+  return {};
+}
+
 float Statistics::absMax() const {
-  if (rule == RangeRule::Largest || range.absMax() == 0)
+  if (range.absMax() == 0)
+    return 0;
+  switch (options.rule) {
+  case RangeRule::LeastSquares:
+    return histogram.int8Scale(options.search) * 127;
+  case RangeRule::Largest:
     return range.absMax();
-  return (rule == RangeRule::LeastSquares ? errors.int8Scale() : average.scale()) * 127;
+  case RangeRule::MovingAverage:
+    return average.scale() * 127;
+  case RangeRule::Percentile:
+    return histogram.percentile(options.percentile);
+  case RangeRule::Entropy:
+    return histogram.entropyThreshold(options.entropyBins, /*levels=*/128);
+  }
+  llvm_unreachable("a rule without a range");
 }
 
 float Statistics::scale(size_t index) const {
-  switch (rule) {
-  case RangeRule::LeastSquares:
-    return errors.int8Scale();
-  case RangeRule::Largest:
-    return range.int8Scale();
+  switch (options.rule) {
   case RangeRule::MovingAverage:
     return scales[index];
+  case RangeRule::LeastSquares:
+    return histogram.int8Scale(options.search);
+  case RangeRule::Largest:
+    return range.int8Scale();
+  case RangeRule::Percentile:
+  case RangeRule::Entropy: {
+    float largest = absMax();
+    return largest > 0 ? std::max(largest / 127, FLT_MIN) : 1;
+  }
   }
   llvm_unreachable("a rule without a scale");
 }

@@ -20,11 +20,20 @@ bool observes(ObserveOp observe, StatisticSet statistic);
 /// Errors: not float32 with a row for each position of the batch where some are masked; infinities or NaNs.
 Status checkActivations(const qrt::Tensor &x, const SampleBatch &batch);
 
+/// How a range comes from what was seen.
+struct RangeOptions {
+  RangeRule rule = RangeRule::LeastSquares;
+  ErrorSearch search;
+  double momentum = 0.9, percentile = 100;
+  int entropyBins = 2048;
+  bool isSaved = false; ///< all that is cheap is measured, whoever asks for it
+};
+
 /// Running statistics over batches; nothing of a batch is kept but, for a moving
 /// average, its scale.
 class Statistics {
 public:
-  Statistics(ObserveOp observe, RangeRule rule);
+  Statistics(ObserveOp observe, const RangeOptions &options);
 
   /// x [..., K] with the batch's positions as rows; `xFloat` the float model's,
   /// without data where both are equal, which must be so for all batches or for none. Errors: infinities or NaNs;
@@ -33,6 +42,21 @@ public:
   /// `device`, where given, multiplies for the Hessian.
   Status add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch, const ParallelFor &parallelFor,
              MatrixRef<const float> weights = {}, DeviceProducts *device = nullptr);
+
+  /// As if it had seen what `other` has as well. Errors: `other` lacks what is wanted, or has another shape; two
+  /// moving averages.
+  Status merge(const Statistics &other);
+  /// One that has seen nothing.
+  Statistics emptyCopy() const;
+  /// Hands all that it knows to `archive`, to be written or read.
+  template <typename Archive>
+  void archive(Archive &archive) {
+    range.archive(archive);
+    columnRanges.archive(archive);
+    histogram.archive(archive);
+    average.archive(archive);
+    archive(scales, sums.tokens, sums.h, sums.c, sums.product);
+  }
 
   bool hasRange() const { return wantsRange; }
   bool hasColumns() const { return wantsColumns; }
@@ -49,11 +73,13 @@ public:
   Hessian takeHessian() { return std::move(sums); }
 
 private:
+  Statistics() = default;
+
   bool wantsRange, wantsColumns, wantsHessian;
-  RangeRule rule;
+  RangeOptions options;
   RangeObserver range;
   ColumnAbsMaxObserver columnRanges;
-  MseObserver errors;
+  HistogramObserver histogram;
   EmaScale average;
   std::vector<float> scales; ///< after each batch, of the moving average
   Hessian sums;

@@ -113,6 +113,14 @@ void CommandLine::addCompilation() {
   options.list("override", "PATTERN=SPEC", compile.overrides,
                "scheme of single layers: '*.down_proj=NAME{option=value ...}',\n"
                "'re:layers\\.0\\..*=skip'; the last match wins (repeatable)");
+  options.number("target-bits", "BITS", compile.targetBits, 0.01, 32,
+                 "layers choose among schemes, so that the model changes least with so many\n"
+                 "bits per weight, scales included, over all quantized layers");
+  options.integer("max-size", "BYTES", compile.maxSize, 1, int64_t(1) << 50, "the same with a module of so many bytes");
+  options.list("candidate", "SPEC", compile.candidates,
+               "a scheme to choose: NAME{option=value ...} (repeatable; default: with 2, 3, 4\n"
+               "and 8 bits what --pass-pipeline names, by default gptq with --calibration and rtn\n"
+               "without; where it names no group-size, groups of 64 and 32, too)");
   options.flag("dequantize", compile.dequantize,
                "weights that the file has as codes become float, to be quantized anew");
   options.choice("compat", allPresets(), compile.compat,
@@ -168,6 +176,10 @@ void CommandLine::addCalibration() {
   options.file("checkpoint", "DIR", compile.checkpoint,
                "keep the codes of each finished group there, so that a run that was\n"
                "interrupted goes on when it is given again");
+  options.file("save-calibration", "FILE", compile.saveCalibration, "keep what calibration measures");
+  options.list("load-calibration", "FILE", compile.loadCalibration,
+               "such files instead of --calibration, with any scheme that needs no more than\n"
+               "they have (repeatable: what they measured is taken together)");
   options.file("tokenizer", "FILE", compile.tokenizer, "default: tokenizer.json beside the model");
 }
 
@@ -237,13 +249,29 @@ Status CommandLine::checkCombination() const {
       {"seed", "calibration"},
       {"device", "calibration"},
       {"checkpoint", "calibration"},
+      {"save-calibration", "calibration"},
+      {"load-calibration", "pass-pipeline"},
       {"max-ppl-increase", "eval"},
       {"max-kl", "eval"},
   };
   if (emit != "module" && options.wasGiven("until"))
     return usageError("--until and --emit=" + emit + " contradict each other");
+  const bool hasBudget = compile.targetBits > 0 || compile.maxSize > 0;
+  if (compile.targetBits > 0 && compile.maxSize > 0)
+    return usageError("--target-bits and --max-size contradict each other");
+  for (const char *option : {"calibration", "target-bits", "max-size"})
+    if (!compile.loadCalibration.empty() && options.wasGiven(option))
+      return usageError(std::string("--load-calibration and --") + option + " contradict each other");
+  for (const char *option : {"checkpoint", "target-bits", "max-size"})
+    if (!compile.saveCalibration.empty() && options.wasGiven(option))
+      return usageError(std::string("--save-calibration and --") + option + " contradict each other");
+  if (options.wasGiven("candidate") && !hasBudget)
+    return usageError("--candidate needs --target-bits or --max-size");
+  if (hasBudget && (listLayers || dumpPassPipeline))
+    return usageError(std::string("--") + (listLayers ? "list-layers" : "dump-pass-pipeline") + " cannot show what " +
+                      (compile.maxSize ? "--max-size" : "--target-bits") + " will choose");
   for (auto [option, other] : needs)
-    if (options.wasGiven(option) && !options.wasGiven(other))
+    if (options.wasGiven(option) && !options.wasGiven(other) && !(hasBudget && other == std::string("pass-pipeline")))
       return usageError(std::string("--") + option + " needs --" + other);
   auto leavesOut = [&](const char *target) {
     return std::find(compile.targets.begin(), compile.targets.end(), target) == compile.targets.end();
@@ -272,6 +300,8 @@ Status CommandLine::chooseOutput() {
                       (isWhole ? ".qmod, .mlir or .mlirbc" : ".mlir or .mlirbc after a phase"));
   if (!compile.evaluation.empty() && !isModule)
     return usageError("--eval needs a .qmod as output");
+  if (compile.maxSize > 0 && !isModule)
+    return usageError("--max-size needs a .qmod as output");
   return {};
 }
 
@@ -279,6 +309,8 @@ Result<CompileOptions> CommandLine::compileOptions(const std::string &model) {
   if (Status status = checkCombination(); !status)
     return status.error();
   compile.model = model;
+  if ((compile.targetBits > 0 || compile.maxSize > 0) && compile.pipeline.empty())
+    compile.pipeline = compile.calibration.empty() ? "rtn-int4" : "gptq-int4";
   compile.until = phaseOf(emit == "module" ? until : emit);
   compile.keepsLostLayers = options.wasGiven("strict") && !compile.strict;
   compile.documents = *documentRuleByName(documents);

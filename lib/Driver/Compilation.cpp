@@ -20,6 +20,7 @@
 #include "qopt/InitAll.h"
 #include "qopt/Passes/Passes.h"
 #include "qopt/Support/File.h"
+#include "qopt/Support/Random.h"
 #include "qopt/Support/Tool.h"
 #include "qopt/Support/Utf8.h"
 
@@ -137,8 +138,21 @@ static void handOver(const CompileOptions &options, CalibrationContext &calibrat
   calibration.onProgress = options.onProgress;
   calibration.onNote = options.onNote;
   calibration.checkpoint = options.checkpoint;
+  calibration.saveCalibration = options.saveCalibration;
+  calibration.loadCalibration = options.loadCalibration;
   calibration.device = options.device;
   calibration.makeRunner = deviceRunners(options.device);
+}
+
+/// Random tokens, for a model that nothing else is known of; empty where the vocabulary is not.
+static std::vector<std::vector<int32_t>> randomWindows(int64_t vocabularySize, int64_t contextLength) {
+  constexpr int64_t kCount = 8, kLength = 256;
+  std::vector<std::vector<int32_t>> windows(vocabularySize > 0 ? kCount : 0);
+  uint64_t state = 0;
+  for (std::vector<int32_t> &window : windows)
+    for (int64_t i = 0; i < (contextLength > 0 ? std::min(contextLength, kLength) : kLength); ++i)
+      window.push_back(static_cast<int32_t>(splitmix64(state) % static_cast<uint64_t>(vocabularySize)));
+  return windows;
 }
 
 Status Compilation::quantize() {
@@ -159,9 +173,16 @@ Status Compilation::quantize() {
     for (const std::vector<int32_t> &window : calibration.samples)
       report.calibrationTokens += window.size();
   }
+  if ((options.targetBits > 0 || options.maxSize > 0) && !onlyAssigns) {
+    calibration.budget = LayerBudget{options.targetBits > 0 ? "--target-bits" : "--max-size", options.targetBits,
+                                     options.maxSize, options.otherBytes, options.candidates};
+    if (calibration.samples.empty())
+      calibration.samples = randomWindows(vocabularySize, configuration.contextLength);
+  }
   Stopwatch watch;
   Status status = runPipeline("quantize", options.pipeline, options.compat, onlyAssigns ? "qopt-assign-scheme" : "");
   report.quantizeSeconds = watch.seconds();
+  report.choices = calibration.choices;
   return status ? removeReplayed(options) : status;
 }
 

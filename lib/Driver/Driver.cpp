@@ -205,6 +205,48 @@ static Result<CompileReport> judge(CompileReport report, const CompileOptions &o
   return report;
 }
 
+/// Bytes that a module has besides the weights of layers, about: code depends on their schemes.
+static Result<int64_t> measureOtherBytes(const CompileOptions &options) {
+  Result<TemporaryDirectory> directory = TemporaryDirectory::create("qopt-size");
+  if (!directory)
+    return directory.error();
+  CompileOptions plain = options;
+  plain.pipeline = options.compat.empty() ? "rtn-int4{grid=minmax}" : "rtn-int4{grid=minmax head=float}";
+  plain.maxSize = 0;
+  for (std::string *unused : {&plain.compat, &plain.calibration, &plain.checkpoint, &plain.reproducer})
+    unused->clear();
+  plain.overrides.clear();
+  plain.candidates.clear();
+  plain.strict = false;
+  plain.onWarning = plain.onNote = plain.onRemark = nullptr;
+  plain.onLayer = nullptr;
+  plain.output = directory->path() + "/plain.qmod";
+  Result<CompileReport> report = Compilation(plain).run(Phase::End);
+  if (!report)
+    return report.error();
+  return report->moduleBytes - report->linearBytes;
+}
+
+/// A compilation whose module has at most options.maxSize bytes.
+static Result<CompileReport> compileWithin(CompileOptions options, Phase last) {
+  if (options.maxSize == 0)
+    return Compilation(options).run(last);
+  Result<int64_t> other = measureOtherBytes(options);
+  if (!other)
+    return other.error();
+  options.otherBytes = *other;
+  constexpr int kTries = 3;
+  for (int i = 0;; ++i) {
+    Result<CompileReport> report = Compilation(options).run(last);
+    if (!report || report->moduleBytes <= options.maxSize)
+      return report;
+    if (i + 1 == kTries)
+      return inFile(options.model, {"--max-size=" + std::to_string(options.maxSize) + ": the module has " +
+                                    std::to_string(report->moduleBytes) + " bytes"});
+    options.otherBytes = std::max(options.otherBytes + 1, report->moduleBytes - report->linearBytes);
+  }
+}
+
 Result<CompileReport> qopt::compileModel(const CompileOptions &given) {
   if (Status status = checkFiles(given); !status)
     return status.error();
@@ -221,7 +263,7 @@ Result<CompileReport> qopt::compileModel(const CompileOptions &given) {
   // Only a module needs code: a file of IR shows what the pipeline made of the model.
   bool isModule = StringRef(options.output).ends_with(".qmod");
   Phase last = !isModule && options.until == Phase::End ? Phase::Quantize : options.until;
-  Result<CompileReport> report = Compilation(options).run(last);
+  Result<CompileReport> report = compileWithin(options, last);
   if (report && held)
     report = judge(std::move(*report), options, *held);
   if (!report)

@@ -34,6 +34,17 @@ std::optional<double> qopt::modelBitsPerWeight(const CompileReport &report) {
   return 8.0 * report.weightBytes / report.modelWeights;
 }
 
+std::vector<std::string> qopt::choiceOverrides(const CompileReport &report) {
+  std::vector<std::string> overrides;
+  for (const LayerChoice &choice : report.choices) {
+    std::string pattern; // a glob that is the name
+    for (char c : choice.name)
+      pattern += (std::string("*?[]{}\\").find(c) == std::string::npos ? "" : "\\") + std::string(1, c);
+    overrides.push_back(pattern + "=" + choice.scheme);
+  }
+  return overrides;
+}
+
 /// null for what was not measured, and for what JSON cannot express.
 static Json optional(std::optional<double> value) { return value && std::isfinite(*value) ? Json(*value) : Json(); }
 
@@ -89,6 +100,13 @@ std::string qopt::toJson(const CompileReport &report) {
         {"seconds", report.seconds},
         {"peak_memory_bytes", report.peakMemoryBytes}}},
   };
+  for (const LayerChoice &choice : report.choices)
+    result["choices"].push_back({{"name", printable(choice.name)},
+                                 {"scheme", choice.scheme},
+                                 {"bits_per_weight", choice.bitsPerWeight},
+                                 {"divergence", choice.divergence}});
+  if (!report.choices.empty())
+    result["overrides"] = choiceOverrides(report);
   if (const auto &evaluation = report.evaluation)
     result["eval"] = {
         {"mode", evaluation->mode},

@@ -21,11 +21,13 @@ Status qopt::checkFiles(const CompileOptions &options) {
       return inFile(options.evaluation, text.error());
   std::vector<std::string> inputs = {options.model, options.model + ".data", options.calibration, options.evaluation,
                                      options.tokenizer};
-  if (Status status = checkOutputPaths({options.output, options.report, options.log, options.checkpoint}, inputs);
+  inputs.insert(inputs.end(), options.loadCalibration.begin(), options.loadCalibration.end());
+  if (Status status = checkOutputPaths(
+          {options.output, options.report, options.log, options.checkpoint, options.saveCalibration}, inputs);
       !status)
     return status;
   // An AtomicFile that is not committed leaves nothing behind, not even an empty file.
-  for (const std::string &path : {options.output, options.report, options.log})
+  for (const std::string &path : {options.output, options.report, options.log, options.saveCalibration})
     if (!path.empty()) {
       if (options.keepsExisting && std::filesystem::is_regular_file(path))
         return inFile(path, {"is there already, and --no-clobber keeps it"});

@@ -62,6 +62,26 @@ static std::string activationsOf(const LayerReport &layer) {
   return layer.hasInt8Activations ? "int8" : "float";
 }
 
+std::string qopt::choiceText(const CompileReport &report) {
+  size_t width = 5, schemeWidth = 6; // of the words above them
+  for (const LayerChoice &choice : report.choices) {
+    width = std::max(width, printable(choice.name).size());
+    schemeWidth = std::max(schemeWidth, choice.scheme.size());
+  }
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << llvm::left_justify("layer", width) << "  " << llvm::left_justify("scheme", schemeWidth)
+         << "    bits  divergence\n";
+  for (const LayerChoice &choice : report.choices)
+    stream << llvm::left_justify(printable(choice.name), width) << "  "
+           << llvm::left_justify(choice.scheme, schemeWidth)
+           << format("  %6.3f  %10.3g\n", choice.bitsPerWeight, choice.divergence);
+  stream << "the same without a search:\n";
+  for (const std::string &text : choiceOverrides(report))
+    stream << "  --override='" << printable(text) << "'\n";
+  return text;
+}
+
 std::string qopt::layerTable(const CompileReport &report) {
   // At least as wide as the word "layer".
   size_t width = 5;

@@ -36,7 +36,9 @@ struct Calibrate : impl::CalibrateBase<Calibrate> {
     CalibrationOptions options;
     if (failed(readOptions(observed, options)))
       return signalPassFailure();
-    FailureOr<std::vector<std::vector<int32_t>>> windows = findWindows(getOperation().getLoc(), calibration);
+    FailureOr<std::vector<std::vector<int32_t>>> windows = std::vector<std::vector<int32_t>>();
+    if (options.load.empty())
+      windows = findWindows(getOperation().getLoc(), calibration);
     if (failed(windows))
       return signalPassFailure();
     if (!options.checkpoint.empty() && observed.size() > 1) {
@@ -68,6 +70,8 @@ private:
       options.onLayer = [driver](LayerReport layer) { driver->report(std::move(layer)); };
       options.onProgress = driver->onProgress;
       options.checkpoint = driver->checkpoint;
+      options.save = driver->saveCalibration;
+      options.load = driver->loadCalibration;
       options.device = driver->device;
       if (driver->onNote)
         addNotes(driver->onNote, options);

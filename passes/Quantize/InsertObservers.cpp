@@ -17,13 +17,12 @@ namespace qopt {
 
 namespace {
 
-/// What must be measured of the input of a linear, and how. Linears for which both are
-/// equal can share an observer.
-std::pair<StatisticSet, RangeRule> neededStatistics(const Linear &linear) {
+/// What must be measured of the input of a linear, and how: the scheme where its options say so. Linears for which both
+/// are equal can share an observer.
+std::pair<StatisticSet, SchemeAttr> neededStatistics(const Linear &linear) {
   const SchemeVariant &variant = linear.variant();
-  const Scheme &scheme = linear.scheme.getValue();
   return {variant.weightStatistics | variant.activationStatistics,
-          scheme.has(options::observer) ? scheme.get(options::observer) : RangeRule::LeastSquares};
+          linear.scheme.getValue().has(options::observer) ? linear.scheme : SchemeAttr()};
 }
 
 struct InsertObservers : impl::InsertObserversBase<InsertObservers> {
@@ -31,7 +30,7 @@ struct InsertObservers : impl::InsertObserversBase<InsertObservers> {
 
   void runOnOperation() override {
     // Linears by the value they read and what must be known of it, in order.
-    llvm::MapVector<std::pair<Value, std::pair<int64_t, int64_t>>, SmallVector<Linear>> groups;
+    llvm::MapVector<std::pair<Value, std::pair<int64_t, Attribute>>, SmallVector<Linear>> groups;
     WalkResult result = getOperation().walk([&](Operation *op) {
       std::optional<Linear> linear = Linear::match(op);
       if (!linear)
@@ -40,10 +39,10 @@ struct InsertObservers : impl::InsertObserversBase<InsertObservers> {
         op->emitOpError() << "requires a scheme for layer \"" << linear->name << "\" (qopt-assign-scheme)";
         return WalkResult::interrupt();
       }
-      auto [statistics, rule] = neededStatistics(*linear);
+      auto [statistics, how] = neededStatistics(*linear);
       Value value = linear->op.getA();
       if (statistics != StatisticSet::None && !value.getDefiningOp<ObserveOp>())
-        groups[{value, {int64_t(statistics), int64_t(rule)}}].push_back(*linear);
+        groups[{value, {int64_t(statistics), how}}].push_back(*linear);
       return WalkResult::advance();
     });
     if (result.wasInterrupted())

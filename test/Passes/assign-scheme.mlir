@@ -45,7 +45,7 @@
 // WHEN: error: override "*=llm-int8{outliers=some}": scheme "llm-int8": expected outliers "dynamic" or "static" but got "some"
 // PACKAGE: error: scheme "gptq-int4" cannot repeat package "quanto"
 // POLISH: error: scheme "gptq-int4": expected 0 to 1000 polishing passes but got -1
-// OBSERVER: error: scheme "int8-static": expected observer "mse", "absmax" or "moving-average" but got "min"
+// OBSERVER: error: scheme "int8-static": expected observer "mse", "absmax", "moving-average", "percentile" or "entropy" but got "min"
 // GRID: error: scheme "gptq-int4": expected grid "search" or "minmax" but got "best"
 // FLAG: error: scheme "gptq-int4": option sym: expected true or false but got maybe
 // NONE: error: scheme "int8-dynamic": no such option threshold; it has none

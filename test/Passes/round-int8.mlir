@@ -30,7 +30,7 @@
 // ZERO: onnx.MatMul
 
 // Features with an outlier are multiplied with the weights as they were.
-// SPLIT-SAME: (%[[X:.*]]: tensor<?x2xf32>
+// SPLIT: func.func @forward(%[[X:.*]]: tensor<?x2xf32>)
 // SPLIT: onnx.ReduceMax {{.*}} -> tensor<1x2xf32>
 // SPLIT: onnx.GreaterOrEqual
 // SPLIT: %[[O:.*]] = onnx.Mul %[[X]]

@@ -85,6 +85,8 @@ Status compile(const CommandLine &command, CompileOptions &options, std::string 
   progress.clear();
   if (!report)
     return report.error();
+  if (!report->choices.empty())
+    print(command, choiceText(*report));
   if (report->evaluation)
     print(command, evaluationText(*report));
   refusal = report->refusal;

@@ -27,6 +27,15 @@ namespace qopt {
 /// below the second one zeros would do as well.
 inline constexpr double kNoisySqnrDb = 3, kLostSqnrDb = .5;
 
+/// What layers choose their schemes under (ChooseSchemes.h).
+struct LayerBudget {
+  std::string option;                  ///< that asked for it: "--target-bits"
+  double bits = 0;                     ///< per weight, over all layers that are quantized; 0: of bytes
+  int64_t moduleBytes = 0;             ///< of the module
+  int64_t otherBytes = 0;              ///< of what the module has besides the weights of layers
+  std::vector<std::string> candidates; ///< schemes as overrides name them; empty: those of the scheme's family
+};
+
 class CalibrationContext : public mlir::DialectInterface::Base<CalibrationContext> {
 public:
   explicit CalibrationContext(mlir::Dialect *dialect) : Base(dialect) {}
@@ -41,6 +50,10 @@ public:
   std::vector<std::vector<int32_t>> samples;
   /// `PATTERN=SPEC`, applied after those of qopt-assign-scheme.
   std::vector<std::string> overrides;
+  /// Under which layers choose among schemes; nothing: each has that of the pipeline or of its override.
+  std::optional<LayerBudget> budget;
+  /// What they chose, in the order of the graph.
+  std::vector<LayerChoice> choices;
   /// Whether the code that is made runs products of two integers faster than others: what
   /// `activations=auto` becomes.
   bool prefersInt8Activations = true;
@@ -55,6 +68,11 @@ public:
   std::string device = "cpu";
   /// Where calibration keeps its work, for a run that goes on; empty: nowhere.
   std::string checkpoint;
+
+  /// Where what calibration measures goes; empty: nowhere.
+  std::string saveCalibration;
+  /// Files of that, to be taken together instead of `samples`.
+  std::vector<std::string> loadCalibration;
 
   /// The least signal-to-noise ratio of a layer's weights in dB, below which it is refused.
   double leastSqnrDb = kLostSqnrDb;

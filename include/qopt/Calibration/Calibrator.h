@@ -28,10 +28,12 @@ namespace qopt {
 struct CalibrationOptions {
   int64_t batchSize = 8;
   int threads = 1;
-  int64_t maxMemory = 0;      ///< bytes of activations in memory between stages; 0: no limit
-  int64_t freeMemory = 0;     ///< bytes that statistics may take; 0: what the system has free
-  std::string checkpoint;     ///< where work is kept that a later run goes on with; empty: nowhere
-  std::string device = "cpu"; ///< what the runner computes on
+  int64_t maxMemory = 0;         ///< bytes of activations in memory between stages; 0: no limit
+  int64_t freeMemory = 0;        ///< bytes that statistics may take; 0: what the system has free
+  std::string checkpoint;        ///< where work is kept that a later run goes on with; empty: nowhere
+  std::string save;              ///< where what was measured goes; empty: nowhere
+  std::vector<std::string> load; ///< files of that, instead of windows
+  std::string device = "cpu";    ///< what the runner computes on
   std::function<void(LayerReport)> onLayer;
   std::function<void(int64_t done, int64_t total)> onProgress; ///< batches of all stages
   std::function<void(int64_t done, int64_t total)> onResume;   ///< stages that a checkpoint has, unless it has none

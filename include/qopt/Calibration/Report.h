@@ -41,6 +41,14 @@ struct LayerReport : QuantizerFigures {
   double seconds = 0;                    ///< quantizing this layer, without gathering its statistics
 };
 
+/// What a layer got of the schemes that it could have under a budget.
+struct LayerChoice {
+  std::string name;
+  std::string scheme;       ///< as an override names it
+  double bitsPerWeight = 0; ///< as stored
+  double divergence = 0;    ///< of the model's predictions from the float model's, in nats, from this layer alone
+};
+
 /// Name, node, scheme, shape and bits per weight of a linear, before or after
 /// quantization; nothing when `op` is none.
 std::optional<LayerReport> describeLayer(mlir::Operation *op);

@@ -39,13 +39,17 @@ struct CompileOptions {
   std::string model; ///< .onnx, .mlir or .mlirbc
   /// The model's contents where they are in memory: `model` is then the path that it would have.
   std::optional<std::span<const std::byte>> modelBytes;
-  bool hasFolder = true;              ///< of a model in memory: whether other files are looked for beside it
-  std::string dataDirectory;          ///< where its external data may lie besides its own directory
-  bool dequantize = false;            ///< weights that the model has as codes become float first
-  std::string output;                 ///< .qmod, .mlir or .mlirbc by its ending; empty: only the report
-  std::string pipeline;               ///< named pipelines, or builtin.module(...); empty: float
-  std::string compat;                 ///< package whose choices the scheme repeats; empty: none
-  std::vector<std::string> overrides; ///< PATTERN=SPEC
+  bool hasFolder = true;               ///< of a model in memory: whether other files are looked for beside it
+  std::string dataDirectory;           ///< where its external data may lie besides its own directory
+  bool dequantize = false;             ///< weights that the model has as codes become float first
+  std::string output;                  ///< .qmod, .mlir or .mlirbc by its ending; empty: only the report
+  std::string pipeline;                ///< named pipelines, or builtin.module(...); empty: float
+  std::string compat;                  ///< package whose choices the scheme repeats; empty: none
+  std::vector<std::string> overrides;  ///< PATTERN=SPEC
+  double targetBits = 0;               ///< per weight, under which layers choose among `candidates`; 0: no limit
+  int64_t maxSize = 0;                 ///< of the module in bytes, likewise
+  std::vector<std::string> candidates; ///< schemes; empty: those of the pipeline's family
+  int64_t otherBytes = 0;              ///< with `maxSize`: what the module has besides the weights of layers
   Phase until = Phase::End;
   std::vector<std::string> passPlugins, dialectPlugins; ///< shared libraries (qopt/Plugins/Plugins.h)
   bool strict = false;                                  ///< a warning ends the compilation as an error would
@@ -56,9 +60,11 @@ struct CompileOptions {
   int64_t calibrationSamples = 128;
   int64_t calibrationLength = 0; ///< 0: min(2048, context of the model)
   uint64_t seed = 0;
-  std::string device = "cpu"; ///< where calibration computes activations: see qrt::SessionOptions
-  std::string checkpoint;     ///< where calibration keeps its work, for a run that goes on; empty: nowhere
-  std::string tokenizer;      ///< empty: tokenizer.json beside the model, if there is one
+  std::string device = "cpu";  ///< where calibration computes activations: see qrt::SessionOptions
+  std::string checkpoint;      ///< where calibration keeps its work, for a run that goes on; empty: nowhere
+  std::string saveCalibration; ///< where what calibration measured goes; empty: nowhere
+  std::vector<std::string> loadCalibration; ///< files of that, instead of text
+  std::string tokenizer;                    ///< empty: tokenizer.json beside the model, if there is one
 
   std::vector<std::string> targets = {"cpu"}; ///< "cpu", "cuda", "sim"
   std::vector<std::string> cpus;              ///< host levels; empty: all

@@ -48,6 +48,7 @@ struct CompileReport {
   int64_t calibrationTokens = 0;
   double seconds = 0, quantizeSeconds = 0;
   int64_t peakMemoryBytes = 0;
+  std::vector<LayerChoice> choices; ///< what layers got under a budget; empty: there was none
   std::optional<Evaluation> evaluation;
   std::string refusal; ///< why nothing was written although all went well: the evaluation's limits; else empty
 };
@@ -58,6 +59,9 @@ void addTotals(CompileReport &report);
 /// Bits that the output file spends per number of the model's file, with all that it keeps of
 /// the model: embedding, norms, scales, rotary tables. Nothing when no module was written.
 std::optional<double> modelBitsPerWeight(const CompileReport &report);
+
+/// The overrides that give layers what they chose: PATTERN=SPEC.
+std::vector<std::string> choiceOverrides(const CompileReport &report);
 
 /// The report as JSON (keys as in docs) and as CSV, one row per layer.
 std::string toJson(const CompileReport &report);

@@ -12,6 +12,8 @@ namespace qopt {
 
 /// What the evaluation of `report` measured, and the five layers whose weights were changed most.
 std::string evaluationText(const CompileReport &report);
+/// What layers chose under a budget, and the options that give them the same.
+std::string choiceText(const CompileReport &report);
 /// A table of the layers.
 std::string layerTable(const CompileReport &report);
 /// One line, without its end, on the finished module.

@@ -401,6 +401,8 @@ def AssignScheme : Pass<"qopt-assign-scheme", "::mlir::ModuleOp"> {
     override gives, else that of `scheme`, else that of the package in `compat`, else its
     default. Here it is decided what `activations=auto` of int4 schemes is: int8 where the
     module has code for the CPU and the groups are of 32 inputs or more, else float.
+    Under a budget of the driver the layers that have `scheme` choose among several schemes by running the model
+    (qopt/Calibration/ChooseSchemes.h).
 
     Expects: layer names. Ensures: every linear has a scheme, with a group size in [1, K],
     and activations of int8 or of float.

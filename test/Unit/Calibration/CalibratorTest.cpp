@@ -169,7 +169,7 @@ TEST_F(Calibration, clipsWhereTheSquaredErrorIsLeast) {
   auto function = model("absmax", R"(kind = "int8-static")");
   ASSERT_TRUE(calibrate(function)) << error;
   Matrix<float> x = inputs();
-  MseObserver expected;
+  HistogramObserver expected;
   expected.observe(x);
   ObserveOp first = *function.getOps<ObserveOp>().begin();
   EXPECT_FLOAT_EQ(first.getAbsmax()->convertToFloat() / 127, expected.int8Scale());

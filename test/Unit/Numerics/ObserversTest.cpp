@@ -73,10 +73,10 @@ double squaredError(const Matrix<float> &x, double scale) {
   return sum;
 }
 
-TEST(MseObserver, clipsWhereItPays) {
+TEST(HistogramObserver, clipsWhereItPays) {
   Matrix<float> x = randomMatrix(2000, 64, 4);
   x(1000, 3) = 9;
-  MseObserver observer;
+  HistogramObserver observer;
   for (int64_t t = 0; t < 2000; t += 500)
     observer.observe(MatrixRef<const float>(x.row(t), 500, 64));
   double best = DBL_MAX;
@@ -86,9 +86,9 @@ TEST(MseObserver, clipsWhereItPays) {
   EXPECT_LE(squaredError(x, observer.int8Scale()), best * 1.01);
 }
 
-TEST(MseObserver, doesNotDependOnTheOrderOfCalls) {
+TEST(HistogramObserver, doesNotDependOnTheOrderOfCalls) {
   Matrix<float> small = randomMatrix(100, 64, 5, 0.01f), large = randomMatrix(100, 64, 6, 3.0f);
-  MseObserver rising, falling;
+  HistogramObserver rising, falling;
   rising.observe(small);
   rising.observe(large);
   falling.observe(large);
@@ -96,11 +96,71 @@ TEST(MseObserver, doesNotDependOnTheOrderOfCalls) {
   EXPECT_EQ(rising.int8Scale(), falling.int8Scale());
 }
 
+/// Many small numbers, and one large one.
+Matrix<float> withOutlier() {
+  Matrix<float> x = randomMatrix(2000, 64, 7);
+  x(1000, 3) = -20;
+  return x;
+}
+
+TEST(HistogramObserver, searchesAsItIsTold) {
+  HistogramObserver observer;
+  observer.observe(withOutlier());
+  float widest = 20.0f / 127.0f;
+  // llm-compressor looks at the first 20 steps only.
+  EXPECT_GE(observer.int8Scale({2.4, 0.2, 5}), widest * 0.809f);
+  EXPECT_LT(observer.int8Scale({2.4, 0.2, 5}), widest);
+  EXPECT_LT(observer.int8Scale(), widest * 0.7f);
+  // Large powers fear the clipped one more.
+  EXPECT_GT(observer.int8Scale({8, 0.8, 0}), observer.int8Scale());
+}
+
+TEST(HistogramObserver, findsPercentiles) {
+  HistogramObserver observer;
+  Matrix<float> x(1, 1000);
+  for (int i = 0; i < 1000; ++i)
+    x(0, i) = float(i + 1) * (i % 2 ? 1 : -1);
+  observer.observe(x);
+  EXPECT_EQ(observer.percentile(100), 1000);
+  EXPECT_NEAR(observer.percentile(99), 990, 0.2);
+  EXPECT_NEAR(observer.percentile(50), 500, 0.2);
+  EXPECT_EQ(HistogramObserver().percentile(99), 0);
+}
+
+TEST(HistogramObserver, clipsWhereTheDistributionChangesLeast) {
+  HistogramObserver observer;
+  observer.observe(withOutlier());
+  float threshold = observer.entropyThreshold(2048, 128);
+  EXPECT_LT(threshold, 10);
+  EXPECT_GT(threshold, 2);
+  // ONNX Runtime's default has one candidate, everything.
+  EXPECT_EQ(observer.entropyThreshold(128, 128), 20);
+  EXPECT_EQ(HistogramObserver().entropyThreshold(2048, 128), 0);
+}
+
+TEST(HistogramObserver, mergesAsIfItHadSeenAll) {
+  Matrix<float> small = randomMatrix(100, 64, 5, 0.01f), large = withOutlier();
+  HistogramObserver all, one, other;
+  all.observe(small);
+  all.observe(large);
+  one.observe(small);
+  other.observe(large);
+  HistogramObserver reversed = other;
+  reversed.merge(one);
+  one.merge(other);
+  one.merge(HistogramObserver());
+  for (const HistogramObserver *merged : {&one, &reversed}) {
+    EXPECT_EQ(merged->int8Scale(), all.int8Scale());
+    EXPECT_EQ(merged->percentile(99), all.percentile(99));
+    EXPECT_EQ(merged->entropyThreshold(2048, 128), all.entropyThreshold(2048, 128));
+  }
+}
+
 TEST(Observers, extremeValuesGiveUsableScales) {
   for (float value : {0.0f, 1e-45f, 1e-38f, FLT_MAX, kInf, kNan}) {
     Matrix<float> x(1, 2, value);
     RangeObserver range;
-    MseObserver mse;
+    HistogramObserver mse;
     EmaScale ema;
     range.observe(x);
     mse.observe(x);

@@ -18,9 +18,11 @@ enum class OutlierColumns { Dynamic, Static };
 
 /// How an `absmax` observer comes from what it saw to its one value.
 enum class RangeRule {
-  LeastSquares,  ///< the clipping point of least squared error
+  LeastSquares,  ///< the clipping point of least error
   Largest,       ///< the largest magnitude
-  MovingAverage, ///< over batches, as quanto; depends on the batch size
+  MovingAverage, ///< over batches; depends on the batch size
+  Percentile,    ///< the magnitude that most values do not exceed
+  Entropy,       ///< where the clipped distribution diverges least from the whole one
 };
 
 /// How activations enter products with int4 weights. qopt-assign-scheme decides what is
@@ -118,10 +120,29 @@ inline constexpr llvm::StringLiteral kOutlierColumns[] = {"dynamic", "static"};
 inline constexpr auto outliers = word("outliers", kOutlierColumns, OutlierColumns::Dynamic,
                                       "these columns are found in each call, or by calibration");
 
-inline constexpr llvm::StringLiteral kRangeRules[] = {"mse", "absmax", "moving-average"};
+inline constexpr llvm::StringLiteral kRangeRules[] = {"mse", "absmax", "moving-average", "percentile", "entropy"};
 inline constexpr auto observer =
     word("observer", kRangeRules, RangeRule::LeastSquares,
-         "input scales of least squared error, of the largest magnitude, or its moving average");
+         "input scales of least error, of the largest magnitude, of its moving average, of a percentile of all "
+         "magnitudes, or where the clipped distribution diverges least");
+inline constexpr auto mseNorm = number<double>(
+    "mse-norm", 2, [](double n) { return n > 0 && n <= 10; }, "an mse-norm above 0, at most 10",
+    "mse: the power of errors that is summed (llm-compressor: 2.4)");
+inline constexpr auto mseShrink = number<double>(
+    "mse-shrink", 0.8, [](double n) { return n >= 0.01 && n <= 1; }, "an mse-shrink of .01 to 1",
+    "mse: by how much of the largest magnitude, in steps of .01, it looks (llm-compressor: .2)");
+inline constexpr auto msePatience = number<int64_t>(
+    "mse-patience", 0, [](double n) { return n >= 0; }, "an mse-patience of at least 0",
+    "mse: steps without a gain that end the search (llm-compressor: 5); 0: none do");
+inline constexpr auto momentum = number<double>(
+    "momentum", 0.9, [](double n) { return n >= 0 && n < 1; }, "a momentum of at least 0, below 1",
+    "moving-average: the share of what came before (quanto: .9; ONNX Runtime and llm-compressor: .99)");
+inline constexpr auto percentile = number<double>(
+    "percentile", 99.999, [](double n) { return n > 0 && n <= 100; }, "a percentile above 0, at most 100",
+    "percentile: of all magnitudes");
+inline constexpr auto entropyBins = number<int64_t>(
+    "entropy-bins", 2048, [](double n) { return n >= 128 && n <= 8192; }, "128 to 8192 entropy-bins",
+    "entropy: bins of the distribution, of which 128 levels are made (ONNX Runtime: 128)");
 inline constexpr auto batchSize = number<int64_t>(
     "batch-size", 0, [](double n) { return n >= 0 && n <= 4096; }, "a batch size of 0 to 4096",
     "windows that calibration measures at a time, which a moving average depends on; 0: any");

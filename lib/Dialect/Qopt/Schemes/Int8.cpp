@@ -36,7 +36,10 @@ static constexpr SchemeVariant kStatic[] = {{
     .activationText = "int8, one scale per tensor, measured",
     .reproduces = "quanto qint8 with calibrated activations (`--compat=quanto`)",
 }};
-static constexpr const OptionInfo *kStaticOptions[] = {&options::observer, &options::batchSize};
+static constexpr const OptionInfo *kStaticOptions[] = {
+    &options::observer, &options::mseNorm,    &options::mseShrink,   &options::msePatience,
+    &options::momentum, &options::percentile, &options::entropyBins, &options::batchSize,
+};
 static constexpr SchemePreset kStaticPresets[] = {{"quanto", "observer=moving-average batch-size=2"}};
 
 //===----------------------------------------------------------------------===//
