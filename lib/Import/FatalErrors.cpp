@@ -9,7 +9,13 @@
 #include "llvm/Support/ErrorHandling.h"
 #include <new>
 
-static void onFatalError(void *, const char *reason, bool) { qopt::exitWithError(reason); }
+/// One line, made without memory.
+static void onFatalError(void *, const char *reason, bool) {
+  static char line[512];
+  for (size_t i = 0; i + 1 < sizeof line && reason[i]; ++i)
+    line[i] = static_cast<unsigned char>(reason[i]) < ' ' ? ' ' : reason[i];
+  qopt::exitWithError(line);
+}
 
 static void onNoMemory() { qopt::exitWithError("out of memory"); }
 

@@ -66,8 +66,11 @@ LogicalResult reference::evaluateInto(Operation *op, Operands operands, std::vec
       return failure();
     if (outcome == Outcome::NotMine)
       continue;
-    for (Tensor &result : results)
+    for (Tensor &result : results) {
+      if (!result.type.hasStaticShape())
+        return op->emitOpError("cannot compute a result of type ") << result.type;
       conform(result);
+    }
     return success();
   }
   return op->emitOpError("cannot be evaluated");

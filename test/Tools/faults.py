@@ -150,6 +150,14 @@ for op, operands, wrong in [
             make(top, nodes, {"x": (FLOAT, [2, 2])}, {key: value for key, value in constants.items() if key in given}, ["y"])
             judge(f"{op} with {given}", top, start(top, compile_command("--until=lower", output="out/m.mlirbc")), [0, 1], "m.onnx: ")
             cases += 1
+for axis in (-3, 2, 2**62, -(2**63)):
+    top = fresh("far")
+    make(top, [helper.make_node("CumSum", ["x", "a"], ["y"])], {"x": (FLOAT, ["n", 4])}, {"a": np.int64(axis)})
+    judge(f"CumSum along {axis}", top, start(top, compile_command()), [1], str(axis))
+for start_, limit, delta in ((-(2**63), -(2**63), -(2**63)), (-(2**63), 2**63 - 1, 2**62), (2**63 - 1, -(2**63), -(2**63))):
+    top = fresh("range")
+    make(top, [helper.make_node("Range", ["s", "l", "d"], ["y"])], {}, {"s": np.int64(start_), "l": np.int64(limit), "d": np.int64(delta)})
+    judge(f"Range from {start_} to {limit} by {delta}", top, start(top, compile_command()), [0, 1], "m.onnx: ")
 top = fresh("scalar")
 make(top, [helper.make_node("CumSum", ["x", "a"], ["y"])], {"x": (FLOAT, [])}, {"a": np.int64(0)})
 expect("CumSum of a scalar", run("CumSum of a scalar", top, {"x": np.float32(3)}), {"y": np.float32(3)})

@@ -308,6 +308,7 @@ std::optional<Extents> RangeOp::inferContents(ShapeMath &shapes) {
     return std::nullopt;
   Extents result;
   for (int64_t i = 0, n = typeOf(getOutput()).getNumElements(); i < n; ++i)
-    result.push_back(Extent::constant(start->front() + i * delta->front()));
+    result.push_back(Extent::constant(static_cast<int64_t>(
+        static_cast<uint64_t>(start->front()) + static_cast<uint64_t>(i) * static_cast<uint64_t>(delta->front()))));
   return result;
 }

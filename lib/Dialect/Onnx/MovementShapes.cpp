@@ -287,5 +287,9 @@ LogicalResult TriluOp::inferShapes(Adaptor op, ShapeMath &shapes) {
 }
 
 LogicalResult CumSumOp::inferShapes(Adaptor op, ShapeMath &shapes) {
-  return shapes.addResult(shapes.dims(op.getX()), elementOf(op.getX()));
+  Extents dims = shapes.dims(op.getX());
+  std::optional<SmallVector<int64_t>> axis = shapes.constants(op.getAxis());
+  if (axis && !dims.empty() && failed(normalizeAxes(*axis, dims.size(), shapes))) // of a scalar none is looked at
+    return failure();
+  return shapes.addResult(dims, elementOf(op.getX()));
 }
