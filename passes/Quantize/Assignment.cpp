@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "Assignment.h"
 #include "qopt/Calibration/Weights.h"
+#include "qopt/Dialect/Logits.h"
 #include "qopt/Dialect/Qopt/SchemeOptions.h"
 #include "qopt/Passes/Remarks.h"
 
@@ -158,7 +159,7 @@ FailureOr<Assignment> Assignment::parse(Location location, StringRef scheme, Str
 }
 
 LogicalResult Assignment::checkStored(QuantizedProductOpInterface layer, StringRef name) {
-  const SchemeSpec *spec = name == "lm_head" ? &ofHead : &chosen;
+  const SchemeSpec *spec = isHead(layer) ? &ofHead : &chosen;
   for (Override &one : overrides)
     if (one.matches(name)) {
       one.used = true;
@@ -172,7 +173,7 @@ LogicalResult Assignment::checkStored(QuantizedProductOpInterface layer, StringR
 }
 
 FailureOr<Scheme> Assignment::choose(const Linear &linear, bool prefersInt8) {
-  const SchemeSpec *spec = linear.name == "lm_head" ? &ofHead : &chosen;
+  const SchemeSpec *spec = isHead(linear.op) ? &ofHead : &chosen;
   std::string reason = "it is the head, whose scheme is an option, head";
   for (Override &one : overrides)
     if (one.matches(linear.name)) {
@@ -188,7 +189,7 @@ FailureOr<Scheme> Assignment::choose(const Linear &linear, bool prefersInt8) {
 }
 
 bool Assignment::isOpen(const Linear &linear) const {
-  return (linear.name != "lm_head" || isHeadTheSame) &&
+  return (isHeadTheSame || !isHead(linear.op)) &&
          llvm::none_of(overrides, [&](const Override &one) { return one.matches(linear.name); });
 }
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "Transforming.h"
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/Logits.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Dialect/StoredWeights.h"
 #include "qopt/Dialect/Types.h"
@@ -54,10 +55,7 @@ std::string transform::layerName(onnx::MatMulOp op) {
 }
 
 bool transform::isHead(ArrayRef<onnx::MatMulOp> linears) {
-  return llvm::all_of(linears, [](onnx::MatMulOp op) {
-    auto name = getAttr<attrs::Layer>(op);
-    return name && name.getValue() == "lm_head";
-  });
+  return llvm::all_of(linears, [](onnx::MatMulOp op) { return qopt::isHead(op); });
 }
 
 //===----------------------------------------------------------------------===//

@@ -6,9 +6,9 @@
 // or v of that layer, and so on.
 //
 //===----------------------------------------------------------------------===//
-#include "RoleUses.h"
 #include "qopt/Dialect/Constants.h"
 #include "qopt/Dialect/Linear.h"
+#include "qopt/Dialect/Logits.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 #include "qopt/Dialect/Qopt/Qopt.h"
 #include "qopt/Passes/Passes.h"
@@ -80,21 +80,6 @@ bool reaches(Value value, int depth, const Visit &visit) {
   return false;
 }
 
-/// The products that logits come out of; of a function without such, those of outputs that could be any.
-llvm::DenseSet<Operation *> findHeads(func::FuncOp function) {
-  llvm::DenseSet<Operation *> heads, others;
-  function.walk([&](func::ReturnOp op) {
-    for (auto [i, output] : llvm::enumerate(op.getOperands())) {
-      Role role = getResultRole(function, i);
-      bool isLogits = role == Role::Logits || role == Role::LastLogits;
-      if (isLogits || role == Role::Other)
-        if (Operation *product = raise::findProduct(output))
-          (isLogits ? heads : others).insert(product);
-    }
-  });
-  return heads.empty() ? others : heads;
-}
-
 /// The name that a linear's place in a decoder gives it; empty when it has none.
 /// `attentions` is the number of attention operators before it.
 std::string nameFromPlace(MatMulOp op, int64_t attentions, bool isHead) {
@@ -139,7 +124,10 @@ struct NameLayers : impl::NameLayersBase<NameLayers> {
   using Base::Base;
 
   void runOnOperation() override {
-    llvm::DenseSet<Operation *> heads = findHeads(getOperation());
+    // Of a function without logits, the outputs that could be any.
+    llvm::DenseSet<Operation *> heads = findProducts(getOperation(), {Role::Logits, Role::LastLogits});
+    if (heads.empty())
+      heads = findProducts(getOperation(), Role::Other);
     llvm::StringSet<> taken;
     int64_t attentions = 0, unknown = 0;
     getOperation().walk([&](Operation *op) {

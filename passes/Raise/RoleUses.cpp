@@ -7,6 +7,7 @@
 #include "RoleUses.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "qopt/Dialect/Constants.h"
+#include "qopt/Dialect/Logits.h"
 #include "qopt/Dialect/Onnx/Onnx.h"
 
 using namespace mlir;
@@ -202,39 +203,6 @@ private:
 } // namespace
 
 Uses raise::findUses(Value value) { return UseWalk().run(value); }
-
-/// Visits the values on the way back from an output to the product it comes out of;
-/// `visit` returns whether to go on.
-template <typename Visit>
-static void walkBack(Value value, const Visit &visit) {
-  while (visit(value)) {
-    Operation *op = value.getDefiningOp();
-    if (!op)
-      return;
-    if (isa<CastOp, IdentityOp, TanhOp, ReshapeOp, SqueezeOp, UnsqueezeOp, ClipOp, SliceOp, GatherOp, DivOp, SubOp>(
-            op)) {
-      value = op->getOperand(0);
-    } else if (isa<AddOp, MulOp>(op)) {
-      // A bias or a factor; a residual connection is no way back.
-      auto isConstant = [](Value operand) { return matchConstant(skipCasts(operand)).has_value(); };
-      if (!isConstant(op->getOperand(0)) && !isConstant(op->getOperand(1)))
-        return;
-      value = op->getOperand(isConstant(op->getOperand(0)) ? 1 : 0);
-    } else {
-      return;
-    }
-  }
-}
-
-Operation *raise::findProduct(Value value) {
-  Operation *product = nullptr;
-  walkBack(value, [&](Value at) {
-    if (isa_and_present<MatMulOp, GemmOp>(at.getDefiningOp()))
-      product = at.getDefiningOp();
-    return !product;
-  });
-  return product;
-}
 
 std::optional<int64_t> raise::findProductWidth(Value value) {
   Operation *product = findProduct(value);

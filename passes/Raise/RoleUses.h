@@ -28,10 +28,7 @@ struct Uses {
 /// What happens to `value` behind its definition.
 Uses findUses(mlir::Value value);
 
-/// The product that `value` comes out of, but for scaling, a bias, capping, a choice of rows and
-/// a new shape; null where it comes out of something else.
-mlir::Operation *findProduct(mlir::Value value);
-/// N of that product where its weights are a constant [K, N].
+/// N of the product that `value` comes out of (findProduct), where its weights are a constant [K, N].
 std::optional<int64_t> findProductWidth(mlir::Value value);
 
 /// Whether, on the same way back, something is [_, 1, _]: one token's row.

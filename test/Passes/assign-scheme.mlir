@@ -28,6 +28,12 @@
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=gptq-int4 compat=gptq})' | FileCheck %s --check-prefix=KEPT
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4 head=int9})' 2>&1 | FileCheck %s --check-prefix=NOHEAD
 
+// RUN: qopt-opt %S/Inputs/head-by-logits.mlir --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=rtn-int4 head=float})' | FileCheck %s --check-prefix=LOGITS
+
+// The head is where logits come from, whatever it is called.
+// LOGITS: qopt.layer = "hidden", qopt.scheme = #qopt.scheme<kind = "rtn-int4"
+// LOGITS: qopt.layer = "embed_out", qopt.scheme = #qopt.scheme<kind = "float">
+
 // Linears get the scheme, the head int8 weights, and the last override that matches wins.
 // NOHEAD: error: head "int9": unknown scheme "int9"; there are float,
 // HEAD: qopt.layer = "lm_head", qopt.scheme = #qopt.scheme<kind = "gptq-int4", groupSize = 2, activations = float>
