@@ -131,8 +131,56 @@ LogicalResult DropUnitBatch::matchAndRewrite(MatMulOp op, PatternRewriter &rewri
   return success();
 }
 
+LogicalResult DropUnitBatchOfFirst::matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const {
+  RankedTensorType x = typeOf(op.getB()), w = typeOf(op.getA());
+  bool isOne = w.getRank() >= 3 && llvm::all_of(w.getShape().drop_back(2), [](int64_t size) { return size == 1; });
+  if (!matchWeight(op.getA()) || !isOne || x.getRank() < w.getRank())
+    return rewriter.notifyMatchFailure(op, "requires weights of one batch as the first factor");
+  Value matrix = reshapeWeight(rewriter, op.getLoc(), op.getA(), w.getShape().take_back(2));
+  if (!matrix)
+    return rewriter.notifyMatchFailure(op, "requires a constant whose data are there");
+  rewriter.modifyOpInPlace(op, [&] { op.setOperand(0, matrix); });
+  return success();
+}
+
+LogicalResult SumHeads::matchAndRewrite(ReduceSumOp op, PatternRewriter &rewriter) const {
+  auto product = op.getData().getDefiningOp<MatMulOp>();
+  std::optional<SmallVector<int64_t>> axes = op.getAxes() ? getConstantInts(op.getAxes()) : std::nullopt;
+  if (!product || !product->hasOneUse() || !axes || axes->size() != 1 || op.getKeepdims())
+    return rewriter.notifyMatchFailure(op, "requires the sum of a product over one axis");
+  RankedTensorType x = typeOf(product.getA()), w = typeOf(product.getB());
+  int64_t rank = x.getRank(), axis = axes->front() < 0 ? axes->front() + rank : axes->front();
+  bool isOfHeads =
+      rank == 4 && axis == 1 && w.getRank() == 3 && w.getDimSize(0) > 1 && x.getDimSize(1) == w.getDimSize(0);
+  Value matrix =
+      isOfHeads && matchWeight(product.getB())
+          ? reshapeWeight(rewriter, op.getLoc(), product.getB(), {w.getDimSize(0) * w.getDimSize(1), w.getDimSize(2)})
+          : Value();
+  if (!matrix)
+    return rewriter.notifyMatchFailure(op, "requires constant weights of several heads");
+  Location loc = op.getLoc();
+  int64_t heads = w.getDimSize(0), k = w.getDimSize(1);
+  // [B, heads, S, K] to [B, S, heads * K].
+  SmallVector<int64_t> shape = {x.getDimSize(0), x.getDimSize(2), heads, k};
+  Value rows = TransposeOp::create(rewriter, loc, x.clone(shape), product.getA(), ArrayRef<int64_t>{0, 2, 1, 3});
+  Value input = ReshapeOp::create(rewriter, loc, x.clone({shape[0], shape[1], heads * k}), rows,
+                                  raise::createInts(rewriter, loc, {0, 0, heads * k}), /*allowzero=*/0);
+  auto joined = MatMulOp::create(rewriter, loc, op.getType(), input, matrix);
+  copyScope(product, joined);
+  rewriter.replaceOp(op, joined);
+  return success();
+}
+
 LogicalResult JoinHeads::matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const {
   RankedTensorType x = typeOf(op.getA()), w = typeOf(op.getB());
+  // A batch of one in front of the heads changes nothing where x has one, too.
+  if (w.getRank() == 4 && w.getDimSize(0) == 1 && w.getDimSize(1) > 1 && x.getRank() == 4)
+    if (Value heads = matchWeight(op.getB())
+                          ? reshapeWeight(rewriter, op.getLoc(), op.getB(), w.getShape().drop_front())
+                          : Value()) {
+      rewriter.modifyOpInPlace(op, [&] { op.setOperand(1, heads); });
+      return success();
+    }
   std::optional<ConstantView> weight = matchWeight(op.getB());
   int64_t rank = x.getRank();
   bool isShared = rank == 2 || (rank >= 3 && x.getDimSize(rank - 3) == 1);

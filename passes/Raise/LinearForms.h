@@ -33,6 +33,18 @@ struct DropUnitBatch : mlir::OpRewritePattern<onnx::MatMulOp> {
   mlir::LogicalResult matchAndRewrite(onnx::MatMulOp op, mlir::PatternRewriter &rewriter) const override;
 };
 
+/// MatMul(W [1, N, K], x) -> MatMul(W [N, K], x).
+struct DropUnitBatchOfFirst : mlir::OpRewritePattern<onnx::MatMulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  mlir::LogicalResult matchAndRewrite(onnx::MatMulOp op, mlir::PatternRewriter &rewriter) const override;
+};
+
+/// The sum over heads of MatMul(x [B, heads, S, d], W [heads, d, N]): one product [heads * d, N].
+struct SumHeads : mlir::OpRewritePattern<onnx::ReduceSumOp> {
+  using OpRewritePattern::OpRewritePattern;
+  mlir::LogicalResult matchAndRewrite(onnx::ReduceSumOp op, mlir::PatternRewriter &rewriter) const override;
+};
+
 /// MatMul(x, W [heads, K, d]), where all heads read the same x: one product [K, heads * d],
 /// whose columns are the heads'.
 struct JoinHeads : mlir::OpRewritePattern<onnx::MatMulOp> {

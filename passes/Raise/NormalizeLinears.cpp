@@ -91,7 +91,8 @@ struct SplitGemm : OpRewritePattern<GemmOp> {
 /// there is no constant, or nothing in between.
 Operation *findObstacle(Value value) {
   Operation *op = value.getDefiningOp();
-  for (Operation *next = op; next && isa<CastOp, IdentityOp, ReshapeOp, SqueezeOp, TransposeOp, UnsqueezeOp>(next);
+  for (Operation *next = op;
+       next && isa<CastOp, ExpandOp, IdentityOp, ReshapeOp, SqueezeOp, TransposeOp, UnsqueezeOp>(next);
        next = next->getOperand(0).getDefiningOp())
     if (matchConstant(next->getOperand(0)))
       return op;
@@ -115,8 +116,9 @@ std::string whyNotLinear(MatMulOp op, const llvm::DenseSet<Value> &activations, 
   return "";
 }
 
-struct NormalizeLinears : GreedyPatternPass<impl::NormalizeLinearsBase<NormalizeLinears>, FoldTranspose, DropUnitBatch,
-                                            JoinHeads, SwapFactors, DropTwoTransposes, SplitGemm> {
+struct NormalizeLinears
+    : GreedyPatternPass<impl::NormalizeLinearsBase<NormalizeLinears>, FoldTranspose, DropUnitBatch,
+                        DropUnitBatchOfFirst, JoinHeads, SumHeads, SwapFactors, DropTwoTransposes, SplitGemm> {
   void explain(const ReasonListener &reasons) override {
     if (!raise::isGraph(getOperation()))
       return;

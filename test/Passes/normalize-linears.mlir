@@ -94,6 +94,37 @@ func.func @weights_of_heads(%x: tensor<1x1x?x2xf32>) -> tensor<1x3x?x2xf32> {
   return %0 : tensor<1x3x?x2xf32>
 }
 
+// CHECK-LABEL: func @weights_of_heads_in_a_batch_of_one
+// CHECK: onnx.MatMul {{.*}} : (tensor<1x?x2xf32>, tensor<2x6xf32>) -> tensor<1x?x6xf32>
+func.func @weights_of_heads_in_a_batch_of_one(%x: tensor<1x1x?x2xf32>) -> tensor<1x3x?x2xf32> {
+  %w = onnx.Constant dense<[[[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]], [[9.0, 10.0], [11.0, 12.0]]]]> : tensor<1x3x2x2xf32>
+  %0 = onnx.MatMul %x, %w : (tensor<1x1x?x2xf32>, tensor<1x3x2x2xf32>) -> tensor<1x3x?x2xf32>
+  return %0 : tensor<1x3x?x2xf32>
+}
+
+// What every head reads of its own is one row, where the results are summed.
+// CHECK-LABEL: func @sum_of_heads
+// CHECK-SAME: %[[X:.*]]: tensor<?x3x?x2xf32>
+// CHECK: %[[T:.*]] = onnx.Transpose %[[X]] {perm = array<i64: 0, 2, 1, 3>}
+// CHECK: %[[R:.*]] = onnx.Reshape %[[T]], {{.*}} -> tensor<?x?x6xf32>
+// CHECK: onnx.MatMul %[[R]], %{{.*}} : (tensor<?x?x6xf32>, tensor<6x4xf32>) -> tensor<?x?x4xf32>
+// CHECK-NOT: onnx.ReduceSum
+func.func @sum_of_heads(%x: tensor<?x3x?x2xf32>) -> tensor<?x?x4xf32> {
+  %w = onnx.Constant dense<0.5> : tensor<3x2x4xf32>
+  %axes = onnx.Constant dense<1> : tensor<1xi64>
+  %0 = onnx.MatMul %x, %w : (tensor<?x3x?x2xf32>, tensor<3x2x4xf32>) -> tensor<?x3x?x4xf32>
+  %1 = onnx.ReduceSum %0, %axes {keepdims = 0 : i64} : (tensor<?x3x?x4xf32>, tensor<1xi64>) -> tensor<?x?x4xf32>
+  return %1 : tensor<?x?x4xf32>
+}
+
+// CHECK-LABEL: func @weights_of_one_batch_before_input
+// CHECK: onnx.MatMul %{{.*}}, %{{.*}} : (tensor<?x?x2xf32>, tensor<2x3xf32>) -> tensor<?x?x3xf32>
+func.func @weights_of_one_batch_before_input(%x: tensor<?x2x?xf32>) -> tensor<?x3x?xf32> {
+  %w = onnx.Constant dense<0.5> : tensor<1x3x2xf32>
+  %0 = onnx.MatMul %w, %x : (tensor<1x3x2xf32>, tensor<?x2x?xf32>) -> tensor<?x3x?xf32>
+  return %0 : tensor<?x3x?xf32>
+}
+
 // CHECK-LABEL: func @skips_weights_per_batch
 // CHECK: onnx.MatMul
 // REMARK: linear {{.*}}: expected weights [K, N] but got tensor<3x2x2xf32>
@@ -116,6 +147,7 @@ func.func @weights_before_input(%x: tensor<2x?xf32>) -> tensor<3x?xf32> {
 // CHECK-LABEL: func @skips_reshaped_weights
 // CHECK: onnx.MatMul
 // REMARK: linear {{.*}}: the weights go through 'onnx.Reshape' to tensor<2x3xf32>
+// REMARK: linear {{.*}}: the weights go through 'onnx.Expand' to tensor<?x2x3xf32>
 // REMARK-NOT: remark:
 func.func @skips_reshaped_weights(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
   %w = onnx.Constant dense<0.5> : tensor<6xf32>
@@ -123,6 +155,15 @@ func.func @skips_reshaped_weights(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
   %0 = onnx.Reshape %w, %shape : (tensor<6xf32>, tensor<2xi64>) -> tensor<2x3xf32>
   %1 = onnx.MatMul %x, %0 : (tensor<?x2xf32>, tensor<2x3xf32>) -> tensor<?x3xf32>
   return %1 : tensor<?x3xf32>
+}
+
+// CHECK-LABEL: func @skips_repeated_weights
+// CHECK: onnx.Expand
+func.func @skips_repeated_weights(%x: tensor<?x?x2xf32>, %shape: tensor<3xi64>) -> tensor<?x?x3xf32> {
+  %w = onnx.Constant dense<0.5> : tensor<2x3xf32>
+  %0 = onnx.Expand %w, %shape : (tensor<2x3xf32>, tensor<3xi64>) -> tensor<?x2x3xf32>
+  %1 = onnx.MatMul %x, %0 : (tensor<?x?x2xf32>, tensor<?x2x3xf32>) -> tensor<?x?x3xf32>
+  return %1 : tensor<?x?x3xf32>
 }
 
 // CHECK-LABEL: func @skips_dynamic_weight
