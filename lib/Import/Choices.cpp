@@ -24,18 +24,26 @@ static Value placesAlong(OperatorBuilder &b, Value size, int64_t axis, int64_t r
   return axis + 1 == rank ? places : b.unsqueeze(places, llvm::to_vector(llvm::seq<int64_t>(1, rank - axis)));
 }
 
+Result<Value> standard::reduce(NodeImport &node, OperatorBuilder &b, StringRef name) {
+  int64_t keepsDims = node.takeInt("keepdims", 1), isNoop = node.takeInt("noop_with_empty_axes", 0);
+  Value x = node.inputs[0], axes = node.input(1);
+  bool hasNone = axes && typeOf(axes).hasStaticShape() && typeOf(axes).getNumElements() == 0;
+  if (hasNone)
+    axes = {};
+  if (areRunTimeAxes(axes))
+    return b.hasFailed() ? Result<Value>(x) : reduceAtRunTime(b, name, x, axes, keepsDims);
+  return b.make(name, {x, axes}, {b.attribute("keepdims", keepsDims), b.attribute("noop_with_empty_axes", isNoop)});
+}
+
 /// Square, sum, root: over no axes, too, where the operator says so.
 Status standard::importReduceL2(NodeImport &node) {
   OperatorBuilder b(node);
   if (node.opset < 18)
     if (Status status = node.attributeToOperand("axes"); !status)
       return status;
-  SmallVector<Value> operands = {b.make("Mul", {node.inputs[0], node.inputs[0]})};
-  operands.append(node.inputs.begin() + 1, node.inputs.end());
-  SmallVector<NamedAttribute> attributes = {
-      b.attribute("keepdims", node.takeInt("keepdims", 1)),
-      b.attribute("noop_with_empty_axes", node.takeInt("noop_with_empty_axes", 0))};
-  return b.finish(b.make("Sqrt", b.make("ReduceSum", operands, attributes)));
+  node.inputs[0] = b.make("Mul", {node.inputs[0], node.inputs[0]});
+  Result<Value> sum = reduce(node, b, "ReduceSum");
+  return sum ? b.finish(b.make("Sqrt", *sum)) : sum.error();
 }
 
 /// The first or the last place at which an element is the largest.
@@ -109,7 +117,54 @@ Status standard::importScatterElements(NodeImport &node) {
     Value own = i == *axis ? indices : b.make("Expand", {placesAlong(b, b.dim(indices, i), i, rank), shape});
     coordinates.push_back(b.unsqueeze(own, rank));
   }
-  return b.finish(b.make("ScatterND", {node.inputs[0], b.concat(coordinates, rank), node.inputs[2]}));
+  Value places = b.concat(coordinates, rank);
+  auto reduction = node.take<StringAttr>("reduction");
+  if (!reduction || reduction.getValue() == "none")
+    return b.finish(b.make("ScatterND", {node.inputs[0], places, node.inputs[2]}));
+  Result<Value> result = scatterAndReduce(b, node.inputs[0], places, node.inputs[2], reduction.getValue());
+  return result ? b.finish(*result) : result.error();
+}
+
+/// Each element of data meets all updates: those of its place, or what changes nothing.
+Result<Value> standard::scatterAndReduce(OperatorBuilder &b, Value data, Value indices, Value updates,
+                                         StringRef reduction) {
+  constexpr int64_t kMost = 1 << 20;
+  if (b.hasFailed())
+    return data;
+  RankedTensorType type = typeOf(data), from = typeOf(updates), list = typeOf(indices);
+  if (!llvm::is_contained({"add", "mul", "max", "min"}, reduction))
+    return Error{"expected the reduction none, add, mul, max or min but got \"" + reduction.str() + "\""};
+  bool isKnown = type.hasStaticShape() && from.hasStaticShape() && list.hasStaticShape() && list.getRank() > 0;
+  int64_t depth = isKnown ? list.getShape().back() : 0;
+  if (!isKnown || depth < 1 || depth > type.getRank())
+    return Error{"reduction = \"" + reduction.str() + "\" requires operands of known size"};
+  int64_t inner = 1, outer = 1, count = list.getNumElements() / depth;
+  for (auto [i, size] : llvm::enumerate(type.getShape()))
+    (static_cast<int64_t>(i) < depth ? outer : inner) *= size;
+  if (from.getNumElements() != count * inner)
+    return Error{"expected " + std::to_string(count * inner) + " updates but got " +
+                 std::to_string(from.getNumElements())};
+  if (count * inner > kMost / std::max<int64_t>(outer, 1))
+    return Error{"reduction = \"" + reduction.str() + "\" is not supported for " +
+                 std::to_string(from.getNumElements()) + " updates of " + std::to_string(type.getNumElements()) +
+                 " elements"};
+  Value tuples = b.reshape(indices, {count, depth}), places = b.ints(SmallVector<int64_t>(count, 0));
+  for (int64_t i = 0; i < depth; ++i) {
+    Value size = b.ints(type.getDimSize(i)),
+          at = b.make("Gather", {tuples, b.scalar(i)}, b.attribute("axis", int64_t(1)));
+    at = b.cast(at, IntegerType::get(type.getContext(), 64));
+    at = b.make("Where", {b.make("Less", {at, b.ints(0)}), b.make("Add", {at, size}), at});
+    places = b.make("Add", {b.make("Mul", {places, size}), at});
+  }
+  Value all = b.ints(llvm::to_vector(llvm::seq<int64_t>(0, outer)));
+  Value isHere = b.unsqueeze(b.make("Equal", {b.unsqueeze(places, 1), all}), 2); // [count, outer, 1]
+  Value rows = b.reshape(updates, {count, 1, inner}), old = b.reshape(data, {1, outer, inner});
+  bool isSum = reduction == "add", isProduct = reduction == "mul", isMax = reduction == "max";
+  Value neutral = isSum || isProduct ? b.cast(b.scalar(isProduct), type.getElementType()) : old;
+  const char *fold = isSum ? "ReduceSum" : isProduct ? "ReduceProd" : isMax ? "ReduceMax" : "ReduceMin";
+  Value folded = b.make(fold, {b.make("Where", {isHere, rows, neutral}), b.ints(0)});
+  Value result = b.make(isSum ? "Add" : isProduct ? "Mul" : isMax ? "Max" : "Min", {old, folded});
+  return b.make("Reshape", {result, b.ints(type.getShape())}, b.attribute("allowzero", int64_t(1)));
 }
 
 /// Each row of the cache, or the row of the update that lies as far behind the start.

@@ -18,18 +18,21 @@ namespace {
 
 class Convolution {
 public:
-  explicit Convolution(NodeImport &node) : node(node), b(node), x(node.inputs[0]), weight(node.inputs[1]) {}
-  Status run();
+  Convolution(NodeImport &node, Value x, Value weight, Value bias, standard::MatrixMaker toFloats)
+      : node(node), b(node), x(x), weight(weight), bias(bias), toFloats(toFloats) {}
+  Result<Value> run();
 
 private:
   Status readAttributes();
   Status readPads(StringRef automatic);
   Value columns();
-  Value project();
+  Value project(Value met);
 
   NodeImport &node;
   OperatorBuilder b;
   Value x, weight; ///< [batch, channels, sizes], [outputs, channels / groups, places]
+  Value bias;      ///< [outputs], or null
+  standard::MatrixMaker toFloats;
   int64_t rank = 0, groups = 1, places = 1;
   SmallVector<int64_t> kernel, strides, dilations, pads;
 };
@@ -104,37 +107,43 @@ Value Convolution::columns() {
   return all.size() == 1 ? all.front() : b.concat(all, 2);
 }
 
-/// One place, one group: [batch, positions, channels] times the weight.
-Value Convolution::project() {
-  int64_t outputs = typeOf(weight).getDimSize(0), channels = typeOf(weight).getDimSize(1);
-  Value matrix = b.transpose(b.reshape(weight, {outputs, channels}), {1, 0});
-  Value rows = b.transpose(b.reshape(x, {0, channels, -1}), {0, 2, 1});
-  return b.transpose(b.make("MatMul", {rows, matrix}), {0, 2, 1});
+/// The weight as a matrix, times what it meets: [batch, outputs, positions]. In one group it is a linear.
+Value Convolution::project(Value met) {
+  int64_t outputs = typeOf(weight).getDimSize(0), inputs = typeOf(weight).getDimSize(1) * places;
+  Value matrix = toFloats(b.reshape(weight, {outputs, inputs}));
+  if (groups > 1)
+    return b.make("MatMul",
+                  {b.reshape(matrix, {groups, outputs / groups, inputs}), b.reshape(met, {0, groups, inputs, -1})});
+  Value rows = b.transpose(b.reshape(met, {0, inputs, -1}), {0, 2, 1});
+  return b.transpose(b.make("MatMul", {rows, b.transpose(matrix, {1, 0})}), {0, 2, 1});
 }
 
-Status Convolution::run() {
+Result<Value> Convolution::run() {
   if (Status status = readAttributes(); !status)
-    return status;
+    return status.error();
   for (int64_t i = 0; i < rank; ++i)
     if (pads[i] != 0 || pads[rank + i] != 0)
       x = standard::padAxis(b, x, i + 2, b.ints(pads[i]), b.ints(pads[rank + i]), Value());
-  int64_t outputs = typeOf(weight).getDimSize(0), channels = typeOf(weight).getDimSize(1);
   Value met = columns();
-  SmallVector<Value> shape = {b.dim(x, 0), b.ints(outputs)};
+  SmallVector<Value> shape = {b.dim(x, 0), b.ints(typeOf(weight).getDimSize(0))};
   for (int64_t i = 0; i < rank; ++i)
     shape.push_back(b.dim(met, i + 3));
-  bool isPlain = groups == 1 && places == 1 && llvm::all_of(strides, [](int64_t n) { return n == 1; });
-  Value product;
-  if (isPlain) {
-    product = project();
-  } else {
-    Value factors = b.reshape(met, {0, groups, channels * places, -1});
-    product = b.make("MatMul", {b.reshape(weight, {groups, outputs / groups, channels * places}), factors});
-  }
+  bool isWhole = places == 1 && llvm::all_of(strides, [](int64_t n) { return n == 1; });
+  Value product = project(isWhole ? x : met);
   Value result = b.make("Reshape", {product, b.concat(shape, 0)}, b.attribute("allowzero", int64_t(1)));
-  if (node.input(2))
-    result = b.make("Add", {result, b.unsqueeze(node.inputs[2], llvm::to_vector(llvm::seq<int64_t>(1, rank + 1)))});
-  return b.finish(result);
+  if (bias)
+    result = b.make("Add", {result, b.unsqueeze(bias, llvm::to_vector(llvm::seq<int64_t>(1, rank + 1)))});
+  if (Status status = b.finish(result); !status)
+    return status.error();
+  return result;
 }
 
-Status standard::importConv(NodeImport &node) { return Convolution(node).run(); }
+Result<Value> standard::convolve(NodeImport &node, Value x, Value weight, Value bias, MatrixMaker toFloats) {
+  return Convolution(node, x, weight, bias, toFloats).run();
+}
+
+Status standard::importConv(NodeImport &node) {
+  Result<Value> result =
+      convolve(node, node.inputs[0], node.inputs[1], node.input(2), [](Value matrix) { return matrix; });
+  return result ? Status() : result.error();
+}

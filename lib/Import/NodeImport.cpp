@@ -236,8 +236,35 @@ Result<SmallVector<Value>> NodeImport::run(ArrayRef<Value> operands) {
       return Error{"attribute " + attribute.getName().str() + " is not supported"};
   if (results)
     return *results;
-  Result<Operation *> op = create(node.op_type(), inputs, attributes);
+  Result<Operation *> op = createWide(attributes);
   if (!op)
     return op.error();
   return SmallVector<Value>((*op)->getResults());
+}
+
+/// Bytes without a sign are computed with in i32: what is cut off again is what they cannot hold.
+Result<Operation *> NodeImport::createWide(NamedAttrList attrs) {
+  auto registered = RegisteredOperationName::lookup("onnx." + node.op_type(), builder.getContext());
+  auto isByte = [](Value value) { return value && getElementTypeOrSelf(value.getType()).isUnsignedInteger(8); };
+  if (!registered || !registered->hasTrait<onnx::Elementwise>() || node.op_type() == "Cast" ||
+      llvm::none_of(inputs, isByte))
+    return create(node.op_type(), inputs, attrs);
+  auto cast = [&](Value value, Type element) {
+    return create("Cast", value, NamedAttrList(builder.getNamedAttr("to", TypeAttr::get(element))));
+  };
+  bool isOfBytes = isByte(inputs[node.op_type() == "Where" ? 1 : 0]);
+  SmallVector<Value> wide;
+  for (Value input : inputs) {
+    if (isByte(input)) {
+      Result<Operation *> widened = cast(input, builder.getI32Type());
+      if (!widened)
+        return widened;
+      input = (*widened)->getResult(0);
+    }
+    wide.push_back(input);
+  }
+  Result<Operation *> op = create(node.op_type(), wide, attrs);
+  if (!op || !isOfBytes || !getElementTypeOrSelf((*op)->getResult(0).getType()).isInteger(32))
+    return op;
+  return cast((*op)->getResult(0), builder.getIntegerType(8, /*isSigned=*/false));
 }

@@ -114,7 +114,7 @@ static Status importGelu(NodeImport &node) {
   return {};
 }
 
-/// At inference Dropout passes its operand through; without the mask.
+/// At inference Dropout passes its operand through.
 static Status importDropout(NodeImport &node) {
   node.attributes.erase("ratio");
   node.attributes.erase("seed");
@@ -123,7 +123,11 @@ static Status importDropout(NodeImport &node) {
     if (!training || llvm::any_of(*training, [](int64_t value) { return value != 0; }))
       return Error{"training mode is not supported"};
   }
-  return importIdentity(node);
+  OperatorBuilder b(node);
+  SmallVector<Value> values = {node.inputs[0]};
+  if (node.node.output_size() > 1) // nothing is dropped
+    values.push_back(b.make("Expand", {b.cast(b.scalar(1), node.builder.getI1Type()), b.make("Shape", values[0])}));
+  return b.finish(values);
 }
 
 static Status importIsInf(NodeImport &node) {
@@ -147,14 +151,19 @@ static Status importTranspose(NodeImport &node) {
 }
 
 /// `axes` is an operand since operator set 13.
-static Status importSqueeze(NodeImport &node) { return node.opset < 13 ? node.attributeToOperand("axes") : Status(); }
+static Status importSqueeze(NodeImport &node) {
+  if (node.opset < 13)
+    return node.attributeToOperand("axes");
+  return standard::areRunTimeAxes(node.input(1)) ? standard::squeezeAtRunTime(node) : Status();
+}
 
 static Status importUnsqueeze(NodeImport &node) {
-  if (Status status = importSqueeze(node); !status)
-    return status;
+  if (node.opset < 13)
+    if (Status status = node.attributeToOperand("axes"); !status)
+      return status;
   if (!node.input(1))
     return Error{"requires axes"};
-  return {};
+  return standard::areRunTimeAxes(node.input(1)) ? standard::unsqueezeAtRunTime(node) : Status();
 }
 
 /// `starts`, `ends` and `axes` are operands since operator set 10.
@@ -165,7 +174,8 @@ static Status importSlice(NodeImport &node) {
         return status;
   if (!node.input(1) || !node.input(2))
     return Error{"requires starts and ends"};
-  return {};
+  bool isUnknown = standard::areRunTimeAxes(node.input(3)) || standard::areRunTimeAxes(node.input(4));
+  return isUnknown ? standard::sliceAtRunTime(node) : Status();
 }
 
 /// `split` is an operand since operator set 13, `num_outputs` said so since 18.
@@ -190,7 +200,17 @@ static Status importSplit(NodeImport &node) {
 /// `axes` is an operand since operator set 18, of ReduceSum since 13.
 static Status importReduce(NodeImport &node) {
   int64_t since = node.node.op_type() == "ReduceSum" ? 13 : 18;
-  return node.opset < since ? node.attributeToOperand("axes") : Status();
+  if (node.opset < since)
+    return node.attributeToOperand("axes");
+  if (!standard::areRunTimeAxes(node.input(1)))
+    return {};
+  OperatorBuilder b(node);
+  Result<Value> result = standard::reduce(node, b, node.node.op_type());
+  return result ? b.finish(*result) : result.error();
+}
+
+static Status importCumSum(NodeImport &node) {
+  return standard::areRunTimeAxes(node.inputs[1]) ? standard::cumSumAtRunTime(node) : Status();
 }
 
 /// Before operator set 13: over all dimensions from `axis` (default 1) on at once.
@@ -213,17 +233,19 @@ static Status importSoftmax(NodeImport &node) {
   return node.finish(shape ? node.createOne("Reshape", {*softmax, *shape}) : shape);
 }
 
-/// Without what becomes of elements that are met twice.
 static Status importScatterND(NodeImport &node) {
   auto reduction = node.take<StringAttr>("reduction");
-  if (reduction && reduction.getValue() != "none")
-    return Error{"reduction = \"" + reduction.str() + "\" is not supported"};
-  return {};
+  if (!reduction || reduction.getValue() == "none")
+    return {};
+  OperatorBuilder b(node);
+  Result<Value> result =
+      standard::scatterAndReduce(b, node.inputs[0], node.inputs[1], node.inputs[2], reduction.getValue());
+  return result ? b.finish(*result) : result.error();
 }
 
-static Status importScatterElements(NodeImport &node) {
-  Status status = importScatterND(node);
-  return status ? standard::importScatterElements(node) : status;
+static Status importSize(NodeImport &node) {
+  OperatorBuilder b(node);
+  return b.finish(b.make("ReduceProd", b.make("Shape", node.inputs[0]), b.attribute("keepdims", int64_t(0))));
 }
 
 //===----------------------------------------------------------------------===//
@@ -248,6 +270,7 @@ static const Rule rules[] = {
     {"Clip", importClip},
     {"Constant", importConstant},
     {"ConstantOfShape", importConstantOfShape},
+    {"CumSum", importCumSum},
     {"DequantizeLinear", quantized::importDequantizeLinear},
     {"Gelu", importGelu},
     {"Identity", importIdentity},
@@ -272,6 +295,7 @@ static const std::pair<const char *, OperatorInfo> replaced[] = {
     {"ArgMax", {{1, 1, 1, 1}, standard::importArgMax}},
     {"CastLike", {{15, 2, 2, 1}, importCastLike}},
     {"Conv", {{1, 2, 3, 1}, standard::importConv}},
+    {"ConvInteger", {{10, 2, 4, 1}, quantized::importConvInteger}},
     {"Dropout", {{7, 1, 3, 2}, importDropout}},
     {"DynamicQuantizeLinear", {{11, 1, 1, 3}, quantized::importDynamicQuantizeLinear}},
     {"Einsum", {{12, 1, OperatorForm::kAny, 1}, standard::importEinsum}},
@@ -279,10 +303,12 @@ static const std::pair<const char *, OperatorInfo> replaced[] = {
     {"NonZero", {{9, 1, 1, 1}, standard::importNonZero}},
     {"OneHot", {{9, 3, 3, 1}, standard::importOneHot}},
     {"Pad", {{2, 1, 4, 1}, standard::importPad}},
+    {"QLinearConv", {{10, 8, 9, 1}, quantized::importQLinearConv}},
     {"QLinearMatMul", {{10, 8, 8, 1}, quantized::importQLinearMatMul}},
     {"ReduceL2", {{1, 1, 2, 1}, standard::importReduceL2}},
     {"Scatter", {{9, 3, 3, 1}, standard::importScatterElements}},
-    {"ScatterElements", {{11, 3, 3, 1}, importScatterElements}},
+    {"ScatterElements", {{11, 3, 3, 1}, standard::importScatterElements}},
+    {"Size", {{1, 1, 1, 1}, importSize}},
     {"TensorScatter", {{24, 2, 3, 1}, standard::importTensorScatter}},
     {"TopK", {{1, 1, 2, 2}, standard::importTopK}},
 };

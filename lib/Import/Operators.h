@@ -42,6 +42,8 @@ public:
   /// The same, and its first result.
   Result<mlir::Value> createOne(llvm::StringRef name, llvm::ArrayRef<mlir::Value> operands,
                                 llvm::ArrayRef<mlir::NamedAttribute> attributes = {});
+  /// The operation that the node names, of its inputs.
+  Result<mlir::Operation *> createWide(mlir::NamedAttrList attributes);
   /// Makes `value` the node's only result.
   Status finish(Result<mlir::Value> value);
   mlir::Value constant(mlir::ElementsAttr value);

@@ -65,12 +65,17 @@ Status standard::importPad(NodeImport &node) {
   SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   if (Value list = node.input(3)) {
     std::optional<SmallVector<int64_t>> known = onnx::getConstantInts(list);
-    if (!known)
-      return Error{"requires constant axes"};
-    axes = *known;
+    if (known)
+      axes = *known;
+    else if (areRunTimeAxes(list) && typeOf(list).hasStaticShape() && node.input(1))
+      node.inputs[1] = padsOfAllAxes(b, b.flatInts(node.input(1)), list, rank);
+    else
+      return Error{"requires constant axes, or a known number of them"};
   }
   if (!node.input(1))
     return Error{"requires pads"};
+  if (b.hasFailed())
+    return b.finish({});
   Value pads = b.flatInts(node.input(1)), value = node.input(2);
   std::optional<SmallVector<int64_t>> known = onnx::getConstantInts(node.input(1));
   auto count = static_cast<int64_t>(axes.size());

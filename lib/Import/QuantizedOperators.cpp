@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "QuantizedOperators.h"
+#include "StandardRules.h"
 #include "qopt/Dialect/Types.h"
 
 using namespace mlir;
@@ -186,6 +187,41 @@ Status quantized::importQGemm(NodeImport &node) {
     y = b.make("Add", {y, b.make("Mul", {b.cast(c, node.builder.getF32Type()), unit})});
   }
   return b.finish(node.input(7) ? b.quantize(y, node.input(7), node.input(8)) : y);
+}
+
+//===----------------------------------------------------------------------===//
+// Convolutions of integers
+//===----------------------------------------------------------------------===//
+
+Status quantized::importConvInteger(NodeImport &node) {
+  CodeBuilder b(node);
+  Value x = b.dequantize(node.input(0), b.number(1), node.input(2)), zero = b.flat(node.input(3));
+  Value scale = b.number(1);
+  if (zero && !typeOf(zero).hasStaticShape())
+    return Error{"expected zero points of known size"};
+  if (zero && typeOf(zero).getRank() == 1)
+    scale = node.constant(DenseElementsAttr::get(typeOf(zero).clone(node.builder.getF32Type()), 1.0f));
+  Result<Value> y = standard::convolve(node, x, node.input(1), /*bias=*/Value(),
+                                       [&](Value codes) { return b.dequantize(codes, scale, zero, /*axis=*/0); });
+  if (!y)
+    return y.error();
+  return b.finish(b.cast(b.make("Round", *y), node.builder.getI32Type()));
+}
+
+/// The bias counts in units of the scales of x and of the weight.
+Status quantized::importQLinearConv(NodeImport &node) {
+  CodeBuilder b(node);
+  Value x = b.dequantize(node.input(0), node.input(1), node.input(2)), bias;
+  if (Value codes = node.input(8)) {
+    Value unit = b.make("Mul", {b.flat(node.input(1)), b.flat(node.input(4))});
+    bias = b.make("Mul", {b.cast(codes, node.builder.getF32Type()), unit});
+  }
+  Result<Value> y = standard::convolve(node, x, node.input(3), bias, [&](Value codes) {
+    return b.dequantize(codes, node.input(4), node.input(5), /*axis=*/0);
+  });
+  if (!y)
+    return y.error();
+  return b.finish(b.quantize(*y, node.input(6), node.input(7)));
 }
 
 //===----------------------------------------------------------------------===//

@@ -23,6 +23,8 @@ Status importMatMulIntegerToFloat(NodeImport &node);
 Status importDynamicQuantizeMatMul(NodeImport &node);
 Status importQLinearMatMul(NodeImport &node);
 Status importQGemm(NodeImport &node);
+Status importConvInteger(NodeImport &node);
+Status importQLinearConv(NodeImport &node);
 Status importQLinearBinary(NodeImport &node);
 Status importQLinearUnary(NodeImport &node);
 Status importQLinearSoftmax(NodeImport &node);
@@ -47,10 +49,10 @@ public:
   mlir::Value quantize(mlir::Value x, mlir::Value scale, mlir::Value zero);
   /// `value` + `bias`, where one is there.
   mlir::Value addBias(mlir::Value value, mlir::Value bias);
-
-private:
+  /// A vector of [1, N]; others, and null, as they are.
   mlir::Value flat(mlir::Value value);
 
+private:
   NodeImport &node;
 };
 

@@ -210,10 +210,19 @@ Value convert(Scalar &s, Value x, Type to) {
   return arith::ExtSIOp::create(b, to, x);
 }
 
+/// Unsigned integers, which nothing else computes with, by way of their bits and i64.
 LogicalResult lowerCast(onnx::CastOp op, OnnxLowering &state) {
-  state.elementwise(op.getOutput(), op.getInput(), [&](ImplicitLocOpBuilder &b, ValueRange in) {
+  state.elementwise(op.getOutput(), op.getInput(), [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
     Scalar scalar{b};
-    return convert(scalar, in[0], op.getTo());
+    Value x = in[0];
+    Type from = x.getType(), to = op.getTo();
+    auto bitsOf = [&](Type type) { return b.getIntegerType(type.getIntOrFloatBitWidth()); };
+    auto as = [&](Value value, Type type) { return UnrealizedConversionCastOp::create(b, type, value).getResult(0); };
+    if (from.isUnsignedInteger())
+      x = arith::ExtUIOp::create(b, b.getI64Type(), as(x, bitsOf(from)));
+    if (!to.isUnsignedInteger())
+      return convert(scalar, x, to);
+    return as(convert(scalar, convert(scalar, x, b.getI64Type()), bitsOf(to)), to);
   });
   return success();
 }

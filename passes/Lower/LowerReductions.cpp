@@ -19,6 +19,7 @@ enum class Kind { Sum, Mean, Max, Min, Prod };
 Value identity(OnnxLowering &state, Kind kind, Type type) {
   double infinity = std::numeric_limits<double>::infinity();
   auto integer = dyn_cast<IntegerType>(type);
+  bool isBoolean = type.isInteger(1); // true is 1, not -1
   switch (kind) {
   case Kind::Sum:
   case Kind::Mean:
@@ -28,19 +29,23 @@ Value identity(OnnxLowering &state, Kind kind, Type type) {
   case Kind::Max:
     if (!integer)
       return state.constant(type, -infinity);
-    return arith::ConstantOp::create(state.b,
-                                     state.b.getIntegerAttr(type, APInt::getSignedMinValue(integer.getWidth())));
+    return arith::ConstantOp::create(
+        state.b, state.b.getIntegerAttr(type, isBoolean ? APInt(1, 0) : APInt::getSignedMinValue(integer.getWidth())));
   case Kind::Min:
     if (!integer)
       return state.constant(type, infinity);
-    return arith::ConstantOp::create(state.b,
-                                     state.b.getIntegerAttr(type, APInt::getSignedMaxValue(integer.getWidth())));
+    return arith::ConstantOp::create(
+        state.b, state.b.getIntegerAttr(type, isBoolean ? APInt(1, 1) : APInt::getSignedMaxValue(integer.getWidth())));
   }
   llvm_unreachable("all kinds are handled");
 }
 
 Value combine(ImplicitLocOpBuilder &b, Kind kind, Value l, Value r) {
-  bool isFloat = isa<FloatType>(l.getType());
+  bool isFloat = isa<FloatType>(l.getType()), isBoolean = l.getType().isInteger(1);
+  if (isBoolean && kind == Kind::Max)
+    return arith::OrIOp::create(b, l, r);
+  if (isBoolean && kind == Kind::Min)
+    return arith::AndIOp::create(b, l, r);
   switch (kind) {
   case Kind::Sum:
   case Kind::Mean:

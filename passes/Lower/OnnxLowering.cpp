@@ -87,8 +87,12 @@ bool OnnxLowering::lowerOnElements(Operation *op) {
 
 /// The shapes of results by the operator's rule, then the loops by its handler.
 LogicalResult OnnxLowering::lower(Operation *op) {
+  auto isUnsupported = [](Type type) {
+    return type.isUnsignedInteger() && type.getIntOrFloatBitWidth() > 32; // more than casts go through
+  };
   for (Value value : op->getOperands())
-    if (getElementTypeOrSelf(value.getType()).isUnsignedInteger())
+    if (Type type = getElementTypeOrSelf(value.getType());
+        isUnsupported(type) || (type.isUnsignedInteger() && !isa<onnx::CastOp>(op)))
       return op->emitOpError("has no lowering for elements of type ") << getElementTypeOrSelf(value.getType());
   const Handler *handler = handlers.find(op);
   if (!handler)

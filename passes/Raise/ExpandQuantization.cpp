@@ -186,7 +186,7 @@ private:
     for (auto [operand, type] : llvm::zip(result->getOpOperands(), function.getResultTypes()))
       if (operand.get().getType() != type) {
         Type element = cast<RankedTensorType>(type).getElementType();
-        if (element.isUnsignedInteger() || typeOf(operand.get()).getElementType().isF32())
+        if (typeOf(operand.get()).getElementType().isF32())
           return result.emitOpError("cannot return codes of type ") << element;
         operand.set(raise::castTo(b, result.getLoc(), operand.get(), element));
       }

@@ -39,6 +39,7 @@ public:
 
   void run() {
     foldCodes(function);
+    rearrangeFirst(function);
     SmallVector<DequantizeLinearOp> found;
     function.walk([&](DequantizeLinearOp op) { found.push_back(op); });
     for (DequantizeLinearOp &op : found)

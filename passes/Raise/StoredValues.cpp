@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "StoredValues.h"
 #include "Raising.h"
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -104,6 +105,42 @@ void raise::foldCodes(func::FuncOp function) {
             ? matchConstant(op.getOperand(0)).has_value()
             : isa<TransposeOp, ReshapeOp, SqueezeOp, UnsqueezeOp, SliceOp, ConcatOp>(op) && isOfCodes(&op))
       foldConstant(&op);
+}
+
+static bool hasOneScale(QuantizeLinearOp op) {
+  return isSingle(op.getYScale()) && (!op.getYZeroPoint() || isSingle(op.getYZeroPoint()));
+}
+static bool hasOneScale(DequantizeLinearOp op) {
+  return isSingle(op.getXScale()) && (!op.getXZeroPoint() || isSingle(op.getXZeroPoint()));
+}
+
+/// `op` in front of the rounding that it is behind, and what it moves in front of the next one.
+static void moveAhead(Operation *op) {
+  Operation *rounding = op->getOperand(0).getDefiningOp();
+  auto quantize = dyn_cast_if_present<QuantizeLinearOp>(rounding);
+  auto dequantize = dyn_cast_if_present<DequantizeLinearOp>(rounding);
+  bool isRounded = dequantize && hasOneScale(dequantize) && dequantize.getX().getDefiningOp<QuantizeLinearOp>();
+  if (!isRounded && !(quantize && hasOneScale(quantize)))
+    return;
+  Value x = rounding->getOperand(0);
+  RankedTensorType type = typeOf(op->getResult(0));
+  OpBuilder b(op);
+  IRMapping operands;
+  operands.map(op->getOperand(0), x);
+  Operation *moved = b.clone(*op, operands);
+  moved->getResult(0).setType(type.clone(typeOf(x).getElementType()));
+  operands.map(x, moved->getResult(0));
+  Operation *behind = b.clone(*rounding, operands);
+  behind->getResult(0).setType(type);
+  op->getResult(0).replaceAllUsesWith(behind->getResult(0));
+  op->erase();
+  moveAhead(moved);
+}
+
+void raise::rearrangeFirst(func::FuncOp function) {
+  for (Operation &op : llvm::make_early_inc_range(function.front()))
+    if (isa<TransposeOp, ReshapeOp, FlattenOp, SqueezeOp, UnsqueezeOp>(op))
+      moveAhead(&op);
 }
 
 static Value gatherRows(OpBuilder &b, GatherOp gather, Value table) {

@@ -32,6 +32,10 @@ mlir::Value zeroAsFloat(mlir::OpBuilder &b, mlir::Location loc, mlir::Value zero
 /// the operator.
 mlir::FailureOr<reference::Tensor> evaluateConstants(mlir::Operation *op);
 
+/// What rearranges values that are rounded with one scale, or their codes, does so before that: products look
+/// for codes right in front of them.
+void rearrangeFirst(mlir::func::FuncOp function);
+
 /// Computes codes that are constants in another layout, or are made of constant floats.
 void foldCodes(mlir::func::FuncOp function);
 

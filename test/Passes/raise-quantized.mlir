@@ -40,6 +40,23 @@ func.func @activations(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
   return %y : tensor<?x2xf32>
 }
 
+// What only rearranges rounded activations comes before the rounding.
+// CHECK-LABEL: func @rearranged_activations
+// CHECK: %[[T:.*]] = onnx.Transpose %{{.*}} -> tensor<?x2xf32>
+// CHECK: %[[Q:.*]] = qopt.quantize %[[T]], %{{.*}}
+// CHECK: %[[A:.*]] = qopt.dequantize %[[Q]], %{{.*}}
+// CHECK: onnx.MatMul %[[A]], %{{.*}}
+func.func @rearranged_activations(%x: tensor<2x?xf32>) -> tensor<?x2xf32> {
+  %s = onnx.Constant dense<0.5> : tensor<f32>
+  %q = onnx.QuantizeLinear %x, %s {to = i8} : (tensor<2x?xf32>, tensor<f32>) -> tensor<2x?xi8>
+  %a = onnx.DequantizeLinear %q, %s {to = f32} : (tensor<2x?xi8>, tensor<f32>) -> tensor<2x?xf32>
+  %t = onnx.Transpose %a {perm = array<i64: 1, 0>} : (tensor<2x?xf32>) -> tensor<?x2xf32>
+  %c = onnx.Constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
+  %w = onnx.DequantizeLinear %c, %s {to = f32} : (tensor<2x2xi8>, tensor<f32>) -> tensor<2x2xf32>
+  %y = onnx.MatMul %t, %w : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}
+
 // Of a table, rows are looked up as codes.
 // CHECK-LABEL: func @rows
 // CHECK: onnx.Gather

@@ -153,3 +153,19 @@ case("pad-reflect", "Pad", {"x": floats(2, 4), "p": np.array([0, 2, 0, 3], np.in
 case("pad-constant", "Pad", {"x": floats(3, 4), "p": np.array([1, -1, 0, 2], np.int64), "v": np.array(9, np.float32)}, ["o"], **standard)
 case("scatter-elements", "ScatterElements", {"x": floats(3, 4), "i": np.array([[0, -1], [2, 1]], np.int64), "u": floats(2, 2)},
      ["o"], axis=1, **standard)
+case("size", "Size", {"x": floats(2, 3)}, ["o"], **standard)
+for reduction in ["add", "max"]:
+    case("scatter-" + reduction, "ScatterND", {"x": floats(3, 4), "i": np.array([[0], [2], [0]], np.int64), "u": floats(3, 4)}, ["o"],
+         known=2, reduction=reduction, **standard)
+
+# Axes that are inputs of the model, too.
+axes = {"known": 2, **standard}
+case("axes-reduce", "ReduceSum", {"x": floats(2, 3, 4), "a": np.array([-1, 0], np.int64)}, ["o"], keepdims=0, **axes)
+case("axes-keep", "ReduceMax", {"x": floats(2, 3, 4), "a": np.array([1], np.int64)}, ["o"], **axes)
+case("axes-squeeze", "Squeeze", {"x": floats(1, 3, 1), "a": np.array([2, 0], np.int64)}, ["o"], **axes)
+case("axes-unsqueeze", "Unsqueeze", {"x": floats(3, 4), "a": np.array([3, 0], np.int64)}, ["o"], **axes)
+case("axes-cumsum", "CumSum", {"x": floats(2, 3), "a": np.array(0, np.int64)}, ["o"], reverse=1, **axes)
+case("axes-slice", "Slice", {"x": floats(4, 5), "s": np.array([9, 0], np.int64), "e": np.array([-9, -1], np.int64),
+                             "a": np.array([1, 0], np.int64), "t": np.array([-2, 1], np.int64)}, ["o"], **axes)
+case("axes-pad", "Pad", {"x": floats(2, 3), "p": np.array([1, 2], np.int64), "v": np.array(9, np.float32), "a": np.array([-1], np.int64)},
+     ["o"], **axes)

@@ -195,7 +195,7 @@ def rounded(kind, zx, wkind, zw, gemm=False):
     else:
         m.node("MatMul", [a, w], "y")
         y = y @ value
-    isInt = kind != "int16" and not gemm
+    isInt = kind != "int16"
     m.finish(f"qdq-{kind}{zx:+}-{wkind}{zw:+}{'-gemm' if gemm else ''}", y,
              [("stored-int8" if isInt or wkind != "int4" else "stored-int4", "int8" if isInt else "float")], 5e-6)
 
@@ -296,3 +296,39 @@ table("tied-uint4-blocks", "uint4", 16, True, tied=True)
 table("gather-int4", "int4", 16, False, gather_op=True)
 table("gather-uint4", "uint4", 16, True, gather_op=True)
 table("gather-bytes", "uint4", 16, True, gather_op="bytes")
+
+
+# Convolutions of integers: y [batch, outputs, positions] of x [batch, positions, inputs], which the model transposes.
+def convolution(name, places, rounded, kind="int8", zeros=True):
+    k, n = 16, 12
+    m = Model(k)
+    w, z = codes(kind, (n, k, places)), codes(kind, n) if zeros else np.zeros(n, np.int64)
+    if not rounded:
+        z[:] = z[0]  # all that onnxruntime takes
+    s, a, b = scales(n), np.float32(0.04), 117
+    m.x *= np.float32(1.5)
+    xq = quantize(m.x, a, b, "uint8").transpose(0, 2, 1)
+    wide = np.pad(xq - b, ((0, 0), (0, 0), (places // 2, places // 2)))
+    met = np.stack([wide[..., i : i + m.x.shape[1]] for i in range(places)], 2)  # [batch, inputs, places, positions]
+    sums = np.einsum("bkps,nkp->bns", met, w - z[:, None, None])
+    x = m.node("Transpose", [m.node("QuantizeLinear", ["x", m.constant("a", a), m.constant("b", np.uint8(b))])], perm=[0, 2, 1])
+    pads = [places // 2] * 2
+    weight, zero = m.constant("w.weight", w, kind), m.constant("z", z if rounded else z[0], kind)
+    if rounded:
+        bias = random.integers(-500, 500, n)
+        v = np.float32(0.25)
+        unit = (a * s)[:, None]
+        inputs = [x, "a", "b", weight, m.constant("s", s), zero, m.constant("v", v), m.constant("u", np.uint8(125)),
+                  m.constant("bias", bias, "int32")]
+        codes_of_y = m.node("QLinearConv", inputs, pads=pads)
+        m.node("DequantizeLinear", [codes_of_y, "v", "u"], "y")
+        y = (quantize((sums + bias[:, None]) * unit, v, 125, "uint8") - 125.0) * v
+    else:
+        m.node("Cast", [m.node("ConvInteger", [x, weight, "b", zero], pads=pads)], "y", to=1)
+        y = sums
+    m.finish(name, y.astype(np.float32), [("stored-int8", "int8" if places == 1 else "float")])
+
+
+convolution("conv-integer", 1, False, kind="uint8")
+convolution("qlinear-conv", 1, True)
+convolution("qlinear-conv-3", 3, True, zeros=False)

@@ -98,6 +98,6 @@ static int checkAll(const char *folder) {
   return cases;
 }
 
-TEST(OperatorCases, AllAgree) { EXPECT_GE(checkAll(QOPT_TEST_INPUTS "/operator-cases"), 50); }
+TEST(OperatorCases, AllAgree) { EXPECT_GE(checkAll(QOPT_TEST_INPUTS "/operator-cases"), 65); }
 
-TEST(OperatorCases, StoredWeightsAgree) { EXPECT_GE(checkAll(QOPT_TEST_INPUTS "/stored-cases"), 43); }
+TEST(OperatorCases, StoredWeightsAgree) { EXPECT_GE(checkAll(QOPT_TEST_INPUTS "/stored-cases"), 46); }
