@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "Transforming.h"
 #include "qopt/Dialect/Linear.h"
+#include "qopt/Dialect/Logits.h"
 #include "qopt/Dialect/Types.h"
 #include "qopt/Passes/Transforms.h"
 #include "llvm/Support/GlobPattern.h"
@@ -143,8 +144,6 @@ struct RoundInt8 : impl::RoundInt8Base<RoundInt8> {
     transform::LeftOut left("round-int8");
     std::vector<llvm::GlobPattern> patterns;
     std::vector<std::string> globs(skip.begin(), skip.end()); // patterns refer to their characters
-    if (globs.empty())
-      globs.push_back("lm_head");
     for (const std::string &glob : globs) {
       llvm::Expected<llvm::GlobPattern> pattern = llvm::GlobPattern::create(glob);
       if (!pattern) {
@@ -159,8 +158,9 @@ struct RoundInt8 : impl::RoundInt8Base<RoundInt8> {
         auto name = getAttr<attrs::Layer>(op);
         if (!name || !transform::hasConstantWeights(op))
           continue;
-        if (llvm::any_of(patterns, [&](const llvm::GlobPattern &pattern) { return pattern.match(name.getValue()); })) {
-          left.add(op, transform::layerName(op) + ": skip names it");
+        auto isNamed = [&](const llvm::GlobPattern &pattern) { return pattern.match(name.getValue()); };
+        if (globs.empty() ? qopt::isHead(op) : llvm::any_of(patterns, isNamed)) {
+          left.add(op, transform::layerName(op) + (globs.empty() ? ": it is the head" : ": skip names it"));
           continue;
         }
         round(op);

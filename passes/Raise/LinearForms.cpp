@@ -158,7 +158,7 @@ LogicalResult SumHeads::matchAndRewrite(ReduceSumOp op, PatternRewriter &rewrite
           : Value();
   if (!matrix)
     return rewriter.notifyMatchFailure(op, "requires constant weights of several heads");
-  Location loc = op.getLoc();
+  Location loc = product.getLoc();
   int64_t heads = w.getDimSize(0), k = w.getDimSize(1);
   // [B, heads, S, K] to [B, S, heads * K].
   SmallVector<int64_t> shape = {x.getDimSize(0), x.getDimSize(2), heads, k};
