@@ -29,6 +29,7 @@ using namespace qopt::lowering;
 LogicalResult CachedEntry::run() {
   keepAllRows();
   dropTokenTypes();
+  separateHeads();
   if (failed(keepTokens()) || failed(keepLogits()) || failed(replaceAttention()))
     return failure();
   dropPadding();
@@ -76,6 +77,36 @@ void CachedEntry::keepAllRows() {
     }
   dropWholeSlices(function);
   eraseDeadOps(function);
+}
+
+/// A norm of heads that lie in the place of tokens, [batch, sequence * heads, size], is one of heads behind tokens.
+void CachedEntry::separateHeads() {
+  for (onnx::RMSNormalizationOp norm : body.getOps<onnx::RMSNormalizationOp>()) {
+    auto apart = norm.getX().getDefiningOp<onnx::ReshapeOp>();
+    auto back = norm->hasOneUse() ? dyn_cast<onnx::ReshapeOp>(*norm->getUsers().begin()) : onnx::ReshapeOp();
+    if (!apart || !back || !apart->hasOneUse() || onnx::frontAxis(norm.getAxis(), 3) != 2)
+      continue;
+    RankedTensorType from = typeOf(apart.getData()), heads = typeOf(apart.getResult()), to = typeOf(back.getResult());
+    auto isFlat = [](onnx::ReshapeOp op, int64_t size) {
+      auto shape = onnx::getConstantInts(op.getShape());
+      return shape && *shape == SmallVector<int64_t>{0, -1, size} && !op.getAllowzero();
+    };
+    int64_t width = from.getShape().back(), size = heads.getShape().back();
+    if (from.getRank() != 3 || heads.getRank() != 3 || to != from || size < 1 || width < 1 || width % size != 0 ||
+        !isFlat(apart, size) || !isFlat(back, width))
+      continue;
+    auto type =
+        RankedTensorType::get({from.getDimSize(0), from.getDimSize(1), width / size, size}, from.getElementType());
+    auto reshape = [&](onnx::ReshapeOp op, ArrayRef<int64_t> shape) {
+      b.setInsertionPoint(op);
+      op.getShapeMutable().assign(onnx::ConstantOp::create(b, op.getLoc(), b.getI64TensorAttr(shape)));
+    };
+    reshape(apart, {0, 0, width / size, size});
+    reshape(back, {0, 0, width});
+    apart.getResult().setType(type);
+    norm.getResult().setType(type);
+    norm.setAxis(-1);
+  }
 }
 
 /// A text without parts is all of type 0.

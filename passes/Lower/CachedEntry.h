@@ -47,6 +47,7 @@ private:
 
   void keepAllRows();
   void dropTokenTypes();
+  void separateHeads();
   LogicalResult keepTokens();
   LogicalResult keepLogits();
   void returnOneRow();
