@@ -12,6 +12,7 @@
 #include "Statistics.h"
 #include "qopt/Calibration/Stages.h"
 #include "qopt/Dialect/Cancellation.h"
+#include "qopt/Numerics/Transpose.h"
 #include "qopt/Support/Memory.h"
 #include <chrono>
 #include <cmath>
@@ -215,9 +216,8 @@ private:
   /// [N, K] to a tensor [K, N].
   static qrt::Tensor transpose(const Matrix<float> &matrix) {
     qrt::Tensor tensor(ElementType::F32, {matrix.cols, matrix.rows});
-    for (int64_t n = 0; n < matrix.rows; ++n)
-      for (int64_t k = 0; k < matrix.cols; ++k)
-        tensor.data<float>()[k * matrix.rows + n] = matrix(n, k);
+    StoredMatrix from{reinterpret_cast<const char *>(matrix.values.data()), ElementType::F32, matrix.rows, matrix.cols};
+    readColumns(from, 0, {tensor.data<float>(), matrix.cols, matrix.rows});
     return tensor;
   }
 

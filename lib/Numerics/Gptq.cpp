@@ -10,11 +10,34 @@
 #include "qopt/Numerics/ScaleRange.h"
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <numeric>
 
 using namespace qopt;
 
 namespace {
+
+/// Tiles work in the memory of those that are done.
+template <typename T>
+class TileMemories {
+public:
+  std::unique_ptr<TileMemory<T>> take() {
+    std::scoped_lock lock(mutex);
+    if (free.empty())
+      return std::make_unique<TileMemory<T>>();
+    std::unique_ptr<TileMemory<T>> memory = std::move(free.back());
+    free.pop_back();
+    return memory;
+  }
+  void give(std::unique_ptr<TileMemory<T>> memory) {
+    std::scoped_lock lock(mutex);
+    free.push_back(std::move(memory));
+  }
+
+private:
+  std::mutex mutex;
+  std::vector<std::unique_ptr<TileMemory<T>>> free;
+};
 
 class Solver final : public GptqSolver {
 public:
@@ -133,14 +156,25 @@ Result<std::vector<GroupCodes>> Solver::quantizeAll(std::span<const MatrixRef<co
   std::vector<GroupScaler> scalers;
   for (MatrixRef<const float> weights : all)
     scalers.emplace_back(withFittingScales(weights, shared.options.groups));
+  int64_t rows = 0;
+  for (MatrixRef<const float> weights : all)
+    rows += weights.rows;
+  Matrix<float> shift = shareShift(shared, rows, parallelFor);
+  TileMemories<float> memories;
+  TileMemories<double> exactMemories;
   runParallel(parallelFor, int64_t(tiles.size()), [&](int64_t begin, int64_t end) {
-    for (int64_t tile = begin; tile < end; ++tile) {
-      auto [i, first] = tiles[tile];
-      if (shared.isExact())
-        quantizeTile(shared, shared.exactUpper, all[i], scalers[i], results[i], first, losses[i].data());
-      else
-        quantizeTile(shared, shared.upper, all[i], scalers[i], results[i], first, losses[i].data());
-    }
+    auto quantize = [&](const auto &upper, auto &memories) {
+      auto memory = memories.take();
+      for (int64_t tile = begin; tile < end; ++tile) {
+        auto [i, first] = tiles[tile];
+        quantizeTile(shared, upper, shift, all[i], scalers[i], *memory, results[i], first, losses[i].data());
+      }
+      memories.give(std::move(memory));
+    };
+    if (shared.isExact())
+      quantize(shared.exactUpper, exactMemories);
+    else
+      quantize(shared.upper, memories);
   });
   for (size_t i = 0; shared.factor && i < all.size(); ++i)
     reports[i].loss = std::max(0.0, std::accumulate(losses[i].begin(), losses[i].end(), 0.0)) / double(all[i].rows);

@@ -86,7 +86,9 @@ bool solveRow(PolishTile &tile, int64_t row, const double *a, const std::vector<
 /// gradients = (target - scale * codes) H for all rows.
 void recomputeGradients(const Matrix<float> &h, PolishTile &tile) {
   int64_t size = h.rows;
-  Matrix<float> errors = tile.target;
+  Matrix<float> &errors = tile.errors;
+  resize(errors, tile.rows(), size);
+  std::copy(tile.target.values.begin(), tile.target.values.end(), errors.values.begin());
   for (int64_t r = 0; r < tile.rows(); ++r)
     for (int64_t g = 0; g < tile.groups(); ++g) {
       float scale = tile.scales(r, g);
@@ -105,7 +107,8 @@ void qopt::refitScales(const Matrix<float> &h, PolishTile &tile) {
     return;
   int64_t chunk = std::clamp<int64_t>(kSystemElements / (groups * groups), 1, rows);
   std::vector<double> a, b(groups);
-  std::vector<float> partial(size * chunk);
+  std::vector<float> &partial = tile.partial;
+  partial.resize(std::max<int64_t>(size * chunk, int64_t(partial.size())));
   bool changed = false;
   for (int64_t first = 0; first < rows; first += chunk) {
     int64_t count = std::min(chunk, rows - first);

@@ -81,12 +81,14 @@ GptqShared qopt::shareStatistics(Hessian hessian, const GptqOptions &options, co
   }
   if (options.polishPasses > 0) {
     shared.damped = Matrix<float>(size, size);
-    runParallel(parallelFor, size, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        for (int64_t j = 0; j < size; ++j)
-          shared.damped(i, j) = float(hessian.h(std::min(i, j), std::max(i, j)));
-        shared.damped(i, i) = float(shared.factor->diagonal[i] + shared.factor->added[i]);
-      }
+    constexpr int64_t kSide = 64; // of squares that fit the cache from either side
+    runParallel(parallelFor, (size + kSide - 1) / kSide, [&](int64_t begin, int64_t end) {
+      for (int64_t i0 = begin * kSide; i0 < std::min(end * kSide, size); i0 += kSide)
+        for (int64_t j0 = 0; j0 < size; j0 += kSide)
+          for (int64_t i = i0; i < std::min(i0 + kSide, size); ++i)
+            for (int64_t j = j0; j < std::min(j0 + kSide, size); ++j)
+              shared.damped(i, j) = i == j ? float(shared.factor->diagonal[i] + shared.factor->added[i])
+                                           : float(hessian.h(std::min(i, j), std::max(i, j)));
     });
   }
   if (shared.isExact())

@@ -6,8 +6,10 @@
 //===----------------------------------------------------------------------===//
 #include "GptqTile.h"
 #include "Blas.h"
+#include "Parallel.h"
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 using namespace qopt;
 
@@ -26,59 +28,53 @@ void forEachElement(int64_t rows, const std::vector<int64_t> &order, Body body) 
         body(row, j, order[j]);
 }
 
-/// W' = W + alpha W (C - H) (H + damp)^-1: of all weights, those whose output on the
-/// inputs the layer will really get is nearest to the float model's, at alpha 1.
-void addFloatTarget(const GptqShared &shared, int64_t first, Matrix<float> &target) {
-  int64_t rows = target.rows, size = shared.size();
+/// matrix <- matrix (H + damp)^-1; `memory` is of its size.
+void divideByHessian(const GptqShared &shared, Matrix<float> &matrix, Matrix<float> &memory) {
   const std::vector<int64_t> &order = shared.factor->order;
-  float alpha = float(shared.options.floatTarget);
-  Matrix<float> shift(rows, size), solved(rows, size);
-  if (shared.product.rows != 0)
-    std::transform(shared.product.row(first), shared.product.row(first) + rows * size, shift.values.begin(),
-                   [&](float value) { return alpha * value; });
-  else
-    gemm(CblasNoTrans, CblasNoTrans, rows, size, size, alpha, target.values.data(), size,
-         shared.difference.values.data(), size, 0.0f, shift.values.data(), size);
+  int64_t rows = matrix.rows, size = matrix.cols;
+  resize(memory, rows, size);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < size; ++j)
-      solved(r, j) = shift(r, order[j]);
+      memory(r, j) = matrix(r, order[j]);
   for (CBLAS_TRANSPOSE transpose : {CblasTrans, CblasNoTrans})
     cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, transpose, CblasNonUnit, int(rows), int(size), 1.0f,
-                shared.upper.values.data(), int(size), solved.values.data(), int(size));
+                shared.upper.values.data(), int(size), memory.values.data(), int(size));
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < size; ++j)
-      target(r, order[j]) += solved(r, j);
+      matrix(r, order[j]) = memory(r, j);
 }
 
-/// What polishing starts from: E H = (E R) R^T, and everything by column of W.
-template <typename T>
-PolishTile startPolish(const GptqShared &shared, const SweepTile<T> &sweep, bool float16Scales, Matrix<float> target,
-                       std::vector<double> values) {
-  int64_t rows = sweep.rows, groups = sweep.groups(), size = shared.size();
-  Matrix<float> products(size, rows);
-  std::copy(sweep.products.begin(), sweep.products.end(), products.values.begin());
-  cblas_strmm(CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, int(size), int(rows), 1.0f,
-              shared.upper.values.data(), int(size), products.values.data(), int(rows));
-  PolishTile tile{sweep.groupSize,
-                  sweep.maxCode,
-                  float16Scales,
-                  std::move(target),
-                  Matrix<float>(rows, size),
-                  Matrix<float>(rows, size),
-                  Matrix<float>(rows, groups),
-                  Matrix<float>(rows, groups),
-                  std::move(values)};
-  forEachElement(rows, shared.factor->order, [&](int64_t row, int64_t j, int64_t k) {
-    tile.codes(row, k) = float(sweep.codes[j * rows + row]);
-    tile.gradients(row, k) = products(j, row);
-  });
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t g = 0; g < groups; ++g) {
-      tile.scales(row, g) = sweep.scales[g * rows + row];
-      tile.lows(row, g) = sweep.lows[g * rows + row];
-    }
-  return tile;
+/// W' = W + alpha W (C - H) (H + damp)^-1: of all weights, those whose output on the
+/// inputs the layer will really get is nearest to the float model's, at alpha 1.
+void addFloatTarget(const GptqShared &shared, const Matrix<float> &shift, MatrixRef<const float> weights, int64_t first,
+                    PolishTile &tile) {
+  Matrix<float> &target = tile.target, &moved = tile.gradients;
+  int64_t rows = target.rows, size = target.cols;
+  float alpha = float(shared.options.floatTarget);
+  if (shift.rows != 0) {
+    gemm(CblasNoTrans, CblasNoTrans, rows, size, size, alpha, weights.data, weights.stride, shift.values.data(), size,
+         1.0f, target.values.data(), size);
+    return;
+  }
+  resize(moved, rows, size);
+  if (shared.product.rows != 0)
+    std::copy_n(shared.product.row(first), rows * size, moved.values.begin());
+  else
+    gemm(CblasNoTrans, CblasNoTrans, rows, size, size, 1.0f, weights.data, weights.stride,
+         shared.difference.values.data(), size, 0.0f, moved.values.data(), size);
+  divideByHessian(shared, moved, tile.errors);
+  for (int64_t i = 0; i < rows * size; ++i)
+    target.values[i] += alpha * moved.values[i];
 }
+
+/// Exchanges memory that the sweep needs no more with what polishing needs, and back.
+void exchangeMemory(SweepTile<float> &sweep, PolishTile &tile) {
+  std::swap(sweep.target, tile.codes.values);
+  std::swap(sweep.errors, tile.gradients.values);
+  std::swap(sweep.codes, tile.errors.values);
+  std::swap(sweep.products, tile.partial);
+}
+void exchangeMemory(SweepTile<double> &, PolishTile &) {} // polishing is float32
 
 /// Of the rows whose objective is a number.
 double sumValues(const std::vector<double> &values) {
@@ -109,26 +105,87 @@ void polish(const GptqShared &shared, PolishTile &tile) {
 /// Damping is not part of the loss: with damping D it is e (H + D) e^T - e D e^T.
 double withoutDamping(double value, double dampingPart, double unit) { return (value - dampingPart) * unit; }
 
+/// What polishing starts from: E H = (E R) R^T, and everything by column of W.
+template <typename T>
+void startPolish(const GptqShared &shared, TileMemory<T> &memory, bool float16Scales) {
+  SweepTile<T> &sweep = memory.sweep;
+  PolishTile &tile = memory.polish;
+  int64_t rows = sweep.rows, groups = sweep.groups(), size = shared.size();
+  exchangeMemory(sweep, tile);
+  const T *codes;
+  if constexpr (std::is_same_v<T, float>) {
+    codes = tile.errors.values.data();
+  } else {
+    codes = sweep.codes.data();
+    tile.partial.assign(sweep.products.begin(), sweep.products.end());
+  }
+  float *products = tile.partial.data();
+  cblas_strmm(CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, int(size), int(rows), 1.0f,
+              shared.upper.values.data(), int(size), products, int(rows));
+  tile.groupSize = sweep.groupSize;
+  tile.maxCode = sweep.maxCode;
+  tile.float16Scales = float16Scales;
+  resize(tile.codes, rows, size);
+  resize(tile.gradients, rows, size);
+  resize(tile.scales, rows, groups);
+  resize(tile.lows, rows, groups);
+  forEachElement(rows, shared.factor->order, [&](int64_t row, int64_t j, int64_t k) {
+    tile.codes(row, k) = float(codes[j * rows + row]);
+    tile.gradients(row, k) = products[j * rows + row];
+  });
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t g = 0; g < groups; ++g) {
+      tile.scales(row, g) = sweep.scales[g * rows + row];
+      tile.lows(row, g) = sweep.lows[g * rows + row];
+    }
+}
+
 } // namespace
 
+Matrix<float> qopt::shareShift(const GptqShared &shared, int64_t rows, const ParallelFor &parallelFor) {
+  Matrix<float> shift;
+  if (!shared.factor || shared.difference.rows == 0 || rows <= shared.size())
+    return shift;
+  int64_t size = shared.size();
+  shift = shared.difference;
+  runParallel(parallelFor, (size + kTileRows - 1) / kTileRows, [&](int64_t begin, int64_t end) {
+    Matrix<float> block, memory;
+    for (int64_t first = begin * kTileRows; first < std::min(end * kTileRows, size); first += kTileRows) {
+      int64_t count = std::min(kTileRows, size - first);
+      resize(block, count, size);
+      std::copy_n(shift.row(first), count * size, block.values.begin());
+      divideByHessian(shared, block, memory);
+      std::copy_n(block.values.begin(), count * size, shift.row(first));
+    }
+  });
+  return shift;
+}
+
 template <typename T>
-void qopt::quantizeTile(const GptqShared &shared, const Matrix<T> &upper, MatrixRef<const float> weights,
-                        const GroupScaler &scaler, GroupCodes &result, int64_t first, double *losses) {
+void qopt::quantizeTile(const GptqShared &shared, const Matrix<T> &upper, const Matrix<float> &shift,
+                        MatrixRef<const float> weights, const GroupScaler &scaler, TileMemory<T> &memory,
+                        GroupCodes &result, int64_t first, double *losses) {
   const GptqOptions &options = shared.options;
   const std::vector<int64_t> &order = shared.factor->order;
   int64_t cols = shared.size(), rows = std::min(kTileRows, weights.rows - first), groupSize = result.groupSize;
-  Matrix<float> target(rows, cols);
+  SweepTile<T> &sweep = memory.sweep;
+  PolishTile &tile = memory.polish;
+  sweep.reset(rows, cols, groupSize, scaler.maxCode());
+  Matrix<float> &target = tile.target;
+  resize(target, rows, cols);
   for (int64_t r = 0; r < rows; ++r)
     std::copy_n(weights.row(first + r), cols, target.row(r));
-  if (shared.hasFloatTarget())
-    addFloatTarget(shared, first, target);
+  if (shared.hasFloatTarget()) {
+    exchangeMemory(sweep, tile);
+    addFloatTarget(shared, shift, {weights.row(first), rows, cols, weights.stride}, first, tile);
+    exchangeMemory(sweep, tile);
+  }
   for (int64_t k = 0; shared.deadColumns > 0 && k < cols; ++k)
     for (int64_t r = 0; shared.dead[k] && r < rows; ++r)
       target(r, k) = 0;
 
   // A group per row never changes after the start, so it counts as static. The
   // reference takes its scale before it clears the weights of dead columns.
-  SweepTile<T> sweep(rows, cols, groupSize, scaler.maxCode());
   bool oneGroup = options.groups.groupSize == -1, isStatic = options.staticGroups || oneGroup;
   for (int64_t r = 0; isStatic && r < rows; ++r) {
     const float *from = oneGroup && shared.isExact() ? weights.row(first + r) : target.row(r);
@@ -143,7 +200,8 @@ void qopt::quantizeTile(const GptqShared &shared, const Matrix<T> &upper, Matrix
   gptqSweep(upper, order, sweep, isStatic ? kBlock : std::min(options.blockSize, cols), isStatic ? nullptr : &scaler,
             shared.importance.data());
 
-  std::vector<double> values(rows);
+  std::vector<double> &values = tile.values;
+  values.assign(rows, 0.0);
   for (int64_t j = 0; j < cols; ++j)
     for (int64_t r = 0; r < rows; ++r)
       values[r] += double(sweep.products[j * rows + r]) * double(sweep.products[j * rows + r]);
@@ -168,7 +226,7 @@ void qopt::quantizeTile(const GptqShared &shared, const Matrix<T> &upper, Matrix
     return;
   }
 
-  PolishTile tile = startPolish(shared, sweep, scaler.hasFloat16Scales(), std::move(target), std::move(values));
+  startPolish(shared, memory, scaler.hasFloat16Scales());
   polish(shared, tile);
   for (int64_t r = 0; r < rows; ++r) {
     double dampingPart = 0;
@@ -183,9 +241,12 @@ void qopt::quantizeTile(const GptqShared &shared, const Matrix<T> &upper, Matrix
     }
     losses[first + r] = withoutDamping(tile.values[r], dampingPart, shared.unit);
   }
+  exchangeMemory(sweep, tile);
 }
 
-template void qopt::quantizeTile(const GptqShared &, const Matrix<float> &, MatrixRef<const float>, const GroupScaler &,
-                                 GroupCodes &, int64_t, double *);
-template void qopt::quantizeTile(const GptqShared &, const Matrix<double> &, MatrixRef<const float>,
-                                 const GroupScaler &, GroupCodes &, int64_t, double *);
+template void qopt::quantizeTile(const GptqShared &, const Matrix<float> &, const Matrix<float> &,
+                                 MatrixRef<const float>, const GroupScaler &, TileMemory<float> &, GroupCodes &,
+                                 int64_t, double *);
+template void qopt::quantizeTile(const GptqShared &, const Matrix<double> &, const Matrix<float> &,
+                                 MatrixRef<const float>, const GroupScaler &, TileMemory<double> &, GroupCodes &,
+                                 int64_t, double *);

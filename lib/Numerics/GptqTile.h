@@ -16,6 +16,13 @@ namespace qopt {
 /// Rows of W per tile; fixed, because the shape of a product decides its rounding.
 constexpr int64_t kTileRows = 256;
 
+/// Gives a matrix another size with the memory that it has; elements are anything.
+template <typename T>
+void resize(Matrix<T> &matrix, int64_t rows, int64_t cols) {
+  matrix.rows = rows, matrix.cols = cols;
+  matrix.values.resize(rows * cols);
+}
+
 /// The tile while it is quantized column by column. T is float, or double where codes
 /// have to be those of the reference.
 template <typename T>
@@ -32,11 +39,14 @@ struct SweepTile {
   std::vector<float> scales;
   std::vector<float> lows; ///< the least code - zero, that is -zero
 
-  SweepTile(int64_t rows, int64_t cols, int64_t groupSize, int maxCode)
-      : rows(rows), groupSize(groupSize), maxCode(maxCode), target(rows * cols), codes(rows * cols),
-        errors(rows * cols), products(rows * cols), scales((cols + groupSize - 1) / groupSize * rows),
-        lows(scales.size()) {}
-
+  /// The sizes of another tile; memory stays.
+  void reset(int64_t newRows, int64_t cols, int64_t newGroupSize, int newMaxCode) {
+    rows = newRows, groupSize = newGroupSize, maxCode = newMaxCode;
+    for (std::vector<T> *values : {&target, &codes, &errors, &products})
+      values->resize(rows * cols);
+    for (std::vector<float> *values : {&scales, &lows})
+      values->resize((cols + groupSize - 1) / groupSize * rows);
+  }
   int64_t groups() const { return int64_t(scales.size()) / rows; }
   void setParams(int64_t group, int64_t row, GroupParams params) {
     scales[group * rows + row] = params.scale;
@@ -62,6 +72,8 @@ struct PolishTile {
   Matrix<float> gradients;    ///< [rows, K], E H with the damped H: kept up to date by all who change codes or scales
   Matrix<float> scales, lows; ///< [rows, G]
   std::vector<double> values; ///< the objective e H e^T of each row, likewise
+  Matrix<float> errors;       ///< [rows, K], where refitting needs memory
+  std::vector<float> partial; ///< likewise
 
   int64_t rows() const { return codes.rows; }
   int64_t groups() const { return scales.cols; }
@@ -74,11 +86,25 @@ void polishCodes(const Matrix<float> &h, PolishTile &tile);
 /// zero points where a scale turns negative), never for the worse.
 void refitScales(const Matrix<float> &h, PolishTile &tile);
 
-/// Quantizes the rows of `weights` from `first` on into `result` and `losses`, both of all
-/// rows. `upper` is R in the precision to work with. A loss is e H e^T without damping.
+/// The memory of one tile after another: to get it from the system costs as much as some
+/// steps. T as in SweepTile.
 template <typename T>
-void quantizeTile(const GptqShared &shared, const Matrix<T> &upper, MatrixRef<const float> weights,
-                  const GroupScaler &scaler, GroupCodes &result, int64_t first, double *losses);
+struct TileMemory {
+  SweepTile<T> sweep;
+  PolishTile polish; ///< whose target is that of the tile from the start
+};
+
+/// (C - H) (H + damp)^-1, which saves a solution for each row of W where there are more
+/// than K; empty where there are not.
+Matrix<float> shareShift(const GptqShared &shared, int64_t rows, const ParallelFor &parallelFor);
+
+/// Quantizes the rows of `weights` from `first` on into `result` and `losses`, both of all
+/// rows. `upper` is R in the precision to work with, `shift` of shareShift(). A loss is
+/// e H e^T without damping.
+template <typename T>
+void quantizeTile(const GptqShared &shared, const Matrix<T> &upper, const Matrix<float> &shift,
+                  MatrixRef<const float> weights, const GroupScaler &scaler, TileMemory<T> &memory, GroupCodes &result,
+                  int64_t first, double *losses);
 
 } // namespace qopt
 

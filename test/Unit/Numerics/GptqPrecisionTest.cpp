@@ -125,25 +125,29 @@ TEST_P(GptqPrecision, floatTargetIsThatOfDouble) {
     xFloat.values[i] *= 1 + noise.values[i];
   Hessian both;
   accumulateHessian(both, x, xFloat, {}, {});
-  // (W' - W) (H + D) = alpha W (C - H), and with a scale for each weight W' is what comes out.
-  GptqOptions fine = options(0, false);
-  fine.groups.groupSize = 1;
-  Matrix<float> with(w.rows, cols), without(w.rows, cols);
-  dequantizeGroups(solve(w, both, fine), with);
-  fine.floatTarget = 0;
-  dequantizeGroups(solve(w, both, fine), without);
-  double difference = 0, size = 0;
-  for (int64_t n = 0; n < w.rows; ++n)
-    for (int64_t k = 0; k < cols; ++k) {
-      double expected = 0, found = 0;
-      for (int64_t j = 0; j < cols; ++j) {
-        expected += 0.5 * w(n, j) * (both.c(j, k) - both.h(j, k));
-        found += (double(with(n, j)) - double(without(n, j))) * h(j, k);
+  // With more rows than columns, what is done to C - H is done once for all rows.
+  for (int64_t rows : {w.rows, cols + 8}) {
+    Matrix<float> weights = randomMatrix(rows, cols, 1, 0.05f);
+    // (W' - W) (H + D) = alpha W (C - H), and with a scale for each weight W' is what comes out.
+    GptqOptions fine = options(0, false);
+    fine.groups.groupSize = 1;
+    Matrix<float> with(rows, cols), without(rows, cols);
+    dequantizeGroups(solve(weights, both, fine), with);
+    fine.floatTarget = 0;
+    dequantizeGroups(solve(weights, both, fine), without);
+    double difference = 0, size = 0;
+    for (int64_t n = 0; n < rows; n += rows / 24)
+      for (int64_t k = 0; k < cols; ++k) {
+        double expected = 0, found = 0;
+        for (int64_t j = 0; j < cols; ++j) {
+          expected += 0.5 * weights(n, j) * (both.c(j, k) - both.h(j, k));
+          found += (double(with(n, j)) - double(without(n, j))) * h(j, k);
+        }
+        difference += (found - expected) * (found - expected);
+        size += expected * expected;
       }
-      difference += (found - expected) * (found - expected);
-      size += expected * expected;
-    }
-  EXPECT_LT(std::sqrt(difference / size), kTolerance);
+    EXPECT_LT(std::sqrt(difference / size), kTolerance) << rows << " rows";
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, GptqPrecision, testing::Values(192, 512));
