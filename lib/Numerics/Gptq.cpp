@@ -163,7 +163,7 @@ Result<std::vector<GroupCodes>> Solver::quantizeAll(std::span<const MatrixRef<co
   TileMemories<float> memories;
   TileMemories<double> exactMemories;
   runParallel(parallelFor, int64_t(tiles.size()), [&](int64_t begin, int64_t end) {
-    auto quantize = [&](const auto &upper, auto &memories) {
+    auto quantize = [&]<typename T>(MatrixRef<const T> upper, TileMemories<T> &memories) {
       auto memory = memories.take();
       for (int64_t tile = begin; tile < end; ++tile) {
         auto [i, first] = tiles[tile];
@@ -172,9 +172,9 @@ Result<std::vector<GroupCodes>> Solver::quantizeAll(std::span<const MatrixRef<co
       memories.give(std::move(memory));
     };
     if (shared.isExact())
-      quantize(shared.exactUpper, exactMemories);
+      quantize(MatrixRef<const double>(shared.exactUpper), exactMemories);
     else
-      quantize(shared.upper, memories);
+      quantize(shared.upper(), memories);
   });
   for (size_t i = 0; shared.factor && i < all.size(); ++i)
     reports[i].loss = std::max(0.0, std::accumulate(losses[i].begin(), losses[i].end(), 0.0)) / double(all[i].rows);
@@ -184,13 +184,13 @@ Result<std::vector<GroupCodes>> Solver::quantizeAll(std::span<const MatrixRef<co
 } // namespace
 
 int64_t qopt::gptqBytes(int64_t inFeatures, int64_t outFeatures, const GptqOptions &options) {
-  int64_t square = inFeatures * inFeatures, product = options.floatTarget != 0 ? outFeatures * inFeatures : 0;
-  bool summedC = options.floatTarget != 0 && outFeatures == 0;
-  // H and what is C or W C, in double; then H, the factor, H with damping and C - H.
-  int64_t summing = 8 * square + (summedC ? 8 * square : 8 * product);
-  int64_t factor = options.groups.referenceMinMax ? 8 : 4, damped = options.polishPasses > 0 ? 4 : 0;
-  int64_t solving = (8 + factor + damped) * square + (summedC ? 4 * square : 4 * product);
-  return std::max(summing, solving);
+  int64_t square = inFeatures * inFeatures, product = outFeatures * inFeatures;
+  // H in double, whose memory becomes that of its factor; C or W C in double, and then in float.
+  int64_t statistics = 8 * square;
+  if (options.floatTarget != 0)
+    statistics += 12 * (outFeatures == 0 ? square : product);
+  bool alsoFloats = options.groups.referenceMinMax && (options.polishPasses > 0 || options.floatTarget != 0);
+  return std::max(statistics, alsoFloats ? 20 * square : 0);
 }
 
 Result<GroupCodes> GptqSolver::quantize(MatrixRef<const float> weights, GptqReport &report,

@@ -131,18 +131,3 @@ std::optional<GptqFactor> qopt::factorHessian(Matrix<double> &h, const GptqOptio
   }
   return std::nullopt;
 }
-
-template <typename T>
-Matrix<T> qopt::upperFactor(const Matrix<double> &factored, const ParallelFor &parallelFor) {
-  int64_t size = factored.rows;
-  Matrix<T> upper(size, size);
-  runParallel(parallelFor, size, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      for (int64_t j = i; j < size; ++j)
-        upper(i, j) = T(factored(size - 1 - i, size - 1 - j));
-  });
-  return upper;
-}
-
-template Matrix<float> qopt::upperFactor(const Matrix<double> &, const ParallelFor &);
-template Matrix<double> qopt::upperFactor(const Matrix<double> &, const ParallelFor &);

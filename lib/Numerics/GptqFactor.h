@@ -26,10 +26,6 @@ struct GptqFactor {
 /// reversed. Where it cannot be done `h` is as it was.
 std::optional<GptqFactor> factorHessian(Matrix<double> &h, const GptqOptions &options, const ParallelFor &parallelFor);
 
-/// R out of what factorHessian left.
-template <typename T>
-Matrix<T> upperFactor(const Matrix<double> &factored, const ParallelFor &parallelFor);
-
 } // namespace qopt
 
 #endif // QOPT_LIB_NUMERICS_GPTQFACTOR_H

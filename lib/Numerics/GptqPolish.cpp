@@ -76,7 +76,7 @@ QOPT_CPU_CLONES void addChanges(int64_t count, const Change *__restrict changes,
 
 } // namespace
 
-void qopt::polishCodes(const Matrix<float> &h, PolishTile &tile) {
+void qopt::polishCodes(MatrixRef<const float> h, PolishTile &tile) {
   int64_t size = h.rows, rows = tile.rows();
   std::vector<Change> changes(rows * kBlock);
   std::vector<int64_t> numbers(rows);

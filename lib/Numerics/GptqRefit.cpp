@@ -84,7 +84,7 @@ bool solveRow(PolishTile &tile, int64_t row, const double *a, const std::vector<
 }
 
 /// gradients = (target - scale * codes) H for all rows.
-void recomputeGradients(const Matrix<float> &h, PolishTile &tile) {
+void recomputeGradients(MatrixRef<const float> h, PolishTile &tile) {
   int64_t size = h.rows;
   Matrix<float> &errors = tile.errors;
   resize(errors, tile.rows(), size);
@@ -95,13 +95,13 @@ void recomputeGradients(const Matrix<float> &h, PolishTile &tile) {
       for (int64_t k = g * tile.groupSize; k < std::min((g + 1) * tile.groupSize, size); ++k)
         errors(r, k) -= scale * tile.codes(r, k);
     }
-  gemm(CblasNoTrans, CblasNoTrans, tile.rows(), size, size, 1.0f, errors.values.data(), size, h.values.data(), size,
-       0.0f, tile.gradients.values.data(), size);
+  gemm(CblasNoTrans, CblasNoTrans, tile.rows(), size, size, 1.0f, errors.values.data(), size, h.data, size, 0.0f,
+       tile.gradients.values.data(), size);
 }
 
 } // namespace
 
-void qopt::refitScales(const Matrix<float> &h, PolishTile &tile) {
+void qopt::refitScales(MatrixRef<const float> h, PolishTile &tile) {
   int64_t size = h.rows, rows = tile.rows(), groups = tile.groups(), groupSize = tile.groupSize;
   if (groups > kMaxGroups)
     return;

@@ -7,6 +7,7 @@
 #include "Parallel.h"
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 using namespace qopt;
 
@@ -27,6 +28,34 @@ double scaleSums(Hessian &hessian, const ParallelFor &parallelFor) {
         matrix->values[i] *= 1 / unit;
     });
   return unit;
+}
+
+/// Out of what factorHessian left in `floats`, where it lies: float32 numbers take the first
+/// half, R becomes the second, and H stays in the first.
+void makeFloats(GptqShared &shared, const ParallelFor &parallelFor) {
+  int64_t size = shared.size(), count = size * size;
+  auto *bytes = reinterpret_cast<std::byte *>(shared.floats.data());
+  for (int64_t i = 0; i < count; ++i) {
+    double wide;
+    std::memcpy(&wide, bytes + i * sizeof wide, sizeof wide);
+    float value = float(wide);
+    std::memcpy(bytes + i * sizeof value, &value, sizeof value);
+  }
+  auto *damped = reinterpret_cast<float *>(bytes), *upper = damped + count;
+  constexpr int64_t kSide = 64; // of squares that fit the cache from either side
+  runParallel(parallelFor, (size + kSide - 1) / kSide, [&](int64_t begin, int64_t end) {
+    std::reverse_copy(damped + begin * kSide * size, damped + std::min(end * kSide, size) * size,
+                      upper + (size - std::min(end * kSide, size)) * size);
+  });
+  runParallel(parallelFor, (size + kSide - 1) / kSide, [&](int64_t begin, int64_t end) {
+    for (int64_t i0 = begin * kSide; i0 < std::min(end * kSide, size); i0 += kSide)
+      for (int64_t j0 = 0; j0 <= i0; j0 += kSide)
+        for (int64_t i = i0; i < std::min(i0 + kSide, size); ++i)
+          for (int64_t j = j0; j < std::min(j0 + kSide, i); ++j)
+            damped[i * size + j] = damped[j * size + i];
+  });
+  for (int64_t k = 0; k < size; ++k)
+    damped[k * size + k] = float(shared.factor->diagonal[k] + shared.factor->added[k]);
 }
 
 } // namespace
@@ -79,21 +108,13 @@ GptqShared qopt::shareStatistics(Hessian hessian, const GptqOptions &options, co
     shared.undamped = std::move(hessian.h);
     return shared;
   }
-  if (options.polishPasses > 0) {
-    shared.damped = Matrix<float>(size, size);
-    constexpr int64_t kSide = 64; // of squares that fit the cache from either side
-    runParallel(parallelFor, (size + kSide - 1) / kSide, [&](int64_t begin, int64_t end) {
-      for (int64_t i0 = begin * kSide; i0 < std::min(end * kSide, size); i0 += kSide)
-        for (int64_t j0 = 0; j0 < size; j0 += kSide)
-          for (int64_t i = i0; i < std::min(i0 + kSide, size); ++i)
-            for (int64_t j = j0; j < std::min(j0 + kSide, size); ++j)
-              shared.damped(i, j) = i == j ? float(shared.factor->diagonal[i] + shared.factor->added[i])
-                                           : float(hessian.h(std::min(i, j), std::max(i, j)));
-    });
+  if (!shared.isExact() || options.polishPasses > 0 || shared.hasFloatTarget()) {
+    shared.floats = shared.isExact() ? hessian.h.values : std::move(hessian.h.values);
+    makeFloats(shared, parallelFor);
   }
-  if (shared.isExact())
-    shared.exactUpper = upperFactor<double>(hessian.h, parallelFor);
-  if (!shared.isExact() || options.polishPasses > 0 || shared.hasFloatTarget())
-    shared.upper = upperFactor<float>(hessian.h, parallelFor);
+  if (shared.isExact()) {
+    std::reverse(hessian.h.values.begin(), hessian.h.values.end()); // rows and columns are
+    shared.exactUpper = std::move(hessian.h);
+  }
   return shared;
 }

@@ -72,7 +72,7 @@ QOPT_CPU_CLONES void spreadOf(int64_t cols, int64_t rows, const double *factors,
 /// Scales of the groups that start in columns [begin, end). `sums` holds E R from
 /// column `begin` on, for `ahead` columns.
 template <typename T>
-void chooseDynamicScales(const Matrix<T> &upper, SweepTile<T> &tile, int64_t begin, int64_t end, int64_t ahead,
+void chooseDynamicScales(MatrixRef<const T> upper, SweepTile<T> &tile, int64_t begin, int64_t end, int64_t ahead,
                          const T *sums, const GroupScaler &scaler, const float *importance) {
   std::vector<T> updated(sums, sums + ahead * tile.rows);
   solveUpper(CblasTrans, ahead, tile.rows, &upper(begin, begin), upper.cols, updated.data(), tile.rows);
@@ -94,7 +94,7 @@ void chooseDynamicScales(const Matrix<T> &upper, SweepTile<T> &tile, int64_t beg
 } // namespace
 
 template <typename T>
-void qopt::gptqSweep(const Matrix<T> &upper, const std::vector<int64_t> &order, SweepTile<T> &tile, int64_t blockSize,
+void qopt::gptqSweep(MatrixRef<const T> upper, const std::vector<int64_t> &order, SweepTile<T> &tile, int64_t blockSize,
                      const GroupScaler *dynamic, const float *importance) {
   int64_t size = upper.rows, rows = tile.rows;
   for (int64_t begin = 0; begin < size; begin += blockSize) {
@@ -132,7 +132,7 @@ void qopt::gptqSweep(const Matrix<T> &upper, const std::vector<int64_t> &order, 
   }
 }
 
-template void qopt::gptqSweep(const Matrix<float> &, const std::vector<int64_t> &, SweepTile<float> &, int64_t,
+template void qopt::gptqSweep(MatrixRef<const float>, const std::vector<int64_t> &, SweepTile<float> &, int64_t,
                               const GroupScaler *, const float *);
-template void qopt::gptqSweep(const Matrix<double> &, const std::vector<int64_t> &, SweepTile<double> &, int64_t,
+template void qopt::gptqSweep(MatrixRef<const double>, const std::vector<int64_t> &, SweepTile<double> &, int64_t,
                               const GroupScaler *, const float *);

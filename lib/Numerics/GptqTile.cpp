@@ -38,7 +38,7 @@ void divideByHessian(const GptqShared &shared, Matrix<float> &matrix, Matrix<flo
       memory(r, j) = matrix(r, order[j]);
   for (CBLAS_TRANSPOSE transpose : {CblasTrans, CblasNoTrans})
     cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, transpose, CblasNonUnit, int(rows), int(size), 1.0f,
-                shared.upper.values.data(), int(size), memory.values.data(), int(size));
+                shared.upper().data, int(size), memory.values.data(), int(size));
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < size; ++j)
       matrix(r, order[j]) = memory(r, j);
@@ -91,11 +91,11 @@ void polish(const GptqShared &shared, PolishTile &tile) {
   for (int pass = 0; pass < shared.options.polishPasses; ++pass) {
     double before = value, enough = shared.options.polishGain * before;
     if (refit) {
-      refitScales(shared.damped, tile);
+      refitScales(shared.damped(), tile);
       double refitted = sumValues(tile.values);
       refit = value - refitted > shared.options.refitGain * before;
     }
-    polishCodes(shared.damped, tile);
+    polishCodes(shared.damped(), tile);
     value = sumValues(tile.values);
     if (!(before - value > enough))
       break;
@@ -121,7 +121,7 @@ void startPolish(const GptqShared &shared, TileMemory<T> &memory, bool float16Sc
   }
   float *products = tile.partial.data();
   cblas_strmm(CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, int(size), int(rows), 1.0f,
-              shared.upper.values.data(), int(size), products, int(rows));
+              shared.upper().data, int(size), products, int(rows));
   tile.groupSize = sweep.groupSize;
   tile.maxCode = sweep.maxCode;
   tile.float16Scales = float16Scales;
@@ -162,7 +162,7 @@ Matrix<float> qopt::shareShift(const GptqShared &shared, int64_t rows, const Par
 }
 
 template <typename T>
-void qopt::quantizeTile(const GptqShared &shared, const Matrix<T> &upper, const Matrix<float> &shift,
+void qopt::quantizeTile(const GptqShared &shared, MatrixRef<const T> upper, const Matrix<float> &shift,
                         MatrixRef<const float> weights, const GroupScaler &scaler, TileMemory<T> &memory,
                         GroupCodes &result, int64_t first, double *losses) {
   const GptqOptions &options = shared.options;
@@ -244,9 +244,9 @@ void qopt::quantizeTile(const GptqShared &shared, const Matrix<T> &upper, const 
   exchangeMemory(sweep, tile);
 }
 
-template void qopt::quantizeTile(const GptqShared &, const Matrix<float> &, const Matrix<float> &,
+template void qopt::quantizeTile(const GptqShared &, MatrixRef<const float>, const Matrix<float> &,
                                  MatrixRef<const float>, const GroupScaler &, TileMemory<float> &, GroupCodes &,
                                  int64_t, double *);
-template void qopt::quantizeTile(const GptqShared &, const Matrix<double> &, const Matrix<float> &,
+template void qopt::quantizeTile(const GptqShared &, MatrixRef<const double>, const Matrix<float> &,
                                  MatrixRef<const float>, const GroupScaler &, TileMemory<double> &, GroupCodes &,
                                  int64_t, double *);

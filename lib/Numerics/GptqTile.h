@@ -59,7 +59,7 @@ struct SweepTile {
 /// weights as the reference has updated them by then: with the errors of earlier blocks of
 /// `blockSize` columns, not of the block at hand. Fills codes, errors and products.
 template <typename T>
-void gptqSweep(const Matrix<T> &upper, const std::vector<int64_t> &order, SweepTile<T> &tile, int64_t blockSize,
+void gptqSweep(MatrixRef<const T> upper, const std::vector<int64_t> &order, SweepTile<T> &tile, int64_t blockSize,
                const GroupScaler *dynamic, const float *importance);
 
 /// The tile while all its codes are known and are improved; everything by column of W.
@@ -80,11 +80,11 @@ struct PolishTile {
 };
 
 /// One pass of coordinate descent on tr(E H E^T) over the codes. `h` is the damped H.
-void polishCodes(const Matrix<float> &h, PolishTile &tile);
+void polishCodes(MatrixRef<const float> h, PolishTile &tile);
 
 /// The scales that minimise tr(E H E^T) for given codes, row by row. Changes scales (and
 /// zero points where a scale turns negative), never for the worse.
-void refitScales(const Matrix<float> &h, PolishTile &tile);
+void refitScales(MatrixRef<const float> h, PolishTile &tile);
 
 /// The memory of one tile after another: to get it from the system costs as much as some
 /// steps. T as in SweepTile.
@@ -102,7 +102,7 @@ Matrix<float> shareShift(const GptqShared &shared, int64_t rows, const ParallelF
 /// rows. `upper` is R in the precision to work with, `shift` of shareShift(). A loss is
 /// e H e^T without damping.
 template <typename T>
-void quantizeTile(const GptqShared &shared, const Matrix<T> &upper, const Matrix<float> &shift,
+void quantizeTile(const GptqShared &shared, MatrixRef<const T> upper, const Matrix<float> &shift,
                   MatrixRef<const float> weights, const GroupScaler &scaler, TileMemory<T> &memory, GroupCodes &result,
                   int64_t first, double *losses);
 

@@ -54,12 +54,11 @@ inline bool wantsProduct(int64_t outFeatures, int64_t inFeatures) { return 2 * o
 /// `outFeatures`: of the linear that `product` is for; 0: C is summed.
 int64_t gptqBytes(int64_t inFeatures, int64_t outFeatures, const GptqOptions &options);
 
-/// What all linears of a group share: the order, the factor of H. Keeps H, its
-/// factor and, with a float target, C - H: up to 3 K^2 floats, while it is made up to
-/// 20 K^2 bytes; quantize() needs about 10 K floats per row of W that is being worked on,
-/// 256 rows per thread. Large products are float32, sums over them double; with
-/// GroupOptions::referenceMinMax codes are those of the reference, and H is factored and
-/// errors are propagated in double.
+/// What all linears of a group share: the order, H and its factor in the memory that H had,
+/// and with a float target C - H; quantize() needs about 5 K floats per row of W that is being
+/// worked on, 256 rows per thread, and K^2 floats with more than K rows and a float target.
+/// Large products are float32, sums over them double; with GroupOptions::referenceMinMax
+/// codes are those of the reference, and H is factored and errors are propagated in double.
 class GptqSolver {
 public:
   /// Errors: NaN or infinity in H, C or the product, sizes that do not fit, options out of range

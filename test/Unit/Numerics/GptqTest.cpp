@@ -197,10 +197,10 @@ TEST_F(Gptq, theProductOfOneLinearIsWorthAsMuchAsC) {
 
 TEST_F(Gptq, takesTheMemoryThatIsSaid) {
   GptqOptions options;
-  EXPECT_EQ(gptqBytes(8192, 2048, options), 16 * 8192ll * 8192 + 4 * 2048 * 8192ll);
+  EXPECT_EQ(gptqBytes(8192, 2048, options), 8 * 8192ll * 8192 + 12 * 2048 * 8192ll);
   EXPECT_EQ(gptqBytes(2048, 0, options), 20 * 2048ll * 2048);
   options.floatTarget = 0;
-  EXPECT_EQ(gptqBytes(2048, 0, options), 16 * 2048ll * 2048);
+  EXPECT_EQ(gptqBytes(2048, 0, options), 8 * 2048ll * 2048);
 }
 
 TEST_F(Gptq, doesNotDependOnThreads) {
