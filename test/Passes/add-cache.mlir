@@ -495,6 +495,27 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
+// A norm of heads that lie in the place of tokens.
+// CHECK-LABEL: func.func @forward(
+// CHECK-LABEL: func.func @decode(
+// CHECK:         %[[NORM:.*]] = onnx.RMSNormalization {{.*}} -> tensor<?x?x2x4xf32>
+// CHECK:         %[[Q:.*]] = onnx.Reshape %[[NORM]], {{.*}} -> tensor<?x?x8xf32>
+// CHECK:         qopt.cached_attention %[[Q]],
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x?x8xf32> {qopt.role = #qopt.role<logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %scale = onnx.Constant dense<0.5> : tensor<4xf32>
+  %apart = onnx.Constant dense<[0, -1, 4]> : tensor<3xi64>
+  %back = onnx.Constant dense<[0, -1, 8]> : tensor<3xi64>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %heads = onnx.Reshape %x, %apart : (tensor<?x?x8xf32>, tensor<3xi64>) -> tensor<?x?x4xf32>
+  %norm = onnx.RMSNormalization %heads, %scale : (tensor<?x?x4xf32>, tensor<4xf32>) -> tensor<?x?x4xf32>
+  %q = onnx.Reshape %norm, %back : (tensor<?x?x4xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %q, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %y : tensor<?x?x8xf32>
+}
+
+// -----
+
 // No decoder at all, and no function with a body.
 // REMARK: {{\[}}Analysis{{\]}} cache {{.*}}: no input holds token ids
 // REMARK-NOT: remark:
