@@ -28,7 +28,10 @@ for fuzzer in "${fuzzers[@]}"; do
     case $fuzzer in
       CorpusFuzzer) runs=60000 ;;
       ModuleFuzzer) runs=8000 ;;
-      OnnxFileFuzzer) runs=25000 ;;
+      MlirFuzzer) runs=5000 ;;
+      ModelFuzzer) runs=6000 ;;
+      OnnxFileFuzzer) runs=100000 ;;
+      OptionsFuzzer) runs=20000 ;;
       TensorFuzzer) runs=600000 ;;
       TokenizerFuzzer) runs=6000 ;;
       *) runs=10000 ;;
