@@ -250,7 +250,8 @@ static Status addJsonLine(std::string_view line, int64_t vocabularySize, Encoder
 }
 
 /// An error names the line, as the fields of a line do not.
-static Status addJsonLines(std::string_view file, int64_t vocabularySize, Encoder &encoder, Corpus &corpus) {
+static Status addJsonLines(std::string_view file, int64_t vocabularySize, DocumentRule rule, Encoder &encoder,
+                           Corpus &corpus) {
   size_t number = 0;
   return forEachPart(dropByteOrderMark(file), "\n", [&](std::string_view line) -> Status {
     ++number;
@@ -258,11 +259,14 @@ static Status addJsonLines(std::string_view file, int64_t vocabularySize, Encode
     if (line.empty())
       return {};
     Status status;
+    size_t numBefore = corpus.documents.size();
     try {
       status = addJsonLine(line, vocabularySize, encoder, corpus);
     } catch (const FieldError &error) {
       status = Error{error.message};
     }
+    if (status && rule == DocumentRule::Lines && corpus.documents.size() == numBefore)
+      status = Error{"holds no token, or 'attention_mask' hides all"};
     return status ? status : Status(Error{"line " + std::to_string(number) + ": " + status.error().message});
   });
 }
@@ -292,7 +296,7 @@ static Result<Corpus> parseCorpus(std::string_view ending, std::string_view file
       return ids.error();
     corpus.documents.push_back(std::move(*ids));
   } else if (ending == ".jsonl") {
-    status = addJsonLines(file, vocabularySize, encoder, corpus);
+    status = addJsonLines(file, vocabularySize, options.rule, encoder, corpus);
   } else if (ending.empty() || ending == ".txt" || ending == ".raw" || ending == ".md") {
     status = addText(file, options.rule, encoder);
   } else {

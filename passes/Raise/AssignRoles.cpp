@@ -280,17 +280,23 @@ void RoleAssignment::findHiddenStates() {
       output.role = Role::HiddenStates;
 }
 
+/// All at once: each attribute that is set alone copies those of all arguments.
 int64_t RoleAssignment::write() {
   int64_t decided = 0;
-  auto attribute = [&](const Port &port) {
+  auto withRole = [&](DictionaryAttr others, const Port &port) {
     Role role = port.role.value_or(Role::Other);
     decided += role != Role::Other;
-    return RoleAttr::get(function.getContext(), role);
+    NamedAttrList attributes(others);
+    attributes.set(attrs::Role::getNameStr(), RoleAttr::get(function.getContext(), role));
+    return attributes.getDictionary(function.getContext());
   };
+  SmallVector<DictionaryAttr> ofInputs, ofOutputs;
   for (auto [i, input] : llvm::enumerate(inputs))
-    setArgAttr<attrs::Role>(function, i, attribute(input));
+    ofInputs.push_back(withRole(function.getArgAttrDict(i), input));
   for (auto [i, output] : llvm::enumerate(outputs))
-    setResultAttr<attrs::Role>(function, i, attribute(output));
+    ofOutputs.push_back(withRole(function.getResultAttrDict(i), output));
+  function.setAllArgAttrs(ofInputs);
+  function.setAllResultAttrs(ofOutputs);
   return decided;
 }
 

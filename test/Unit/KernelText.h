@@ -36,12 +36,13 @@ inline std::string kernelFunction(const std::string &symbol, const std::string &
     names += separator + name;
     types += separator + full;
   }
-  std::string all = attributes;
-  if (kernel == "matmul_w8a8") {
-    const char *outliers = count == 8 ? "1, 1, 0, 0" : count == 9 ? "1, 0, 1, 1" : "0, 0, 0, 0";
-    all +=
-        std::string(all.empty() ? "" : ", ") + "operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, " + outliers + ", 1>";
-  }
+  std::string all = attributes, segments;
+  if (kernel == "matmul_w8a8")
+    segments = std::string("1, 1, 1, 1, 1, ") + (count == 8 ? "1, 1, 0, 0" : count == 9 ? "1, 0, 1, 1" : "0, 0, 0, 0");
+  else if (kernel == "cached_attention")
+    segments = std::string("1, 1, 1, 1, ") + (count == 7 ? "1, 1" : "0, 0"); // slopes and sinks
+  if (!segments.empty())
+    all += (all.empty() ? "" : ", ") + ("operandSegmentSizes = array<i32: " + segments + ", 1>");
   return "func.func private @" + symbol + "(" + arguments + ") {\n  \"kernel." + kernel + "\"(" + names + ") {" + all +
          "} : (" + types + ") -> ()\n  return\n}\n";
 }

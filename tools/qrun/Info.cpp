@@ -15,9 +15,11 @@ Status showInfo(const Request &request) {
   auto module = openModule(request.modulePath);
   if (!module)
     return module.error();
+  if (Status status = writeJson(request, qrt::describeModuleAsJson(**module)); !status)
+    return status;
   if (!request.jsonToStdout())
     std::fputs(qrt::describeModule(**module).c_str(), stdout);
-  return writeJson(request, qrt::describeModuleAsJson(**module));
+  return {};
 }
 
 Status verifyModule(const Request &request) {
@@ -27,9 +29,11 @@ Status verifyModule(const Request &request) {
   if (Status status = (*module)->verify(); !status)
     return inFile(request.modulePath, status.error());
   std::string bytes = std::to_string((*module)->fileBytes());
+  if (Status status = writeJson(request, "{\n  \"verified_bytes\": " + bytes + "\n}\n"); !status)
+    return status;
   if (!request.jsonToStdout())
     std::printf("%s: its %s bytes match their SHA-256\n", printable(request.modulePath).c_str(), bytes.c_str());
-  return writeJson(request, "{\n  \"verified_bytes\": " + bytes + "\n}\n");
+  return {};
 }
 
 Status extractSection(const Request &request) {

@@ -102,8 +102,11 @@ TEST_F(NormalizeTest, IdentityAndDropoutPassThrough) {
   ModelBuilder::attribute(model.node("Dropout", {"a"}, {"b", "mask"}), "seed", int64_t(1));
   model.node("Relu", {"b"}, {"y"});
   expectIn(importModel(model), "onnx.Relu %arg0 :");
-  model.node("Not", {"mask"}, {"unused"});
-  EXPECT_EQ(importModel(model), "error: Not3: input \"mask\" is an output that is not supported");
+  // The mask keeps everything.
+  ModelBuilder masked(12);
+  masked.node("Dropout", {"x"}, {"b", "mask"});
+  ModelBuilder::attribute(masked.node("Cast", {"mask"}, {"y"}), "to", int64_t(1));
+  expectIn(importModel(masked), "dense<true>");
 }
 
 TEST_F(NormalizeTest, ConstantsOfEveryForm) {

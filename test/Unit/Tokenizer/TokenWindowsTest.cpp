@@ -70,8 +70,8 @@ protected:
   Result<Corpus> read(std::string_view name, std::string_view contents, const CorpusOptions &options = {}) {
     return readCorpus(directory.write(name, contents), tokenizer.get(), 512, options);
   }
-  std::string errorOf(std::string_view name, std::string_view contents) {
-    Result<Corpus> corpus = read(name, contents);
+  std::string errorOf(std::string_view name, std::string_view contents, const CorpusOptions &options = {}) {
+    Result<Corpus> corpus = read(name, contents, options);
     return corpus ? "no error" : corpus.error().message;
   }
   std::vector<std::vector<int32_t>> documents(std::string_view name, std::string_view contents,
@@ -192,6 +192,10 @@ TEST_F(CorpusTest, LeavesMaskedTokensOut) {
             (Documents{{7, 8}, {3}, {5}}));
   EXPECT_EQ(documents("a.jsonl", "{\"input_ids\": [9], \"attention_mask\": [0]}\n{\"input_ids\": [5]}"),
             (Documents{{5}}));
+  // A list of prompts has an answer for each.
+  EXPECT_EQ(errorOf("a.jsonl", "{\"input_ids\": [5]}\n{\"input_ids\": [9], \"attention_mask\": [0]}",
+                    {DocumentRule::Lines, /*appendEndOfText=*/false}),
+            "line 2: holds no token, or 'attention_mask' hides all");
   EXPECT_EQ(errorOf("a.jsonl", "{\"input_ids\": [1, 2], \"attention_mask\": [1]}"),
             "line 1: attention_mask: has 1 elements, but input_ids 2");
   EXPECT_EQ(errorOf("a.jsonl", "{\"input_ids\": [1], \"attention_mask\": [2]}"),
