@@ -48,12 +48,13 @@ Operation *qopt::findProduct(Value value) {
 
 llvm::DenseSet<Operation *> qopt::findProducts(func::FuncOp function, ArrayRef<Role> roles) {
   llvm::DenseSet<Operation *> products;
-  function.walk([&](func::ReturnOp op) {
-    for (auto [i, output] : llvm::enumerate(op.getOperands()))
-      if (llvm::is_contained(roles, getResultRole(function, i)))
-        if (Operation *product = findProduct(output))
-          products.insert(product);
-  });
+  // Layers ask one by one, so this looks at the ends of blocks alone.
+  for (Block &block : function.getBody())
+    if (auto op = dyn_cast_or_null<func::ReturnOp>(block.empty() ? nullptr : &block.back()))
+      for (auto [i, output] : llvm::enumerate(op.getOperands()))
+        if (llvm::is_contained(roles, getResultRole(function, i)))
+          if (Operation *product = findProduct(output))
+            products.insert(product);
   return products;
 }
 
