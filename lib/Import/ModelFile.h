@@ -14,10 +14,10 @@
 namespace qopt {
 
 /// The versions that this importer knows. IR version 3 is the first with operator
-/// sets; 7 is the first with today's broadcasting. A newer file is read as far as its
+/// sets. Operators are judged by their own versions, so a newer file is read as far as its
 /// operators are known.
 inline constexpr int64_t kMinIrVersion = 3, kMaxIrVersion = 14;
-inline constexpr int64_t kMinOpset = 7, kMaxOpset = 28;
+inline constexpr int64_t kMinOpset = 1, kMaxOpset = 28;
 
 /// Dimensions of one tensor.
 inline constexpr int kMaxRank = 64;

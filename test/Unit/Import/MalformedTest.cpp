@@ -93,8 +93,8 @@ TEST_F(MalformedTest, OverlongNumbers) {
 TEST_F(MalformedTest, Versions) {
   EXPECT_EQ(errorOf([](ModelBuilder &m) { m.model.set_ir_version(2); }),
             "error: ir_version 2 is not supported: expected 3 to 14");
-  EXPECT_EQ(errorOf([](ModelBuilder &m) { m.model.mutable_opset_import(0)->set_version(6); }),
-            "error: operator set 6 is not supported: expected 7 to 28");
+  EXPECT_EQ(errorOf([](ModelBuilder &m) { m.model.mutable_opset_import(0)->set_version(0); }),
+            "error: operator set 0 is not supported: expected 1 to 28");
   EXPECT_EQ(errorOf([](ModelBuilder &m) { m.model.add_opset_import()->set_version(20); }),
             "error: model imports the operator set of domain \"\" twice");
 }
