@@ -18,7 +18,8 @@
 
 namespace qopt::fuzz {
 
-/// A context with all dialects, without threads and deaf to diagnostics.
+/// A context with all dialects, without threads and deaf to diagnostics. Now and then it is a new one: no module of the
+/// one before may be alive, so a run asks once.
 inline mlir::MLIRContext &context() {
   static std::unique_ptr<mlir::MLIRContext> current;
   static int uses = 0;

@@ -17,9 +17,9 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::fuzz;
 
-static OwningOpRef<ModuleOp> load(StringRef bytes, std::string &error) {
+static OwningOpRef<ModuleOp> load(MLIRContext &mlir, StringRef bytes, std::string &error) {
   ImportOptions options = {.bytes = std::as_bytes(std::span(bytes.data(), bytes.size())), .hasFolder = false};
-  return loadModel("model.mlir", context(), options, error);
+  return loadModel("model.mlir", mlir, options, error);
 }
 
 /// What was read can be written and read again, but not with one bit changed.
@@ -29,10 +29,10 @@ static void writeAndRead(ModuleOp module, uint64_t anyBit) {
   if (failed(writeBytecodeToFile(module, stream)))
     std::abort();
   written = sealBytecode(written);
-  if (!load(written, error))
+  if (!load(*module.getContext(), written, error))
     std::abort();
   written[anyBit / 8 % written.size()] ^= static_cast<char>(1 << anyBit % 8);
-  if (load(written, error))
+  if (load(*module.getContext(), written, error))
     std::abort();
   requireOneLine(error);
 }
@@ -42,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (text.starts_with(kBytecodeMagic))
     return -1; // of another program: what the reader makes of it is not ours
   std::string error;
-  OwningOpRef<ModuleOp> module = load(text, error);
+  OwningOpRef<ModuleOp> module = load(context(), text, error);
   if (!module)
     return requireOneLine(error);
   writeAndRead(*module, llvm::xxh3_64bits(text));
