@@ -12,7 +12,6 @@
 #include "Statistics.h"
 #include "qopt/Calibration/Stages.h"
 #include "qopt/Dialect/Cancellation.h"
-#include "qopt/Numerics/Transpose.h"
 #include "qopt/Support/Memory.h"
 #include <chrono>
 #include <cmath>
@@ -196,7 +195,7 @@ private:
   /// other's shares them.
   LogicalResult loadWeights(const Stage &stage, std::vector<qrt::Tensor> (&weights)[2], bool &differ) {
     for (const StageWeights &source : stage.weights) {
-      std::optional<Matrix<float>> replacement;
+      std::optional<qrt::Tensor> replacement;
       if (source.linear && failed(codes.weightsOf(*source.linear, replacement)))
         return failure();
       qrt::Tensor original;
@@ -207,18 +206,10 @@ private:
         original = std::move(*tensor);
       }
       differ |= replacement.has_value();
-      weights[Quantized].push_back(replacement ? transpose(*replacement) : original);
+      weights[Quantized].push_back(replacement.value_or(original));
       weights[Float].push_back(original);
     }
     return success();
-  }
-
-  /// [N, K] to a tensor [K, N].
-  static qrt::Tensor transpose(const Matrix<float> &matrix) {
-    qrt::Tensor tensor(ElementType::F32, {matrix.cols, matrix.rows});
-    StoredMatrix from{reinterpret_cast<const char *>(matrix.values.data()), ElementType::F32, matrix.rows, matrix.cols};
-    readColumns(from, 0, {tensor.data<float>(), matrix.cols, matrix.rows});
-    return tensor;
   }
 
   Status runBatch(const Stage &stage, size_t index, const std::vector<qrt::Tensor> (&weights)[2], bool weightsDiffer) {
@@ -266,11 +257,17 @@ private:
         return tensor.error();
       xFloat = *tensor;
     }
-    MatrixRef<const float> weights;
-    if (targetWeights.rows != 0)
-      weights = targetWeights;
+    LinearTarget linear;
+    Matrix<float> residual;
+    if (targetWeights.rows != 0 && xFloat.data<float>()) {
+      linear.weights = targetWeights;
+      if (Status status = live.loadAhead(index, stage.residual, parallelFor, residual); !status)
+        return status;
+      if (residual.rows * x->dims().back() == x->numElements() && residual.cols == targetWeights.rows)
+        linear.residual = residual;
+    }
     DeviceProducts *device = statistics.hasHessian() ? runner->products() : nullptr;
-    return statistics.add(*x, xFloat, batches[index], parallelFor, weights, device);
+    return statistics.add(*x, xFloat, batches[index], parallelFor, linear, device);
   }
 
   static void setAbsMax(ObserveOp observe, float value) {

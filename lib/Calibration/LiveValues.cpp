@@ -26,6 +26,23 @@ Result<qrt::Tensor> LiveValues::load(size_t batch, Stream stream, Value value) {
   return store.get(handle);
 }
 
+Status LiveValues::loadAhead(size_t batch, Value value, const ParallelFor &parallelFor, Matrix<float> &ahead) {
+  if (!value || isShared(batch, value))
+    return {};
+  Result<qrt::Tensor> quantized = load(batch, Quantized, value), original = load(batch, Float, value);
+  for (const Result<qrt::Tensor> *tensor : {&quantized, &original})
+    if (!*tensor)
+      return tensor->error();
+  int64_t cols = original->dims().back(), rows = original->numElements() / std::max<int64_t>(cols, 1);
+  ahead = Matrix<float>(rows, cols);
+  const float *from = original->data<float>(), *less = quantized->data<float>();
+  parallelFor(rows, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * cols; i < end * cols; ++i)
+      ahead.values[i] = from[i] - less[i];
+  });
+  return {};
+}
+
 Status LiveValues::set(size_t batch, Stream stream, Value value, qrt::Tensor tensor) {
   Result<ValueStore::Handle> handle = store.put(std::move(tensor));
   if (!handle)

@@ -9,6 +9,7 @@
 
 #include "qopt/Calibration/Samples.h"
 #include "qopt/Calibration/ValueStore.h"
+#include "qopt/Numerics/Quantizers.h"
 #include "llvm/ADT/DenseMap.h"
 #include <array>
 
@@ -27,6 +28,8 @@ public:
   size_t numBatches() const { return live.size(); }
 
   Result<qrt::Tensor> load(size_t batch, Stream stream, mlir::Value value);
+  /// By how much the float model is ahead in `value`, in rows; nothing where both are equal, or for null.
+  Status loadAhead(size_t batch, mlir::Value value, const ParallelFor &parallelFor, Matrix<float> &ahead);
   Status set(size_t batch, Stream stream, mlir::Value value, qrt::Tensor tensor);
   /// The float model's value is the quantized one's.
   void share(size_t batch, mlir::Value value);

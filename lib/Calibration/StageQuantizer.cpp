@@ -6,6 +6,7 @@
 #include "StageQuantizer.h"
 #include "qopt/Calibration/ReplaceWeights.h"
 #include "qopt/Calibration/WeightQuantizer.h"
+#include "qopt/Numerics/Transpose.h"
 #include <chrono>
 
 using namespace mlir;
@@ -95,9 +96,17 @@ LogicalResult StageQuantizer::repeat(const Stage &stage, const StageResult &resu
   return success();
 }
 
-LogicalResult StageQuantizer::weightsOf(const Linear &linear, std::optional<Matrix<float>> &result) const {
+/// [N, K] to a tensor [K, N].
+static qrt::Tensor transpose(const Matrix<float> &matrix) {
+  qrt::Tensor tensor(ElementType::F32, {matrix.cols, matrix.rows});
+  StoredMatrix from{reinterpret_cast<const char *>(matrix.values.data()), ElementType::F32, matrix.rows, matrix.cols};
+  readColumns(from, 0, {tensor.data<float>(), matrix.cols, matrix.rows});
+  return tensor;
+}
+
+LogicalResult StageQuantizer::weightsOf(const Linear &linear, std::optional<qrt::Tensor> &result) const {
   if (auto found = codes.find(linear.op); found != codes.end()) {
-    result = dequantize(*found->second);
+    result = transpose(dequantize(*found->second));
   } else if (linear.isQuantizedWithoutData()) {
     FailureOr<Matrix<float>> weights = readWeights(linear);
     if (failed(weights))
@@ -105,7 +114,7 @@ LogicalResult StageQuantizer::weightsOf(const Linear &linear, std::optional<Matr
     auto quantizer = WeightQuantizer::create(linear.scheme.getValue(), linear.inFeatures, /*measured=*/nullptr,
                                              /*isLast=*/true, parallelFor);
     QuantizerFigures figures;
-    result = dequantize(*(*quantizer)->quantize(*weights, figures, parallelFor));
+    result = transpose(dequantize(*(*quantizer)->quantize(*weights, figures, parallelFor)));
   }
   return success();
 }

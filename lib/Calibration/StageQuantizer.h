@@ -28,9 +28,9 @@ public:
   /// The same with the codes of `result`. Emits an error if they are not those of the stage.
   mlir::LogicalResult repeat(const Stage &stage, const StageResult &result);
 
-  /// What the weights of `linear` are after quantization, [N, K]; nothing while they
+  /// What the weights of `linear` are after quantization, [K, N]; nothing while they
   /// are as they were.
-  mlir::LogicalResult weightsOf(const Linear &linear, std::optional<Matrix<float>> &result) const;
+  mlir::LogicalResult weightsOf(const Linear &linear, std::optional<qrt::Tensor> &result) const;
   /// `stage` has run: no other computes with the same weights.
   void forget(const Stage &stage);
 

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "StageReaders.h"
 #include "qopt/Calibration/WeightQuantizer.h"
+#include "qopt/Dialect/Constants.h"
 #include "qopt/Numerics/Gptq.h"
 
 using namespace mlir;
@@ -15,7 +16,7 @@ bool qopt::hasFloatTarget(const Linear &linear) {
          linear.scheme.get(options::floatTarget) != 0;
 }
 
-StageReaders::StageReaders(func::FuncOp function, const Stage &stage) {
+StageReaders::StageReaders(func::FuncOp function, const Stage &stage) : hasResidual(stage.residual) {
   ObserveOp observe = stage.observe;
   for (Operation &op : function.getBody().front())
     if (std::optional<Linear> linear = Linear::match(&op);
@@ -42,11 +43,31 @@ bool StageReaders::haveFloatTarget() const {
   return llvm::any_of(linears, [](const auto &entry) { return llvm::any_of(entry.second, hasFloatTarget); });
 }
 
-bool StageReaders::sumProduct() const {
+const Linear *StageReaders::targetReader() const {
   if (linears.size() != 1 || linears.front().second.size() != 1)
-    return false;
+    return nullptr;
   const Linear &linear = linears.front().second.front();
-  return hasFloatTarget(linear) && wantsProduct(linear.outFeatures, linear.inFeatures);
+  return hasFloatTarget(linear) ? &linear : nullptr;
+}
+
+Value StageReaders::findResidual() const {
+  const Linear *linear = targetReader();
+  Value value = linear ? onnx::MatMulOp(linear->op).getResult() : Value();
+  while (value && value.hasOneUse()) {
+    auto add = dyn_cast<onnx::AddOp>(*value.user_begin());
+    if (!add)
+      break;
+    Value other = add->getOperand(add->getOperand(0) == value);
+    if (!matchWeight(other))
+      return other.getType() == value.getType() ? other : Value();
+    value = add.getResult();
+  }
+  return {};
+}
+
+bool StageReaders::sumProduct() const {
+  const Linear *linear = targetReader();
+  return linear && (hasResidual || wantsProduct(linear->outFeatures, linear->inFeatures));
 }
 
 FailureOr<Matrix<float>> StageReaders::targetWeights() const {

@@ -30,13 +30,18 @@ public:
   /// The weights [N, K] of the only linear, where W (C - H) is what is summed for it and
   /// not C; else none.
   mlir::FailureOr<Matrix<float>> targetWeights() const;
+  /// What the output of the only linear is added to, behind a bias, where that is of use to its float target; or null.
+  mlir::Value findResidual() const;
   /// Emits an error if the statistics and what is made of them need more than `free` bytes.
   mlir::LogicalResult checkMemory(int64_t free) const;
 
 private:
+  /// The only linear, if it has a float target; else null.
+  const Linear *targetReader() const;
   bool sumProduct() const;
 
   ByScheme linears;
+  bool hasResidual;
 };
 
 } // namespace qopt

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "qopt/Calibration/Stages.h"
+#include "StageReaders.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/OperationSupport.h"
 #include "qopt/Dialect/Constants.h"
@@ -27,6 +28,8 @@ public:
   FailureOr<StagePlan> run() {
     if (failed(assignOperations()))
       return failure();
+    for (Stage &stage : plan.stages)
+      stage.residual = findResidual(stage);
     findLiveValues();
     plan.module = ModuleOp::create(UnknownLoc::get(function.getContext()));
     for (auto [index, stage] : llvm::enumerate(plan.stages))
@@ -63,6 +66,15 @@ private:
     return success();
   }
 
+  /// What the output of the stage's reader is added to, if that is there by then.
+  Value findResidual(const Stage &stage) const {
+    Value value = StageReaders(function, stage).findResidual();
+    Operation *op = value ? value.getDefiningOp() : nullptr;
+    auto maker = stageOf.find(op);
+    bool isKnown = op ? maker != stageOf.end() && maker->second <= &stage - plan.stages.data() : bool(value);
+    return isKnown ? value : Value();
+  }
+
   /// Inputs, outputs and last uses from who reads what.
   void findLiveValues() {
     llvm::MapVector<Value, int64_t> lastReader;
@@ -85,6 +97,8 @@ private:
           if (!matchWeight(operand))
             read(operand, /*byStage=*/true);
       read(stage.observe.getInput(), /*byStage=*/false);
+      if (stage.residual)
+        read(stage.residual, /*byStage=*/false);
       stage.inputs.assign(inputs.begin(), inputs.end());
     }
     for (auto [stage, values] : llvm::zip(plan.stages, outputs))

@@ -47,7 +47,7 @@ Statistics::Statistics(ObserveOp observe, const RangeOptions &options)
       wantsHessian(observes(observe, StatisticSet::Hessian)), options(options) {}
 
 Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch,
-                       const ParallelFor &parallelFor, MatrixRef<const float> weights, DeviceProducts *device) {
+                       const ParallelFor &parallelFor, const LinearTarget &linear, DeviceProducts *device) {
   if (Status status = checkRows(x, batch); !status)
     return status;
   int64_t columns = x.dims().back(), rows = x.numElements() / columns;
@@ -74,8 +74,8 @@ Status Statistics::add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const Sa
     if (xFloat.data<float>())
       target = {xFloat.data<float>(), rows, columns};
     if (device)
-      return accumulateHessian(sums, values, target, batch.mask, parallelFor, weights, *device);
-    accumulateHessian(sums, values, target, batch.mask, parallelFor, weights);
+      return accumulateHessian(sums, values, target, batch.mask, parallelFor, linear, *device);
+    accumulateHessian(sums, values, target, batch.mask, parallelFor, linear);
   }
   return {};
 }

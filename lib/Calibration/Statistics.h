@@ -38,10 +38,10 @@ public:
   /// x [..., K] with the batch's positions as rows; `xFloat` the float model's,
   /// without data where both are equal, which must be so for all batches or for none. Errors: infinities or NaNs;
   /// another number of rows than positions where some of them are masked.
-  /// `weights` [N, K], where given, are those of the only linear that reads the value;
+  /// `linear` is the only one that reads the value, where more is to be summed of it;
   /// `device`, where given, multiplies for the Hessian.
   Status add(const qrt::Tensor &x, const qrt::Tensor &xFloat, const SampleBatch &batch, const ParallelFor &parallelFor,
-             MatrixRef<const float> weights = {}, DeviceProducts *device = nullptr);
+             const LinearTarget &linear = {}, DeviceProducts *device = nullptr);
 
   /// As if it had seen what `other` has as well. Errors: `other` lacks what is wanted, or has another shape; two
   /// moving averages.

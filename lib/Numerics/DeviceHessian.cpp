@@ -35,12 +35,12 @@ static void add(Matrix<double> &sums, const Matrix<float> &a, const Matrix<float
 
 Status qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
                                std::span<const uint8_t> mask, const ParallelFor &parallelFor,
-                               MatrixRef<const float> weights, DeviceProducts &device) {
-  HessianTokens tokens(hessian, x, xFloat, mask, parallelFor, weights);
+                               const LinearTarget &linear, DeviceProducts &device) {
+  HessianTokens tokens(hessian, x, xFloat, mask, parallelFor, linear);
   bool hasProduct = hessian.product.rows != 0 && tokens.hasFloat();
   Matrix<float> squares(x.cols, x.cols), own, outputs;
   if (tokens.hasFloat())
-    own = Matrix<float>(hasProduct ? weights.rows : x.cols, x.cols);
+    own = Matrix<float>(hasProduct ? linear.weights.rows : x.cols, x.cols);
   for (int64_t first = 0; first < tokens.count(); first += kTokens) {
     MatrixRef<const float> inputs = tokens.inputs(first, kTokens);
     if (Status status = device.multiply(inputs, true, inputs, false, squares); !status)
@@ -51,9 +51,10 @@ Status qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, Matri
       continue;
     MatrixRef<const float> ahead = tokens.ahead(first, kTokens);
     if (hasProduct) {
-      outputs = Matrix<float>(ahead.rows, weights.rows);
-      if (Status status = device.multiply(ahead, false, weights, true, outputs); !status)
+      outputs = Matrix<float>(ahead.rows, linear.weights.rows);
+      if (Status status = device.multiply(ahead, false, linear.weights, true, outputs); !status)
         return status;
+      tokens.addResidual(first, outputs);
       ahead = outputs;
     }
     if (Status status = device.multiply(ahead, true, inputs, false, own); !status)

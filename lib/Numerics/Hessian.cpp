@@ -88,7 +88,7 @@ private:
   std::vector<float> own; ///< of the difference, for C
 };
 
-/// product += (difference weights^T)^T x, tile by tile of the product.
+/// product += (difference weights^T + residual)^T x, tile by tile of the product.
 void accumulateProduct(Matrix<double> &product, const HessianTokens &all, MatrixRef<const float> weights,
                        const ParallelFor &parallelFor) {
   int64_t step = tileSize(weights.cols), rowTiles = (weights.rows + step - 1) / step,
@@ -102,6 +102,7 @@ void accumulateProduct(Matrix<double> &product, const HessianTokens &all, Matrix
         gemm(CblasNoTrans, CblasTrans, std::min(step, tokens - t), weights.rows, x.cols, 1.0f, difference.row(t),
              difference.stride, weights.data, weights.stride, 0.0f, outputs.row(t), weights.rows);
     });
+    all.addResidual(first, outputs);
     runParallel(parallelFor, rowTiles * colTiles, [&](int64_t begin, int64_t end) {
       std::vector<float> sums(step * step);
       for (int64_t tile = begin; tile < end; ++tile) {
@@ -120,11 +121,11 @@ void accumulateProduct(Matrix<double> &product, const HessianTokens &all, Matrix
 
 void qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
                              std::span<const uint8_t> mask, const ParallelFor &parallelFor,
-                             MatrixRef<const float> weights) {
+                             const LinearTarget &linear) {
   prepareBlas();
   int64_t size = x.cols;
-  HessianTokens tokens(hessian, x, xFloat, mask, parallelFor, weights);
-  bool hasProduct = tokens.hasFloat() && weights.data;
+  HessianTokens tokens(hessian, x, xFloat, mask, parallelFor, linear);
+  bool hasProduct = tokens.hasFloat() && linear.weights.data;
 
   // One task owns a tile of the upper triangle and its mirror image.
   int64_t step = tileSize(size);
@@ -142,5 +143,5 @@ void qopt::accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixR
     }
   });
   if (hasProduct)
-    accumulateProduct(hessian.product, tokens, weights, parallelFor);
+    accumulateProduct(hessian.product, tokens, linear.weights, parallelFor);
 }

@@ -24,15 +24,14 @@ static MatrixRef<const float> selectRows(MatrixRef<const float> x, std::span<con
 }
 
 HessianTokens::HessianTokens(Hessian &hessian, MatrixRef<const float> inputs, MatrixRef<const float> xFloat,
-                             std::span<const uint8_t> mask, const ParallelFor &parallelFor,
-                             MatrixRef<const float> weights)
+                             std::span<const uint8_t> mask, const ParallelFor &parallelFor, const LinearTarget &linear)
     : isFloatGiven(xFloat.data != nullptr) {
   int64_t size = inputs.cols;
-  bool hasProduct = isFloatGiven && weights.data;
+  bool hasProduct = isFloatGiven && linear.weights.data;
   if (hessian.h.rows == 0)
     hessian.h = Matrix<double>(size, size);
   if (hasProduct && hessian.product.rows == 0)
-    hessian.product = Matrix<double>(weights.rows, size);
+    hessian.product = Matrix<double>(linear.weights.rows, size);
   if (isFloatGiven && !hasProduct && hessian.c.rows == 0)
     hessian.c = Matrix<double>(size, size);
   assert(hessian.h.rows == size && "the width of the inputs changed");
@@ -42,6 +41,8 @@ HessianTokens::HessianTokens(Hessian &hessian, MatrixRef<const float> inputs, Ma
   hessian.tokens += x.rows;
   if (!isFloatGiven)
     return;
+  if (linear.residual.data)
+    residual = selectRows(linear.residual, mask, selectedResidual);
   Matrix<float> selectedFloat;
   xFloat = selectRows(xFloat, mask, selectedFloat);
   difference = Matrix<float>(x.rows, size);
@@ -50,4 +51,12 @@ HessianTokens::HessianTokens(Hessian &hessian, MatrixRef<const float> inputs, Ma
       for (int64_t k = 0; k < size; ++k)
         difference(t, k) = xFloat(t, k) - x(t, k);
   });
+}
+
+void HessianTokens::addResidual(int64_t first, Matrix<float> &outputs) const {
+  if (!residual.data)
+    return;
+  for (int64_t t = 0; t < outputs.rows; ++t)
+    for (int64_t n = 0; n < outputs.cols; ++n)
+      outputs(t, n) += residual(first + t, n);
 }

@@ -17,13 +17,15 @@ public:
   /// Arguments as those of accumulateHessian(). Sums that `hessian` lacks become zeros, and
   /// the tokens are counted.
   HessianTokens(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
-                std::span<const uint8_t> mask, const ParallelFor &parallelFor, MatrixRef<const float> weights);
+                std::span<const uint8_t> mask, const ParallelFor &parallelFor, const LinearTarget &linear);
 
   int64_t count() const { return x.rows; }
   bool hasFloat() const { return isFloatGiven; }
   /// At most `count` tokens from `first` on: inputs, and what the float model's are ahead.
   MatrixRef<const float> inputs(int64_t first, int64_t count) const { return block(x, first, count); }
   MatrixRef<const float> ahead(int64_t first, int64_t count) const { return block(difference, first, count); }
+  /// Adds to the linear's outputs from `first` on what it is to make up for.
+  void addResidual(int64_t first, Matrix<float> &outputs) const;
 
 private:
   static MatrixRef<const float> block(MatrixRef<const float> all, int64_t first, int64_t count) {
@@ -31,7 +33,8 @@ private:
   }
 
   MatrixRef<const float> x;
-  Matrix<float> selected, difference;
+  MatrixRef<const float> residual;
+  Matrix<float> selected, difference, selectedResidual;
   bool isFloatGiven;
 };
 

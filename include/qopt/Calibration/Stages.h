@@ -25,6 +25,7 @@ struct StageWeights {
 
 struct Stage {
   ObserveOp observe;                       ///< measures the value at the end of the stage
+  mlir::Value residual;                    ///< what the output of its only reader is added to, if that is known then
   std::string function;                    ///< name in StagePlan::module; empty: the value is there already
   llvm::SmallVector<mlir::Value> inputs;   ///< of the cut function: arguments, results of earlier stages, observers
   std::vector<StageWeights> weights;       ///< arguments of the stage after the inputs

@@ -24,7 +24,7 @@ struct GptqOptions {
   double polishGain = 0.002;   ///< the pass that lowers the objective by no larger share is the last
   bool refitScales = true;     ///< least-squares scales before each polishing pass
   double refitGain = 0.01;     ///< the refit that gains no larger share is the last: it costs as much as ten passes
-  double floatTarget = 0.5;    ///< alpha of the asymmetric target; 0: none
+  double floatTarget = 0.75;   ///< alpha of the asymmetric target; 0: none
   int64_t blockSize = 128;     ///< changes codes only with groups that are not static (as in the reference)
 };
 
@@ -41,8 +41,9 @@ struct GptqReport {
 struct Hessian {
   Matrix<double> h; ///< X^T X [K, K], symmetric
   Matrix<double> c; ///< Xf^T X [K, K] with Xf the float model's inputs; empty without float target
-  /// W (Xf - X)^T X [N, K] for the one linear that reads the value, instead of c: less work
-  /// and memory where N is small beside K.
+  /// (W (Xf - X)^T + (Rf - R)^T) X [N, K] for the one linear that reads the value, instead of c, R
+  /// being what its output is added to: the output is to make up for that, too. Without R it is
+  /// less work and memory where N is small beside K.
   Matrix<double> product;
   int64_t tokens = 0;
 };
@@ -78,18 +79,24 @@ public:
   Result<GroupCodes> quantize(MatrixRef<const float> weights, GptqReport &report, const ParallelFor &parallelFor) const;
 };
 
+/// The one linear that reads a value, where more is known of it than its inputs.
+struct LinearTarget {
+  MatrixRef<const float> weights; ///< [N, K]
+  /// [T, N], by how much the float model is ahead in what the output is added to; or nothing.
+  MatrixRef<const float> residual;
+};
+
 /// hessian.h += x^T x and, where `xFloat` is given, hessian.c += xFloat^T x or, where
-/// `weights` [N, K] are given too, hessian.product += weights (xFloat - x)^T x.
+/// weights of `linear` are given too, hessian.product += (weights (xFloat - x)^T + residual^T) x.
 /// x [T, K]; rows whose `mask` is 0 weigh nothing (mask empty: all count). The
 /// result does not depend on the number of threads.
 void accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
-                       std::span<const uint8_t> mask, const ParallelFor &parallelFor,
-                       MatrixRef<const float> weights = {});
+                       std::span<const uint8_t> mask, const ParallelFor &parallelFor, const LinearTarget &linear = {});
 
 /// The same with products by `device`, within its float32 rounding. The result is that of
 /// the device, for any number of threads. Errors: of the device; sums are then of no use.
 Status accumulateHessian(Hessian &hessian, MatrixRef<const float> x, MatrixRef<const float> xFloat,
-                         std::span<const uint8_t> mask, const ParallelFor &parallelFor, MatrixRef<const float> weights,
+                         std::span<const uint8_t> mask, const ParallelFor &parallelFor, const LinearTarget &linear,
                          DeviceProducts &device);
 
 } // namespace qopt

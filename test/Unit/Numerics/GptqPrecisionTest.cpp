@@ -133,6 +133,7 @@ TEST_P(GptqPrecision, floatTargetIsThatOfDouble) {
     fine.groups.groupSize = 1;
     Matrix<float> with(rows, cols), without(rows, cols);
     dequantizeGroups(solve(weights, both, fine), with);
+    double alpha = fine.floatTarget;
     fine.floatTarget = 0;
     dequantizeGroups(solve(weights, both, fine), without);
     double difference = 0, size = 0;
@@ -140,7 +141,7 @@ TEST_P(GptqPrecision, floatTargetIsThatOfDouble) {
       for (int64_t k = 0; k < cols; ++k) {
         double expected = 0, found = 0;
         for (int64_t j = 0; j < cols; ++j) {
-          expected += 0.5 * weights(n, j) * (both.c(j, k) - both.h(j, k));
+          expected += alpha * weights(n, j) * (both.c(j, k) - both.h(j, k));
           found += (double(with(n, j)) - double(without(n, j))) * h(j, k);
         }
         difference += (found - expected) * (found - expected);

@@ -179,7 +179,7 @@ TEST_F(Gptq, theProductOfOneLinearIsWorthAsMuchAsC) {
     xFloat.values[i] *= 1 + noise.values[i];
   Hessian withC, withProduct;
   accumulateHessian(withC, x, xFloat, {}, {});
-  accumulateHessian(withProduct, x, xFloat, {}, {}, w);
+  accumulateHessian(withProduct, x, xFloat, {}, {}, {w, {}});
   GptqReport other;
   GroupCodes one = solve(w, withC, withGroup(64), report), same = solve(w, withProduct, withGroup(64), other);
   EXPECT_NEAR(other.loss, report.loss, 1e-4 * report.loss);

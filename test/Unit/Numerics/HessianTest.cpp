@@ -64,7 +64,7 @@ TEST(Hessian, sumsTheProductOfOneLinearInsteadOfC) {
     mask[t] = 0;
   Hessian hessian, expected;
   for (int i = 0; i < 2; ++i) {
-    accumulateHessian(hessian, x, xFloat, mask, threads(2), w);
+    accumulateHessian(hessian, x, xFloat, mask, threads(2), {w, {}});
     accumulateHessian(expected, x, xFloat, mask, threads(2));
   }
   EXPECT_EQ(hessian.h.values, expected.h.values);
@@ -136,7 +136,7 @@ TEST(Hessian, ofADeviceEqualsThatOfTheCpu) {
   Matrix<float> x = randomInputs(300, 70, 1), xFloat = x, noise = randomMatrix(300, 70, 9, 0.1f);
   for (size_t i = 0; i < x.values.size(); ++i)
     xFloat.values[i] *= 1 + noise.values[i];
-  Matrix<float> w = randomMatrix(20, 70, 3);
+  Matrix<float> w = randomMatrix(20, 70, 3), residual = randomMatrix(300, 20, 5);
   std::vector<uint8_t> mask(300, 1);
   for (int64_t t = 0; t < 300; t += 5)
     mask[t] = 0;
@@ -144,10 +144,10 @@ TEST(Hessian, ofADeviceEqualsThatOfTheCpu) {
   Hessian withC, withProduct, alone, expected, expectedProduct;
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(accumulateHessian(withC, x, xFloat, mask, threads(2), {}, device));
-    ASSERT_TRUE(accumulateHessian(withProduct, x, xFloat, mask, threads(2), w, device));
+    ASSERT_TRUE(accumulateHessian(withProduct, x, xFloat, mask, threads(2), {w, residual}, device));
     ASSERT_TRUE(accumulateHessian(alone, x, {}, mask, threads(2), {}, device));
     accumulateHessian(expected, x, xFloat, mask, threads(2));
-    accumulateHessian(expectedProduct, x, xFloat, mask, threads(2), w);
+    accumulateHessian(expectedProduct, x, xFloat, mask, threads(2), {w, residual});
   }
   for (Hessian *hessian : {&withC, &withProduct, &alone}) {
     expectNear(hessian->h, expected.h, expected.h);
@@ -164,13 +164,28 @@ TEST(Hessian, ofADeviceEqualsThatOfTheCpu) {
                 1e-5 * std::abs(expectedProduct.product.values[i]) + 1e-3);
 }
 
+TEST(Hessian, addsWhatTheOutputIsToMakeUpFor) {
+  Matrix<float> x = randomInputs(30, 7, 1), w = randomMatrix(4, 7, 3), residual = randomMatrix(30, 4, 5);
+  std::vector<uint8_t> mask(30, 1);
+  mask[3] = mask[17] = 0;
+  Hessian hessian;
+  accumulateHessian(hessian, x, x, mask, {}, {w, residual});
+  for (int64_t n = 0; n < 4; ++n)
+    for (int64_t k = 0; k < 7; ++k) {
+      double sum = 0;
+      for (int64_t t = 0; t < 30; ++t)
+        sum += mask[t] * residual(t, n) * x(t, k);
+      EXPECT_NEAR(hessian.product(n, k), sum, 1e-4);
+    }
+}
+
 TEST(Hessian, passesOnWhatADeviceSays) {
   Matrix<float> x = randomInputs(10, 8, 1), w = randomMatrix(4, 8, 3);
   for (int call : {1, 2, 3}) {
     PlainProducts device;
     device.failing = call;
     Hessian hessian;
-    Status status = accumulateHessian(hessian, x, x, {}, {}, w, device);
+    Status status = accumulateHessian(hessian, x, x, {}, {}, {w, {}}, device);
     ASSERT_FALSE(status) << call;
     EXPECT_EQ(status.error().message, "the device is gone");
   }

@@ -109,7 +109,7 @@ inline constexpr auto polish = number<int64_t>(
     "passes of coordinate descent afterwards, at most");
 inline constexpr auto refit = flag("refit", true, "least-squares scales before each of these passes");
 inline constexpr auto floatTarget = number<double>(
-    "float-target", 0.5,
+    "float-target", 0.75,
     [](double n) { return n >= -std::numeric_limits<double>::max() && n <= std::numeric_limits<double>::max(); },
     "a finite weight of the float target", "how far the float model's activations are the target; 0: not at all");
 
