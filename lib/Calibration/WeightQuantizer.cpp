@@ -63,6 +63,7 @@ GptqOptions gptqOptions(const Scheme &scheme, int64_t inFeatures) {
   gptq.groups = groupOptions(scheme, inFeatures);
   gptq.dampPercent = scheme.get(options::dampPercent);
   gptq.actOrder = scheme.get(options::actOrder);
+  gptq.actGroupAware = scheme.get(options::actGroupAware);
   gptq.staticGroups = scheme.get(options::staticGroups);
   gptq.polishPasses = static_cast<int>(scheme.get(options::polish));
   gptq.refitScales = scheme.get(options::refit);

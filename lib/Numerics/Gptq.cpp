@@ -86,6 +86,8 @@ Status checkOptions(const GptqOptions &options) {
     return Error{"expected a finite weight of the float target, but got " + std::to_string(options.floatTarget)};
   if (options.actOrder && !options.staticGroups && groups.groupSize != -1)
     return Error{"act-order requires static groups"};
+  if (options.actOrder && options.actGroupAware)
+    return Error{"act-order and act-group-aware contradict each other"};
   return {};
 }
 

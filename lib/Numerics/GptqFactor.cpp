@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "GptqFactor.h"
 #include "Blas.h"
+#include "GroupScales.h"
 #include "Parallel.h"
 #include <algorithm>
 #include <cmath>
@@ -20,12 +21,27 @@ constexpr int64_t kBlock = 256;
 constexpr int kMaxDampings = 100;
 constexpr int kFloors = 6; // 1e-6 ... 1e-1 of the largest diagonal element, as GPTQModel
 
-std::vector<int64_t> columnOrder(const Matrix<double> &h, bool actOrder) {
+std::vector<int64_t> columnOrder(const Matrix<double> &h, const GptqOptions &options) {
   std::vector<int64_t> order(h.rows);
   std::iota(order.begin(), order.end(), 0);
-  if (actOrder)
-    std::sort(order.begin(), order.end(),
-              [&](int64_t a, int64_t b) { return h(a, a) != h(b, b) ? h(a, a) > h(b, b) : a < b; });
+  auto isBefore = [&](int64_t a, int64_t b) { return h(a, a) != h(b, b) ? h(a, a) > h(b, b) : a < b; };
+  if (options.actOrder)
+    std::sort(order.begin(), order.end(), isBefore);
+  if (!options.actGroupAware)
+    return order;
+  // Groups stay whole, so a short one stays last.
+  int64_t groupSize = effectiveGroupSize(options.groups.groupSize, h.rows);
+  std::vector<std::vector<int64_t>> groups;
+  for (int64_t first = 0; first < h.rows; first += groupSize) {
+    auto begin = order.begin() + first, end = order.begin() + std::min(first + groupSize, h.rows);
+    std::sort(begin, end, isBefore);
+    groups.emplace_back(begin, end);
+  }
+  std::sort(groups.begin(), groups.begin() + h.rows / groupSize,
+            [&](const auto &a, const auto &b) { return isBefore(a.front(), b.front()); });
+  order.clear();
+  for (const std::vector<int64_t> &group : groups)
+    order.insert(order.end(), group.begin(), group.end());
   return order;
 }
 
@@ -98,7 +114,7 @@ std::optional<GptqFactor> qopt::factorHessian(Matrix<double> &h, const GptqOptio
                                               const ParallelFor &parallelFor) {
   prepareBlas();
   int64_t size = h.rows;
-  GptqFactor factor{columnOrder(h, options.actOrder), std::vector<double>(size), std::vector<double>(size)};
+  GptqFactor factor{columnOrder(h, options), std::vector<double>(size), std::vector<double>(size)};
   double largest = 0;
   for (int64_t k = 0; k < size; ++k) {
     factor.diagonal[k] = h(k, k);

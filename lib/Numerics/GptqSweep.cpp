@@ -69,24 +69,29 @@ QOPT_CPU_CLONES void spreadOf(int64_t cols, int64_t rows, const double *factors,
   spread(cols, rows, factors, errors, sums, stride);
 }
 
-/// Scales of the groups that start in columns [begin, end). `sums` holds E R from
-/// column `begin` on, for `ahead` columns.
+/// Scales of the groups that start in positions [begin, end); in each order that dynamic groups
+/// come in, a group's columns are neighbours. `sums` holds E R from position `begin` on, for
+/// `ahead` of them.
 template <typename T>
-void chooseDynamicScales(MatrixRef<const T> upper, SweepTile<T> &tile, int64_t begin, int64_t end, int64_t ahead,
-                         const T *sums, const GroupScaler &scaler, const float *importance) {
+void chooseDynamicScales(MatrixRef<const T> upper, const std::vector<int64_t> &order, SweepTile<T> &tile, int64_t begin,
+                         int64_t end, int64_t ahead, const T *sums, const GroupScaler &scaler,
+                         const float *importance) {
   std::vector<T> updated(sums, sums + ahead * tile.rows);
   solveUpper(CblasTrans, ahead, tile.rows, &upper(begin, begin), upper.cols, updated.data(), tile.rows);
   for (int64_t k = 0; k < ahead * tile.rows; ++k)
     updated[k] += tile.target[begin * tile.rows + k];
   int64_t firstGroup = (begin + tile.groupSize - 1) / tile.groupSize;
-  std::vector<float> values;
+  std::vector<float> values, weighing;
   for (int64_t group = firstGroup; group * tile.groupSize < end; ++group) {
     int64_t first = group * tile.groupSize, count = std::min(tile.groupSize, upper.cols - first);
     values.resize(count);
+    weighing.clear();
+    for (int64_t k = 0; k < count; ++k)
+      weighing.push_back(importance[order[first + k]]);
     for (int64_t r = 0; r < tile.rows; ++r) {
       for (int64_t k = 0; k < count; ++k)
         values[k] = float(updated[(first - begin + k) * tile.rows + r]);
-      tile.setParams(group, r, scaler.choose(values, importance + first));
+      tile.setParams(order[first] / tile.groupSize, r, scaler.choose(values, weighing.data()));
     }
   }
 }
@@ -116,7 +121,7 @@ void qopt::gptqSweep(MatrixRef<const T> upper, const std::vector<int64_t> &order
     else
       std::fill_n(sums, reach * rows, T(0));
     if (groupStarts)
-      chooseDynamicScales(upper, tile, begin, end, reach - begin, sums, *dynamic, importance);
+      chooseDynamicScales(upper, order, tile, begin, end, reach - begin, sums, *dynamic, importance);
 
     for (int64_t r = 0; r < rows; r += kCacheRows) {
       int64_t count = std::min(kCacheRows, rows - r);

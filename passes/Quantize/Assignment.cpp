@@ -112,6 +112,8 @@ LogicalResult checkSettings(const Linear &linear, const Scheme &scheme, ArrayRef
     return fail() << "act-order=true needs static-groups=true where groups are smaller than a row: layer \""
                   << linear.name << "\" has " << linear.inFeatures << " inputs in groups of "
                   << scheme.get(options::groupSize);
+  if (scheme.has(options::actOrder) && scheme.get(options::actOrder) && scheme.get(options::actGroupAware))
+    return fail() << "act-group-aware=true needs act-order=false, but it is true";
   return success();
 }
 

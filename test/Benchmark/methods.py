@@ -51,6 +51,8 @@ METHODS = [
     ("nvfp4", "torchao", "mx nvfp4"),
     ("gptq-int4{{group-size={g}}}", "", ""),
     ("gptq-int4{{group-size={g}}}", "gptq", "gptq 4bit_g{g}"),
+    ("gptq-int4{{group-size={g}}}", "gptqmodel", "GPTQModel gar_d0.05_g{g}"),
+    ("gptq-int4{{group-size={g}}}", "llm-compressor", "llm-compressor gptq_static_g{g}"),
     ("rtn-int3{{group-size={g}}}", "", ""),
     ("hqq-int3", "hqq", "hqq 3bit_g64_axis1"),
     ("gptq-int3{{group-size={g}}}", "", ""),

@@ -17,6 +17,7 @@
 
 // RUN: qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=gptq-int4{grid=search} compat=gptq overrides=lm_head=rtn-int4{group-size=2}})' | FileCheck %s --check-prefix=COMPAT
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=gptq-int4 compat=quanto})' 2>&1 | FileCheck %s --check-prefix=PACKAGE
+// RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=gptq-int4{act-group-aware=true}})' 2>&1 | FileCheck %s --check-prefix=AWARE
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=gptq-int4{polish=-1}})' 2>&1 | FileCheck %s --check-prefix=POLISH
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=int8-static{observer=min}})' 2>&1 | FileCheck %s --check-prefix=OBSERVER
 // RUN: not qopt-opt %s --pass-pipeline='builtin.module(qopt-assign-scheme{scheme=gptq-int4{grid=best}})' 2>&1 | FileCheck %s --check-prefix=GRID
@@ -49,6 +50,7 @@
 // GLOB: error: override "[a=skip": invalid pattern:
 // OUTLIERS: error: scheme "llm-int8": expected outliers "dynamic" or "static" but got "some"
 // WHEN: error: override "*=llm-int8{outliers=some}": scheme "llm-int8": expected outliers "dynamic" or "static" but got "some"
+// AWARE: error: scheme "gptq-int4": act-group-aware=true needs act-order=false, but it is true
 // PACKAGE: error: scheme "gptq-int4" cannot repeat package "quanto"
 // POLISH: error: scheme "gptq-int4": expected 0 to 1000 polishing passes but got -1
 // OBSERVER: error: scheme "int8-static": expected observer "mse", "absmax", "moving-average", "percentile" or "entropy" but got "min"

@@ -19,6 +19,7 @@ struct GptqOptions {
   double dampPercent = 0.01;   ///< of mean(diag(H)), added to the diagonal
   double dampIncrement = 0.01; ///< added when the factorisation fails, up to 1
   bool actOrder = true;        ///< columns by falling diag(H)
+  bool actGroupAware = false;  ///< groups by falling max(diag(H)), their columns by falling diag(H); not with actOrder
   bool staticGroups = true;    ///< scales from the weights before any update; false only without actOrder
   int polishPasses = 4;        ///< at most, of coordinate descent after GPTQ; 0: none
   double polishGain = 0.002;   ///< the pass that lowers the objective by no larger share is the last
@@ -63,7 +64,8 @@ int64_t gptqBytes(int64_t inFeatures, int64_t outFeatures, const GptqOptions &op
 class GptqSolver {
 public:
   /// Errors: NaN or infinity in H, C or the product, sizes that do not fit, options out of range
-  /// (bits 2..8, damping 0..1; act-order with groups requires static groups). A
+  /// (bits 2..8, damping 0..1; act-order with groups requires static groups, and is not
+  /// group-aware). A
   /// matrix that cannot be factored after all damping and a floor under its diagonal
   /// is not an error, nor is H = 0: quantize() then rounds to nearest and says so.
   static Result<std::unique_ptr<GptqSolver>> create(Hessian hessian, const GptqOptions &options,

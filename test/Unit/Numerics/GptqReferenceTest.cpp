@@ -57,7 +57,7 @@ struct Reference {
   int bits = 4;
   int64_t blockSize = 128, groupSize = -1;
   double percDamp = .01;
-  bool symmetric = true, actOrder = false, staticGroups = false;
+  bool symmetric = true, actOrder = false, staticGroups = false, groupAware = false;
   Rows codes, scales, zeros;
 
   /// One row: w[begin, end).
@@ -105,6 +105,21 @@ struct Reference {
     if (actOrder)
       std::sort(perm.begin(), perm.end(),
                 [&](int64_t a, int64_t b) { return std::pair(-h[a][a], a) < std::pair(-h[b][b], b); });
+    // GPTQModel (gar.py): columns within their groups, then whole groups by their first.
+    for (int64_t k = 0; groupAware && k < cols; k += group)
+      std::sort(perm.begin() + k, perm.begin() + std::min(k + group, cols),
+                [&](int64_t a, int64_t b) { return std::pair(-h[a][a], a) < std::pair(-h[b][b], b); });
+    if (groupAware) {
+      std::vector<int64_t> inGroups = perm, firsts;
+      for (int64_t k = 0; k + group <= cols; k += group)
+        firsts.push_back(k);
+      std::sort(firsts.begin(), firsts.end(), [&](int64_t a, int64_t b) {
+        int64_t i = inGroups[a], j = inGroups[b];
+        return std::pair(-h[i][i], i) < std::pair(-h[j][j], j);
+      });
+      for (int64_t g = 0; g < int64_t(firsts.size()); ++g)
+        std::copy_n(inGroups.begin() + firsts[g], group, perm.begin() + g * group);
+    }
     Rows wp = w, hp = h;
     double mean = 0;
     for (int64_t i = 0; i < cols; ++i) {
@@ -127,7 +142,7 @@ struct Reference {
       for (int64_t c = i1; c < i2; ++c)
         for (int64_t n = 0; n < rows; ++n) {
           if (groupSize != -1 && !staticGroups && c % group == 0)
-            params[n][c / group] = findParams(wp[n], c, std::min(c + group, cols));
+            params[n][perm[c] / group] = findParams(wp[n], c, std::min(c + group, cols));
           const Params &p = params[n][perm[c] / group];
           double x = block[n][c - i1];
           float maxq = float((1 << bits) - 1);
@@ -166,6 +181,7 @@ GptqOptions compatOptions(const Reference &reference) {
   options.groups = {reference.bits, reference.groupSize, reference.symmetric, ScaleGrid::MinMax, true};
   options.dampPercent = reference.percDamp;
   options.actOrder = reference.actOrder;
+  options.actGroupAware = reference.groupAware;
   options.staticGroups = reference.staticGroups;
   options.blockSize = reference.blockSize;
   options.polishPasses = 0;
@@ -192,6 +208,7 @@ struct Case {
   int64_t cols, groupSize;
   bool symmetric, actOrder, staticGroups;
   int64_t blockSize = 128;
+  bool groupAware = false;
 };
 
 class GptqReference : public testing::TestWithParam<Case> {
@@ -203,6 +220,7 @@ protected:
     r.actOrder = GetParam().actOrder;
     r.staticGroups = GetParam().staticGroups;
     r.blockSize = GetParam().blockSize;
+    r.groupAware = GetParam().groupAware;
     return r;
   }
 };
@@ -237,6 +255,9 @@ INSTANTIATE_TEST_SUITE_P(All, GptqReference,
                                          Case{172, 64, false, true, true}, Case{172, 32, true, false, false},
                                          Case{200, 96, true, false, false}, Case{200, 160, true, false, false},
                                          Case{172, 24, true, false, false, 50}, Case{172, 64, true, false, false, 1000},
-                                         Case{96, 256, true, false, false}));
+                                         Case{96, 256, true, false, false},
+                                         Case{256, 32, true, false, false, 128, true},
+                                         Case{172, 64, false, false, false, 128, true},
+                                         Case{200, 48, true, false, true, 128, true}));
 
 } // namespace

@@ -103,6 +103,8 @@ inline constexpr auto dampPercent = number<double>(
     "damp-percent", 0.01, [](double n) { return n >= 0 && n <= 1; }, "a damping between 0 and 1",
     "share of mean(diag(H)) added to the diagonal");
 inline constexpr auto actOrder = flag("act-order", true, "columns by falling diag(H)");
+inline constexpr auto actGroupAware =
+    flag("act-group-aware", false, "groups by falling max(diag(H)), and columns of each by falling diag(H)");
 inline constexpr auto staticGroups = flag("static-groups", true, "scales from the weights before any update");
 inline constexpr auto polish = number<int64_t>(
     "polish", 4, [](double n) { return n >= 0 && n <= 1000; }, "0 to 1000 polishing passes",

@@ -63,26 +63,42 @@ constexpr SchemePreset kRtn8Presets[] = {{"gptq", "grid=minmax exact-reference=t
 // GPTQ
 //===----------------------------------------------------------------------===//
 
-constexpr llvm::StringLiteral kGptqText = "the reference GPTQ (`--compat=gptq`)";
+constexpr llvm::StringLiteral kGptqText = "the reference GPTQ (`--compat=gptq`), AutoGPTQ (`autogptq`), GPTQModel "
+                                          "(`gptqmodel`), llm-compressor (`llm-compressor`)";
 constexpr auto kGptq2 = variants(WeightMethod::GptqGroups, 2, kInt2, StatisticSet::Hessian, kGptqText);
 constexpr auto kGptq3 = variants(WeightMethod::GptqGroups, 3, kInt3, StatisticSet::Hessian, kGptqText);
 constexpr auto kGptq4 = variants(WeightMethod::GptqGroups, 4, kInt4, StatisticSet::Hessian, kGptqText);
 constexpr SchemeVariant kGptq8[] = {floatVariant(WeightMethod::GptqGroups, 8, kInt8, StatisticSet::Hessian, kGptqText)};
 
 constexpr const OptionInfo *kGptqOptions[] = {
-    &options::groupSize,   &options::symmetric,      &options::grid,        &options::dampPercent,
-    &options::actOrder,    &options::staticGroups,   &options::polish,      &options::refit,
-    &options::floatTarget, &options::exactReference, &options::activations, &options::activationGroupSize,
+    &options::groupSize,           &options::symmetric,      &options::grid,
+    &options::dampPercent,         &options::actOrder,       &options::actGroupAware,
+    &options::staticGroups,        &options::polish,         &options::refit,
+    &options::floatTarget,         &options::exactReference, &options::activations,
+    &options::activationGroupSize,
 };
 constexpr llvm::ArrayRef<const OptionInfo *> kGptq8Options(kGptqOptions, std::size(kGptqOptions) - 2);
-/// The reference has none of the later improvements.
+/// None of the packages has the later improvements. They differ in the order of columns, in when
+/// scales are taken, and in damping.
 constexpr SchemePreset kGptqPresets[] = {
-    {"gptq", "grid=minmax act-order=false static-groups=false polish=0 refit=false float-target=0 "
-             "exact-reference=true activations=float"},
+    {"gptq", "act-order=false static-groups=false "
+             "grid=minmax polish=0 refit=false float-target=0 exact-reference=true activations=float"},
+    {"autogptq", "group-size=-1 act-order=true static-groups=false "
+                 "grid=minmax polish=0 refit=false float-target=0 exact-reference=true activations=float"},
+    {"gptqmodel", "damp-percent=0.05 act-order=false act-group-aware=true static-groups=false "
+                  "grid=minmax polish=0 refit=false float-target=0 exact-reference=true activations=float"},
+    {"llm-compressor", "act-order=true static-groups=true "
+                       "grid=minmax polish=0 refit=false float-target=0 exact-reference=true activations=float"},
 };
 constexpr SchemePreset kGptq8Presets[] = {
-    {"gptq", "grid=minmax act-order=false static-groups=false polish=0 refit=false float-target=0 "
-             "exact-reference=true"},
+    {"gptq", "act-order=false static-groups=false "
+             "grid=minmax polish=0 refit=false float-target=0 exact-reference=true"},
+    {"autogptq", "group-size=-1 act-order=true static-groups=false "
+                 "grid=minmax polish=0 refit=false float-target=0 exact-reference=true"},
+    {"gptqmodel", "damp-percent=0.05 act-order=false act-group-aware=true static-groups=false "
+                  "grid=minmax polish=0 refit=false float-target=0 exact-reference=true"},
+    {"llm-compressor", "act-order=true static-groups=true "
+                       "grid=minmax polish=0 refit=false float-target=0 exact-reference=true"},
 };
 
 //===----------------------------------------------------------------------===//
