@@ -8,6 +8,7 @@
 #include "OtherFormats.h"
 #include "Wire.h"
 #include "qopt/Support/Utf8.h"
+#include <filesystem>
 #include <set>
 
 using namespace qopt;
@@ -65,6 +66,9 @@ Result<ModelFile> ModelFile::open(const std::string &path, const ImportOptions &
     file.bytes = *options.bytes;
   } else {
     Result<MappedFile> mapping = MappedFile::open(path);
+    std::error_code ignored;
+    if (!mapping && std::filesystem::is_directory(path, ignored))
+      return Error{mapping.error().message + ": give the .onnx file in it"};
     if (!mapping)
       return mapping.error();
     file.mapping = std::make_shared<const MappedFile>(std::move(*mapping));

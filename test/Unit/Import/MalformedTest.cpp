@@ -79,7 +79,7 @@ TEST_F(MalformedTest, OtherFormats) {
   expectIn(importFile(write("a", "ir_version: 8\n")), "not an ONNX model");
   expectIn(importFile(write("a", "")), "model has no graph");
   expectIn(importFile(directory.file("absent")), "cannot open");
-  expectIn(importFile(directory.file("")), "is a directory");
+  expectIn(importFile(directory.file("")), "is a directory: give the .onnx file in it");
   ASSERT_EQ(::mkfifo(directory.file("pipe").c_str(), 0600), 0);
   expectIn(importFile(directory.file("pipe")), "is not a regular file");
 }
