@@ -232,7 +232,7 @@ Result<TemporaryDirectory> TemporaryDirectory::create(const std::string &name, c
       given.empty() ? std::filesystem::temp_directory_path(code) : std::filesystem::path(given);
   if (code)
     return Error{"no directory for temporary files: " + code.message()};
-  std::string prefix = name + ".tmp-", path = (parent / (prefix + "XXXXXX")).string();
+  std::string prefix = name + ".tmp-";
   if (int entries = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); entries >= 0) {
     removeLeftBehind(entries, prefix, 6);
     ::close(entries);
@@ -244,14 +244,26 @@ Result<TemporaryDirectory> TemporaryDirectory::create(const std::string &name, c
     return Error{"no space left for temporary files in " + parent.string() + ": " +
                  std::to_string(room.f_bavail * room.f_frsize) + " bytes are free, expected at least " +
                  std::to_string(least)};
-  TemporaryDirectory result;
-  if (!::mkdtemp(path.data()))
-    return systemError(("cannot create a temporary directory in " + parent.string()).c_str(), errno);
-  result.directory = path;
-  result.lock = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  lockTemporary(result.lock);
-  result.slot = registerTemporary(AT_FDCWD, path, AT_REMOVEDIR);
-  return result;
+  for (;;) {
+    std::string path = (parent / (prefix + "XXXXXX")).string();
+    if (!::mkdtemp(path.data()))
+      return systemError(("cannot create a temporary directory in " + parent.string()).c_str(), errno);
+    int lock = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int reason = errno;
+    if (lock >= 0 && lockTemporary(lock)) {
+      TemporaryDirectory result;
+      result.directory = path;
+      result.lock = lock;
+      result.slot = registerTemporary(AT_FDCWD, path, AT_REMOVEDIR);
+      return result;
+    }
+    if (lock >= 0)
+      ::close(lock);
+    else if (reason != ENOENT) { // else another process took it for left behind before it was locked
+      ::rmdir(path.c_str());
+      return systemError(("cannot open the temporary directory " + path).c_str(), reason);
+    }
+  }
 }
 
 TemporaryDirectory::TemporaryDirectory(TemporaryDirectory &&other) noexcept

@@ -7,6 +7,7 @@
 #include "Temporaries.h"
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <climits>
 #include <cstring>
 #include <dirent.h>
@@ -93,8 +94,10 @@ void qopt::removeTemporaries() {
 //===----------------------------------------------------------------------===//
 
 bool qopt::lockTemporary(int file) {
+  // Who clears up may have found it without a lock and be about to remove it: wait until that is done.
   // Without locks on this file system nobody gets one, so nothing is taken for left behind.
-  (void)::flock(file, LOCK_EX | LOCK_NB);
+  while (::flock(file, LOCK_EX) != 0 && errno == EINTR) {
+  }
   struct stat info;
   return ::fstat(file, &info) != 0 || info.st_nlink > 0;
 }
