@@ -7,6 +7,8 @@
 #include "qopt/Support/File.h"
 #include "qopt/Support/Half.h"
 #include "qopt/Support/Npy.h"
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -31,7 +33,18 @@ static Result<Tensor> fromNpy(const qopt::NpyArray &array) {
         std::memcpy(tensor.data<std::byte>(), array.data.data(), array.data.size());
       return tensor;
     }
-  return Error{std::string("has elements of type ") + qopt::npyTypeName(array.type) + ", which is not supported"};
+  if (array.type == NpyType::Float64) {
+    Tensor tensor(ElementType::F32, array.shape);
+    std::ranges::transform(array.as<double>(), tensor.data<float>(),
+                           [](double value) { return static_cast<float>(value); });
+    return tensor;
+  }
+  Result<std::vector<int64_t>> integers = qopt::npyIntegers(array);
+  if (!integers)
+    return integers.error();
+  Tensor tensor(ElementType::I64, array.shape);
+  std::ranges::copy(*integers, tensor.data<int64_t>());
+  return tensor;
 }
 
 Result<Tensor> qrt::readTensorFile(const std::string &path) {
@@ -86,12 +99,10 @@ static bool withIntegerType(ElementType type, Function function) {
   }
 }
 
-Result<Tensor> qrt::convertTensor(const Tensor &tensor, ElementType type) {
-  if (tensor.type() == type)
-    return tensor;
+static Result<Tensor> convertIntegers(const Tensor &tensor, ElementType type) {
   Tensor result(type, tensor.dims());
   std::optional<int64_t> misfit;
-  bool areIntegers = withIntegerType(tensor.type(), [&](auto sourceType) {
+  withIntegerType(tensor.type(), [&](auto sourceType) {
     using Source = decltype(sourceType);
     withIntegerType(type, [&](auto targetType) {
       using Target = decltype(targetType);
@@ -105,11 +116,41 @@ Result<Tensor> qrt::convertTensor(const Tensor &tensor, ElementType type) {
       }
     });
   });
-  areIntegers &= withIntegerType(type, [](auto) {});
-  if (!areIntegers)
-    return Error{std::string("has elements of type ") + qopt::elementTypeName(tensor.type()) + ", but " +
-                 qopt::elementTypeName(type) + " is needed"};
   if (misfit)
     return Error{"holds " + std::to_string(*misfit) + ", which does not fit into " + qopt::elementTypeName(type)};
   return result;
+}
+
+static Result<Tensor> convertFloats(const Tensor &tensor, ElementType type) {
+  int64_t numElements = tensor.numElements();
+  Tensor wide = tensor;
+  if (tensor.type() != ElementType::F32) {
+    wide = Tensor(ElementType::F32, tensor.dims());
+    auto widen = tensor.type() == ElementType::F16 ? qopt::widenHalves : qopt::widenBrains;
+    widen(tensor.data<char>(), numElements, wide.data<float>());
+  }
+  if (type == ElementType::F32)
+    return wide;
+  bool isHalf = type == ElementType::F16;
+  Tensor result(type, tensor.dims());
+  for (int64_t i = 0; i < numElements; ++i) {
+    float value = wide.data<float>()[i];
+    uint16_t bits = isHalf ? qopt::floatToHalf(value) : qopt::nearestBrain(value);
+    if (std::isfinite(value) && !std::isfinite(isHalf ? qopt::halfToFloat(bits) : qopt::brainToFloat(bits)))
+      return Error{"holds " + std::to_string(value) + ", which does not fit into " + qopt::elementTypeName(type)};
+    result.data<uint16_t>()[i] = bits;
+  }
+  return result;
+}
+
+Result<Tensor> qrt::convertTensor(const Tensor &tensor, ElementType type) {
+  if (tensor.type() == type)
+    return tensor;
+  auto isInteger = [](ElementType type) { return withIntegerType(type, [](auto) {}); };
+  if (isInteger(tensor.type()) && isInteger(type))
+    return convertIntegers(tensor, type);
+  if (qopt::isFloatType(tensor.type()) && qopt::isFloatType(type))
+    return convertFloats(tensor, type);
+  return Error{std::string("has elements of type ") + qopt::elementTypeName(tensor.type()) + ", but " +
+               qopt::elementTypeName(type) + " is needed"};
 }

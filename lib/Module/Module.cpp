@@ -101,7 +101,7 @@ static Result<ModulePreamble> readPreamble(std::string_view file) {
     return Error{"is not a .qmod module: it has only " + std::to_string(file.size()) + " bytes"};
   std::memcpy(&preamble, file.data(), sizeof preamble);
   if (std::memcmp(preamble.magic, moduleMagic, sizeof preamble.magic) != 0)
-    return Error{"is not a .qmod module: its first 8 bytes are wrong"};
+    return Error{"is not a .qmod module: its first 8 bytes are wrong; qopt makes modules of models"};
   if (preamble.versionMajor != moduleVersionMajor || preamble.versionMinor > moduleVersionMinor)
     return Error{"has format version " + std::to_string(preamble.versionMajor) + "." +
                  std::to_string(preamble.versionMinor) + ", but this program reads " +

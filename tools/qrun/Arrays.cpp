@@ -34,6 +34,15 @@ static Result<std::map<std::string, std::string>> parseInputs(const std::vector<
   return files;
 }
 
+/// Gather counts negative rows from the end, but no token is meant so.
+static Status checkNoneNegative(const Tensor &ids) {
+  Result<Tensor> wide = qrt::convertTensor(ids, ElementType::I64);
+  for (int64_t i = 0, n = wide ? wide->numElements() : 0; i < n; ++i)
+    if (int64_t id = wide->data<int64_t>()[i]; id < 0)
+      return Error{"token id " + std::to_string(id) + " at element " + std::to_string(i) + " is negative"};
+  return {};
+}
+
 /// The tensors in declared order.
 static Result<std::vector<Tensor>> readInputs(const EntryPoint &entry, std::map<std::string, std::string> files) {
   std::vector<Tensor> tensors;
@@ -47,6 +56,9 @@ static Result<std::vector<Tensor>> readInputs(const EntryPoint &entry, std::map<
     tensor = qrt::convertTensor(*tensor, input.type);
     if (!tensor)
       return inFile(found->second, tensor.error());
+    if (input.role == Role::TokenIds)
+      if (Status status = checkNoneNegative(*tensor); !status)
+        return inFile(found->second, status.error());
     tensors.push_back(std::move(*tensor));
     files.erase(found);
   }

@@ -15,14 +15,16 @@ namespace qrt {
 /// a number of values other than the shape's, nothing but a name.
 Result<Tensor> parseTensorProto(std::span<const std::byte> bytes);
 
-/// Reads a .npy or, when the name ends in .pb, a TensorProto.
+/// Reads a .npy or, when the name ends in .pb, a TensorProto. Integers of types that are no ElementType
+/// are read as i64, float64 as the nearest f32.
 Result<Tensor> readTensorFile(const std::string &path);
 
 /// Writes a .npy; bf16, which NumPy has not, is widened to f32.
 Status writeTensorFile(const std::string &path, const Tensor &tensor);
 
-/// `tensor` with elements of `type`: itself, or integers converted between i64,
-/// i32, i8, u8 and bool where every value fits. An error otherwise.
+/// `tensor` with elements of `type`: itself; integers converted between i64, i32, i8, u8 and bool
+/// where every value fits; floats rounded to the nearest, where no number becomes infinite. An
+/// error otherwise.
 Result<Tensor> convertTensor(const Tensor &tensor, ElementType type);
 
 } // namespace qrt

@@ -25,6 +25,14 @@ void widenBrains(const char *from, int64_t count, float *to);
 /// The nearest float16, ties to even.
 inline uint16_t floatToHalf(float value) { return std::bit_cast<uint16_t>(static_cast<_Float16>(value)); }
 
+/// The nearest bfloat16, ties to even; a NaN stays one.
+inline uint16_t nearestBrain(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  if (value != value)
+    return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 /// The bfloat16 at or next to it towards zero.
 inline uint16_t floatToBrain(float value) { return static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16); }
 

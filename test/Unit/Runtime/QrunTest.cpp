@@ -113,6 +113,10 @@ TEST_F(Qrun, ArraysInAndOut) {
   EXPECT_EQ(logits->as<float>()[512], static_cast<float>(std::sin(double(1024 * 1024 % 1000003))));
 
   expectError("table.qmod --input input_ids=ids.npy", 1, "input 'attention_mask' i64 [batch, seq] was not given");
+  const int32_t negative[] = {1, -2, 3};
+  ASSERT_TRUE(writeNpy(folder / "negative.npy", NpyType::Int32, shape, std::as_bytes(std::span(negative))));
+  expectError("table.qmod --input input_ids=negative.npy --input attention_mask=mask.pb", 1,
+              "negative.npy: token id -2 at element 1 is negative");
   expectError("table.qmod --input input_ids=ids.npy --input attention_mask=mask.pb --input x=ids.npy", 1,
               "the model has no input 'x'");
   expectError("table.qmod --input input_ids", 2, "--input=input_ids: expected NAME=FILE");
@@ -166,7 +170,8 @@ TEST_F(Qrun, Errors) {
   std::ofstream(folder / "single.jsonl") << "{\"input_ids\": [1]}\n";
   std::ofstream(folder / "long.jsonl") << "{\"text\": \"" << std::string(500, 'q') << "\"}\n";
   expectError("missing.qmod --info", 1, "missing.qmod: cannot open: No such file or directory");
-  expectError("text.txt --info", 1, "text.txt: is not a .qmod module: its first 8 bytes are wrong");
+  expectError("text.txt --info", 1,
+              "text.txt: is not a .qmod module: its first 8 bytes are wrong; qopt makes modules of models");
   expectError("table.qmod --perplexity=missing.txt", 1, "missing.txt: cannot open: No such file or directory");
   expectError("table.qmod --perplexity=one.txt", 1, "one.txt: no tokens");
   expectError("table.qmod --perplexity=single.jsonl --mode=per-text", 1,

@@ -1,5 +1,6 @@
 #include "qopt/Runtime/TensorFile.h"
 #include "Fixture.h"
+#include "qopt/Support/Npy.h"
 #include <cstring>
 
 using namespace qrt;
@@ -90,6 +91,39 @@ TEST(TensorFile, NpyRoundTrip) {
   ASSERT_TRUE(wide);
   EXPECT_EQ(wide->type(), ElementType::F32);
   EXPECT_EQ(wide->data<float>()[0], 1.f);
+}
+
+TEST(TensorFile, WidensOrRoundsWhatIsNoElementType) {
+  TemporaryFolder folder;
+  const uint16_t shorts[] = {1, 65535};
+  const int64_t shape[] = {2};
+  ASSERT_TRUE(qopt::writeNpy(folder / "x.npy", qopt::NpyType::UInt16, shape, std::as_bytes(std::span(shorts))));
+  auto integers = readTensorFile(folder / "x.npy");
+  ASSERT_TRUE(integers) << integers.error().message;
+  EXPECT_EQ(integers->type(), ElementType::I64);
+  EXPECT_EQ(integers->data<int64_t>()[1], 65535);
+  const double doubles[] = {0.1, -2};
+  ASSERT_TRUE(qopt::writeNpy(folder / "x.npy", qopt::NpyType::Float64, shape, std::as_bytes(std::span(doubles))));
+  auto floats = readTensorFile(folder / "x.npy");
+  ASSERT_TRUE(floats) << floats.error().message;
+  EXPECT_EQ(floats->type(), ElementType::F32);
+  EXPECT_EQ(floats->data<float>()[0], 0.1f);
+}
+
+TEST(ConvertTensor, FloatsToTheNearest) {
+  Tensor wide(ElementType::F32, {4});
+  const float values[] = {1.f, 1.01f, -3e4f, std::numeric_limits<float>::infinity()};
+  std::copy(std::begin(values), std::end(values), wide.data<float>());
+  auto brains = convertTensor(wide, ElementType::BF16);
+  ASSERT_TRUE(brains);
+  // 1.01 lies between 0x3f81 (1.0078125) and 0x3f82 (1.015625); -3e4 is 0xc6ea6000.
+  const uint16_t expected[] = {0x3f80, 0x3f81, 0xc6ea, 0x7f80};
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(brains->data<uint16_t>()[i], expected[i]) << i;
+  EXPECT_EQ(convertTensor(*brains, ElementType::F32)->data<float>()[1], 1.0078125f);
+  EXPECT_EQ(convertTensor(*convertTensor(wide, ElementType::F16), ElementType::F32)->data<float>()[2], -3e4f);
+  wide.data<float>()[0] = 1e5f;
+  EXPECT_EQ(convertTensor(wide, ElementType::F16).error().message, "holds 100000.000000, which does not fit into f16");
 }
 
 TEST(ConvertTensor, IntegersWhereTheyFit) {
