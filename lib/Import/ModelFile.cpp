@@ -78,8 +78,12 @@ Result<ModelFile> ModelFile::open(const std::string &path, const ImportOptions &
   if (!format.empty())
     return Error{format};
   Result<std::string> structure = stripRawData(file.bytes);
-  if (!structure)
-    return structure.error();
+  if (!structure) {
+    // Weights begin like anything, models with their IR version.
+    bool beginsAsModel = file.bytes.front() == std::byte(8);
+    return Error{structure.error().message +
+                 (beginsAsModel ? "" : "; if it holds the weights of a model, give the .onnx file beside it")};
+  }
   if (!file.model.ParseFromString(*structure))
     return Error{"not an ONNX model: protobuf cannot parse it"};
   if (!file.model.has_graph())

@@ -74,6 +74,8 @@ TEST_F(MalformedTest, OtherFormats) {
   expectIn(importFile(write("a", std::string("\x1c\0\0\0ORTM", 8))), "onnxruntime's own format");
   expectIn(importFile(write("a", "\xef\xbb\xbf\n{\"model_type\": 1}")), "is JSON text");
   expectIn(importFile(write("a", "<!DOCTYPE HTML>")), "is an HTML page, not an ONNX model");
+  expectIn(importFile(write("a", "\x63\x2b\x11\x3d")), "not an ONNX model: protobuf group in field 12 at byte 0; if it "
+                                                       "holds the weights of a model, give the .onnx file");
   // A model whose producer has such a name is one.
   expectIn(importFile(write("a", "\x08\x08\x12\x04ORTM")), "model has no graph");
   expectIn(importFile(write("a", "ir_version: 8\n")), "not an ONNX model");
