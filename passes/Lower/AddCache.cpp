@@ -178,7 +178,7 @@ void CachedEntry::returnOneRow() {
   }
   SmallVector<int64_t> shape(typeOf(logits.get()).getShape());
   shape[1] = 1;
-  logits.set(tensor::CastOp::create(b, function.getLoc(), typeOf(logits.get()).clone(shape), logits.get()));
+  logits.set(b.createOrFold<tensor::CastOp>(function.getLoc(), typeOf(logits.get()).clone(shape), logits.get()));
 }
 
 /// All inputs but the tokens must have lost their users.

@@ -124,8 +124,9 @@ std::optional<TokenRows::Alone> TokenRows::treat(Operation *op) const {
           return Alone{{0}, axis};
         if (axis >= 0) { // the last token
           auto index = constant(op.getIndices());
-          bool isLast = axis > 0 && onnx::frontAxis(op.getAxis(), rank) == axis && index && index->front() == -1;
-          return isLast && typeOf(op.getIndices()).getRank() == 0 ? Result({{0}, 0}) : std::nullopt;
+          bool isLast = axis > 0 && onnx::frontAxis(op.getAxis(), rank) == axis && index &&
+                        *index == SmallVector<int64_t>{-1} && typeOf(op.getIndices()).getRank() <= 1;
+          return isLast ? Result({{0}, 0}) : std::nullopt;
         }
         int64_t dataRank = typeOf(op.getData()).getRank(), indices = axisOf(op.getIndices());
         return onnx::frontAxis(op.getAxis(), dataRank) == 0 ? Result({{1}, indices}) : std::nullopt;

@@ -444,6 +444,25 @@ func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #
 
 // -----
 
+// The same of a row that keeps its dimension.
+// CHECK-LABEL: func.func @forward(
+// CHECK-LABEL: func.func @prefill(
+// CHECK-SAME:    -> (tensor<?x1x8xf32>
+// CHECK:         %[[LAST:.*]] = onnx.Slice
+// CHECK:         %[[ROW:.*]] = onnx.Gather %[[LAST]], {{.*}} -> tensor<?x1x8xf32>
+// CHECK:         return %[[ROW]]
+// CHECK-LABEL: func.func @decode(
+func.func @forward(%ids: tensor<?x?xi64> {onnx.name = "input_ids", qopt.role = #qopt.role<token_ids>}) -> (tensor<?x1x8xf32> {qopt.role = #qopt.role<last_logits>}) {
+  %table = onnx.Constant dense<1.0> : tensor<16x8xf32>
+  %last = onnx.Constant dense<-1> : tensor<1xi64>
+  %x = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %y = onnx.Attention %x, %x, %x {is_causal = 1 : i64, q_num_heads = 2 : i64, kv_num_heads = 2 : i64} : (tensor<?x?x8xf32>, tensor<?x?x8xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  %row = onnx.Gather %y, %last {axis = 1 : i64} : (tensor<?x?x8xf32>, tensor<1xi64>) -> tensor<?x1x8xf32>
+  return %row : tensor<?x1x8xf32>
+}
+
+// -----
+
 // A score of one more key without a value, which onnx.Attention does not have.
 // CHECK-LABEL: func.func @forward(
 // CHECK-LABEL: func.func @decode(
