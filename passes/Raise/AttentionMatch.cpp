@@ -22,13 +22,21 @@ bool Heads::isHeadsFirst() const {
   return type.getRank() == 4 && type.getDimSize(1) == heads && (type.getDimSize(2) != heads || !type.isDynamicDim(2));
 }
 
+/// Whether as many are taken as there are: fewer are a part, of queries, keys and values in one product.
+static bool repeats(GatherOp gather) {
+  RankedTensorType data = typeOf(gather.getData()), indices = typeOf(gather.getIndices());
+  int64_t size = data.getDimSize(frontAxis(gather.getAxis(), data.getRank()));
+  return !ShapedType::isDynamic(size) && indices.hasStaticShape() && indices.getNumElements() >= size;
+}
+
 /// The operand whose elements `op` moves, repeats or scales; none when it does more.
 static Value skipLayout(Operation *op, const llvm::DenseSet<Value> &activations) {
   if (op->hasTrait<Rearranges>() || isa<ExpandOp, TileOp>(op))
     return op->getOperand(0);
   if (auto gather = dyn_cast<GatherOp>(op))
-    return activations.contains(gather.getData()) && !activations.contains(gather.getIndices()) ? gather.getData()
-                                                                                                : Value();
+    return activations.contains(gather.getData()) && !activations.contains(gather.getIndices()) && repeats(gather)
+               ? gather.getData()
+               : Value();
   if (auto concat = dyn_cast<ConcatOp>(op))
     return llvm::all_equal(concat.getInputs()) ? concat.getInputs()[0] : Value();
   if (isa<MulOp, DivOp>(op))
@@ -41,36 +49,44 @@ static Value skipLayout(Operation *op, const llvm::DenseSet<Value> &activations)
 /// Rules of a match, in the order in which they are tried.
 enum Rule { kIsAttention = 1, kHasScores, kHasAxis, kHasSizes, kHasHeads, kHasGroups, kHasResult };
 
-/// Follows a factor of a product back to the projection; `size` is the size of a head.
+/// How many heads of `size` channels lie in `type`; nothing where it is not known.
+static std::optional<int64_t> countHeads(RankedTensorType type, int64_t size) {
+  if (type.getRank() == 3 && !type.isDynamicDim(2) && size > 0 && type.getDimSize(2) % size == 0)
+    return type.getDimSize(2) / size;
+  if (type.getRank() == 4 && type.getDimSize(3) == size && type.isDynamicDim(1) != type.isDynamicDim(2))
+    return type.getDimSize(type.isDynamicDim(1) ? 2 : 1);
+  return std::nullopt;
+}
+
+/// Follows a factor of a product back to the projection, or to where it is cut out of one of another
+/// layout; `size` is the size of a head.
 static FailureOr<Heads> findHeads(StringRef what, Value value, int64_t size, const llvm::DenseSet<Value> &activations,
                                   Reason &reason) {
   Heads heads;
   heads.size = size;
-  while (Operation *op = value.getDefiningOp()) {
-    if (auto concat = dyn_cast<ConcatOp>(op);
+  while (true) {
+    if (std::optional<int64_t> count = countHeads(typeOf(value), size)) {
+      heads.value = value;
+      heads.heads = *count;
+    }
+    Operation *op = value.getDefiningOp();
+    if (auto concat = dyn_cast_if_present<ConcatOp>(op);
         concat && !heads.past && concat.getInputs().size() == 2 && isa<BlockArgument>(concat.getInputs()[0]) &&
         (static_cast<int64_t>(concat.getAxis()) == 2 || static_cast<int64_t>(concat.getAxis()) == -2)) {
       heads.past = concat.getInputs()[0];
       heads.present = concat.getConcatResult();
+      heads.value = {};
       value = concat.getInputs()[1];
       continue;
     }
-    Value next = skipLayout(op, activations);
+    Value next = op ? skipLayout(op, activations) : Value();
     if (!next)
       break;
     value = next;
   }
-  heads.value = value;
-  RankedTensorType type = typeOf(value);
-  if (type.getRank() == 3 && !type.isDynamicDim(2) && size > 0 && type.getDimSize(2) % size == 0) {
-    heads.heads = type.getDimSize(2) / size;
+  if (heads.value)
     return heads;
-  }
-  if (type.getRank() == 4 && type.getDimSize(3) == size && type.isDynamicDim(1) != type.isDynamicDim(2)) {
-    heads.heads = type.getDimSize(type.isDynamicDim(1) ? 2 : 1);
-    return heads;
-  }
-  return reason.fail(kHasHeads, "the " + what + " come from " + typeText(type) + ", which are no heads of " +
+  return reason.fail(kHasHeads, "the " + what + " come from " + typeText(value.getType()) + ", which are no heads of " +
                                     Twine(size) + " channels");
 }
 

@@ -222,6 +222,44 @@ func.func @skips_heads_without_groups(%q: tensor<?x3x?x4xf32>, %k: tensor<?x2x?x
 
 // -----
 
+// Two heads of queries, one of keys and one of values, of 4 channels each, lie in one product.
+// CHECK-LABEL: @packed
+// CHECK-SAME: %[[X:.*]]: tensor<?x?x16xf32>
+// CHECK: %[[P:.*]] = onnx.Reshape %[[X]]
+// CHECK: %[[Q0:.*]] = onnx.Slice %[[P]]
+// CHECK: %[[Q1:.*]] = onnx.Reshape %[[Q0]], {{.*}} -> tensor<?x?x2x4xf32>
+// CHECK: %[[K1:.*]] = onnx.Gather %[[P]]
+// CHECK: %[[V0:.*]] = onnx.Slice %[[P]]
+// CHECK: %[[V1:.*]] = onnx.Squeeze %[[V0]]
+// CHECK: %[[Q:.*]] = onnx.Reshape %[[Q1]], {{.*}} -> tensor<?x?x8xf32>
+// CHECK: %[[K:.*]] = onnx.Reshape %[[K1]], {{.*}} -> tensor<?x?x4xf32>
+// CHECK: %[[V:.*]] = onnx.Reshape %[[V1]], {{.*}} -> tensor<?x?x4xf32>
+// CHECK: onnx.Attention %[[Q]], %[[K]], %[[V]] {kv_num_heads = 1 : i64, q_num_heads = 2 : i64, scale = 1.000000e+00 : f32}
+func.func @packed(%x: tensor<?x?x16xf32>) -> tensor<?x2x?x4xf32> {
+  %shape = onnx.Constant dense<[0, 0, 1, 4, 4]> : tensor<5xi64>
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %three = onnx.Constant dense<3> : tensor<1xi64>
+  %four = onnx.Constant dense<4> : tensor<1xi64>
+  %key = onnx.Constant dense<2> : tensor<i64>
+  %heads = onnx.Constant dense<[0, 0, 2, 4]> : tensor<4xi64>
+  %parts = onnx.Reshape %x, %shape : (tensor<?x?x16xf32>, tensor<5xi64>) -> tensor<?x?x1x4x4xf32>
+  %q0 = onnx.Slice %parts, %zero, %two axes(%three) : (tensor<?x?x1x4x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?x1x2x4xf32>
+  %q1 = onnx.Reshape %q0, %heads : (tensor<?x?x1x2x4xf32>, tensor<4xi64>) -> tensor<?x?x2x4xf32>
+  %k0 = onnx.Gather %parts, %key {axis = 3 : i64} : (tensor<?x?x1x4x4xf32>, tensor<i64>) -> tensor<?x?x1x4xf32>
+  %v0 = onnx.Slice %parts, %three, %four axes(%three) : (tensor<?x?x1x4x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?x1x1x4xf32>
+  %v1 = onnx.Squeeze %v0, %three : (tensor<?x?x1x1x4xf32>, tensor<1xi64>) -> tensor<?x?x1x4xf32>
+  %q = onnx.Transpose %q1 {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x2x4xf32>) -> tensor<?x2x?x4xf32>
+  %k = onnx.Transpose %k0 {perm = array<i64: 0, 2, 3, 1>} : (tensor<?x?x1x4xf32>) -> tensor<?x1x4x?xf32>
+  %v = onnx.Transpose %v1 {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x1x4xf32>) -> tensor<?x1x?x4xf32>
+  %a = onnx.MatMul %q, %k : (tensor<?x2x?x4xf32>, tensor<?x1x4x?xf32>) -> tensor<?x2x?x?xf32>
+  %p = onnx.Softmax %a : (tensor<?x2x?x?xf32>) -> tensor<?x2x?x?xf32>
+  %o = onnx.MatMul %p, %v : (tensor<?x2x?x?xf32>, tensor<?x1x?x4xf32>) -> tensor<?x2x?x4xf32>
+  return %o : tensor<?x2x?x4xf32>
+}
+
+// -----
+
 // A softmax that mixes no values is of another kind and needs no reason.
 // CHECK-LABEL: @ignores_router
 // CHECK-NEXT: %[[P:.*]] = onnx.Softmax
