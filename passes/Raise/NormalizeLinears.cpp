@@ -87,6 +87,58 @@ struct SplitGemm : OpRewritePattern<GemmOp> {
   }
 };
 
+void setAxis(PatternRewriter &, SplitOp op, int64_t axis) { op.setAxis(axis); }
+void setAxis(PatternRewriter &, GatherOp op, int64_t axis) { op.setAxis(axis); }
+void setAxis(PatternRewriter &rewriter, SqueezeOp op, int64_t axis) {
+  OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPoint(op);
+  op.getAxesMutable().assign(raise::createInts(rewriter, op.getLoc(), {axis}));
+}
+
+bool takesFromFront(SplitOp op) { return frontAxis(op.getAxis(), typeOf(op.getInput()).getRank()) == 0; }
+bool takesFromFront(GatherOp op) {
+  return frontAxis(op.getAxis(), typeOf(op.getData()).getRank()) == 0 && typeOf(op.getIndices()).getRank() == 0;
+}
+bool takesFromFront(SqueezeOp op) {
+  auto axes = op.getAxes() ? getConstantInts(op.getAxes()) : std::nullopt;
+  return axes && axes->size() == 1 && frontAxis(axes->front(), typeOf(op.getData()).getRank()) == 0;
+}
+
+/// Queries, keys and values of a packed product, brought to the front to be taken apart: taken from where
+/// they are, before they are transposed, so that texts stay the first dimension.
+template <typename Op>
+struct TakeBeforeTranspose : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    auto transpose = op->getOperand(0).template getDefiningOp<TransposeOp>();
+    if (!transpose || transpose.getPerm().empty() || transpose.getPerm().front() == 0 || !takesFromFront(op))
+      return rewriter.notifyMatchFailure(op, "requires parts of what a transpose brings to the front");
+    int64_t front = transpose.getPerm().front();
+    SmallVector<int64_t> perm(transpose.getPerm());
+    if (typeOf(op->getResult(0)).getRank() < typeOf(op->getOperand(0)).getRank()) {
+      perm.erase(perm.begin());
+      for (int64_t &dim : perm)
+        dim -= dim > front;
+    }
+    auto parts = cast<Op>(rewriter.clone(*op));
+    parts->setOperand(0, transpose.getData());
+    setAxis(rewriter, parts, front);
+    SmallVector<Value> transposed;
+    for (OpResult part : parts->getResults()) {
+      RankedTensorType type = typeOf(part);
+      SmallVector<int64_t> shape(perm.size());
+      for (auto [dim, size] : llvm::zip_equal(perm, type.getShape()))
+        shape[dim] = size;
+      part.setType(type.clone(shape));
+      transposed.push_back(TransposeOp::create(rewriter, op.getLoc(), type, part, perm));
+      copyScope(op, transposed.back().getDefiningOp());
+    }
+    rewriter.replaceOp(op, transposed);
+    return success();
+  }
+};
+
 /// The operator between a constant and `value` that keeps it from being one; null where
 /// there is no constant, or nothing in between.
 Operation *findObstacle(Value value) {
@@ -118,7 +170,8 @@ std::string whyNotLinear(MatMulOp op, const llvm::DenseSet<Value> &activations, 
 
 struct NormalizeLinears
     : GreedyPatternPass<impl::NormalizeLinearsBase<NormalizeLinears>, FoldTranspose, DropUnitBatch,
-                        DropUnitBatchOfFirst, JoinHeads, SumHeads, SwapFactors, DropTwoTransposes, SplitGemm> {
+                        DropUnitBatchOfFirst, JoinHeads, SumHeads, SwapFactors, DropTwoTransposes, SplitGemm,
+                        TakeBeforeTranspose<SplitOp>, TakeBeforeTranspose<GatherOp>, TakeBeforeTranspose<SqueezeOp>> {
   void explain(const ReasonListener &reasons) override {
     if (!raise::isGraph(getOperation()))
       return;

@@ -157,6 +157,26 @@ func.func @skips_reshaped_weights(%x: tensor<?x2xf32>) -> tensor<?x3xf32> {
   return %1 : tensor<?x3xf32>
 }
 
+// Parts of a packed product that a transpose brings to the front are taken before it.
+
+// CHECK-LABEL: func @parts_in_front
+// CHECK-SAME: %[[X:.*]]: tensor<?x?x2x4x8xf32>
+// CHECK: %[[P:.*]]:2 = onnx.Split %[[X]] {axis = 2 : i64, num_outputs = 2 : i64} : (tensor<?x?x2x4x8xf32>) -> (tensor<?x?x1x4x8xf32>, tensor<?x?x1x4x8xf32>)
+// CHECK: %[[A:.*]] = onnx.Squeeze %[[P]]#0, %{{.*}} -> tensor<?x?x4x8xf32>
+// CHECK: %[[AT:.*]] = onnx.Transpose %[[A]] {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x4x8xf32>) -> tensor<?x4x?x8xf32>
+// CHECK: %[[C:.*]] = onnx.Gather %[[X]], %{{.*}} {axis = 2 : i64} : (tensor<?x?x2x4x8xf32>, tensor<i64>) -> tensor<?x?x4x8xf32>
+// CHECK: %[[CT:.*]] = onnx.Transpose %[[C]] {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x4x8xf32>) -> tensor<?x4x?x8xf32>
+// CHECK: return %[[AT]], %[[CT]]
+func.func @parts_in_front(%x: tensor<?x?x2x4x8xf32>) -> (tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>) {
+  %axis = onnx.Constant dense<0> : tensor<1xi64>
+  %last = onnx.Constant dense<-1> : tensor<i64>
+  %0 = onnx.Transpose %x {perm = array<i64: 2, 0, 3, 1, 4>} : (tensor<?x?x2x4x8xf32>) -> tensor<2x?x4x?x8xf32>
+  %1:2 = onnx.Split %0 {axis = 0 : i64, num_outputs = 2 : i64} : (tensor<2x?x4x?x8xf32>) -> (tensor<1x?x4x?x8xf32>, tensor<1x?x4x?x8xf32>)
+  %2 = onnx.Squeeze %1#0, %axis : (tensor<1x?x4x?x8xf32>, tensor<1xi64>) -> tensor<?x4x?x8xf32>
+  %3 = onnx.Gather %0, %last {axis = 0 : i64} : (tensor<2x?x4x?x8xf32>, tensor<i64>) -> tensor<?x4x?x8xf32>
+  return %2, %3 : tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>
+}
+
 // CHECK-LABEL: func @skips_repeated_weights
 // CHECK: onnx.Expand
 func.func @skips_repeated_weights(%x: tensor<?x?x2xf32>, %shape: tensor<3xi64>) -> tensor<?x?x3xf32> {

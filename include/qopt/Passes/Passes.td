@@ -309,7 +309,8 @@ def NormalizeLinears : Pass<"qopt-normalize-linears", "::mlir::func::FuncOp"> {
     ```
     `qopt.tied` names the array that the weight is a transposed copy of, when it has
     other uses. `Gemm` becomes `MatMul` and `Add`. A weight of 16-bit floats is cast
-    right before the product.
+    right before the product. Parts that are taken of what a transpose brings to the front, as
+    queries of a packed product, are taken before it is transposed.
     Ensures: no `MatMul` reads a transposed constant matrix.
   }];
 }
