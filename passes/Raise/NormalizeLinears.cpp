@@ -131,10 +131,38 @@ struct TakeBeforeTranspose : OpRewritePattern<Op> {
       for (auto [dim, size] : llvm::zip_equal(perm, type.getShape()))
         shape[dim] = size;
       part.setType(type.clone(shape));
-      transposed.push_back(TransposeOp::create(rewriter, op.getLoc(), type, part, perm));
+      transposed.push_back(part);
+      if (llvm::is_sorted(perm))
+        continue;
+      transposed.back() = TransposeOp::create(rewriter, op.getLoc(), type, part, perm);
       copyScope(op, transposed.back().getDefiningOp());
     }
     rewriter.replaceOp(op, transposed);
+    return success();
+  }
+};
+
+/// Squeeze(Transpose(Unsqueeze(x))) that drops the dimension that was added -> Transpose(x).
+struct DropAddedDimension : OpRewritePattern<SqueezeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(SqueezeOp op, PatternRewriter &rewriter) const override {
+    auto transpose = op.getData().getDefiningOp<TransposeOp>();
+    auto unsqueeze = transpose ? transpose.getData().getDefiningOp<UnsqueezeOp>() : UnsqueezeOp();
+    auto dropped = op.getAxes() ? getConstantInts(op.getAxes()) : std::nullopt;
+    auto added = unsqueeze ? getConstantInts(unsqueeze.getAxes()) : std::nullopt;
+    int64_t rank = typeOf(op.getData()).getRank();
+    if (!dropped || !added || dropped->size() != 1 || added->size() != 1 ||
+        static_cast<int64_t>(transpose.getPerm().size()) != rank ||
+        transpose.getPerm()[frontAxis(dropped->front(), rank)] != frontAxis(added->front(), rank))
+      return rewriter.notifyMatchFailure(op, "requires the dimension that was added before a transpose");
+    SmallVector<int64_t> perm;
+    for (int64_t dim : transpose.getPerm())
+      if (int64_t axis = frontAxis(added->front(), rank); dim != axis)
+        perm.push_back(dim - (dim > axis));
+    auto direct = TransposeOp::create(rewriter, op.getLoc(), op.getType(), unsqueeze.getData(), perm);
+    copyScope(op, direct);
+    rewriter.replaceOp(op, direct);
     return success();
   }
 };
@@ -168,10 +196,10 @@ std::string whyNotLinear(MatMulOp op, const llvm::DenseSet<Value> &activations, 
   return "";
 }
 
-struct NormalizeLinears
-    : GreedyPatternPass<impl::NormalizeLinearsBase<NormalizeLinears>, FoldTranspose, DropUnitBatch,
-                        DropUnitBatchOfFirst, JoinHeads, SumHeads, SwapFactors, DropTwoTransposes, SplitGemm,
-                        TakeBeforeTranspose<SplitOp>, TakeBeforeTranspose<GatherOp>, TakeBeforeTranspose<SqueezeOp>> {
+struct NormalizeLinears : GreedyPatternPass<impl::NormalizeLinearsBase<NormalizeLinears>, FoldTranspose, DropUnitBatch,
+                                            DropUnitBatchOfFirst, JoinHeads, SumHeads, SwapFactors, DropTwoTransposes,
+                                            SplitGemm, DropAddedDimension, TakeBeforeTranspose<SplitOp>,
+                                            TakeBeforeTranspose<GatherOp>, TakeBeforeTranspose<SqueezeOp>> {
   void explain(const ReasonListener &reasons) override {
     if (!raise::isGraph(getOperation()))
       return;

@@ -177,6 +177,21 @@ func.func @parts_in_front(%x: tensor<?x?x2x4x8xf32>) -> (tensor<?x4x?x8xf32>, te
   return %2, %3 : tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>
 }
 
+// CHECK-LABEL: func @parts_by_added_dimension
+// CHECK-SAME: %[[X:.*]]: tensor<?x?x3x8xf32>
+// CHECK: %[[P:.*]] = onnx.Gather %[[X]], %{{.*}} {axis = 2 : i64} : (tensor<?x?x3x8xf32>, tensor<i64>) -> tensor<?x?x8xf32>
+// CHECK-NEXT: return %[[P]]
+func.func @parts_by_added_dimension(%x: tensor<?x?x3x8xf32>) -> tensor<?x?x8xf32> {
+  %first = onnx.Constant dense<0> : tensor<1xi64>
+  %axis = onnx.Constant dense<-2> : tensor<1xi64>
+  %which = onnx.Constant dense<1> : tensor<i64>
+  %0 = onnx.Unsqueeze %x, %first : (tensor<?x?x3x8xf32>, tensor<1xi64>) -> tensor<1x?x?x3x8xf32>
+  %1 = onnx.Transpose %0 {perm = array<i64: 3, 1, 2, 0, 4>} : (tensor<1x?x?x3x8xf32>) -> tensor<3x?x?x1x8xf32>
+  %2 = onnx.Squeeze %1, %axis : (tensor<3x?x?x1x8xf32>, tensor<1xi64>) -> tensor<3x?x?x8xf32>
+  %3 = onnx.Gather %2, %which {axis = 0 : i64} : (tensor<3x?x?x8xf32>, tensor<i64>) -> tensor<?x?x8xf32>
+  return %3 : tensor<?x?x8xf32>
+}
+
 // CHECK-LABEL: func @skips_repeated_weights
 // CHECK: onnx.Expand
 func.func @skips_repeated_weights(%x: tensor<?x?x2xf32>, %shape: tensor<3xi64>) -> tensor<?x?x3xf32> {
