@@ -53,6 +53,7 @@ public:
       if (!made)
         return emitError(function.getLoc()) << made.error().message;
       batches = std::move(*made);
+      llvm::for_each(batches, [&](const SampleBatch &batch) { numTokens += batch.tokens; });
     }
     FailureOr<StagePlan> outlined = outlineStages(function);
     if (failed(outlined))
@@ -261,7 +262,8 @@ private:
     Matrix<float> residual;
     if (targetWeights.rows != 0 && xFloat.data<float>()) {
       linear.weights = targetWeights;
-      if (Status status = live.loadAhead(index, stage.residual, parallelFor, residual); !status)
+      Value ahead = numTokens >= kResidualTokensPerInput * targetWeights.cols ? stage.residual : Value();
+      if (Status status = live.loadAhead(index, ahead, parallelFor, residual); !status)
         return status;
       if (residual.rows * x->dims().back() == x->numElements() && residual.cols == targetWeights.rows)
         linear.residual = residual;
@@ -330,6 +332,7 @@ private:
   LiveValues live;
   StageQuantizer codes;
   std::vector<SampleBatch> batches;
+  int64_t numTokens = 0; ///< of all batches
   StagePlan plan;
   std::unique_ptr<StageRunner> runner;
   bool needsFloat = false;

@@ -21,7 +21,7 @@
 
 // What a user types, on two linears that share their input and a head.
 // NODATA: error: requires calibration data
-// COMPAT: error: expected compat gptq but got "other"
+// COMPAT: error: expected compat gptq or autogptq or gptqmodel or llm-compressor but got "other"
 
 // FLOAT-LABEL: @forward
 // FLOAT: onnx.MatMul %{{.*}}, %{{.*}} {qopt.layer = "model.layers.0.mlp.up_proj"}

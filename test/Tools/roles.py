@@ -167,10 +167,11 @@ for variant in ["plain", "int32", "row", "positions", "cache_position", "types",
     expect(variant, found == base, f"wrote {found}, not {base}")
 # Layers that share their weights are stored once, quantized as well.
 onnx.save(build("shared"), folder / "shared.onnx")
+np.save(folder / "many.npy", np.random.default_rng(6).integers(1, VOCABULARY, (40, 16)))
 sizes = {}
 for name in ("plain", "shared"):
     for pipeline in ("float", "int8-weights", "rtn-int4", "gptq-int4"):
-        done = run(qopt, f"{name}.onnx", f"--pass-pipeline={pipeline}", "--calibration=windows.npy", cpu, "-o", "s.qmod",
+        done = run(qopt, f"{name}.onnx", f"--pass-pipeline={pipeline}", "--calibration=many.npy", cpu, "-o", "s.qmod",
                    "--threads=1", "--report=s.json")
         expect(f"{name}, {pipeline}", done.returncode == 0, done.stderr)
         layers = json.loads((folder / "s.json").read_text())["layers"]

@@ -89,7 +89,7 @@ namespace {
 class ShownTexts {
 public:
   ShownTexts(const Request &request, const Tokenizer &tokenizer, std::span<const std::vector<int32_t>> prompts)
-      : request(request), prompts(prompts), hasEnded(prompts.size()) {
+      : request(request), prompts(prompts), ended(prompts.size()) {
     for (const std::vector<int32_t> &prompt : prompts)
       texts.emplace_back(tokenizer).add(prompt);
   }
@@ -102,17 +102,21 @@ public:
 
   void end(size_t i, const qrt::Generated &result) {
     texts[i].finish();
-    hasEnded[i] = true;
-    if (!request.isQuiet)
-      std::fprintf(stderr, "qrun: %zu tokens in %.2f s, then %zu tokens in %.2f s; stopped by %s\n", prompts[i].size(),
-                   result.promptSeconds, result.tokens.size(), result.seconds, qrt::stopName(result.stop));
-    if (request.jsonToStdout())
-      return;
-    for (; current < texts.size() && hasEnded[current]; ++current) {
-      texts[current].show();
-      std::fputs(current + 1 < texts.size() ? "\n\n" : "\n", stdout);
+    char line[160];
+    std::snprintf(line, sizeof line, "qrun: %zu tokens in %.2f s, then %zu tokens in %.2f s; stopped by %s\n",
+                  prompts[i].size(), result.promptSeconds, result.tokens.size(), result.seconds,
+                  qrt::stopName(result.stop));
+    ended[i] = line;
+    for (; current < texts.size() && !ended[current].empty(); ++current) {
+      if (!request.jsonToStdout()) {
+        texts[current].show();
+        std::fputs(current + 1 < texts.size() ? "\n\n" : "\n", stdout);
+        std::fflush(stdout); // a terminal shows both
+      }
+      if (!request.isQuiet)
+        std::fputs(ended[current].c_str(), stderr);
     }
-    if (current < texts.size())
+    if (current < texts.size() && !request.jsonToStdout())
       texts[current].show();
   }
 
@@ -122,8 +126,8 @@ private:
   const Request &request;
   std::span<const std::vector<int32_t>> prompts;
   std::vector<ShownText> texts;
-  std::vector<bool> hasEnded;
-  size_t current = 0; ///< the first that has not
+  std::vector<std::string> ended; ///< what is said of those that have
+  size_t current = 0;             ///< the first that has not
 };
 
 } // namespace

@@ -23,6 +23,10 @@ struct StageWeights {
   std::optional<Linear> linear; ///< whose weights these are; nothing: another constant
 };
 
+/// With fewer calibration tokens for each input of a layer it would learn by heart the errors in what its output is
+/// added to.
+inline constexpr int64_t kResidualTokensPerInput = 16;
+
 struct Stage {
   ObserveOp observe;                       ///< measures the value at the end of the stage
   mlir::Value residual;                    ///< what the output of its only reader is added to, if that is known then
