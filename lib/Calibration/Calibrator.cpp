@@ -62,7 +62,7 @@ public:
     // Which layer's statistics would not fit is said before hours are spent on the others.
     int64_t free = options.freeMemory != 0 ? options.freeMemory : availableMemory();
     for (const Stage &stage : plan.stages)
-      if (failed(StageReaders(function, stage).checkMemory(free)))
+      if (failed(StageReaders(stage).checkMemory(free)))
         return failure();
     needsFloat = llvm::any_of(function.getOps<onnx::MatMulOp>(), [](onnx::MatMulOp op) {
       std::optional<Linear> linear = Linear::match(op);
@@ -81,7 +81,7 @@ public:
         return failure();
       runner = std::move(*compiled);
     }
-    StageClock clock(function, plan, first, options.clock ? options.clock : steadySeconds);
+    StageClock clock(plan, first, options.clock ? options.clock : steadySeconds);
     for (size_t i = first; i < plan.stages.size(); ++i) {
       if (failed(runStage(plan.stages[i])))
         return failure();
@@ -151,7 +151,7 @@ private:
   /// What a stage would have measured, from files.
   LogicalResult loadStage(const Stage &stage) {
     ObserveOp observe = stage.observe;
-    Statistics statistics(observe, StageReaders(function, stage).rangeOptions());
+    Statistics statistics(observe, StageReaders(stage).rangeOptions());
     if (Status status = loaded->addTo(observe.getName(), statistics); !status)
       return emitError(observe.getLoc()) << status.error().message;
     return finish(stage, statistics);
@@ -164,7 +164,7 @@ private:
     bool weightsDiffer = false;
     if (failed(loadWeights(stage, weights, weightsDiffer)))
       return failure();
-    StageReaders readers(function, stage);
+    StageReaders readers(stage);
     RangeOptions range = readers.rangeOptions();
     range.isSaved = saving.has_value();
     Statistics statistics(stage.observe, range);

@@ -15,11 +15,11 @@ namespace qopt {
 class StageClock {
 public:
   /// Starts before stage `first`; none of the later ones has been quantized. `now`: seconds.
-  StageClock(mlir::func::FuncOp function, const StagePlan &plan, size_t first, std::function<double()> now)
+  StageClock(const StagePlan &plan, size_t first, std::function<double()> now)
       : now(std::move(now)), start(this->now()) {
     for (const Stage &stage : llvm::drop_begin(plan.stages, first)) {
       double weights = 1;
-      StageReaders readers(function, stage);
+      StageReaders readers(stage);
       for (auto &[scheme, linears] : readers.byScheme())
         for (const Linear &linear : linears)
           weights += static_cast<double>(linear.outFeatures) * static_cast<double>(linear.inFeatures);

@@ -26,7 +26,7 @@ LogicalResult StageQuantizer::quantize(const Stage &stage, Statistics &statistic
 }
 
 StageReaders::ByScheme StageQuantizer::measuredReaders(const Stage &stage) const {
-  StageReaders::ByScheme readers = StageReaders(function, stage).byScheme();
+  StageReaders::ByScheme readers = StageReaders(stage).byScheme();
   readers.remove_if([&](auto &entry) {
     StatisticSet needed = entry.first.getVariant().weightStatistics;
     return needed == StatisticSet::None || !observes(stage.observe, needed);

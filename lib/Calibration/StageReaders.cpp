@@ -16,10 +16,13 @@ bool qopt::hasFloatTarget(const Linear &linear) {
          linear.scheme.get(options::floatTarget) != 0;
 }
 
-StageReaders::StageReaders(func::FuncOp function, const Stage &stage) : hasResidual(stage.residual) {
+StageReaders::StageReaders(const Stage &stage) : hasResidual(stage.residual) {
   ObserveOp observe = stage.observe;
-  for (Operation &op : function.getBody().front())
-    if (std::optional<Linear> linear = Linear::match(&op);
+  llvm::SetVector<Operation *> unique(observe->user_begin(), observe->user_end());
+  std::vector<Operation *> users(unique.begin(), unique.end());
+  llvm::sort(users, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  for (Operation *op : users)
+    if (std::optional<Linear> linear = Linear::match(op);
         linear && linear->scheme && linear->op.getA() == observe.getResult())
       linears[linear->scheme].push_back(*linear);
 }

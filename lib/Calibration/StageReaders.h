@@ -19,7 +19,8 @@ bool hasFloatTarget(const Linear &linear);
 
 class StageReaders {
 public:
-  StageReaders(mlir::func::FuncOp function, const Stage &stage);
+  /// Those of the stage's observer, in their order.
+  explicit StageReaders(const Stage &stage);
 
   using ByScheme = llvm::MapVector<SchemeAttr, std::vector<Linear>>;
   const ByScheme &byScheme() const { return linears; }

@@ -68,7 +68,7 @@ private:
 
   /// What the output of the stage's reader is added to, if that is there by then.
   Value findResidual(const Stage &stage) const {
-    Value value = StageReaders(function, stage).findResidual();
+    Value value = StageReaders(stage).findResidual();
     Operation *op = value ? value.getDefiningOp() : nullptr;
     auto maker = stageOf.find(op);
     bool isKnown = op ? maker != stageOf.end() && maker->second <= &stage - plan.stages.data() : bool(value);

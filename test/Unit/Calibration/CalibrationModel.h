@@ -63,27 +63,30 @@ struct Calibration : Fixture {
     options.onLayer = [this](LayerReport layer) { reports.push_back(std::move(layer)); };
   }
 
-  /// down(relu(up(embedding))), observed as `statistic` before each linear.
-  func::FuncOp model(const std::string &statistic, const std::string &scheme) {
-    return parse(R"(func.func @f(%ids: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x6xf32> {
-      %e = onnx.Constant )" +
-                 literal(embedding) + R"(
-      %u = onnx.Constant )" +
-                 literal(up) + R"(
-      %d = onnx.Constant )" +
-                 literal(down) + R"(
-      %x = onnx.Gather %e, %ids : (tensor<11x6xf32>, tensor<?x?xi64>) -> tensor<?x?x6xf32>
-      %xo = qopt.observe %x "up" [")" +
-                 statistic + R"("] : tensor<?x?x6xf32>
-      %a = onnx.MatMul %xo, %u {qopt.layer = "up", qopt.scheme = #qopt.scheme<)" +
-                 scheme + R"(>} : (tensor<?x?x6xf32>, tensor<6x10xf32>) -> tensor<?x?x10xf32>
-      %b = onnx.Relu %a : (tensor<?x?x10xf32>) -> tensor<?x?x10xf32>
-      %bo = qopt.observe %b "down" [")" +
-                 statistic + R"("] : tensor<?x?x10xf32>
-      %c = onnx.MatMul %bo, %d {qopt.layer = "down", qopt.scheme = #qopt.scheme<)" +
-                 scheme + R"(>} : (tensor<?x?x10xf32>, tensor<10x6xf32>) -> tensor<?x?x6xf32>
-      return %c : tensor<?x?x6xf32>
-    })");
+  /// down(relu(up(x))), x being embeddings, observed as `statistic` before each linear. With `beside`, x + beside(x)
+  /// stands for x, and is added to the result.
+  func::FuncOp model(const std::string &statistic, const std::string &scheme, const Matrix<float> *beside = nullptr) {
+    const std::string rows = "tensor<?x?x6xf32>", sum = " : (" + rows + ", " + rows + ") -> " + rows + "\n";
+    auto linear = [&](const std::string &result, const std::string &input, const std::string &layer,
+                      const Matrix<float> &weights) {
+      auto values = [](int64_t size) { return "tensor<?x?x" + std::to_string(size) + "xf32>"; };
+      std::string matrix = "tensor<" + std::to_string(weights.rows) + "x" + std::to_string(weights.cols) + "xf32>";
+      return "%" + layer + " = onnx.Constant " + literal(weights) + "\n%" + layer + "_x = qopt.observe " + input +
+             " \"" + layer + "\" [\"" + statistic + "\"] : " + values(weights.rows) + "\n" + result +
+             " = onnx.MatMul %" + layer + "_x, %" + layer + " {qopt.layer = \"" + layer +
+             "\", qopt.scheme = #qopt.scheme<" + scheme + ">} : (" + values(weights.rows) + ", " + matrix + ") -> " +
+             values(weights.cols) + "\n";
+    };
+    std::string text = "func.func @f(%ids: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>}) -> " + rows +
+                       " {\n%e = onnx.Constant " + literal(embedding) +
+                       "\n%x = onnx.Gather %e, %ids : (tensor<11x6xf32>, tensor<?x?xi64>) -> " + rows + "\n";
+    if (beside)
+      text += linear("%p", "%x", "beside", *beside) + "%s = onnx.Add %x, %p" + sum;
+    text += linear("%a", beside ? "%s" : "%x", "up", up) +
+            "%b = onnx.Relu %a : (tensor<?x?x10xf32>) -> tensor<?x?x10xf32>\n" + linear("%c", "%b", "down", down);
+    if (beside)
+      text += "%y = onnx.Add %c, %s" + sum;
+    return parse(text + "return " + (beside ? "%y" : "%c") + " : " + rows + "\n}");
   }
 
   bool calibrate(func::FuncOp function) {

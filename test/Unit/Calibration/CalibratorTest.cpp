@@ -61,43 +61,18 @@ TEST_F(Calibration, quantizesLaterLayersForWhatTheQuantizedOnesGive) {
   EXPECT_TRUE(function.getOps<ObserveOp>().empty());
 }
 
-// down(relu(up(x))) + more(x) + x: `more` is quantized first, so `down` makes up for it, of enough tokens.
+// `beside` is quantized first, so `down` makes up for it, of enough tokens.
 TEST_F(Calibration, makesUpForErrorsInWhatTheOutputIsAddedTo) {
-  Matrix<float> more(kHidden, kHidden); // no integers, which four bits hold
-  for (size_t i = 0; i < more.values.size(); ++i)
-    more.values[i] = 9 * std::sin(static_cast<float>(i * i));
+  Matrix<float> beside(kHidden, kHidden); // no integers, which four bits hold
+  for (size_t i = 0; i < beside.values.size(); ++i)
+    beside.values[i] = 9 * std::sin(static_cast<float>(i * i));
   for (float &weight : down.values)
     weight /= 64; // so that the errors are large beside it
-  const std::string scheme = std::string(" qopt.scheme = #qopt.scheme<") + kGptq + ">}";
   for (bool hasEnough : {false, true}) {
     if (hasEnough)
       for (int i = 0; i < 20; ++i)
         windows.push_back(windows[i]);
-    auto function =
-        parse(R"(func.func @f(%ids: tensor<?x?xi64> {qopt.role = #qopt.role<token_ids>}) -> tensor<?x?x6xf32> {
-      %e = onnx.Constant )" +
-              literal(embedding) + R"(
-      %m = onnx.Constant )" +
-              literal(more) + R"(
-      %u = onnx.Constant )" +
-              literal(up) + R"(
-      %d = onnx.Constant )" +
-              literal(down) + R"(
-      %x = onnx.Gather %e, %ids : (tensor<11x6xf32>, tensor<?x?xi64>) -> tensor<?x?x6xf32>
-      %xo = qopt.observe %x "more" ["hessian"] : tensor<?x?x6xf32>
-      %p = onnx.MatMul %xo, %m {qopt.layer = "more",)" +
-              scheme + R"( : (tensor<?x?x6xf32>, tensor<6x6xf32>) -> tensor<?x?x6xf32>
-      %s = onnx.Add %x, %p : (tensor<?x?x6xf32>, tensor<?x?x6xf32>) -> tensor<?x?x6xf32>
-      %so = qopt.observe %s "up" ["hessian"] : tensor<?x?x6xf32>
-      %a = onnx.MatMul %so, %u {qopt.layer = "up",)" +
-              scheme + R"( : (tensor<?x?x6xf32>, tensor<6x10xf32>) -> tensor<?x?x10xf32>
-      %b = onnx.Relu %a : (tensor<?x?x10xf32>) -> tensor<?x?x10xf32>
-      %bo = qopt.observe %b "down" ["hessian"] : tensor<?x?x10xf32>
-      %c = onnx.MatMul %bo, %d {qopt.layer = "down",)" +
-              scheme + R"( : (tensor<?x?x10xf32>, tensor<10x6xf32>) -> tensor<?x?x6xf32>
-      %y = onnx.Add %c, %s : (tensor<?x?x6xf32>, tensor<?x?x6xf32>) -> tensor<?x?x6xf32>
-      return %y : tensor<?x?x6xf32>
-    })");
+    func::FuncOp function = model("hessian", kGptq, &beside);
     ASSERT_TRUE(calibrate(function)) << error;
     // The same with lib/Numerics.
     GptqOptions gptq = numericOptions();
@@ -115,7 +90,7 @@ TEST_F(Calibration, makesUpForErrorsInWhatTheOutputIsAddedTo) {
       dequantizeGroups(codes, weights);
       return transposed(weights);
     };
-    Matrix<float> s = sums(rounded(solve(x, x, more, gptq))), sFloat = sums(more);
+    Matrix<float> s = sums(rounded(solve(x, x, beside, gptq))), sFloat = sums(beside);
     Matrix<float> b = reluProduct(s, rounded(solve(s, sFloat, up, gptq))), bFloat = reluProduct(sFloat, up);
     Matrix<float> residual = sFloat, weights = transposed(down);
     for (size_t i = 0; i < residual.values.size(); ++i)
