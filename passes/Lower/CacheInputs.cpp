@@ -84,7 +84,7 @@ bool lowering::isPastInput(Value past) {
 void lowering::dropWholeSlices(func::FuncOp function) {
   reference::Quiet quiet(function.getContext());
   for (onnx::SliceOp op : llvm::make_early_inc_range(function.front().getOps<onnx::SliceOp>())) {
-    auto axes = op.getAxes() ? onnx::getConstantInts(op.getAxes()) : std::nullopt;
+    auto axes = onnx::getConstantInts(op.getAxes());
     auto ends = onnx::getConstantInts(op.getEnds());
     if (op.getSteps() || !axes || *axes != SmallVector<int64_t>{1} || !ends ||
         ends->front() < std::numeric_limits<int32_t>::max() || op.getType() != op.getData().getType())

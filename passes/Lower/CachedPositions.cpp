@@ -81,7 +81,7 @@ Value CachedEntry::positionsLike(RankedTensorType type) {
 void CachedEntry::dropTableEnds() {
   for (onnx::SliceOp op : llvm::make_early_inc_range(body.getOps<onnx::SliceOp>())) {
     auto starts = onnx::getConstantInts(op.getStarts());
-    auto axes = op.getAxes() ? onnx::getConstantInts(op.getAxes()) : std::nullopt;
+    auto axes = onnx::getConstantInts(op.getAxes());
     bool isBeginning = op.getData().getDefiningOp<onnx::ConstantOp>() && starts && axes &&
                        *starts == SmallVector<int64_t>{0} && *axes == SmallVector<int64_t>{0};
     auto steps = op.getSteps() ? onnx::getConstantInts(op.getSteps()) : SmallVector<int64_t>{1};

@@ -18,20 +18,19 @@ using namespace qopt::lowering;
 /// One less of the last dimension, from its start on.
 static bool dropsLast(onnx::SliceOp op) {
   auto starts = onnx::getConstantInts(op.getStarts()), ends = onnx::getConstantInts(op.getEnds());
-  auto axes = op.getAxes() ? onnx::getConstantInts(op.getAxes()) : std::nullopt;
   auto steps = op.getSteps() ? onnx::getConstantInts(op.getSteps()) : SmallVector<int64_t>{1};
   int64_t rank = typeOf(op.getData()).getRank();
-  return starts && ends && axes && axes->size() == 1 && onnx::frontAxis(axes->front(), rank) == rank - 1 &&
-         starts->front() == 0 && ends->front() == -1 && steps == SmallVector<int64_t>{1};
+  return starts && ends && onnx::getConstantAxis(op.getAxes(), rank) == rank - 1 && starts->front() == 0 &&
+         ends->front() == -1 && steps == SmallVector<int64_t>{1};
 }
 
 /// What is behind x - max(x) of rows, which softmax does not change.
 static Value withoutMaximum(Value logits) {
   auto sub = logits.getDefiningOp<onnx::SubOp>();
   auto max = sub ? sub.getRhs().getDefiningOp<onnx::ReduceMaxOp>() : onnx::ReduceMaxOp();
-  auto axes = max && max.getAxes() ? onnx::getConstantInts(max.getAxes()) : std::nullopt;
-  bool isMaximum = axes && axes->size() == 1 && max.getKeepdims() && max.getData() == sub.getLhs() &&
-                   onnx::frontAxis(axes->front(), typeOf(logits).getRank()) == typeOf(logits).getRank() - 1;
+  int64_t rank = typeOf(logits).getRank();
+  bool isMaximum = max && max.getKeepdims() && max.getData() == sub.getLhs() &&
+                   onnx::getConstantAxis(max.getAxes(), rank) == rank - 1;
   return isMaximum ? sub.getLhs() : logits;
 }
 

@@ -86,9 +86,8 @@ std::optional<TokenRows::Alone> TokenRows::treat(Operation *op) const {
     dim = onnx::frontAxis(dim, rank);
     return dim != 0 && dim != axis;
   };
-  auto constant = [](Value value) { return value ? onnx::getConstantInts(value) : std::nullopt; };
   auto reduction = [&](auto op) -> Result {
-    auto axes = constant(op.getAxes());
+    auto axes = onnx::getConstantInts(op.getAxes());
     if (axis < 0 || !axes || axes->empty() || !llvm::all_of(*axes, isInside))
       return std::nullopt;
     int64_t before =
@@ -123,7 +122,7 @@ std::optional<TokenRows::Alone> TokenRows::treat(Operation *op) const {
         if (axis >= 0 && isInside(op.getAxis()))
           return Alone{{0}, axis};
         if (axis >= 0) { // the last token
-          auto index = constant(op.getIndices());
+          auto index = onnx::getConstantInts(op.getIndices());
           bool isLast = axis > 0 && onnx::frontAxis(op.getAxis(), rank) == axis && index &&
                         *index == SmallVector<int64_t>{-1} && typeOf(op.getIndices()).getRank() <= 1;
           return isLast ? Result({{0}, 0}) : std::nullopt;
@@ -132,7 +131,7 @@ std::optional<TokenRows::Alone> TokenRows::treat(Operation *op) const {
         return onnx::frontAxis(op.getAxis(), dataRank) == 0 ? Result({{1}, indices}) : std::nullopt;
       })
       .Case([&](onnx::ReshapeOp op) -> Result {
-        auto shape = constant(op.getShape());
+        auto shape = onnx::getConstantInts(op.getShape());
         int64_t to = -1;
         // A size of 0 is that of the operand: texts stay what they are.
         bool keepsTexts = axis >= 0 && shape && !shape->empty() && shape->front() == 0 && !op.getAllowzero();
@@ -149,7 +148,7 @@ std::optional<TokenRows::Alone> TokenRows::treat(Operation *op) const {
         return Alone{{0}, llvm::find(perm, axis) - perm.begin()};
       })
       .Case([&](onnx::UnsqueezeOp op) -> Result {
-        auto axes = constant(op.getAxes());
+        auto axes = onnx::getConstantInts(op.getAxes());
         int64_t all = typeOf(op->getResult(0)).getRank();
         if (axis < 0 || !axes)
           return std::nullopt;
@@ -162,7 +161,7 @@ std::optional<TokenRows::Alone> TokenRows::treat(Operation *op) const {
         return isNew[0] ? std::nullopt : Result({{0}, to});
       })
       .Case([&](onnx::SqueezeOp op) -> Result {
-        auto axes = constant(op.getAxes());
+        auto axes = onnx::getConstantInts(op.getAxes());
         int64_t to = axis;
         for (int64_t dim : axes ? *axes : SmallVector<int64_t>()) {
           dim = onnx::frontAxis(dim, rank);
@@ -175,12 +174,13 @@ std::optional<TokenRows::Alone> TokenRows::treat(Operation *op) const {
         return axis < 0 || !axes ? std::nullopt : Result({{0}, to});
       })
       .Case([&](onnx::ExpandOp op) -> Result {
-        auto shape = constant(op.getShape());
+        auto shape = onnx::getConstantInts(op.getShape());
         return first(axis >= 0 && shape && static_cast<int64_t>(shape->size()) == rank && shape->front() == 1 &&
                      (*shape)[axis] == 1);
       })
       .Case([&](onnx::SliceOp op) -> Result {
-        auto axes = constant(op.getAxes()), starts = constant(op.getStarts()), ends = constant(op.getEnds());
+        auto axes = onnx::getConstantInts(op.getAxes()), starts = onnx::getConstantInts(op.getStarts()),
+             ends = onnx::getConstantInts(op.getEnds());
         if (axis < 0 || !axes || !starts || !ends)
           return std::nullopt;
         // The last token's row is that of the last token.

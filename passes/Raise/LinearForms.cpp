@@ -145,13 +145,12 @@ LogicalResult DropUnitBatchOfFirst::matchAndRewrite(MatMulOp op, PatternRewriter
 
 LogicalResult SumHeads::matchAndRewrite(ReduceSumOp op, PatternRewriter &rewriter) const {
   auto product = op.getData().getDefiningOp<MatMulOp>();
-  std::optional<SmallVector<int64_t>> axes = op.getAxes() ? getConstantInts(op.getAxes()) : std::nullopt;
-  if (!product || !product->hasOneUse() || !axes || axes->size() != 1 || op.getKeepdims())
+  std::optional<int64_t> axis = getConstantAxis(op.getAxes(), typeOf(op.getData()).getRank());
+  if (!product || !product->hasOneUse() || !axis || op.getKeepdims())
     return rewriter.notifyMatchFailure(op, "requires the sum of a product over one axis");
   RankedTensorType x = typeOf(product.getA()), w = typeOf(product.getB());
-  int64_t rank = x.getRank(), axis = axes->front() < 0 ? axes->front() + rank : axes->front();
   bool isOfHeads =
-      rank == 4 && axis == 1 && w.getRank() == 3 && w.getDimSize(0) > 1 && x.getDimSize(1) == w.getDimSize(0);
+      x.getRank() == 4 && axis == 1 && w.getRank() == 3 && w.getDimSize(0) > 1 && x.getDimSize(1) == w.getDimSize(0);
   Value matrix =
       isOfHeads && matchWeight(product.getB())
           ? reshapeWeight(rewriter, op.getLoc(), product.getB(), {w.getDimSize(0) * w.getDimSize(1), w.getDimSize(2)})

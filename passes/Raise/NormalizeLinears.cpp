@@ -99,10 +99,7 @@ bool takesFromFront(SplitOp op) { return frontAxis(op.getAxis(), typeOf(op.getIn
 bool takesFromFront(GatherOp op) {
   return frontAxis(op.getAxis(), typeOf(op.getData()).getRank()) == 0 && typeOf(op.getIndices()).getRank() == 0;
 }
-bool takesFromFront(SqueezeOp op) {
-  auto axes = op.getAxes() ? getConstantInts(op.getAxes()) : std::nullopt;
-  return axes && axes->size() == 1 && frontAxis(axes->front(), typeOf(op.getData()).getRank()) == 0;
-}
+bool takesFromFront(SqueezeOp op) { return getConstantAxis(op.getAxes(), typeOf(op.getData()).getRank()) == 0; }
 
 /// Queries, keys and values of a packed product, brought to the front to be taken apart: taken from where
 /// they are, before they are transposed, so that texts stay the first dimension.
@@ -149,17 +146,16 @@ struct DropAddedDimension : OpRewritePattern<SqueezeOp> {
   LogicalResult matchAndRewrite(SqueezeOp op, PatternRewriter &rewriter) const override {
     auto transpose = op.getData().getDefiningOp<TransposeOp>();
     auto unsqueeze = transpose ? transpose.getData().getDefiningOp<UnsqueezeOp>() : UnsqueezeOp();
-    auto dropped = op.getAxes() ? getConstantInts(op.getAxes()) : std::nullopt;
-    auto added = unsqueeze ? getConstantInts(unsqueeze.getAxes()) : std::nullopt;
     int64_t rank = typeOf(op.getData()).getRank();
-    if (!dropped || !added || dropped->size() != 1 || added->size() != 1 ||
-        static_cast<int64_t>(transpose.getPerm().size()) != rank ||
-        transpose.getPerm()[frontAxis(dropped->front(), rank)] != frontAxis(added->front(), rank))
+    std::optional<int64_t> dropped = getConstantAxis(op.getAxes(), rank);
+    std::optional<int64_t> added = unsqueeze ? getConstantAxis(unsqueeze.getAxes(), rank) : std::nullopt;
+    if (!dropped || !added || static_cast<int64_t>(transpose.getPerm().size()) != rank ||
+        transpose.getPerm()[*dropped] != *added)
       return rewriter.notifyMatchFailure(op, "requires the dimension that was added before a transpose");
     SmallVector<int64_t> perm;
     for (int64_t dim : transpose.getPerm())
-      if (int64_t axis = frontAxis(added->front(), rank); dim != axis)
-        perm.push_back(dim - (dim > axis));
+      if (dim != *added)
+        perm.push_back(dim - (dim > *added));
     auto direct = TransposeOp::create(rewriter, op.getLoc(), op.getType(), unsqueeze.getData(), perm);
     copyScope(op, direct);
     rewriter.replaceOp(op, direct);

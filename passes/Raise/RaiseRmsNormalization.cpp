@@ -36,9 +36,8 @@ bool isConstant(Value value, double expected) {
 
 /// Whether a mean is over the last dimension, and keeps the dimensions.
 bool isOverColumns(ReduceMeanOp mean) {
-  auto axes = mean.getAxes() ? getConstantInts(mean.getAxes()) : std::nullopt;
   int64_t rank = cast<RankedTensorType>(mean.getData().getType()).getRank();
-  return mean.getKeepdims() && axes && axes->size() == 1 && ((*axes)[0] == -1 || (*axes)[0] == rank - 1);
+  return mean.getKeepdims() && getConstantAxis(mean.getAxes(), rank) == rank - 1;
 }
 
 /// x^2; returns x.

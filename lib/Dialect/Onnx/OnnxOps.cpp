@@ -122,6 +122,11 @@ std::optional<SmallVector<int64_t>> qopt::onnx::getConstantInts(Value value) {
   return result;
 }
 
+std::optional<int64_t> qopt::onnx::getConstantAxis(Value axes, int64_t rank) {
+  std::optional<SmallVector<int64_t>> known = getConstantInts(axes);
+  return known && known->size() == 1 ? std::optional(frontAxis(known->front(), rank)) : std::nullopt;
+}
+
 std::optional<double> qopt::onnx::getConstantScalar(Value value) {
   ElementsAttr elements;
   if (!value || !matchPattern(value, m_Constant(&elements)) || elements.getNumElements() == 0 || !elements.isSplat())

@@ -63,8 +63,11 @@ namespace qopt::onnx {
 void copyScope(mlir::Operation *from, mlir::Operation *to);
 
 /// The elements of a constant integer tensor of rank 0 or 1; nothing when `value`
-/// is not such a constant.
+/// is not such a constant, or null.
 std::optional<llvm::SmallVector<int64_t>> getConstantInts(mlir::Value value);
+
+/// The one axis of constant `axes`, counted from the front; nothing where they are none, several or unknown.
+std::optional<int64_t> getConstantAxis(mlir::Value axes, int64_t rank);
 
 /// The value of a constant float or integer tensor whose elements are all equal.
 std::optional<double> getConstantScalar(mlir::Value value);
