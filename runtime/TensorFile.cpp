@@ -22,6 +22,10 @@ static constexpr std::pair<NpyType, ElementType> npyTypes[] = {
     {NpyType::Float32, ElementType::F32},
 };
 
+static Error misfit(auto value, ElementType type) {
+  return {"holds " + std::to_string(value) + ", which does not fit into " + qopt::elementTypeName(type)};
+}
+
 static Result<Tensor> fromNpy(const qopt::NpyArray &array) {
   if (array.shape.size() > QRT_MAX_RANK)
     return Error{"has " + std::to_string(array.shape.size()) + " dimensions, more than " +
@@ -35,8 +39,13 @@ static Result<Tensor> fromNpy(const qopt::NpyArray &array) {
     }
   if (array.type == NpyType::Float64) {
     Tensor tensor(ElementType::F32, array.shape);
-    std::ranges::transform(array.as<double>(), tensor.data<float>(),
-                           [](double value) { return static_cast<float>(value); });
+    float *to = tensor.data<float>();
+    for (double value : array.as<double>()) {
+      float nearest = static_cast<float>(value);
+      if (std::isfinite(value) && !std::isfinite(nearest))
+        return misfit(value, ElementType::F32);
+      *to++ = nearest;
+    }
     return tensor;
   }
   Result<std::vector<int64_t>> integers = qopt::npyIntegers(array);
@@ -101,23 +110,23 @@ static bool withIntegerType(ElementType type, Function function) {
 
 static Result<Tensor> convertIntegers(const Tensor &tensor, ElementType type) {
   Tensor result(type, tensor.dims());
-  std::optional<int64_t> misfit;
+  std::optional<int64_t> tooLarge;
   withIntegerType(tensor.type(), [&](auto sourceType) {
     using Source = decltype(sourceType);
     withIntegerType(type, [&](auto targetType) {
       using Target = decltype(targetType);
       int64_t least = type == ElementType::Bool ? 0 : int64_t(std::numeric_limits<Target>::min());
       int64_t most = type == ElementType::Bool ? 1 : int64_t(std::numeric_limits<Target>::max());
-      for (int64_t i = 0, n = tensor.numElements(); i < n && !misfit; ++i) {
+      for (int64_t i = 0, n = tensor.numElements(); i < n && !tooLarge; ++i) {
         int64_t value = tensor.data<Source>()[i];
         if (value < least || value > most)
-          misfit = value;
+          tooLarge = value;
         result.data<Target>()[i] = static_cast<Target>(value);
       }
     });
   });
-  if (misfit)
-    return Error{"holds " + std::to_string(*misfit) + ", which does not fit into " + qopt::elementTypeName(type)};
+  if (tooLarge)
+    return misfit(*tooLarge, type);
   return result;
 }
 
@@ -137,7 +146,7 @@ static Result<Tensor> convertFloats(const Tensor &tensor, ElementType type) {
     float value = wide.data<float>()[i];
     uint16_t bits = isHalf ? qopt::floatToHalf(value) : qopt::nearestBrain(value);
     if (std::isfinite(value) && !std::isfinite(isHalf ? qopt::halfToFloat(bits) : qopt::brainToFloat(bits)))
-      return Error{"holds " + std::to_string(value) + ", which does not fit into " + qopt::elementTypeName(type)};
+      return misfit(value, type);
     result.data<uint16_t>()[i] = bits;
   }
   return result;

@@ -16,7 +16,8 @@ namespace qrt {
 Result<Tensor> parseTensorProto(std::span<const std::byte> bytes);
 
 /// Reads a .npy or, when the name ends in .pb, a TensorProto. Integers of types that are no ElementType
-/// are read as i64, float64 as the nearest f32.
+/// are read as i64 (unsigned ones beyond it as the largest), float64 as the nearest f32, where no number
+/// becomes infinite.
 Result<Tensor> readTensorFile(const std::string &path);
 
 /// Writes a .npy; bf16, which NumPy has not, is widened to f32.

@@ -108,6 +108,9 @@ TEST(TensorFile, WidensOrRoundsWhatIsNoElementType) {
   ASSERT_TRUE(floats) << floats.error().message;
   EXPECT_EQ(floats->type(), ElementType::F32);
   EXPECT_EQ(floats->data<float>()[0], 0.1f);
+  const double large[] = {std::numeric_limits<double>::infinity(), 1e39};
+  ASSERT_TRUE(qopt::writeNpy(folder / "x.npy", qopt::NpyType::Float64, shape, std::as_bytes(std::span(large))));
+  EXPECT_NE(readTensorFile(folder / "x.npy").error().message.find("does not fit into f32"), std::string::npos);
 }
 
 TEST(ConvertTensor, FloatsToTheNearest) {
